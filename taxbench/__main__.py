@@ -1,0 +1,5 @@
+"""`python -m taxbench` is `taxbench`."""
+
+from taxbench.cli.main import main
+
+main()

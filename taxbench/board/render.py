@@ -1,0 +1,69 @@
+"""The table as text: Markdown for people and pages, CSV and JSON for programs."""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+
+from taxbench.board.table import Figure, Row
+
+_COLUMNS = {
+    "leaf_f1": "leaf F1",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "random_lm_f1": "random LM F1",
+    "transfer": "transfer",
+    "chance_f1": "chance F1",
+    "heldout_f1": "held-out leaves F1",
+    "heldout_auroc": "held-out leaves AUROC",
+    "similarity": "visual similarity",
+}
+
+LEGEND = (
+    "F1 is macro-F1 over the asked terms of the split; transfer is F1 minus the random-LM control; held-out leaves "
+    "were never named in training. Figures are means over seeds ± standard deviation."
+)
+
+
+def markdown(rows: list[Row]) -> str:
+    """Return one table for every (dataset, LM, encoder, head), aligned so that it also reads well as plain text."""
+    blocks = []
+    for title in dict.fromkeys(_title(row) for row in rows):
+        lines = [["task", "split", *_COLUMNS.values()]]
+        for row in rows:
+            if _title(row) == title:
+                name = row.task.partition("#")[0]
+                lines.append([name, row.split, *(str(getattr(row, column)) for column in _COLUMNS)])
+        blocks.append(f"**{title}**\n\n{_align(lines)}\n")
+    return "\n".join(blocks)
+
+
+def csv_text(rows: list[Row]) -> str:
+    """Return the table as CSV, one line a row, mean and spread in columns of their own."""
+    text = io.StringIO()
+    names = ["task", "dataset", "encoder", "lm", "head", "seeds", "split"]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*names, *(f"{column}{part}" for column in _COLUMNS for part in ("", "_sd"))])
+    for row in rows:
+        figures: list[Figure] = [getattr(row, column) for column in _COLUMNS]
+        numbers = ["" if value is None else f"{value:.6f}" for figure in figures for value in (figure.mean, figure.sd)]
+        seeds = " ".join(map(str, row.seeds))
+        writer.writerow([row.task, row.dataset, row.encoder, row.lm, row.head, seeds, row.split, *numbers])
+    return text.getvalue()
+
+
+def json_text(rows: list[Row]) -> str:
+    """Return the table as a JSON list."""
+    return json.dumps([asdict(row) for row in rows], indent=1) + "\n"
+
+
+def _title(row: Row) -> str:
+    seeds = ", ".join(map(str, row.seeds))
+    return f"{row.lm} ← {row.head} ← {row.encoder} on {row.dataset} (seeds {seeds})"
+
+
+def _align(lines: list[list[str]]) -> str:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
+    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(text)

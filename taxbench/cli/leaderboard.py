@@ -1,0 +1,28 @@
+"""`taxbench leaderboard`: the table of finished results."""
+
+from pathlib import Path
+
+import click
+
+from taxbench.errors import UsageError
+
+
+@click.command("leaderboard")
+@click.argument("folders", nargs=-1, type=click.Path())
+@click.option("--format", "form", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def command(folders: tuple[str, ...], form: str, as_json: bool) -> None:
+    """Make the table from every result.json below FOLDERS (default: results)."""
+    from taxbench.board.render import csv_text, json_text, markdown
+    from taxbench.board.table import make_table
+    from taxbench.scoring.records import find_results, read_result
+
+    paths = [Path(folder) for folder in folders or ("results",)]
+    for path in paths:
+        if not path.is_dir():
+            raise UsageError(f"There is no folder '{path}'. Make results first: taxbench run --task unseen_hypernym")
+    results = [read_result(path) for path in find_results(paths)]
+    if not results:
+        raise UsageError(f"No result.json below {', '.join(map(str, paths))}. Make one: taxbench run")
+    write = {"md": markdown, "csv": csv_text, "json": json_text}["json" if as_json else form]
+    click.echo(write(make_table(results)), nl=False)

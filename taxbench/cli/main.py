@@ -1,0 +1,86 @@
+"""The command line: `taxbench VERB`. Each verb lives in a file of its own and loads only when it is typed."""
+
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from taxbench import __version__
+from taxbench.errors import TaxbenchError, did_you_mean
+
+# The verbs and what they do, so that --help imports none of them.
+_VERBS = {
+    "run": "Train heads, ask them, and print the table.",
+    "ls": "List tasks, models, encoders, heads and datasets.",
+    "leaderboard": "Make the table from finished results.",
+    "pocket": "Look at the embedded default, or make its weights anew.",
+    "completion": "Print the shell's completion script.",
+}
+
+
+class _Verbs(click.Group):
+    """A group that imports a verb when it is typed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command: click.Command = import_module(f"taxbench.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _VERBS and not args[0].startswith("-"):
+            ctx.fail(f"There is no verb '{args[0]}'.{did_you_mean(args[0], _VERBS)} Verbs: {', '.join(_VERBS)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="taxbench")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on standard error.")
+def cli(debug: bool, quiet: bool) -> None:
+    """Does what a frozen language model knows from text carry over to images?
+
+    \b
+    taxbench run --task unseen_hypernym              everything embedded, offline
+    taxbench run --model llama --encoder dinov2 ...  the real thing
+    """
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: list[str]) -> int:
+    """Run one command line; 0 is well, 1 failed, 2 wrong usage, 130 interrupted."""
+    debug = "--debug" in arguments
+    try:
+        cli.main(arguments, prog_name="taxbench", standalone_mode=False)
+        return 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except TaxbenchError as error:
+        problem, code = str(error), error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        problem, code = "Interrupted. Finished runs are kept; the same command goes on from there.", 130
+    except BrokenPipeError:
+        return 1
+    except Exception as error:  # the top of the program: nothing escapes as a traceback unless asked for
+        problem, code = f"Internal error ({type(error).__name__}: {error}). Run with 'taxbench --debug ...' for details.", 1
+    if debug:
+        traceback.print_exc()
+    print(f"taxbench: {problem}", file=sys.stderr)
+    return code

@@ -1,0 +1,47 @@
+"""`taxbench run`: train heads, ask them, and print the table."""
+
+import json
+from pathlib import Path
+
+import click
+
+from taxbench.progress import Reporter
+from taxbench.request import Options, resolve
+
+_DEFAULT = Options()
+
+
+@click.command("run")
+@click.option("--task", default=_DEFAULT.task, show_default=True, help="Tasks, groups or YAML files, by commas.")
+@click.option("--model", default=_DEFAULT.model, show_default=True, help="Frozen LM: an alias, a directory, a hub id.")
+@click.option("--encoder", default=_DEFAULT.encoder, show_default=True, help="Encoder: alias, directory, hub id.")
+@click.option("--dataset", default=_DEFAULT.dataset, show_default=True, help="pocket or folder:PATH.")
+@click.option("--taxonomy", type=click.Path(), help="TSV of an image folder: folder, leaf, hypernyms.")
+@click.option("--head", default=_DEFAULT.head, show_default=True, help="The trained mapping; see 'taxbench ls heads'.")
+@click.option("--seeds", default=_DEFAULT.seeds, show_default=True, help="Seeds, by commas; the paper's: 42,218,7.")
+@click.option("--device", default=_DEFAULT.device, show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--cache", type=click.Path(), help="Where features are kept [default: TAXBENCH_CACHE, or a standard place].")
+@click.option("--out", default=_DEFAULT.out, show_default=True, help="Where results are written.", type=click.Path())
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A trainer or head setting; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list of results instead of the table.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, **options: str) -> None:
+    """Train a head on leaf questions through a frozen LM, ask it hypernyms, and print the scores.
+
+    Features are extracted once and cached. Finished runs are kept in --out and not repeated, so an interrupted command
+    goes on where it stopped.
+    """
+    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
+    request = resolve(Options(**options))  # type: ignore[arg-type]
+    report.say(request.describe())
+
+    from taxbench.board.render import LEGEND, markdown
+    from taxbench.board.table import make_table
+    from taxbench.suite import Suite
+
+    results = list(Suite(request, report).results())
+    if as_json:
+        click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=1))
+        return
+    click.echo(markdown(make_table(results)))
+    report.say(f"{LEGEND}\nResults: {Path(request.out).resolve()}. All of them in one table: taxbench leaderboard {request.out}")

@@ -1,0 +1,96 @@
+"""A dataset: pictures, the leaf each one shows, splits, and the taxonomy over the leaves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from taxbench.data.taxonomy import Taxonomy
+from taxbench.errors import UsageError, did_you_mean
+from taxbench.registry.datasets import DATASETS
+from taxbench.seeds import rng
+from taxbench.specs.base import content_hash
+
+Split = Literal["train", "val", "test"]
+
+# As published: 70 / 5 / 25 % of each leaf's images (arXiv 2603.07474, section 4).
+_TRAIN_SHARE, _VAL_SHARE = 0.70, 0.05
+# A dataset that brings train and test only gives up this share of each leaf's training images for validation.
+_VAL_OF_TRAIN = 0.10
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One picture. `split` is None where the dataset brings no splits of its own."""
+
+    id: str
+    leaf: str
+    digest: str
+    split: Split | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures in a fixed order, sorted by id."""
+
+    name: str
+    images: tuple[ImageRecord, ...]
+    taxonomy: Taxonomy
+    decoder: str
+    read: Callable[[ImageRecord], Image.Image]
+    """Decode one picture to RGB; raises DataError naming the file when it cannot."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest ids, contents, leaves, splits and the taxonomy."""
+        rows = [[image.id, image.digest, image.leaf, image.split] for image in self.images]
+        return content_hash([rows, {leaf: list(group) for leaf, group in self.taxonomy.hypernyms_of.items()}])
+
+    @cached_property
+    def images_digest(self) -> str:
+        """Digest the ordered ids and contents: what the features depend on."""
+        return content_hash([[image.id, image.digest] for image in self.images])
+
+
+def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
+    """Load a dataset by the name users type: `pocket`, `folder:PATH`.
+
+    Raises:
+        UsageError: no dataset has that name.
+        DataError: its files are missing or broken.
+    """
+    kind, _, argument = name.partition(":")
+    if kind not in DATASETS:
+        hint = did_you_mean(kind, DATASETS)
+        raise UsageError(f"There is no dataset '{name}'.{hint} Expected 'pocket' or 'folder:PATH'.")
+    module, function = DATASETS[kind].loader.split(":")
+    dataset: Dataset = getattr(import_module(module), function)(argument, taxonomy)
+    return dataset
+
+
+def assign_splits(dataset: Dataset, seed: int) -> np.ndarray:
+    """Return the split of every image, the dataset's own where it has them.
+
+    A function of the dataset's fingerprint and the seed, never of directory order.
+
+    Returns:
+        Array of "train", "val" or "test".  # (n,)
+    """
+    splits = np.array([image.split or "" for image in dataset.images], dtype="U5")  # (n,)
+    leaf = np.array([image.leaf for image in dataset.images])  # (n,)
+    generator = rng(seed, "splits", dataset.fingerprint)
+    brings_val = "val" in splits
+    for name in dataset.taxonomy.leaves:
+        free = generator.permutation(np.flatnonzero((leaf == name) & (splits == "")))
+        n_train, n_val = round(_TRAIN_SHARE * len(free)), round(_VAL_SHARE * len(free))
+        splits[free[:n_train]] = "train"
+        splits[free[n_train : n_train + n_val]] = "val"
+        splits[free[n_train + n_val :]] = "test"
+        own = generator.permutation(np.flatnonzero((leaf == name) & (splits == "train")))
+        if not brings_val and not len(free):
+            splits[own[: max(1, round(_VAL_OF_TRAIN * len(own)))]] = "val"
+    return splits

@@ -1,0 +1,44 @@
+"""The one error tree. Every message says what is wrong, where, what was expected, and what to type next."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class TaxbenchError(Exception):
+    """Report a problem the user can mend. Its text is shown as it is; `exit_code` ends the program."""
+
+    exit_code = 1
+
+
+class UsageError(TaxbenchError):
+    """A name, option or path on the command line is wrong."""
+
+    exit_code = 2
+
+
+class TaskError(TaxbenchError):
+    """A task file cannot be read as a task."""
+
+    exit_code = 2
+
+
+class DataError(TaxbenchError):
+    """A dataset, a taxonomy or an image is missing or broken."""
+
+
+class CacheError(TaxbenchError):
+    """A file in the cache is broken or does not hold what its key says."""
+
+
+class ModelError(TaxbenchError):
+    """An encoder or a language model cannot be loaded."""
+
+
+class TrainingError(TaxbenchError):
+    """A head cannot be trained as asked."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a clause naming the closest known name, or the empty string when none is close."""
+    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,23 @@
+"""One linear map from features to soft tokens, as in LiMBeR (Merullo et al., 2023, arXiv 2209.15162)."""
+
+from pydantic import Field
+from torch import nn
+
+from taxbench.heads.base import Shape
+from taxbench.specs.base import Spec
+
+
+class Settings(Spec):
+    """Options of the linear head."""
+
+    tokens: int = Field(default=1, ge=1, le=64)
+    """Soft tokens for every feature vector; k = t · tokens."""
+
+
+def build(shape: Shape, settings: Settings) -> nn.Module:
+    """Return the map; parameters: f · tokens · d + tokens · d."""
+    return nn.Sequential(
+        nn.Linear(shape.features, settings.tokens * shape.width),  # (b, t, tokens · d)
+        nn.Unflatten(-1, (settings.tokens, shape.width)),
+        nn.Flatten(1, 2),  # (b, t · tokens, d)
+    )

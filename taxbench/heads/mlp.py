@@ -1,0 +1,27 @@
+"""Linear, GELU, linear, as in LLaVA-1.5 (Liu et al., 2024, arXiv 2310.03744) and in the paper behind this suite."""
+
+from pydantic import Field
+from torch import nn
+
+from taxbench.heads.base import Shape
+from taxbench.specs.base import Spec
+
+
+class Settings(Spec):
+    """Options of the MLP head."""
+
+    tokens: int = Field(default=1, ge=1, le=64)
+    """Soft tokens for every feature vector; k = t · tokens."""
+    hidden: int = Field(default=512, ge=1)
+    """Width of the hidden layer."""
+
+
+def build(shape: Shape, settings: Settings) -> nn.Module:
+    """Return the map; parameters: (f + 1) · hidden + (hidden + 1) · tokens · d."""
+    return nn.Sequential(
+        nn.Linear(shape.features, settings.hidden),
+        nn.GELU(),
+        nn.Linear(settings.hidden, settings.tokens * shape.width),  # (b, t, tokens · d)
+        nn.Unflatten(-1, (settings.tokens, shape.width)),
+        nn.Flatten(1, 2),  # (b, t · tokens, d)
+    )

@@ -1,0 +1,107 @@
+"""Frozen causal language models: loading, the random-init twin, and what training through one needs to know."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from taxbench.errors import ModelError
+from taxbench.hub import load_pretrained, model_files, weights_digest
+from taxbench.registry.models import POCKET_LM
+from taxbench.seeds import derive_seed
+from taxbench.specs.models import LMSpec
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenLM:
+    """A language model whose weights never change."""
+
+    spec: LMSpec
+    model: Any
+    tokenizer: Any
+    digest: str
+    device: torch.device
+
+    @property
+    def width(self) -> int:
+        """Return d, the width of the input embeddings."""
+        return int(self.model.get_input_embeddings().weight.shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type that the model computes in."""
+        return cast(torch.dtype, self.model.dtype)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Return the input embeddings of tokens, rescaled as the model itself does.  # (..., d)"""
+        return cast(Tensor, self.model.get_input_embeddings()(ids))
+
+    def embedding_rms(self) -> float:
+        """Return the root mean square of the input embeddings, the scale at which soft tokens should start."""
+        with torch.inference_mode():
+            n = self.model.get_input_embeddings().weight.shape[0]
+            ids = torch.arange(0, n, max(1, n // 4096), device=self.device)  # a spread sample is exact enough
+            return float(self.embed(ids).float().square().mean().sqrt())
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of a text, without special tokens."""
+        return [int(token) for token in self.tokenizer.encode(text, add_special_tokens=False)]
+
+    def bos(self) -> list[int]:
+        """Return the token that opens a row, or nothing where the model has none."""
+        token = self.tokenizer.bos_token_id
+        return [] if token is None else [int(token)]
+
+
+def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype) -> FrozenLM:
+    """Load a causal LM and its tokenizer from the package, a local directory or the Hugging Face cache/hub.
+
+    Raises:
+        ModelError: it is missing, gated, or no causal language model.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = str(POCKET_LM) if spec.source == "pocket" else spec.source
+    model_files(source, spec.gated)
+    model = load_pretrained(AutoModelForCausalLM, source, spec.gated, dtype)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"The tokenizer of '{spec.source}' cannot be loaded: {str(error).splitlines()[0]}") from None
+    return FrozenLM(spec, _freeze(model, device), tokenizer, weights_digest(source, spec.gated), device)
+
+
+def random_twin(lm: FrozenLM, seed: int) -> FrozenLM:
+    """Return the same architecture and tokenizer with freshly initialised weights: the control that knows no words."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "random_lm"))
+        model = type(lm.model)(lm.model.config).to(lm.dtype)
+    return FrozenLM(lm.spec, _freeze(model, lm.device), lm.tokenizer, f"{lm.digest}-random-{seed}", lm.device)
+
+
+def answer_tokens(lm: FrozenLM, question: str, answers: tuple[str, str]) -> tuple[int, int]:
+    """Return the first token of the positive and of the negative answer, as they follow a question.
+
+    Raises:
+        ModelError: the two answers begin with the same token.
+    """
+    prefix = lm.encode(question)
+    first = []
+    for answer in answers:
+        ids = lm.encode(f"{question} {answer}")
+        # A tokenizer may merge across the blank; the answer begins where the two encodings part.
+        same = next((i for i, (a, b) in enumerate(zip(prefix, ids, strict=False)) if a != b), len(prefix))
+        if same < len(prefix) or same >= len(ids):
+            ids, same = lm.encode(f" {answer}"), 0
+        first.append(ids[same])
+    if first[0] == first[1]:
+        raise ModelError(
+            f"The answers '{answers[0]}' and '{answers[1]}' begin with the same token of '{lm.spec.name}'; "
+            "choose answers that differ in their first token."
+        )
+    return first[0], first[1]
+
+
+def _freeze(model: nn.Module, device: torch.device) -> nn.Module:
+    return model.to(device).eval().requires_grad_(False)

@@ -1,0 +1,138 @@
+"""Packed rows: one image and all its questions in one row of the language model.
+
+    BOS | soft tokens | question 1 | question 2 | … | question Q
+
+Each question sees the row's prefix and itself, never another question, and its positions start right after the prefix,
+so the logits equal those of asking each question alone while the prefix is computed once. Every question sits in a
+slot of the same width, filled from the right, so that all answers are read at the same columns.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taxbench.errors import ModelError
+from taxbench.lms.frozen import FrozenLM, answer_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionTable:
+    """All questions of a vocabulary as token ids, right-aligned."""
+
+    ids: Tensor  # (v, w) int64, 0 where unused
+    used: Tensor  # (v, w) bool
+    answers: tuple[int, int]  # token ids of the positive and the negative answer
+    bos: Tensor  # (p,) int64, p is 0 or 1
+
+
+def tokenise(lm: FrozenLM, questions: tuple[str, ...], answers: tuple[str, str]) -> QuestionTable:
+    """Tokenise every question once."""
+    rows = [lm.encode(question) for question in questions]
+    width = max(map(len, rows))
+    ids = torch.zeros(len(rows), width, dtype=torch.int64)
+    used = torch.zeros(len(rows), width, dtype=torch.bool)
+    for row, tokens in enumerate(rows):
+        ids[row, width - len(tokens) :] = torch.tensor(tokens)
+        used[row, width - len(tokens) :] = True
+    bos = torch.tensor(lm.bos(), dtype=torch.int64, device=lm.device)
+    return QuestionTable(ids.to(lm.device), used.to(lm.device), answer_tokens(lm, questions[0], answers), bos)
+
+
+def margins(lm: FrozenLM, table: QuestionTable, soft_tokens: Tensor, terms: Tensor) -> Tensor:
+    """Return logit(positive answer) − logit(negative answer) of every question of every image.
+
+    Args:
+        soft_tokens: What stands for the images.  # (b, k, d)
+        terms: The term that each question asks; −1 pads rows with fewer questions.  # (b, q)
+
+    Returns:
+        The margins; those of padding mean nothing.  # (b, q) float32
+    """
+    b, q = terms.shape
+    width = table.ids.shape[1]
+    safe = terms.clamp(min=0)
+    used = table.used[safe] & (terms >= 0)[..., None]  # (b, q, w)
+    prefix = torch.cat([lm.embed(table.bos).expand(b, -1, -1), soft_tokens.to(lm.dtype)], dim=1)  # (b, p, d)
+    asked = lm.embed(table.ids[safe]).reshape(b, q * width, -1)
+    n = prefix.shape[1]
+    columns = n + torch.arange(1, q + 1, device=lm.device) * width - 1  # where the answers are read
+    output = lm.model.base_model(
+        inputs_embeds=torch.cat([prefix, asked.to(lm.dtype)], dim=1),
+        attention_mask=_mask(used, n, lm.dtype),
+        position_ids=_positions(used, n),
+        use_cache=False,
+    )
+    return _answer_logits(lm, output.last_hidden_state[:, columns], table.answers)
+
+
+def _answer_logits(lm: FrozenLM, hidden: Tensor, answers: tuple[int, int]) -> Tensor:
+    """Apply only the two rows of the output matrix that matter; every other logit would be thrown away."""
+    output = lm.model.get_output_embeddings()
+    difference = output.weight[answers[0]].float() - output.weight[answers[1]].float()  # (d,)
+    margin = hidden.float() @ difference  # (b, q)
+    if getattr(output, "bias", None) is not None:
+        margin = margin + (output.bias[answers[0]] - output.bias[answers[1]]).float()
+    return margin
+
+
+def _mask(used: Tensor, prefix: int, dtype: torch.dtype) -> Tensor:
+    """Build the additive mask: 0 where a position may look, the most negative number elsewhere.
+
+    A boolean mask would be silently wrong under eager attention, so a float one is always passed. Unused positions
+    look at themselves, because a row of nothing but −inf would be NaN.
+
+    Args:
+        used: Which slots hold a token.  # (b, q, w)
+
+    Returns:
+        The mask.  # (b, 1, l, l) with l = prefix + q · w
+    """
+    b, q, width = used.shape
+    length = prefix + q * width
+    block = torch.zeros(length, dtype=torch.int64, device=used.device)
+    block[prefix:] = torch.arange(1, q + 1, device=used.device).repeat_interleave(width)
+    same = (block[None, :] == block[:, None]) | (block[None, :] == 0)
+    causal = torch.ones(length, length, dtype=torch.bool, device=used.device).tril()
+    filled = torch.cat([used.new_ones(b, prefix), used.reshape(b, q * width)], dim=1)  # (b, l)
+    eye = torch.eye(length, dtype=torch.bool, device=used.device)
+    allowed = ((same & causal)[None] & filled[:, None, :]) | eye[None]  # (b, l, l)
+    return torch.where(allowed, 0.0, torch.finfo(dtype).min).to(dtype)[:, None]
+
+
+def _positions(used: Tensor, prefix: int) -> Tensor:
+    """Return position ids that restart after the prefix in every slot.  # (b, l)"""
+    b = used.shape[0]
+    inside = (used.cumsum(-1) - 1).clamp(min=0) + prefix  # (b, q, w)
+    start = torch.arange(prefix, device=used.device).expand(b, -1)
+    return torch.cat([start, inside.reshape(b, -1)], dim=1)
+
+
+@torch.inference_mode()
+def check_packing(lm: FrozenLM, table: QuestionTable, tolerance: float = 2e-2) -> None:
+    """Prove on two questions that packing leaves this model's answers alone.
+
+    The reference is the model's own unpacked forward and its full output layer. `tolerance` is relative to the spread
+    of the logits and wide enough for bfloat16.
+
+    Raises:
+        ModelError: the model cannot be packed (recurrent, ALiBi, or an output layer that rescales its logits).
+    """
+    k = 2
+    generator = torch.Generator().manual_seed(0)
+    soft = torch.randn(1, k, lm.width, generator=generator).to(lm.device) * lm.embedding_rms()
+    terms = torch.tensor([[0, len(table.ids) - 1]], device=lm.device)
+    packed = margins(lm, table, soft, terms)[0]
+    for term, found in zip(terms[0].tolist(), packed.tolist(), strict=True):
+        ids = table.ids[term][table.used[term]]
+        row = torch.cat([lm.embed(table.bos), soft[0].to(lm.dtype), lm.embed(ids)])[None]
+        mask = torch.full((row.shape[1], row.shape[1]), torch.finfo(lm.dtype).min, dtype=lm.dtype, device=lm.device)
+        logits = lm.model(inputs_embeds=row, attention_mask=mask.triu(1)[None, None], use_cache=False).logits
+        last = logits[0, -1].float()
+        expected = float(last[table.answers[0]] - last[table.answers[1]])
+        if abs(found - expected) > tolerance * max(1.0, float(last.std())):
+            raise ModelError(
+                f"'{lm.spec.name}' answers differently when questions are packed ({found:.4f} instead of "
+                f"{expected:.4f}), so it cannot be used: recurrent and ALiBi models and models that rescale their "
+                "logits are not supported yet."
+            )

@@ -1,0 +1,91 @@
+"""Draw the pocket pictures: a pure function of (concept, index, seed, size), fast enough to need no files.
+
+Visual similarity is built in, not measured afterwards: the members of one category share a body plan (one family file
+each), while pose, colour variation, background, clutter and light are drawn alike for all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module, resources
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from taxbench.errors import DataError, did_you_mean
+from taxbench.pocket.concepts import BY_NAME, CONCEPT_NAMES
+from taxbench.pocket.render import scene
+from taxbench.pocket.render.pen import Pen
+
+__all__ = ["backdrop", "render", "source_digest"]
+
+SUPERSAMPLE: Final = 3  # shapes are drawn this much larger and averaged down, because Pillow polygons have hard edges
+# One stream each, so that drawing one more shape in a bird does not move its background.
+_BACKGROUND, _CLUTTER, _POSE, _SHAPE, _LIGHT = range(5)
+
+
+def _stable_id(name: str) -> int:
+    """Turn a name into 64 bits that are the same in every process (unlike `hash`)."""
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8"), digest_size=8).digest(), "little")
+
+
+def _stream(concept: str, index: int, seed: int, part: int) -> np.random.Generator:
+    """Return the random stream of one part of one picture."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([_stable_id(concept), index, seed, part])))
+
+
+@cache
+def _drawer(concept: str) -> Callable[[Pen], None]:
+    """Find the function that draws a concept."""
+    if concept not in BY_NAME:
+        hint = did_you_mean(concept, CONCEPT_NAMES)
+        raise DataError(f"There is no pocket concept '{concept}'.{hint} See taxbench.pocket.concepts.CONCEPT_NAMES.")
+    family = import_module(f"taxbench.pocket.render.{BY_NAME[concept].family}")
+    drawers: Mapping[str, Callable[[Pen], None]] = family.DRAWERS
+    return drawers[concept]
+
+
+def _average_down(canvas: Image.Image) -> NDArray[np.uint8]:
+    """Average SUPERSAMPLE x SUPERSAMPLE pixels into one.  -> (size, size, 3)"""
+    return np.asarray(canvas.reduce(SUPERSAMPLE))
+
+
+def backdrop(concept: str, index: int, seed: int = 0, size: int = 96) -> NDArray[np.uint8]:
+    """Paint the background and the clutter behind the object only, to check that they tell nothing.  (size, size, 3)"""
+    canvas = scene.background(_stream(concept, index, seed, _BACKGROUND), size * SUPERSAMPLE)
+    scene.clutter(ImageDraw.Draw(canvas), _stream(concept, index, seed, _CLUTTER), canvas.width, most=2)
+    return _average_down(canvas)
+
+
+def render(concept: str, index: int, seed: int = 0, size: int = 96) -> NDArray[np.uint8]:
+    """Draw picture number `index` of a concept.  (size, size, 3) RGB
+
+    Raises DataError for an unknown concept. `index` and `seed` are non-negative.
+    """
+    drawer = _drawer(concept)
+    behind = _stream(concept, index, seed, _CLUTTER)
+    canvas = scene.background(_stream(concept, index, seed, _BACKGROUND), size * SUPERSAMPLE)
+    draw = ImageDraw.Draw(canvas)
+    scene.clutter(draw, behind, canvas.width, most=2)
+    pose = scene.pose(_stream(concept, index, seed, _POSE), canvas.width)
+    drawer(Pen(draw, pose, _stream(concept, index, seed, _SHAPE)))
+    scene.clutter(draw, behind, canvas.width, most=1)
+    return scene.light(_average_down(canvas), _stream(concept, index, seed, _LIGHT))
+
+
+@cache
+def source_digest() -> str:
+    """Return the hex digest of the sources that decide every pixel: the key under which pictures may be cached."""
+    digest = hashlib.blake2b(digest_size=16)
+    package = resources.files("taxbench.pocket.render")
+    files = [entry for entry in package.iterdir() if entry.name.endswith(".py")]
+    files.append(resources.files("taxbench.pocket").joinpath("concepts.py"))
+    for entry in sorted(files, key=lambda item: item.name):
+        content = entry.read_bytes()
+        digest.update(f"{entry.name}:{len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()

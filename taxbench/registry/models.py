@@ -1,0 +1,69 @@
+"""Find encoders and language models: an alias of the YAML registry, a local directory, or a Hugging Face id."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+from taxbench.errors import UsageError, did_you_mean
+from taxbench.specs.models import EncoderSpec, LMSpec
+
+S = TypeVar("S", EncoderSpec, LMSpec)
+
+_HERE = Path(__file__).parent
+_POCKET = Path(__file__).resolve().parents[1] / "pocket" / "weights"
+POCKET_ENCODER = _POCKET / "pocket-encoder"
+POCKET_LM = _POCKET / "wordnet-lm"
+
+
+def encoders() -> dict[str, EncoderSpec]:
+    """Return the registered encoders by name."""
+    return _read("encoders.yaml", EncoderSpec)
+
+
+def lms() -> dict[str, LMSpec]:
+    """Return the registered language models by name."""
+    return _read("lms.yaml", LMSpec)
+
+
+def find_encoder(name: str) -> EncoderSpec:
+    """Return the encoder a user means.
+
+    Raises:
+        UsageError: it is no alias, no directory and no hub id.
+    """
+    return _find(name, encoders(), EncoderSpec, "encoder")
+
+
+def find_lm(name: str) -> LMSpec:
+    """Return the language model a user means.
+
+    Raises:
+        UsageError: it is no alias, no directory and no hub id.
+    """
+    return _find(name, lms(), LMSpec, "model")
+
+
+def _read(file: str, kind: type[S]) -> dict[str, S]:
+    entries = yaml.safe_load((_HERE / file).read_text(encoding="utf-8"))
+    return {name: kind.model_validate({"name": name, **fields}) for name, fields in entries.items()}
+
+
+def _find(name: str, known: dict[str, S], kind: type[S], word: str) -> S:
+    if name in known:
+        return known[name]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise UsageError(
+                f"The {word} directory '{name}' has no config.json: expected a Hugging Face model directory "
+                "(config.json and *.safetensors)."
+            )
+        return kind(name=path.resolve().name, source=str(path.resolve()))
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return kind(name=name, source=name)
+    hint = did_you_mean(name, known)
+    raise UsageError(
+        f"There is no {word} '{name}': it is no alias, no directory and no Hugging Face id (owner/name).{hint} "
+        f"Type 'taxbench ls {word}s' to see the aliases."
+    )

@@ -1,0 +1,200 @@
+"""Run tasks: from names to results. This is `taxbench run` without the command line."""
+
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from taxbench.data.dataset import Dataset, load_dataset
+from taxbench.data.protocol import Protocol
+from taxbench.data.questions import QuestionSet
+from taxbench.features.encoders import load_encoder
+from taxbench.features.extract import features_of
+from taxbench.features.similarity import visual_similarity
+from taxbench.features.store import FeatureTable
+from taxbench.heads.base import Head
+from taxbench.lms.devices import pick_device, pick_dtype
+from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
+from taxbench.lms.packing import check_packing, tokenise
+from taxbench.paths import cache_folder
+from taxbench.progress import Reporter
+from taxbench.request import Request
+from taxbench.scoring.metrics import category_scores, chance_control, summarise
+from taxbench.scoring.records import Predictions, read_result, result_folder, write_result
+from taxbench.specs.base import content_hash
+from taxbench.specs.result import CategoryScore, Result, Scores, Versions
+from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
+from taxbench.specs.task import TaskSpec
+from taxbench.training.trainer import Bench, ask, build_head, train_head
+from taxbench.version import source_version
+
+
+@dataclass
+class Suite:
+    """One request being served. Parts load when first needed and are shared by all its runs."""
+
+    request: Request
+    report: Reporter
+    _heads: dict[str, tuple[Head, Bench]] = field(default_factory=dict)
+    _seconds: dict[str, float] = field(default_factory=dict)
+
+    def results(self) -> Iterator[Result]:
+        """Yield one result for every seed and task, written to disk before it is yielded.
+
+        A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
+        interrupted command goes on where it stopped.
+        """
+        for seed in self.request.seeds:
+            self._heads.clear()  # heads are shared between the tasks of one seed only
+            for task in self.request.tasks:
+                yield self._result(task, seed)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Return the device in use."""
+        return pick_device(self.request.device)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Return the dataset."""
+        with self._timed("dataset"):
+            return load_dataset(self.request.dataset, self.request.taxonomy)
+
+    @cached_property
+    def features(self) -> FeatureTable:
+        """Return the features, extracted once."""
+        with self._timed("features"):
+            encoder = load_encoder(self.request.encoder, self.device, pick_dtype(self.device.type))
+            cache = cache_folder(self.request.cache)
+            return features_of(self.dataset, encoder, self.request.pool, cache, self.report)
+
+    @cached_property
+    def lm(self) -> FrozenLM:
+        """Return the frozen language model."""
+        with self._timed("lm"):
+            return load_lm(self.request.lm, self.device, pick_dtype(self.device.type))
+
+    @cached_property
+    def feature_tensor(self) -> torch.Tensor:
+        """Return the features on the device.  # (n, t, f)"""
+        return torch.from_numpy(self.features.array.copy()).to(self.device)
+
+    def run_spec(self, task: TaskSpec, seed: int) -> RunSpec:
+        """Return the identity of one run."""
+        key = self.features.key
+        return RunSpec(
+            task=task,
+            dataset=DatasetId(name=self.dataset.name, fingerprint=self.dataset.fingerprint),
+            encoder=EncoderId(name=self.request.encoder.name, digest=key.encoder_digest, features=key.digest),
+            lm=LMId(name=self.request.lm.name, digest=self.lm.digest, dtype=_dtype_name(self.lm.dtype)),
+            head=self.request.head,
+            trainer=self.request.trainer,
+            seed=seed,
+            device=self.device.type,
+        )
+
+    def _result(self, task: TaskSpec, seed: int) -> Result:
+        run = self.run_spec(task, seed)
+        folder = result_folder(self.request.out, run)
+        if (folder / "result.json").is_file():
+            stored = read_result(folder / "result.json")
+            if stored.run == run and stored.versions == _versions():
+                self.report.say(f"{task.name} seed {seed}: already done, read from {folder} (remove it to run again)")
+                return stored
+        result, predictions = self._measure(Protocol(task, self.dataset, seed), run)
+        write_result(folder, result, predictions, self._seconds)
+        return result
+
+    def _measure(self, protocol: Protocol, run: RunSpec) -> tuple[Result, bytes]:
+        """Train, ask and score one run and its controls."""
+        task = protocol.task
+        trained = {"": self._trained(protocol, run, random=False)}
+        if "random_lm" in task.controls:
+            trained["random_lm"] = self._trained(protocol, run, random=True)
+        predictions = Predictions(self.dataset, protocol.vocabulary, tuple(name for name in trained if name))
+        scores: dict[str, Scores] = {}
+        controls: dict[str, dict[str, Scores]] = {name: {} for name in task.controls}
+        categories: list[CategoryScore] = []
+        with self._timed("evaluate"):
+            for split in task.evaluate:
+                asked = protocol.test(split)
+                margins = {name: ask(head, bench, asked) for name, (head, bench) in trained.items()}
+                predictions.add(split, asked, list(margins.values()))
+                rows = {name: category_scores(split, protocol.vocabulary.terms, asked, margin)
+                        for name, margin in margins.items()}  # fmt: skip
+                scores[split] = summarise(rows[""])
+                categories += rows[""]
+                if "chance" in controls:
+                    controls["chance"][split] = chance_control(rows[""])
+                if "random_lm" in controls:
+                    controls["random_lm"][split] = summarise(rows["random_lm"])
+            validation = self._score(trained[""], protocol, protocol.validation())
+        return self._record(protocol, run, (scores, controls, validation, tuple(categories))), predictions.bytes()
+
+    def _score(self, trained: tuple[Head, Bench], protocol: Protocol, asked: QuestionSet) -> Scores:
+        return summarise(category_scores("val", protocol.vocabulary.terms, asked, ask(*trained, asked)))
+
+    def _record(self, protocol: Protocol, run: RunSpec, measured: tuple[Any, Any, Scores, Any]) -> Result:
+        scores, controls, validation, categories = measured
+        taxonomy = self.dataset.taxonomy
+        index = {leaf: i for i, leaf in enumerate(taxonomy.leaves)}
+        before = np.array([index[image.leaf] for image in self.dataset.images])
+        return Result(
+            digest=run.digest,
+            task=run.task.identity,
+            dataset=run.dataset.name,
+            encoder=run.encoder.name,
+            lm=run.lm.name,
+            head=run.head.name,
+            seed=run.seed,
+            scores=scores,
+            controls=controls,
+            validation=validation,
+            categories=categories,
+            evidence=protocol.evidence(),
+            visual_similarity=visual_similarity(self.features.array, taxonomy, before, protocol.leaf),
+            run=run,
+            versions=_versions(),
+        )
+
+    def _trained(self, protocol: Protocol, run: RunSpec, *, random: bool) -> tuple[Head, Bench]:
+        """Return a trained head; tasks that train on the same questions share it."""
+        recipe = run.task.model_dump(mode="json", include={"deprivation", "counterfactual", "heldout_leaves", "questions"})
+        key = content_hash([recipe, run.seed, random])
+        if key not in self._heads:
+            with self._timed("train_random_lm" if random else "train"):
+                lm = random_twin(self.lm, run.seed) if random else self.lm
+                answers = (run.task.questions.answers.positive, run.task.questions.answers.negative)
+                bench = Bench(lm, tokenise(lm, protocol.questions, answers), self.feature_tensor)
+                check_packing(lm, bench.table)
+                head = build_head(run.head, bench, protocol.images("train"), run.seed)
+                self._heads[key] = (train_head(head, bench, protocol, run.trainer, self.report), bench)
+        return self._heads[key]
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._seconds[phase] = self._seconds.get(phase, 0.0) + time.perf_counter() - start
+
+
+def _dtype_name(dtype: torch.dtype) -> Any:
+    return str(dtype).removeprefix("torch.")
+
+
+def _versions() -> Versions:
+    import transformers
+
+    return Versions(
+        taxbench=source_version(),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        transformers=transformers.__version__,
+        numpy=np.__version__,
+    )

@@ -1,0 +1,110 @@
+"""Train a head through a frozen language model, and ask a trained head questions."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taxbench.data.protocol import Protocol
+from taxbench.data.questions import QuestionSet
+from taxbench.errors import TrainingError
+from taxbench.heads.base import Head, Shape, train_statistics
+from taxbench.lms.frozen import FrozenLM
+from taxbench.lms.packing import QuestionTable, margins
+from taxbench.progress import Reporter
+from taxbench.registry.heads import head_module
+from taxbench.seeds import derive_seed, rng
+from taxbench.specs.run import HeadSpec, TrainerSpec
+from taxbench.training.batches import group_by_image
+
+# Questions a row at evaluation: more would waste attention on blocks that never look at each other.
+_EVAL_QUESTIONS, _EVAL_IMAGES = 16, 128
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What heads of one run are trained on: a frozen LM, its tokenised questions, and features."""
+
+    lm: FrozenLM
+    table: QuestionTable
+    features: Tensor  # (n, t, f) float16 or float32, on the LM's device
+
+
+def build_head(spec: HeadSpec, bench: Bench, train_images: np.ndarray, seed: int) -> Head:
+    """Build a head whose initial weights follow the seed and whose scales follow training features and the LM."""
+    module = head_module(spec.name)
+    features = bench.features[torch.from_numpy(train_images).to(bench.features.device)].float()
+    mean, std = train_statistics(features)
+    shape = Shape(tokens=features.shape[1], features=features.shape[2], width=bench.lm.width)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "init", spec.name))
+        mapping = module.build(shape, module.Settings.model_validate(spec.settings))
+    return Head(mapping.to(bench.lm.device), mean, std, bench.lm.embedding_rms()).to(bench.lm.device)
+
+
+def train_head(head: Head, bench: Bench, protocol: Protocol, trainer: TrainerSpec, report: Reporter) -> Head:
+    """Train a head on the protocol's questions; the loss is the cross-entropy between the two answers.
+
+    Raises:
+        TrainingError: the loss stops being a number.
+    """
+    n_images = len(protocol.images("train"))
+    total = trainer.epochs * math.ceil(n_images / trainer.batch_images)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=trainer.learning_rate, weight_decay=trainer.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, total, trainer.warmup))
+    label = f"train {protocol.task.name} seed {protocol.seed}"
+    with report.bar(label, trainer.epochs * n_images, "img") as advance:
+        for epoch in range(trainer.epochs):
+            rows = group_by_image(protocol.train_questions(epoch), most=1 << 30)
+            order = rng(protocol.seed, "order", epoch).permutation(len(rows.image))
+            for batch in np.array_split(order, math.ceil(n_images / trainer.batch_images)):
+                loss = _loss(head, bench, rows.image[batch], rows.term[batch], rows.answer[batch])
+                if not torch.isfinite(loss):
+                    raise TrainingError(
+                        f"The loss of the head stopped being a number in epoch {epoch + 1} (task "
+                        f"{protocol.task.name}, seed {protocol.seed}). Try --set learning_rate={trainer.learning_rate / 10:g}."
+                    )
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(head.parameters(), trainer.clip)
+                optimiser.step()
+                schedule.step()
+                advance(len(batch))
+    return head.eval()
+
+
+@torch.inference_mode()
+def ask(head: Head, bench: Bench, questions: QuestionSet) -> np.ndarray:
+    """Return the margin logit(Yes) − logit(No) of every question.  # (q,) float32"""
+    rows = group_by_image(questions, _EVAL_QUESTIONS)
+    found = np.full(len(questions), np.nan, np.float32)
+    for start in range(0, len(rows.image), _EVAL_IMAGES):
+        part = slice(start, start + _EVAL_IMAGES)
+        answer = _margins(head, bench, rows.image[part], rows.term[part]).cpu().numpy()
+        source = rows.source[part]
+        found[source[source >= 0]] = answer[source >= 0]
+    return found
+
+
+def _margins(head: Head, bench: Bench, image: np.ndarray, term: np.ndarray) -> Tensor:
+    device = bench.lm.device
+    features = bench.features[torch.from_numpy(image).to(bench.features.device)].to(device).float()
+    return margins(bench.lm, bench.table, head(features), torch.from_numpy(term).to(device))
+
+
+def _loss(head: Head, bench: Bench, image: np.ndarray, term: np.ndarray, answer: np.ndarray) -> Tensor:
+    """Return the mean over questions of −log softmax(right answer) between the two answers."""
+    margin = _margins(head, bench, image, term)  # (b, q)
+    sign = torch.from_numpy(np.where(answer, 1.0, -1.0).astype(np.float32)).to(margin.device)
+    asked = torch.from_numpy(term >= 0).to(margin.device)
+    return torch.nn.functional.softplus(-sign * margin)[asked].mean()
+
+
+def _rate(step: int, total: int, warmup: float) -> float:
+    """Rise linearly over the warm-up, then follow a cosine to zero."""
+    rising = max(1, round(warmup * total))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, total - rising))))
