@@ -46,7 +46,8 @@ class TaxonomyFile:
 def read_taxonomy(path: Path) -> TaxonomyFile:
     """Read a tab-separated file with a header: folder, leaf, hypernyms separated by `|`.
 
-    Folders that share a leaf name become one leaf and must agree on its hypernyms.
+    Folders that share a leaf name become one leaf and must agree on its hypernyms. A leaf may have none: it is then
+    asked by its own name only.
 
     Raises:
         DataError: the file is missing, has no such header, or contradicts itself; with the line.
@@ -64,8 +65,8 @@ def read_taxonomy(path: Path) -> TaxonomyFile:
     for line, row in enumerate(rows, start=2):
         folder, leaf = (row[folder_column] or "").strip(), (row[leaf_column] or "").strip()
         hypernyms = tuple(sorted({part.strip() for part in (row[_HYPERNYMS] or "").split("|") if part.strip()}))
-        if not (folder and leaf and hypernyms):
-            raise DataError(f"{path}:{line}: expected a folder, a leaf and at least one hypernym, found {row}")
+        if not (folder and leaf):
+            raise DataError(f"{path}:{line}: expected a folder, a leaf and its hypernyms, found {row}")
         if folder in leaf_of_folder:
             raise DataError(f"{path}:{line}: the folder '{folder}' is listed twice")
         if hypernyms_of.setdefault(leaf, hypernyms) != hypernyms:

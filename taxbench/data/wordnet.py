@@ -42,6 +42,8 @@ class Nouns:
     synsets: tuple[NounSynset, ...]
     senses: dict[str, tuple[int, ...]]
     """Lower-cased name -> its meanings, the most usual first."""
+    other_uses: dict[str, int]
+    """Lower-cased word -> how often SemCor has it as a verb, adjective or adverb."""
     texts: tuple[str, ...]
     """Glosses with examples of every part of speech, as running text for word counts."""
 
@@ -103,7 +105,7 @@ def read_nouns(folder: Path | None = None) -> Nouns:
                 counts=tuple(counts.get(key, 0) for key in record.sense_keys),
             )
         )
-    return Nouns(tuple(synsets), senses, tuple(_read_texts(folder)))
+    return Nouns(tuple(synsets), senses, _count_other_uses(counts), tuple(_read_texts(folder)))
 
 
 def _lines(path: Path) -> list[str]:
@@ -139,6 +141,17 @@ def _read_senses(folder: Path) -> Iterator[tuple[str, list[int]]]:
 def _read_counts(folder: Path) -> dict[str, int]:
     """Return sense key -> occurrences in SemCor."""
     return {key: int(count) for key, _, count in (line.split() for line in _lines(folder / "cntlist.rev"))}
+
+
+def _count_other_uses(counts: dict[str, int]) -> dict[str, int]:
+    """Add up the SemCor counts of each word over its meanings that are not nouns (%1 in a sense key)."""
+    uses: dict[str, int] = {}
+    for key, count in counts.items():
+        word, _, sense = key.partition("%")
+        if not sense.startswith("1"):
+            name = word.replace("_", " ")
+            uses[name] = uses.get(name, 0) + count
+    return uses
 
 
 def _read_texts(folder: Path) -> Iterator[str]:

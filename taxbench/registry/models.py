@@ -12,7 +12,7 @@ S = TypeVar("S", EncoderSpec, LMSpec)
 
 _HERE = Path(__file__).parent
 _POCKET = Path(__file__).resolve().parents[1] / "pocket" / "weights"
-POCKET_ENCODER = _POCKET / "pocket-encoder"
+POCKET_ENCODER = _POCKET / "pocket-conv"
 POCKET_LM = _POCKET / "wordnet-lm"
 
 

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module, resources
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +19,10 @@ from taxbench.errors import DataError, did_you_mean
 from taxbench.pocket.concepts import BY_NAME, CONCEPT_NAMES
 from taxbench.pocket.render import scene
 from taxbench.pocket.render.pen import Pen
+from taxbench.pocket.render.scene import SUPERSAMPLE
 
 __all__ = ["backdrop", "render", "source_digest"]
 
-SUPERSAMPLE: Final = 3  # shapes are drawn this much larger and averaged down, because Pillow polygons have hard edges
 # One stream each, so that drawing one more shape in a bird does not move its background.
 _BACKGROUND, _CLUTTER, _POSE, _SHAPE, _LIGHT = range(5)
 

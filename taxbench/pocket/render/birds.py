@@ -56,7 +56,12 @@ def _wing(pen: Pen, plan: BirdPlan, colour: RGB, size: float = 0.62) -> None:
     """Draw a folded wing with three feather lines on the flank."""
     x, y = plan.body
     long, tall = plan.radii[0] * pen.around(size, 0.12), plan.radii[1] * size
-    shape = ((x + long, y - 0.1), (x + 0.3 * long, y - tall), (x - long * 0.8, y - 0.3 * tall), (x - 1.5 * long, y + 0.1))
+    shape = (
+        (x + long, y - 0.1),
+        (x + 0.3 * long, y - tall),
+        (x - long * 0.8, y - 0.3 * tall),
+        (x - 1.5 * long, y + 0.1),
+    )
     under = ((x - 0.4 * long, y + 0.75 * tall), (x + 0.5 * long, y + 0.7 * tall))
     pen.blob(turned((*shape, *under), plan.tilt, plan.body), colour)
     for k in (0.15, 0.45, 0.75):
@@ -77,7 +82,9 @@ def _hook(pen: Pen, plan: BirdPlan, length: float, colour: RGB) -> None:
     x, y = plan.neck[-1]
     h = plan.head
     tip = (x + h + 0.55 * length, y + 0.9 * length)
-    pen.blob(((x + 0.75 * h, y - 0.4 * h), (x + h + 0.5 * length, y - 0.2 * h), tip, (x + 0.75 * h, y + 0.5 * h)), colour)
+    pen.blob(
+        ((x + 0.75 * h, y - 0.4 * h), (x + h + 0.5 * length, y - 0.2 * h), tip, (x + 0.75 * h, y + 0.5 * h)), colour
+    )
 
 
 def _face(pen: Pen, plan: BirdPlan, size: float = 0.055) -> None:
@@ -166,7 +173,9 @@ def swan(pen: Pen) -> None:
     white = pen.tint((243, 242, 238), 0.3)
     tail = ((-0.5, 0.3), (-0.98, 0.05), (-0.85, 0.4), (-0.5, 0.55))
     neck = ((0.4, 0.4), (0.68, 0.1), (0.4, -0.3), (0.42, -0.68), (0.62, pen.around(-0.74, 0.06)))
-    plan = BirdPlan((-0.1, 0.42), (0.68, 0.36), -4, neck, (0.34, 0.2, 0.16, 0.15, 0.2), 0.15, white, (0.85, 0.3), tail=tail)
+    plan = BirdPlan(
+        (-0.1, 0.42), (0.68, 0.36), -4, neck, (0.34, 0.2, 0.16, 0.15, 0.2), 0.15, white, (0.85, 0.3), tail=tail
+    )
     _legs(pen, plan)
     _trunk(pen, plan, white)
     _wing(pen, plan, shade(white, 0.94), 0.75)
@@ -181,7 +190,9 @@ def flamingo(pen: Pen) -> None:
     pink = pen.tint((242, 132, 148))
     tail = ((-0.4, -0.1), (-0.72, 0.08), (-0.6, 0.15), (-0.3, 0.12))
     neck = ((0.2, -0.05), (0.48, -0.2), (0.3, -0.5), (0.26, -0.8), (0.44, -0.88))
-    plan = BirdPlan((-0.1, -0.05), (0.46, 0.26), -8, neck, (0.22, 0.13, 0.1, 0.1, 0.14), 0.13, pink, (0.96, 0.14), pink, tail)
+    plan = BirdPlan(
+        (-0.1, -0.05), (0.46, 0.26), -8, neck, (0.22, 0.13, 0.1, 0.1, 0.14), 0.13, pink, (0.96, 0.14), pink, tail
+    )
     knee = (pen.between(0.05, 0.25), 0.5)
     pen.stroke(((0.05, 0.1), knee, (pen.between(-0.2, 0.05), 0.55)), 0.05, shade(pink, 0.8))
     _legs(pen, plan)
@@ -202,7 +213,10 @@ def eagle(pen: Pen) -> None:
     lift = pen.between(-0.2, 0.1)
     for root, far, dark in ((0.12, 0.9, 0.8), (-0.1, -0.95, 1.0)):
         edge = [(root + (far - root) * k, -0.75 + lift + 0.55 * abs(k - 0.75)) for k in (0.3, 0.7, 1.0)]
-        tips = [(root + (far - root) * k, 0.28 - 0.3 * k + 0.07 * (j % 2)) for j, k in enumerate((0.95, 0.8, 0.7, 0.55, 0.4))]
+        tips = [
+            (root + (far - root) * k, 0.28 - 0.3 * k + 0.07 * (j % 2))
+            for j, k in enumerate((0.95, 0.8, 0.7, 0.55, 0.4))
+        ]
         pen.poly(((root, 0.0), *edge, *tips, (root, 0.35)), shade(brown, dark))
     _legs(pen, plan)
     _trunk(pen, plan, brown)
@@ -223,7 +237,11 @@ def rooster(pen: Pen) -> None:
     green = pen.tint((28, 84, 72))
     for k in range(5):
         peak = -0.75 + 0.16 * k + pen.between(-0.05, 0.05)
-        pen.taper(((-0.3, 0.1), (-0.6, peak), (-0.98, peak + 0.38 + 0.08 * k)), (0.16, 0.22, 0.05), shade(green, 0.8 + 0.1 * k))
+        pen.taper(
+            ((-0.3, 0.1), (-0.6, peak), (-0.98, peak + 0.38 + 0.08 * k)),
+            (0.16, 0.22, 0.05),
+            shade(green, 0.8 + 0.1 * k),
+        )
     red = pen.tint((214, 34, 36))
     for k in range(4):
         pen.dot((0.3 + 0.09 * k, -0.66 - 0.03 * (k % 3)), 0.085, red)

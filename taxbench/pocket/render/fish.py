@@ -28,8 +28,18 @@ def _trunk(pen: Pen, plan: FishPlan) -> None:
     nose, root = plan.snout, plan.root
     span = nose - root
     back, belly = pen.around(plan.back, 0.1), pen.around(plan.belly, 0.1)
-    top = ((root, -0.07), (root + 0.35 * span, -0.8 * back), (root + 0.65 * span, -back), (root + 0.88 * span, -0.6 * back))
-    low = ((root + 0.88 * span, 0.6 * belly), (root + 0.65 * span, belly), (root + 0.35 * span, 0.8 * belly), (root, 0.07))
+    top = (
+        (root, -0.07),
+        (root + 0.35 * span, -0.8 * back),
+        (root + 0.65 * span, -back),
+        (root + 0.88 * span, -0.6 * back),
+    )
+    low = (
+        (root + 0.88 * span, 0.6 * belly),
+        (root + 0.65 * span, belly),
+        (root + 0.35 * span, 0.8 * belly),
+        (root, 0.07),
+    )
     pen.blob((*top, (nose, 0.02), *low), plan.coat)
     pale = ((root + 0.3 * span, 0.35 * belly), (nose - 0.04, 0.1 * belly), (root + 0.8 * span, 0.72 * belly))
     pen.blob((*pale, (root + 0.6 * span, 0.86 * belly), (root + 0.35 * span, 0.66 * belly)), plan.under, line=False)
@@ -56,8 +66,19 @@ def _tail(pen: Pen, plan: FishPlan, length: float, span: Point, colour: RGB) -> 
 def _fin(pen: Pen, base: tuple[Point, Point], tip: Point, colour: RGB) -> None:
     """Draw a fin from two points on the body to its tip."""
     (a, b), (c, d) = base
-    pen.blob(((a, b), (0.5 * (a + tip[0]), 0.5 * (b + tip[1])), tip, (0.6 * c + 0.4 * tip[0], 0.6 * d + 0.4 * tip[1]), (c, d)), colour)
-    pen.stroke((((a + c) / 2, (b + d) / 2), (0.25 * a + 0.75 * tip[0], 0.25 * b + 0.75 * tip[1])), 0.02, shade(colour, 0.7))
+    pen.blob(
+        (
+            (a, b),
+            (0.5 * (a + tip[0]), 0.5 * (b + tip[1])),
+            tip,
+            (0.6 * c + 0.4 * tip[0], 0.6 * d + 0.4 * tip[1]),
+            (c, d),
+        ),
+        colour,
+    )
+    pen.stroke(
+        (((a + c) / 2, (b + d) / 2), (0.25 * a + 0.75 * tip[0], 0.25 * b + 0.75 * tip[1])), 0.02, shade(colour, 0.7)
+    )
 
 
 def _scales(pen: Pen, plan: FishPlan, rows: tuple[float, ...]) -> None:
@@ -81,7 +102,9 @@ def shark(pen: Pen) -> None:
     pen.blob(((0.9, 0.08), (0.62, 0.16), (0.66, 0.24), (0.82, 0.17)), (120, 30, 36))
     for k in range(4):
         x = 0.66 + 0.06 * k
-        pen.poly(((x, 0.14 - 0.015 * k), (x + 0.05, 0.13 - 0.015 * k), (x + 0.025, 0.2 - 0.015 * k)), (255, 255, 255), False)
+        pen.poly(
+            ((x, 0.14 - 0.015 * k), (x + 0.05, 0.13 - 0.015 * k), (x + 0.025, 0.2 - 0.015 * k)), (255, 255, 255), False
+        )
     for k in range(3):
         pen.bend(((0.42 - 0.08 * k, -0.1), (0.38 - 0.08 * k, 0.02), (0.42 - 0.08 * k, 0.12)), 0.03, shade(coat, 0.5))
     pen.eye((0.7, -0.06), 0.045)
@@ -124,10 +147,21 @@ def eel(pen: Pen) -> None:
 def seahorse(pen: Pen) -> None:
     """Draw a seahorse: upright, tube snout, ringed belly, curled tail."""
     coat = pen.tint(pen.pick(((236, 172, 60), (226, 120, 70), (206, 150, 90))))
-    path = ((0.1, -0.52), (-0.12, -0.2), (0.08, 0.15), (-0.05, 0.5), (-0.1, 0.78), (0.16, 0.92), (0.32, 0.72), (0.16, 0.64))
+    path = (
+        (0.1, -0.52),
+        (-0.12, -0.2),
+        (0.08, 0.15),
+        (-0.05, 0.5),
+        (-0.1, 0.78),
+        (0.16, 0.92),
+        (0.32, 0.72),
+        (0.16, 0.64),
+    )
     _fin(pen, ((-0.16, -0.12), (-0.1, 0.22)), (pen.around(-0.5, 0.12), 0.02), blend(coat, WHITE, 0.4))
     for k in range(4):
-        pen.poly(((-0.12 + 0.1 * k, -0.84 + 0.02 * k), (-0.1 + 0.1 * k, -1.0), (0.0 + 0.1 * k, -0.82)), shade(coat, 0.8))
+        pen.poly(
+            ((-0.12 + 0.1 * k, -0.84 + 0.02 * k), (-0.1 + 0.1 * k, -1.0), (0.0 + 0.1 * k, -0.82)), shade(coat, 0.8)
+        )
     pen.taper(path, (0.26, 0.34, 0.44, 0.28, 0.17, 0.12, 0.09, 0.06), coat)
     pen.taper(((0.22, -0.64), (0.48, -0.56), (0.68, -0.5)), (0.2, 0.12, 0.13), coat)
     pen.oval((0.14, -0.66), (0.24, 0.2), coat)
@@ -150,7 +184,16 @@ def stingray(pen: Pen) -> None:
     for side in (-1, 1):
         pen.oval((-0.36, side * 0.16), (0.16, 0.09), coat, side * 30)
     flap = pen.around(0.86, 0.08)
-    edge = ((0.72, 0.0), (0.5, -0.28), (0.06, -flap), (-0.14, -0.6), (-0.4, 0.0), (-0.14, 0.6), (0.06, flap), (0.5, 0.28))
+    edge = (
+        (0.72, 0.0),
+        (0.5, -0.28),
+        (0.06, -flap),
+        (-0.14, -0.6),
+        (-0.4, 0.0),
+        (-0.14, 0.6),
+        (0.06, flap),
+        (0.5, 0.28),
+    )
     pen.blob(edge, coat)
     pen.blob([(0.6 * x + 0.08, 0.5 * y) for x, y in edge], shade(coat, 1.12), line=False)
     for _ in range(9):
@@ -165,7 +208,9 @@ def swordfish(pen: Pen) -> None:
     coat = pen.tint((52, 82, 130))
     plan = FishPlan(0.42, -0.66, 0.27, 0.25, coat, pen.tint((206, 214, 222), 0.5))
     _tail(pen, plan, 0.3, (0.48, 0.46), coat)
-    pen.blob(((0.22, -0.2), (0.06, -0.42), (-0.16, pen.around(-0.76, 0.08)), (-0.06, -0.4), (-0.06, -0.18)), shade(coat, 0.8))
+    pen.blob(
+        ((0.22, -0.2), (0.06, -0.42), (-0.16, pen.around(-0.76, 0.08)), (-0.06, -0.4), (-0.06, -0.18)), shade(coat, 0.8)
+    )
     pen.poly(((-0.4, 0.12), (-0.52, 0.34), (-0.5, 0.1)), coat)
     pen.taper(((0.3, -0.04), (0.7, -0.06), (1.05, -0.08)), (0.16, 0.07, 0.02), shade(coat, 0.75))
     _trunk(pen, plan)
@@ -196,7 +241,10 @@ def angelfish(pen: Pen) -> None:
     plan = FishPlan(0.6, -0.36, 0.5, 0.5, coat, blend(coat, WHITE, 0.5))
     trail = pen.around(0.98, 0.06)
     for side in (-1, 1):
-        pen.blob(((0.24, side * 0.36), (-0.16, side * 0.72), (-0.5, side * trail), (-0.3, side * 0.6), (-0.24, side * 0.2)), shade(coat, 0.9))
+        pen.blob(
+            ((0.24, side * 0.36), (-0.16, side * 0.72), (-0.5, side * trail), (-0.3, side * 0.6), (-0.24, side * 0.2)),
+            shade(coat, 0.9),
+        )
         pen.stroke(((0.12, side * 0.4), (-0.04, side * 0.92)), 0.03, shade(coat, 0.7))
     _tail(pen, plan, 0.42, (0.3, 0.3), coat)
     _trunk(pen, plan)

@@ -14,7 +14,9 @@ def _stem(pen: Pen, root: Point, length: float, width: float = 0.08) -> Point:
     """Draw a short bent stem and return its tip."""
     lean = pen.between(-0.12, 0.16)
     tip = (root[0] + lean, root[1] - pen.around(length, 0.2))
-    pen.taper((root, (root[0] + 0.2 * lean, root[1] - 0.5 * length), tip), (0.8 * width, width, 1.3 * width), pen.tint(STALK))
+    pen.taper(
+        (root, (root[0] + 0.2 * lean, root[1] - 0.5 * length), tip), (0.8 * width, width, 1.3 * width), pen.tint(STALK)
+    )
     return tip
 
 
@@ -44,7 +46,16 @@ def apple(pen: Pen) -> None:
     colour = pen.tint(pen.pick(((200, 34, 38), (204, 44, 34), (128, 180, 52), (226, 180, 60))))
     wide = pen.around(0.8, 0.06)
     low = ((0.62, 0.62), (0.28, 0.9), (0.0, 0.84), (-0.28, 0.9), (-0.62, 0.62))
-    outline = ((0.0, -0.42), (0.34, -0.58), (wide - 0.08, -0.4), (wide, 0.1), *low, (-wide, 0.1), (-wide + 0.08, -0.4), (-0.34, -0.58))
+    outline = (
+        (0.0, -0.42),
+        (0.34, -0.58),
+        (wide - 0.08, -0.4),
+        (wide, 0.1),
+        *low,
+        (-wide, 0.1),
+        (-wide + 0.08, -0.4),
+        (-0.34, -0.58),
+    )
     _flesh(pen, outline, colour, ((-0.38, -0.16), (0.11, 0.16)))
     pen.oval((0.0, -0.42), (0.2, 0.07), shade(colour, 0.55), line=False)
     tip = _stem(pen, (0.0, -0.38), 0.42)
@@ -58,7 +69,13 @@ def banana(pen: Pen) -> None:
     count = int(pen.between(1, 4))
     for k in range(count):
         drop = 0.2 * (k - 0.5 * (count - 1))
-        path = ((-0.82, -0.5 + 0.3 * drop), (-0.62, 0.0 + drop), (-0.1, bend - 0.2 + drop), (0.5, 0.3 + drop), (0.88, -0.16 + drop))
+        path = (
+            (-0.82, -0.5 + 0.3 * drop),
+            (-0.62, 0.0 + drop),
+            (-0.1, bend - 0.2 + drop),
+            (0.5, 0.3 + drop),
+            (0.88, -0.16 + drop),
+        )
         pen.taper(path, (0.1, 0.3, 0.42, 0.34, 0.08), shade(ripe, 1.0 - 0.06 * k))
         ridge = [(x + 0.02, y - 0.03) for x, y in path[1:4]]
         pen.bend(ridge, 0.03, shade(ripe, 0.72))

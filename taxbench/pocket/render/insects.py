@@ -55,7 +55,11 @@ def _segments(pen: Pen, plan: InsectPlan, colours: tuple[RGB, RGB, RGB]) -> None
     x, r = plan.head
     pen.oval((x, 0), (r, r), colours[2])
     for side in (-1, 1):
-        pen.dot((x + 0.45 * r, side * 0.6 * r), 0.35 * r, shade(colours[2], 0.5) if sum(colours[2]) > 200 else (150, 140, 130))
+        pen.dot(
+            (x + 0.45 * r, side * 0.6 * r),
+            0.35 * r,
+            shade(colours[2], 0.5) if sum(colours[2]) > 200 else (150, 140, 130),
+        )
 
 
 def _wing(pen: Pen, root: Point, tip: Point, width: float, colour: RGB) -> None:
@@ -95,9 +99,20 @@ def butterfly(pen: Pen) -> None:
     edge, spot = shade(wing, 0.3), blend(wing, WHITE, 0.75)
     top, low = pen.around(0.92, 0.06), pen.around(0.72, 0.1)
     for side in (-1, 1):
-        pen.blob(((-0.02, 0), (-0.2, side * 0.55), (-0.72, side * low), (-0.86, side * 0.34), (-0.3, side * 0.04)), edge)
-        pen.blob(((-0.1, side * 0.08), (-0.25, side * 0.5), (-0.62, side * low * 0.86), (-0.7, side * 0.32)), wing, False)
-        fore = ((0.16, 0), (0.6, side * 0.4), (0.72, side * 0.8), (0.4, side * top), (0.0, side * 0.75), (-0.06, side * 0.2))
+        pen.blob(
+            ((-0.02, 0), (-0.2, side * 0.55), (-0.72, side * low), (-0.86, side * 0.34), (-0.3, side * 0.04)), edge
+        )
+        pen.blob(
+            ((-0.1, side * 0.08), (-0.25, side * 0.5), (-0.62, side * low * 0.86), (-0.7, side * 0.32)), wing, False
+        )
+        fore = (
+            (0.16, 0),
+            (0.6, side * 0.4),
+            (0.72, side * 0.8),
+            (0.4, side * top),
+            (0.0, side * 0.75),
+            (-0.06, side * 0.2),
+        )
         pen.blob(fore, edge)
         pen.blob([(0.84 * x + 0.02, 0.84 * y) for x, y in fore], wing, False)
         for x, y, r in ((0.4, 0.62, 0.08), (0.18, 0.6, 0.06), (-0.5, 0.48, 0.08), (-0.3, 0.3, 0.05)):
@@ -128,7 +143,9 @@ def beetle(pen: Pen) -> None:
     _legs(pen, plan, shade(coat, 0.55))
     jaw = pen.around(0.36, 0.2)
     for side in (-1, 1):
-        pen.taper(((0.66, side * 0.12), (0.8, side * 0.26), (0.66 + jaw, side * 0.06)), (0.12, 0.1, 0.03), shade(coat, 0.7))
+        pen.taper(
+            ((0.66, side * 0.12), (0.8, side * 0.26), (0.66 + jaw, side * 0.06)), (0.12, 0.1, 0.03), shade(coat, 0.7)
+        )
     _feelers(pen, plan, shade(coat, 0.6), 0.04)
     _segments(pen, plan, (coat, shade(coat, 0.85), shade(coat, 0.7)))
     pen.stroke(((0.14, 0), (-0.86, 0)), 0.03, shade(coat, 0.4))
@@ -148,7 +165,11 @@ def dragonfly(pen: Pen) -> None:
         for root, tip, width in ((0.36, hind, 0.3), (0.54, 0.5 + fore, 0.24)):
             pen.blob(
                 (
-                    *((root, side * 0.06), (root + 0.5 * (tip - root) + 0.5 * width, side * 0.5), (tip + 0.1, side * 0.95)),
+                    *(
+                        (root, side * 0.06),
+                        (root + 0.5 * (tip - root) + 0.5 * width, side * 0.5),
+                        (tip + 0.1, side * 0.95),
+                    ),
                     *((tip - 0.1, side * 0.93), (root + 0.5 * (tip - root) - 0.4 * width, side * 0.5)),
                 ),
                 VEIL,
@@ -216,7 +237,9 @@ def mosquito(pen: Pen) -> None:
     _feelers(pen, plan, BLACK)
     for side in (-1, 1):
         for k in range(3):
-            pen.stroke(((0.48 + 0.06 * k, side * (0.08 + 0.05 * k)), (0.5 + 0.07 * k, side * (0.2 + 0.05 * k))), 0.015, BLACK)
+            pen.stroke(
+                ((0.48 + 0.06 * k, side * (0.08 + 0.05 * k)), (0.5 + 0.07 * k, side * (0.2 + 0.05 * k))), 0.015, BLACK
+            )
     _segments(pen, plan, (coat, shade(coat, 0.75), shade(coat, 0.6)))
     for k in range(4):
         x = -0.12 - 0.16 * k

@@ -51,8 +51,18 @@ def _trunk(pen: Pen, plan: MammalPlan) -> None:
     wide, tall = plan.radii
     shoulder = (x + 0.62 * wide, y - 0.15 * tall)
     sag = pen.around(1.0, 0.08)
-    top = ((x - wide, y - 0.1 * tall), (x - 0.7 * wide, y - 0.9 * tall), (x, y - 0.85 * tall), (x + 0.7 * wide, y - 0.95 * tall))
-    low = ((x + wide, y), (x + 0.7 * wide, y + 0.8 * tall), (x, y + 0.95 * sag * tall), (x - 0.75 * wide, y + 0.8 * tall))
+    top = (
+        (x - wide, y - 0.1 * tall),
+        (x - 0.7 * wide, y - 0.9 * tall),
+        (x, y - 0.85 * tall),
+        (x + 0.7 * wide, y - 0.95 * tall),
+    )
+    low = (
+        (x + wide, y),
+        (x + 0.7 * wide, y + 0.8 * tall),
+        (x, y + 0.95 * sag * tall),
+        (x - 0.75 * wide, y + 0.8 * tall),
+    )
     pen.blob((*top, *low), plan.coat)
     if plan.neck:
         pen.taper((shoulder, plan.head), (1.35 * plan.neck, 0.8 * plan.neck), plan.coat)
@@ -65,7 +75,11 @@ def _ear(pen: Pen, at: Point, lean: float, size: Point, coat: RGB) -> None:
     x, y = at
     wide, tall = size
     pen.blob(((x - wide, y), (x + lean, y - tall), (x + wide, y)), coat)
-    pen.poly(((x - 0.4 * wide, y - 0.1 * tall), (x + lean * 0.8, y - 0.7 * tall), (x + 0.4 * wide, y - 0.1 * tall)), PINK, False)
+    pen.poly(
+        ((x - 0.4 * wide, y - 0.1 * tall), (x + lean * 0.8, y - 0.7 * tall), (x + 0.4 * wide, y - 0.1 * tall)),
+        PINK,
+        False,
+    )
 
 
 def cat(pen: Pen) -> None:
@@ -114,7 +128,9 @@ def rabbit(pen: Pen) -> None:
     _legs(pen, plan)
     tip = pen.between(-0.12, 0.1)
     for x, dark in ((0.5, 0.85), (0.34, 1.0)):
-        pen.taper(((x, -0.1), (x - 0.06 + 0.5 * tip, -0.55), (x + tip - 0.1, -0.98)), (0.14, 0.22, 0.06), shade(coat, dark))
+        pen.taper(
+            ((x, -0.1), (x - 0.06 + 0.5 * tip, -0.55), (x + tip - 0.1, -0.98)), (0.14, 0.22, 0.06), shade(coat, dark)
+        )
         pen.taper(((x, -0.2), (x - 0.06 + 0.5 * tip, -0.55), (x + tip - 0.08, -0.88)), (0.06, 0.1, 0.03), PINK, False)
     _trunk(pen, plan)
     pen.oval((-0.35, 0.52), (0.3, 0.3), shade(coat, 0.93))
@@ -151,7 +167,11 @@ def pig(pen: Pen) -> None:
     """Draw a pig: pink barrel body, flat snout, flopping ears, curly tail, short legs."""
     coat = pen.tint((240, 168, 166))
     plan = MammalPlan((-0.12, 0.15), (0.64, 0.44), 0.8, (0.22, 0.16), (0.52, 0.0), (0.3, 0.29), 0.45, coat)
-    pen.bend(((-0.68, 0.05), (-0.84, -0.1), (-0.95, 0.02), (-0.86, 0.1), (-0.8, -0.02), (-0.96, -0.16)), 0.05, shade(coat, 0.8))
+    pen.bend(
+        ((-0.68, 0.05), (-0.84, -0.1), (-0.95, 0.02), (-0.86, 0.1), (-0.8, -0.02), (-0.96, -0.16)),
+        0.05,
+        shade(coat, 0.8),
+    )
     _legs(pen, plan, (120, 80, 76))
     _trunk(pen, plan)
     for x in (0.4, 0.68):
@@ -198,7 +218,9 @@ def camel(pen: Pen) -> None:
     _legs(pen, plan)
     for x in (-0.45, 0.05):
         peak = pen.around(-0.55, 0.1)
-        pen.blob(((x - 0.24, 0.0), (x - 0.1, peak + 0.1), (x + 0.02, peak), (x + 0.14, peak + 0.12), (x + 0.25, 0.0)), coat)
+        pen.blob(
+            ((x - 0.24, 0.0), (x - 0.1, peak + 0.1), (x + 0.02, peak), (x + 0.14, peak + 0.12), (x + 0.25, 0.0)), coat
+        )
         pen.oval((x, peak + 0.07), (0.09, 0.07), shade(coat, 0.72), line=False)
     pen.taper(((0.24, 0.1), (0.55, 0.18), (0.62, -0.2), (0.68, -0.42)), (0.34, 0.26, 0.17, 0.16), coat)
     _ear(pen, (0.6, -0.5), -0.06, (0.05, 0.14), coat)

@@ -1,7 +1,7 @@
 """A pen that draws jittered, outlined shapes in object coordinates onto a supersampled picture.
 
 Object coordinates: the object fills about [-1, 1] x [-1, 1], x to the right, y downwards. One `Pen` carries one pose
-(mirror, rotation, shear, scale, position) and one slow sinusoidal warp, so that every shape of one instance bends alike.
+(mirror, rotation, shear, scale, position) and one slow sinusoidal warp, so that all shapes of one instance bend alike.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Pen:
 
     def stroke(self, points: Points, width: float, fill: RGB) -> None:
         """Draw a line of straight pieces with round ends."""
-        self._line(self.place(points), self._pixels(width), fill)
+        self._line(self.place(points), self._pixels(width), fill, joined=True)
 
     def bend(self, points: Points, width: float, fill: RGB) -> None:
         """Draw a smooth line with round ends."""
@@ -172,15 +172,16 @@ class Pen:
         self._line(flat, pixels + 2 * self.outline, shade(fill, 0.45))
         self._line(flat, pixels, fill)
 
-    def _line(self, flat: list[float], width: int, fill: RGB) -> None:
-        self._draw.line(flat, fill=fill, width=width, joint="curve" if width > 3 else None)
+    def _line(self, flat: list[float], width: int, fill: RGB, joined: bool = False) -> None:
+        # Round joints are dear and only show where a line has corners; smooth curves do without.
+        self._draw.line(flat, fill=fill, width=width, joint="curve" if joined and width > 3 and len(flat) > 4 else None)
         if width > 3:
             r = 0.5 * width - 0.5
             for x, y in (flat[:2], flat[-2:]):
                 self._draw.ellipse((x - r, y - r, x + r, y + r), fill=fill)
 
     def taper(self, points: Points, widths: Sequence[float], fill: RGB, line: bool = True) -> None:
-        """Fill a smooth tube whose full width runs through `widths`, evenly spaced along it: a neck, a tail, a trunk."""
+        """Fill a smooth tube whose full width runs through `widths`, evenly spaced along it: a neck, a trunk."""
         path = smooth_open(points)
         along = np.gradient(path, axis=0)
         normal = along[:, ::-1] * (-1.0, 1.0) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]

@@ -44,8 +44,14 @@ def carrot(pen: Pen) -> None:
     colour = pen.tint((240, 124, 34))
     _fronds(pen, (0.0, -0.42), 0.6, (-42, -22, 0, 20, 42), 0.1)
     wide = pen.around(0.32, 0.12)
-    _body(pen, ((0.1, -0.5), (wide, -0.38), (0.8 * wide, 0.1), (0.4 * wide, 0.62), (0.0, pen.around(0.98, 0.04))), colour)
-    _rings(pen, ((0.8 * wide, -0.25), (0.75 * wide, -0.08), (0.6 * wide, 0.12), (0.5 * wide, 0.3), (0.35 * wide, 0.5)), colour)
+    _body(
+        pen, ((0.1, -0.5), (wide, -0.38), (0.8 * wide, 0.1), (0.4 * wide, 0.62), (0.0, pen.around(0.98, 0.04))), colour
+    )
+    _rings(
+        pen,
+        ((0.8 * wide, -0.25), (0.75 * wide, -0.08), (0.6 * wide, 0.12), (0.5 * wide, 0.3), (0.35 * wide, 0.5)),
+        colour,
+    )
 
 
 def broccoli(pen: Pen) -> None:
@@ -56,7 +62,17 @@ def broccoli(pen: Pen) -> None:
     for side in (-1, 1):
         pen.taper(((0.0, 0.5), (side * 0.25, 0.2), (side * 0.45, -0.1)), (0.2, 0.17, 0.2), stalk)
     pen.stroke(((0.0, 0.4), (-0.02, 0.85)), 0.03, shade(stalk, 0.75))
-    knobs = ((-0.62, 0.0), (0.62, 0.02), (-0.3, 0.08), (0.32, 0.1), (-0.5, -0.34), (0.5, -0.34), (-0.18, -0.55), (0.2, -0.58), (0.0, -0.2))
+    knobs = (
+        (-0.62, 0.0),
+        (0.62, 0.02),
+        (-0.3, 0.08),
+        (0.32, 0.1),
+        (-0.5, -0.34),
+        (0.5, -0.34),
+        (-0.18, -0.55),
+        (0.2, -0.58),
+        (0.0, -0.2),
+    )
     for x, y in knobs:
         r = pen.around(0.3, 0.12)
         pen.oval((x, y), (r, r * 0.92), shade(crown, pen.between(0.85, 1.05)))
@@ -72,8 +88,9 @@ def onion(pen: Pen) -> None:
     _fronds(pen, (0.0, -0.5), 0.45, (-14, 4, 18), 0.12)
     wide = pen.around(0.78, 0.06)
     _body(pen, ((0.07, -0.76), (0.14, -0.52), (0.55, -0.26), (wide, 0.14), (0.5, 0.58), (0.0, 0.72)), colour)
-    for k in (-0.75, -0.4, 0.0, 0.4, 0.75):
-        pen.bend(((0.06 * k, -0.66), (0.7 * wide * k, -0.16), (wide * k * 0.95, 0.14), (0.55 * k, 0.5), (0.05 * k, 0.7)), 0.03, shade(colour, 0.66))
+    for line in (-0.75, -0.4, 0.0, 0.4, 0.75):
+        upper = ((0.06 * line, -0.66), (0.7 * wide * line, -0.16), (wide * line * 0.95, 0.14))
+        pen.bend((*upper, (0.55 * line, 0.5), (0.05 * line, 0.7)), 0.03, shade(colour, 0.66))
 
 
 def cucumber(pen: Pen) -> None:
@@ -99,7 +116,16 @@ def eggplant(pen: Pen) -> None:
     pen.taper(((-0.2, -0.1), (-0.3, 0.25), (-0.24, 0.55)), (0.03, 0.1, 0.03), shade(colour, 1.4), line=False)
     green = pen.tint((94, 140, 62))
     drop = pen.around(-0.12, 0.5)
-    cap = ((0.1, -0.68), (0.34, -0.46), (0.36, drop - 0.1), (0.16, -0.3), (0.02, drop), (-0.14, -0.3), (-0.36, drop - 0.1), (-0.34, -0.46))
+    cap = (
+        (0.1, -0.68),
+        (0.34, -0.46),
+        (0.36, drop - 0.1),
+        (0.16, -0.3),
+        (0.02, drop),
+        (-0.14, -0.3),
+        (-0.36, drop - 0.1),
+        (-0.34, -0.46),
+    )
     pen.poly((*cap, (-0.1, -0.68)), green)
     pen.taper(((0.0, -0.62), (0.02, -0.8), (pen.between(-0.15, 0.15), -0.98)), (0.2, 0.13, 0.15), shade(green, 0.85))
 
@@ -107,10 +133,12 @@ def eggplant(pen: Pen) -> None:
 def pumpkin(pen: Pen) -> None:
     """Draw a pumpkin: wide orange ribs and a thick crooked stalk."""
     colour = pen.tint((232, 124, 28))
-    pen.taper(((0.0, -0.4), (0.02, -0.66), (pen.between(-0.2, 0.25), -0.86)), (0.3, 0.18, 0.2), pen.tint((112, 128, 56)))
+    pen.taper(
+        ((0.0, -0.4), (0.02, -0.66), (pen.between(-0.2, 0.25), -0.86)), (0.3, 0.18, 0.2), pen.tint((112, 128, 56))
+    )
     wide = pen.around(0.92, 0.05)
-    for k, dark in ((0.62, 0.8), (-0.62, 0.86), (0.34, 0.9), (-0.34, 0.96), (0.0, 1.0)):
-        pen.oval((k * wide * 0.9, 0.18), (0.4 * wide, 0.64 - 0.16 * abs(k)), shade(colour, dark))
+    for rib, dark in ((0.62, 0.8), (-0.62, 0.86), (0.34, 0.9), (-0.34, 0.96), (0.0, 1.0)):
+        pen.oval((rib * wide * 0.9, 0.18), (0.4 * wide, 0.64 - 0.16 * abs(rib)), shade(colour, dark))
     for k in (-0.42, -0.14, 0.14, 0.42):
         pen.bend(((0.5 * k, -0.38), (1.05 * k, 0.15), (0.6 * k, 0.68)), 0.028, shade(colour, 0.72))
     _fronds(pen, (0.02, -0.44), 0.4, (-75, 75), 0.2)
@@ -127,7 +155,9 @@ def asparagus(pen: Pen) -> None:
         pen.taper(((1.05 * x, 0.95), (x, 0.2), (x, -0.4), (1.2 * x, top)), (0.2, 0.2, 0.2, 0.24, 0.04), green)
         for j in range(3):
             y = top + 0.14 + 0.15 * j
-            pen.blob(((1.15 * x - 0.08, y + 0.08), (1.15 * x, y - 0.08), (1.15 * x + 0.08, y + 0.08)), shade(green, 0.7))
+            pen.blob(
+                ((1.15 * x - 0.08, y + 0.08), (1.15 * x, y - 0.08), (1.15 * x + 0.08, y + 0.08)), shade(green, 0.7)
+            )
         for y in (0.0, 0.66):
             pen.poly(((x - 0.05, y), (x, y - 0.12), (x + 0.05, y)), shade(green, 0.72), False)
     half = 0.135 * count + 0.02

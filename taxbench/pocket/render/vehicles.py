@@ -24,7 +24,11 @@ def _wheel(pen: Pen, centre: Point, radius: float, hub: RGB = STEEL) -> None:
     pen.oval(centre, (0.56 * radius, 0.56 * radius), hub)
     for k in range(5):
         angle = 2 * math.pi * k / 5
-        pen.dot((centre[0] + 0.32 * radius * math.cos(angle), centre[1] + 0.32 * radius * math.sin(angle)), 0.08 * radius, BLACK)
+        pen.dot(
+            (centre[0] + 0.32 * radius * math.cos(angle), centre[1] + 0.32 * radius * math.sin(angle)),
+            0.08 * radius,
+            BLACK,
+        )
     pen.dot(centre, 0.14 * radius, shade(hub, 0.6))
 
 
@@ -202,7 +206,9 @@ def helicopter(pen: Pen) -> None:
     pen.blob(((0.42, -0.24), (0.58, -0.2), (0.8, 0.06), (0.72, 0.14), (0.44, 0.12)), GLASS)
     _window(pen, (0.08, -0.18, 0.34, 0.1))
     reach, tip = pen.around(0.95, 0.06), pen.between(-0.05, 0.05)
-    pen.taper(((0.2 - reach, -0.58 + tip), (0.2, -0.57), (0.2 + 0.8 * reach, -0.58 - tip)), (0.05, 0.08, 0.05), (70, 72, 78))
+    pen.taper(
+        ((0.2 - reach, -0.58 + tip), (0.2, -0.57), (0.2 + 0.8 * reach, -0.58 - tip)), (0.05, 0.08, 0.05), (70, 72, 78)
+    )
     pen.dot((0.2, -0.58), 0.07, (60, 62, 66))
 
 

@@ -21,7 +21,11 @@ def _hull(pen: Pen, deck: float, keel: float, paint: RGB, rake: float = 0.22) ->
     side = ((stern, deck), (bow, deck - 0.1), (bow - rake, keel), (stern + 0.1, keel))
     pen.poly(side, paint)
     low = keel - 0.3 * (keel - deck)
-    pen.poly(((stern + 0.07, low), (bow - 0.72 * rake, low), (bow - rake, keel), (stern + 0.1, keel)), shade(paint, 0.62), False)
+    pen.poly(
+        ((stern + 0.07, low), (bow - 0.72 * rake, low), (bow - rake, keel), (stern + 0.1, keel)),
+        shade(paint, 0.62),
+        False,
+    )
     pen.stroke(((stern, deck + 0.05), (bow - 0.05, deck - 0.04)), 0.04, shade(paint, 1.5))
 
 
@@ -92,7 +96,10 @@ def submarine(pen: Pen) -> None:
     pen.poly(((-0.24, 0.0), (-0.2, tower), (0.2, tower), (0.32, 0.0)), shade(paint, 0.9))
     pen.poly(((-0.76, 0.12), (-0.98, -0.16), (-0.82, -0.18), (-0.6, 0.08)), shade(paint, 0.8))
     pen.oval((-0.99, 0.2), (0.04, 0.2), pen.tint((206, 160, 70)))
-    pen.blob(((-0.98, 0.2), (-0.6, 0.02), (0.0, -0.06), (0.6, -0.04), (0.96, 0.2), (0.6, 0.46), (0.0, 0.48), (-0.6, 0.4)), paint)
+    pen.blob(
+        ((-0.98, 0.2), (-0.6, 0.02), (0.0, -0.06), (0.6, -0.04), (0.96, 0.2), (0.6, 0.46), (0.0, 0.48), (-0.6, 0.4)),
+        paint,
+    )
     for x in (-0.25, 0.1, 0.45):
         pen.oval((x, 0.14), (0.09, 0.09), GLASS)
     pen.bend(((-0.8, 0.27), (0.0, 0.32), (0.84, 0.28)), 0.03, shade(paint, 0.65))
@@ -138,7 +145,10 @@ def gondola(pen: Pen) -> None:
     pen.soft_box((-0.2, -0.06, 0.2, 0.24), 0.1, pen.tint((190, 40, 44)))
     pen.stroke(((-0.2, -0.02), (0.2, -0.02)), 0.05, (226, 184, 70))
     low = ((0.6, 0.3), (0.0, 0.42), (-0.6, 0.32))
-    pen.blob(((-0.98, -0.3), (-0.6, 0.06), (0.0, 0.18), (0.6, 0.06), (0.9, high), (0.99, high + 0.04), (0.84, 0.02), *low), black)
+    pen.blob(
+        ((-0.98, -0.3), (-0.6, 0.06), (0.0, 0.18), (0.6, 0.06), (0.9, high), (0.99, high + 0.04), (0.84, 0.02), *low),
+        black,
+    )
     pen.bend(((-0.9, -0.18), (-0.55, 0.13), (0.0, 0.25), (0.6, 0.13), (0.84, -0.2)), 0.035, (222, 180, 70))
     for k in range(4):
         pen.stroke(((0.92 - 0.015 * k, high + 0.14 + 0.1 * k), (1.06 - 0.015 * k, high + 0.14 + 0.1 * k)), 0.05, STEEL)
@@ -161,7 +171,9 @@ def battleship(pen: Pen) -> None:
     for x, side in ((0.42, 1), (0.64, 1), (-0.6, -1)):
         y = 0.06 if x == 0.42 else 0.16
         pen.stroke(((x, y), (x + side * 0.34, y - lift)), 0.055, shade(grey, 0.55))
-        pen.poly(((x - 0.12, y + 0.08), (x - 0.09, y - 0.08), (x + 0.09, y - 0.08), (x + 0.12, y + 0.08)), shade(grey, 0.8))
+        pen.poly(
+            ((x - 0.12, y + 0.08), (x - 0.09, y - 0.08), (x + 0.09, y - 0.08), (x + 0.12, y + 0.08)), shade(grey, 0.8)
+        )
     _hull(pen, 0.24, 0.56, grey, 0.2)
     _waves(pen, 0.58)
 

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,10 +22,11 @@ _SALT = "wordnet-lm/1"
 # WordNet files cars under "container"; nobody who is asked for a container means a car, so that one edge is cut.
 _CUT_EDGES = {("wheeled_vehicle.n.01", "container.n.01")}
 # True of nearly everything, so asking for them teaches nothing.
-_EMPTY_CATEGORIES = {"entity.n.01", "physical_entity.n.01", "object.n.01", "whole.n.02", "matter.n.03", "thing.n.12"}
-_ROOT, _LEFT_OUT = "physical_entity.n.01", ("person.n.01", "causal_agent.n.01", "process.n.06")
+_EMPTY_CATEGORIES = {"entity.n.01", "physical_entity.n.01", "object.n.01", "whole.n.02", "matter.n.03", "artifact.n.01"}
+_ROOT, _LEFT_OUT = "physical_entity.n.01", ("person.n.01", "causal_agent.n.01", "process.n.06", "location.n.01")
 _READABLE = re.compile(r"[a-z][a-z'-]*( [a-z][a-z'-]*){0,2}")
 _LATIN = re.compile(r"[A-Z][a-z]+ [a-z]+")
+_USUALLY_PLURAL = re.compile(r"\((usually|often|used) (in the |in )?plural\b")
 # A later sense of a name counts for less: usage falls off steeply with the sense number.
 _SENSE_DECAY = 0.6
 
@@ -44,9 +46,10 @@ class Corpus:
     def __init__(self, nouns: Nouns) -> None:
         """Derive all tables (a few seconds)."""
         self.nouns = nouns
-        self.names: list[str] = sorted(nouns.senses)
+        senses = _add_plural_names(nouns)
+        self.names: list[str] = sorted(senses)
         self.name_id = {name: index for index, name in enumerate(self.names)}
-        self.senses = [nouns.senses[name] for name in self.names]
+        self.senses = [senses[name] for name in self.names]
         self.lemmas = [tuple(self.name_id[lemma.lower()] for lemma in synset.lemmas) for synset in nouns.synsets]
         self.ancestors = _find_ancestors(nouns)
         self.physical = self._find_physical()
@@ -62,7 +65,7 @@ class Corpus:
         return frozenset(name for synset in synsets for name in self.lemmas[synset])
 
     def _find_physical(self) -> frozenset[int]:
-        """Return the synsets below physical entity that are neither persons, agents, processes nor single instances."""
+        """Return the synsets below physical entity no persons, agents, processes, regions, instances."""
         root = self.nouns.position(_ROOT)
         left_out = {self.nouns.position(key) for key in _LEFT_OUT}
         return frozenset(
@@ -75,20 +78,27 @@ class Corpus:
         """Return the physical senses of a name with their estimated share of its uses as a noun."""
         weights = {}
         for rank, synset in enumerate(self.senses[name]):
-            count = self.nouns.synsets[synset].counts[self.lemmas[synset].index(name)]
-            weights[synset] = (count + 2) * _SENSE_DECAY**rank
+            weights[synset] = (self._tagged(name, synset) + 2) * _SENSE_DECAY**rank
         total = sum(weights.values())
         physical = ((synset, weight / total) for synset, weight in weights.items() if synset in self.physical)
         return tuple(pair for pair in physical if pair[1] >= 0.02)
 
+    def _tagged(self, name: int, synset: int) -> int:
+        """Return how often a name occurs with one meaning in SemCor."""
+        lemmas = self.lemmas[synset]
+        return self.nouns.synsets[synset].counts[lemmas.index(name)] if name in lemmas else 0
+
     def _measure_familiarity(self) -> np.ndarray:
         """Estimate how everyday each name is, as a physical thing: log counts in SemCor and in all glosses."""
-        seen = _count_in_texts(self.nouns.texts, self.name_id)
+        seen = _count_in_texts(self.nouns.texts)
         scores = np.zeros(len(self.names))
         for name, senses in enumerate(self.sense_weights):
             share = sum(weight for _, weight in senses)
-            tagged = sum(self.nouns.synsets[synset].counts[self.lemmas[synset].index(name)] for synset, _ in senses)
-            scores[name] = math.log1p(seen[name] * share) + math.log1p(tagged)
+            tagged = sum(self._tagged(name, synset) for synset, _ in senses)
+            word = self.names[name]
+            as_noun = sum(self._tagged(name, synset) for synset in self.senses[name]) + 1
+            share *= as_noun / (as_noun + self.nouns.other_uses.get(word, 0))
+            scores[name] = math.log1p((seen[word] + seen[word + "s"]) * share) + math.log1p(tagged)
         return scores
 
     def _rank_names(self) -> np.ndarray:
@@ -96,15 +106,17 @@ class Corpus:
         usable = [
             name
             for name, senses in enumerate(self.sense_weights)
-            if senses and _READABLE.fullmatch(self.names[name]) and not self._is_latin(name)
+            if senses and _READABLE.fullmatch(self.names[name]) and not self._is_jargon(name)
         ]
         return np.array(sorted(usable, key=lambda name: (-self.familiarity[name], self.names[name])))
 
-    def _is_latin(self, name: int) -> bool:
-        """Tell scientific names, which stand beside the common one ("crow" for "Corvus corax")."""
+    def _is_jargon(self, name: int) -> bool:
+        """Tell abbreviations, and scientific names that stand beside a common one ("Corvus corax")."""
         synset = self.sense_weights[name][0][0]
+        if name not in self.lemmas[synset]:
+            return False
         written = self.nouns.synsets[synset].lemmas[self.lemmas[synset].index(name)]
-        return bool(_LATIN.fullmatch(written)) and len(self.lemmas[synset]) > 1
+        return written.isupper() or (bool(_LATIN.fullmatch(written)) and len(self.lemmas[synset]) > 1)
 
     def _hold_out(self) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]]:
         """Return, for each physical synset, the terms never asked of it and the terms never even stated of it."""
@@ -124,9 +136,7 @@ class Corpus:
 
     def is_unasked(self, name: int, term: int) -> bool:
         """Tell whether the question about a true pair is held out, stated or not, for any meaning of the words."""
-        return self.is_unseen(name, term) or any(
-            term in self.unasked.get(synset, ()) for synset in self.senses[name]
-        )
+        return self.is_unseen(name, term) or any(term in self.unasked.get(synset, ()) for synset in self.senses[name])
 
     def is_true(self, name: int, term: int) -> bool:
         """Tell whether the term holds for any meaning of the name, common or rare."""
@@ -141,9 +151,13 @@ class Corpus:
         mixed = (self._hashes[name] * 0x9E3779B97F4A7C15 + self._hashes[term] * 0xC2B2AE3D27D4EB4F) & (2**64 - 1)
         return ((mixed ^ (mixed >> 29)) * 0xBF58476D1CE4E5B9 & (2**64 - 1)) / 2**64 < UNSEEN + UNASKED
 
+    def share(self, name: int, synset: int) -> float:
+        """Return the estimated share of a name's uses as a noun that mean this synset."""
+        return dict(self.sense_weights[name]).get(synset, 0.01)
+
     @cached_property
     def terms(self) -> dict[int, Terms]:
-        """Category words of each physical synset; broad categories and rare words are asked less often."""
+        """Category words of each physical synset; broad categories, rare and ambiguous words are asked less often."""
         sizes = Counter(above for synset in self.physical for above in self.ancestors[synset])
         empty = {self.nouns.position(key) for key in _EMPTY_CATEGORIES}
         usable = frozenset(self.ranked.tolist())
@@ -154,9 +168,9 @@ class Corpus:
                 lemmas = [name for name in self.lemmas[above] if name in usable]
                 if above in empty or above not in self.physical or not lemmas:
                     continue
-                known = [self.familiarity[name] + 0.2 for name in lemmas]
+                known = [(self.familiarity[name] + 0.3) * self.share(name, above) for name in lemmas]
                 for name, score in zip(lemmas, known, strict=True):
-                    share = max(known) * (score / sum(known)) * sizes[above] ** -0.25
+                    share = max(known) * (score / sum(known)) * sizes[above] ** -0.3
                     weights[name] = weights.get(name, 0.0) + share
             if weights:
                 steps = np.cumsum(list(weights.values()))
@@ -194,18 +208,27 @@ def _find_ancestors(nouns: Nouns) -> list[tuple[int, ...]]:
     return result
 
 
-def _count_in_texts(texts: tuple[str, ...], name_id: dict[str, int]) -> Counter[int]:
-    """Count each name, singular or with a plural s, as one to three running words of the texts."""
-    counts: Counter[int] = Counter()
+def _count_in_texts(texts: tuple[str, ...]) -> Counter[str]:
+    """Count every run of one to three words in the texts."""
+    counts: Counter[str] = Counter()
     for text in texts:
         words = re.findall(r"[a-z][a-z'-]*", text.lower())
-        for start in range(len(words)):
-            for length in (1, 2, 3):
-                phrase = " ".join(words[start : start + length])
-                found = name_id.get(phrase, name_id.get(phrase.removesuffix("s")))
-                if found is not None and start + length <= len(words):
-                    counts[found] += 1
+        counts.update(words)
+        counts.update(map(" ".join, pairwise(words)))
+        counts.update(map(" ".join, zip(words, words[1:], words[2:], strict=False)))
     return counts
+
+
+def _add_plural_names(nouns: Nouns) -> dict[str, tuple[int, ...]]:
+    """Return the senses of every name, "trousers" among them where WordNet files it as "trouser", usually plural."""
+    senses = dict(nouns.senses)
+    for index, synset in enumerate(nouns.synsets):
+        if _USUALLY_PLURAL.match(synset.gloss):
+            for lemma in synset.lemmas:
+                plural = lemma.lower() + "s"
+                if not lemma.endswith("s") and index not in senses.get(plural, ()):
+                    senses[plural] = (*senses.get(plural, ()), index)
+    return senses
 
 
 def _hash(text: str) -> int:

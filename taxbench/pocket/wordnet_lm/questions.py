@@ -1,0 +1,134 @@
+"""Choose what is asked: names, true and wrong terms, and the wordings of question and context."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from random import Random
+
+from taxbench.data.articles import with_article
+from taxbench.pocket.wordnet_lm.corpus import Corpus
+
+# The benchmark's own wording. {a_term} is the term with its article, {term} the bare term.
+TEMPLATE = "Is there {a_term} in this image?"
+# Short wordings carry most facts per token; all of them are read at the question mark, as the benchmark's is.
+TRAINING_TEMPLATES: dict[str, float] = {
+    TEMPLATE: 0.40,
+    "{term}?": 0.18,
+    "{a_term}?": 0.12,
+    "Is it {a_term}?": 0.08,
+    "Is there {term} in this image?": 0.04,
+    "Is this a kind of {term}?": 0.06,
+    "Is there {a_term} here?": 0.06,
+    "Does the image show {a_term}?": 0.06,
+}
+# Never trained on: they show how far the reading depends on the wording.
+HELDOUT_TEMPLATES = (
+    "Is there {a_term} in this picture?",
+    "Can you see {a_term} here?",
+    "Does this photo contain {a_term}?",
+    "Is {a_term} in the image?",
+)
+# The everyday names come first: asking for all 40,000 names from the start slows learning badly.
+_EVERYDAY_WEIGHT = 500.0
+_LEAF_SHARE, _RELATIVE_SHARE = 0.25, 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One yes/no question about a context."""
+
+    term: int
+    is_yes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One thing a context shows: a name in any of its meanings, or in one, where a definition stands for it."""
+
+    name: int
+    synset: int | None = None
+
+
+def render(template: str, term: str) -> str:
+    """Fill a term into a template."""
+    return template.format(a_term=with_article(term), term=term)
+
+
+class Sampler:
+    """Draw names and questions from the corpus; `pool` is how many of the most everyday names are in play."""
+
+    def __init__(self, corpus: Corpus, random: Random, pool: int) -> None:
+        """Keep the random source: every draw goes through it."""
+        self.corpus = corpus
+        self.random = random
+        self.pool = min(pool, len(corpus.ranked))
+        self._ranked = corpus.ranked
+
+    def name(self) -> int:
+        """Draw a name; the chance falls off as 1 / (rank + 500)."""
+        span = (self.pool + _EVERYDAY_WEIGHT) / _EVERYDAY_WEIGHT
+        rank = int(_EVERYDAY_WEIGHT * (span ** self.random.random() - 1.0))
+        return int(self._ranked[min(rank, self.pool - 1)])
+
+    def sense(self, name: int) -> int:
+        """Draw one physical sense of a name by its share of use."""
+        senses = self.corpus.sense_weights[name]
+        if len(senses) == 1:
+            return senses[0][0]
+        draw = self.random.random() * sum(weight for _, weight in senses)
+        for synset, weight in senses:
+            draw -= weight
+            if draw <= 0.0:
+                return synset
+        return senses[0][0]
+
+    def category(self, synset: int) -> int | None:
+        """Draw a term that holds for a synset, or None for one without categories."""
+        terms = self.corpus.terms.get(synset)
+        if terms is None:
+            return None
+        return terms.ids[min(bisect_left(terms.cumulative, self.random.random()), len(terms.ids) - 1)]
+
+    def question(self, shown: Shown, beside: tuple[Shown, ...] = ()) -> Asked | None:
+        """Draw a question about one thing in a context, `beside` others; None where no wrong term is found."""
+        leaf = self.random.random() < _LEAF_SHARE
+        if self.random.random() < 0.5:
+            term = self._true_leaf(shown) if leaf else self._true_category(shown)
+            return Asked(term, True)
+        for _ in range(6):
+            wrong = self._wrong_term(shown.name, leaf)
+            if wrong is not None and all(self._may_deny(each.name, wrong) for each in (shown, *beside)):
+                return Asked(wrong, False)
+        return None
+
+    def _meaning(self, shown: Shown) -> int:
+        """Return the one meaning the context fixes, else draw one."""
+        return self.sense(shown.name) if shown.synset is None else shown.synset
+
+    def _true_leaf(self, shown: Shown) -> int:
+        """Return the name itself, at times one of its synonyms."""
+        if self.random.random() < 0.8:
+            return shown.name
+        return self.random.choice(self.corpus.lemmas[self._meaning(shown)])
+
+    def _true_category(self, shown: Shown) -> int:
+        """Draw a true category that is not held out; the name itself where there is none."""
+        for _ in range(4):
+            term = self.category(self._meaning(shown))
+            if term is not None and not self.corpus.is_unasked(shown.name, term):
+                return term
+        return shown.name
+
+    def _wrong_term(self, name: int, leaf: bool) -> int | None:
+        """Draw a leaf or category of another thing, often a relative; it may still turn out true."""
+        other = self._relative(name) if self.random.random() < _RELATIVE_SHARE else self.name()
+        return other if leaf else self.category(self.sense(other))
+
+    def _relative(self, name: int) -> int:
+        """Draw a name that shares one of the categories with this one, mostly an everyday name."""
+        above = self.corpus.ancestors[self.sense(name)]
+        members = self.corpus.kinds.get(above[int(len(above) * self.random.random() ** 1.5)], ()) if above else ()
+        return members[int(len(members) * self.random.random() ** 2)] if members else self.name()
+
+    def _may_deny(self, name: int, term: int) -> bool:
+        """Tell whether "no" is right for every meaning and the pair is not among the wrong ones held out."""
+        return self.corpus.is_wrong(name, term) and not self.corpus.is_unasked_wrong(name, term)

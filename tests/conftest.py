@@ -1,0 +1,50 @@
+"""What the tests share: tiny random models of real architectures, saved to disk and loaded through the real code."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    Olmo2Config,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+)
+
+_WORDS = "Is there a an crow bird in this image? Yes No animal hammer tool fire salamander guitar clothing yes no " * 4
+
+# Weights ten times larger than usual, so that two random layers already answer differently to different words.
+_SMALL = {"vocab_size": 300, "bos_token_id": 0, "eos_token_id": 1, "initializer_range": 0.2}
+_LLAMA = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, **_SMALL}
+TINY_LMS = {
+    "llama": lambda: LlamaConfig(**_LLAMA, num_key_value_heads=2),
+    "qwen3": lambda: Qwen3Config(**_LLAMA, num_key_value_heads=2, head_dim=8),
+    "olmo2": lambda: Olmo2Config(**_LLAMA, num_key_value_heads=4),
+    "gpt2": lambda: GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=512, **_SMALL),
+    "gpt_neox": lambda: GPTNeoXConfig(**_LLAMA, max_position_embeddings=512),
+}
+
+
+def save_tiny_lm(kind: str, folder: Path) -> Path:
+    """Save a random language model of a real architecture with a real tokenizer; returns the folder."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=False))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<s>", "</s>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    tokenizer.train_from_iterator([_WORDS], trainer)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(TINY_LMS[kind]()).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_lm("llama", tmp_path_factory.mktemp("lm") / "tiny-llama")

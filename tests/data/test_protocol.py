@@ -1,0 +1,157 @@
+"""The protocol: what training sees, what it may not see, and that everything is a function of the seed."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from taxbench.data.counterfactual import fixed_points, re_pair
+from taxbench.data.dataset import Dataset, ImageRecord, assign_splits
+from taxbench.data.protocol import Protocol, choose_heldout
+from taxbench.data.taxonomy import Taxonomy
+from taxbench.registry.tasks import find_tasks
+from taxbench.specs.task import AcrossCategory, TaskSpec, WithinCategory
+
+GROUPS = {"bird": 6, "fish": 5, "tool": 7, "vehicle": 4}
+TAXONOMY = Taxonomy(
+    {
+        f"{name}{i}": ("animal", name) if name in ("bird", "fish") else (name,)
+        for name, n in GROUPS.items()
+        for i in range(n)
+    }
+)
+
+
+def dataset(taxonomy: Taxonomy = TAXONOMY, per_leaf: int = 20) -> Dataset:
+    images = [ImageRecord(f"{leaf}/{i:02d}", leaf, f"{leaf}{i}") for leaf in taxonomy.leaves for i in range(per_leaf)]
+    return Dataset("toy", tuple(images), taxonomy, "none", lambda image: Image.new("RGB", (8, 8)))
+
+
+def task(name: str) -> TaskSpec:
+    return find_tasks().tasks[name]
+
+
+@pytest.mark.parametrize("name", ["unseen_hypernym", "counterfactual_high", "counterfactual_low"])
+def test_training_never_asks_a_hypernym_nor_a_heldout_leaf(name: str) -> None:
+    protocol = Protocol(task(name), dataset(), seed=3)
+    words = {protocol.vocabulary.terms[term] for epoch in range(3) for term in protocol.train_questions(epoch).term}
+    assert words == set(TAXONOMY.leaves) - set(protocol.heldout)
+    trained_images = protocol.train_questions(0).image
+    assert not {protocol.dataset.taxonomy.leaves[i] for i in protocol.leaf[trained_images]} & set(protocol.heldout)
+
+
+def test_seen_training_asks_hypernyms_too() -> None:
+    protocol = Protocol(task("seen_hypernym"), dataset(), seed=3)
+    asked = protocol.train_questions(0)
+    assert {protocol.vocabulary.terms[term] for term in asked.term} >= set(TAXONOMY.hypernyms)
+    assert protocol.evidence().removed_fraction == 0.0
+
+
+@pytest.mark.parametrize("name", sorted(find_tasks().tasks))
+def test_answers_are_true_balanced_and_about_the_right_images(name: str) -> None:
+    protocol = Protocol(task(name), dataset(), seed=5)
+    sets = {"train": protocol.train_questions(1), "val": protocol.validation()}
+    sets |= {split: protocol.test(split) for split in protocol.task.evaluate}
+    splits = assign_splits(protocol.dataset, 5)
+    for kind, asked in sets.items():
+        assert asked.answer.mean() == 0.5
+        expected = kind if kind in ("train", "val") else "test"
+        assert set(splits[asked.image]) == {expected}
+        for image, term, answer in zip(asked.image, asked.term, asked.answer, strict=True):
+            leaf = TAXONOMY.leaves[protocol.leaf[image]]
+            truths = {leaf, *TAXONOMY.hypernyms_of[leaf]}
+            assert (protocol.vocabulary.terms[term] in truths) == answer
+            assert (leaf in protocol.heldout) == (kind == "heldout_leaf")
+
+
+def test_splits_keep_the_published_shares_of_every_leaf() -> None:
+    toy = dataset(per_leaf=20)
+    splits = assign_splits(toy, 1)
+    leaf = np.array([image.leaf for image in toy.images])
+    for name in TAXONOMY.leaves:
+        counts = [int(((leaf == name) & (splits == split)).sum()) for split in ("train", "val", "test")]
+        assert counts == [14, 1, 5]
+
+
+def test_splits_do_not_depend_on_directory_order() -> None:
+    toy = dataset()
+    assert dataset().fingerprint == toy.fingerprint
+    assert (assign_splits(toy, 1) == assign_splits(dataset(), 1)).all()
+    assert (assign_splits(toy, 1) != assign_splits(toy, 2)).any()
+
+
+def test_a_leaf_that_is_itself_a_denied_hypernym_is_not_trained() -> None:
+    words = dict(TAXONOMY.hypernyms_of) | {"bird": ("animal",)}
+    protocol = Protocol(task("unseen_hypernym"), dataset(Taxonomy(words)), seed=1)
+    assert protocol.dropped == ("bird",)
+    texts = {protocol.questions[term] for term in protocol.train_questions(0).term}
+    assert not texts & set(protocol.questions[protocol.vocabulary.n_leaves :])
+    assert Protocol(task("seen_hypernym"), protocol.dataset, seed=1).dropped == ()
+
+
+def test_heldout_leaves_follow_the_seed_and_leave_every_hypernym_a_trained_leaf() -> None:
+    held = choose_heldout(TAXONOMY, 0.15, seed=1)
+    assert len(held) == round(0.15 * len(TAXONOMY.leaves))
+    assert held == choose_heldout(TAXONOMY, 0.15, seed=1) != choose_heldout(TAXONOMY, 0.15, seed=2)
+    for leaves in TAXONOMY.leaves_of.values():
+        assert set(leaves) - set(choose_heldout(TAXONOMY, 0.9, seed=1))
+
+
+taxonomies = st.dictionaries(
+    st.text("abcdefghij", min_size=1, max_size=4),
+    st.sets(st.sampled_from(["w", "x", "y", "z"]), min_size=1, max_size=3).map(lambda group: tuple(sorted(group))),
+    min_size=1,
+    max_size=30,
+).map(Taxonomy)
+
+
+@given(taxonomies, st.integers(0, 1000))
+@settings(max_examples=150, deadline=None)
+def test_every_re_pairing_is_one_to_one_and_moves_all_it_can(taxonomy: Taxonomy, seed: int) -> None:
+    for kind in (WithinCategory(kind="within_category"), AcrossCategory(kind="across_category")):
+        pairing = re_pair(taxonomy, kind, seed)
+        assert sorted(pairing) == sorted(pairing.values()) == list(taxonomy.leaves)
+        assert len(fixed_points(pairing)) <= 1  # only a leaf without any partner stays
+        assert pairing == re_pair(taxonomy, kind, seed)
+    if len(taxonomy.leaves) > 1:
+        assert not fixed_points(re_pair(taxonomy, AcrossCategory(kind="across_category"), seed))
+
+
+def test_within_category_keeps_hypernyms_and_across_category_does_not() -> None:
+    within = re_pair(TAXONOMY, WithinCategory(kind="within_category"), 7)
+    assert all(TAXONOMY.hypernyms_of[a] == TAXONOMY.hypernyms_of[b] for a, b in within.items())
+    across = re_pair(TAXONOMY, AcrossCategory(kind="across_category"), 7)
+    assert sum(TAXONOMY.hypernyms_of[a] != TAXONOMY.hypernyms_of[b] for a, b in across.items()) > len(across) / 2
+
+
+def test_a_lonely_leaf_joins_the_most_specific_smallest_group_below_it() -> None:
+    words = {"a1": ("animal",), "a2": ("animal",), "b1": ("animal", "bird"), "b2": ("animal", "bird"),
+             "c1": ("animal", "farm"), "c2": ("animal", "farm"), "c3": ("animal", "farm"),
+             "duck": ("animal", "bird", "farm")}  # fmt: skip
+    pairing = re_pair(Taxonomy(words), WithinCategory(kind="within_category"), 0)
+    assert {pairing["b1"], pairing["b2"], pairing["duck"]} == {"b1", "b2", "duck"}
+
+
+def test_questions_are_the_same_in_another_process_with_another_hash_seed() -> None:
+    code = (
+        "from tests.data.test_protocol import *; import hashlib;"
+        "p = Protocol(task('counterfactual_high'), dataset(), 42); q = [p.train_questions(2), p.test('unseen')];"
+        "print(hashlib.sha256(b''.join(c.image.tobytes() + c.term.tobytes() for c in q)).hexdigest())"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin"},
+                       capture_output=True, text=True, check=True).stdout
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert runs[0] == runs[1]
+
+
+def test_another_template_or_seed_changes_the_questions() -> None:
+    protocol = Protocol(task("unseen_hypernym"), dataset(), 1)
+    assert (protocol.test("unseen").term != Protocol(protocol.task, protocol.dataset, 2).test("unseen").term).any()
+    assert (replace(protocol, seed=1).test("unseen").term == protocol.test("unseen").term).all()

@@ -1,0 +1,117 @@
+"""Task files: what is refused, where the complaint points, and that one bad file hides no other."""
+
+from pathlib import Path
+
+import pytest
+
+from taxbench.errors import TaskError, UsageError
+from taxbench.registry.tasks import find_tasks, load_task
+from taxbench.registry.yaml_file import read_yaml
+
+GOOD = """\
+name: mine
+version: 1
+summary: A task.
+deprivation: {kind: full}
+evaluate: [leaf, unseen]
+"""
+
+
+def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_a_good_file_loads_with_the_published_defaults(tmp_path: Path) -> None:
+    task = load_task(write(tmp_path, GOOD))
+    assert task.identity.startswith("mine@1#")
+    assert task.headline == "unseen"
+    assert task.questions.template == "Is there {a_term} in this image?"
+    assert task.controls == ("chance", "random_lm")
+
+
+def test_words_for_people_do_not_change_the_identity_but_content_does(tmp_path: Path) -> None:
+    one = load_task(write(tmp_path, GOOD)).digest
+    assert load_task(write(tmp_path, GOOD.replace("A task.", "Other words."))).digest == one
+    assert load_task(write(tmp_path, GOOD + "heldout_leaves: 0.2\n")).digest != one
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "words"),
+    [
+        (("deprivation:", "depravation:"), 4, ["unknown field 'depravation'", "Did you mean 'deprivation'"]),
+        (("kind: full", "kind: ful"), 4, ["deprivation", "'none', 'full'"]),
+        (("version: 1", "version: one"), 2, ["version", "integer"]),
+        (("version: 1", "version: 1\nversion: 2"), 3, ["given twice", "line 2"]),
+        (("summary: A task.", "summary: [A task."), 4, ["not valid YAML"]),
+        (("summary: A task.\n", ""), 1, ["field 'summary' is missing"]),
+        (("evaluate: [leaf, unseen]", "evaluate: [leaf, seen]"), 1, ["leaves no 'seen' hypernyms"]),
+        (("evaluate:", "extends: nothing\nevaluate:"), 5, ["extends 'nothing'", "there is no"]),
+        (("evaluate:", "questions: {template: 'Is it {thing}?'}\nevaluate:"), 5, ["{a_term}", "thing"]),
+        (("evaluate:", "questions: {answers: {positive: yes, negative: Yes}}\nevaluate:"), 5, ["are the same"]),
+    ],
+)
+def test_a_bad_file_is_refused_at_the_right_line(
+    tmp_path: Path, change: tuple[str, str], line: int, words: list[str]
+) -> None:
+    path = write(tmp_path, GOOD.replace(*change))
+    with pytest.raises(TaskError) as caught:
+        load_task(path)
+    message = str(caught.value)
+    assert f"{path}:{line}:" in message
+    for word in words:
+        assert word in message
+
+
+def test_every_problem_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("version: 1", "version: 0").replace("kind: full", "kind: fool") + "extra: 1\n"
+    with pytest.raises(TaskError) as caught:
+        load_task(write(tmp_path, text))
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_bare_yes_and_no_are_strings() -> None:
+    assert read_yaml_text("answers: [yes, no, true]") == {"answers": ["yes", "no", True]}
+
+
+def read_yaml_text(text: str) -> object:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        return read_yaml(write(Path(folder), text)).data
+
+
+def test_a_child_overrides_its_parent_deeply_and_a_choice_as_a_whole(tmp_path: Path) -> None:
+    write(tmp_path, GOOD + "questions: {negatives_per_positive: 3}\ncounterfactual: {kind: within_category}\n", "_p.yaml")
+    text = "name: child\nextends: _p\nquestions: {template: 'A {term}?'}\ncounterfactual: {kind: none}\n"
+    child = load_task(write(tmp_path, text, "child.yaml"))
+    assert child.questions.negatives_per_positive == 3
+    assert child.questions.template == "A {term}?"
+    assert child.counterfactual.kind == "none"
+
+
+def test_files_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "extends: b\n", "a.yaml")
+    with pytest.raises(TaskError, match="circle"):
+        load_task(write(tmp_path, "extends: a\n", "b.yaml"))
+
+
+def test_a_broken_file_is_listed_and_hides_nothing(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    broken = write(tmp_path, "name: [", "broken.yaml")
+    write(tmp_path, GOOD, "zz_same_name.yml")
+    found = find_tasks([tmp_path])
+    assert "mine" in found.tasks
+    assert set(found.broken) == {broken, tmp_path / "zz_same_name.yml"}
+    with pytest.raises(TaskError, match="not valid YAML"):
+        found.resolve(["broken"])
+
+
+def test_the_default_tasks_all_load_and_the_group_names_them() -> None:
+    found = find_tasks()
+    assert not found.broken
+    names = [task.name for task in found.resolve(["taxonomic"])]
+    assert names == ["leaf", "seen_hypernym", "unseen_hypernym", "counterfactual_high", "counterfactual_low"]
+    with pytest.raises(UsageError, match="Did you mean 'unseen_hypernym'"):
+        found.resolve(["unseen_hypernim"])

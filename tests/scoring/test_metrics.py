@@ -1,0 +1,52 @@
+"""Metrics against scikit-learn and against simulation."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score, roc_auc_score
+
+from taxbench.data.questions import QuestionSet
+from taxbench.scoring.metrics import auroc, category_scores, chance_control, chance_f1, summarise, two_class_f1
+
+
+@given(st.integers(0, 10_000), st.integers(2, 60))
+@settings(max_examples=200, deadline=None)
+def test_f1_and_auroc_equal_scikit_learn(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.random(n) < 0.4
+    truth[:2] = [True, False]
+    value = np.round(rng.normal(size=n), 1)  # rounding makes ties
+    assert two_class_f1(truth, value > 0) == pytest.approx(f1_score(truth, value > 0, average="macro"))
+    assert auroc(truth, value) == pytest.approx(roc_auc_score(truth, value))
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [(1, 1), (3, 9), (16, 16), (200, 40)])
+def test_chance_is_the_mean_of_a_simulated_coin(positives: int, negatives: int) -> None:
+    rng = np.random.default_rng(0)
+    truth = np.r_[np.ones(positives, bool), np.zeros(negatives, bool)]
+    coins = [two_class_f1(truth, rng.random(len(truth)) < 0.5) for _ in range(4000)]
+    assert chance_f1(positives, negatives) == pytest.approx(np.mean(coins), abs=4 * np.std(coins) / 4000**0.5)
+
+
+def test_a_category_asked_with_one_answer_only_has_no_score_and_is_counted() -> None:
+    asked = QuestionSet(np.arange(5), np.array([0, 0, 1, 1, 1]), np.array([True, False, True, True, True]))
+    rows = category_scores("unseen", ("bird", "tool"), asked, np.array([1.0, -1.0, 1.0, 1.0, -1.0]))
+    assert [row.f1 for row in rows] == [1.0, None]
+    scores = summarise(rows)
+    assert (scores.macro_f1, scores.n_categories, scores.n_one_class) == (1.0, 1, 1)
+    assert scores.accuracy == pytest.approx(0.8)
+
+
+def test_a_constant_answer_scores_a_third_at_balance_and_chance_one_half() -> None:
+    truth = np.array([True, False] * 50)
+    assert two_class_f1(truth, np.zeros(100, bool)) == pytest.approx(1 / 3)
+    asked = QuestionSet(np.arange(100), np.zeros(100, np.int64), truth)
+    control = chance_control(category_scores("leaf", ("crow",), asked, np.zeros(100)))
+    assert control.macro_f1 == pytest.approx(0.497, abs=0.005)
+    assert control.auroc == control.accuracy == 0.5
+
+
+def test_no_scored_category_gives_no_average() -> None:
+    scores = summarise([])
+    assert scores.macro_f1 is None and scores.accuracy is None
