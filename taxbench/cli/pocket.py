@@ -15,7 +15,8 @@ def command() -> None:
 @click.option("--per-concept", type=click.IntRange(1, 40), default=6, show_default=True)
 def sheet(out: str, per_concept: int) -> None:
     """Write a contact sheet of the pictures for people to look at."""
-    from taxbench.pocket.sheet import write_sheet
+    from taxbench.pocket.concepts import CONCEPT_NAMES
+    from taxbench.pocket.sheet import contact_sheet
 
-    write_sheet(Path(out), per_concept)
+    contact_sheet(CONCEPT_NAMES, per_concept).save(Path(out))
     click.echo(out)

@@ -9,7 +9,10 @@ from taxbench.specs.result import Similarity, VisualSimilarity
 def visual_similarity(
     features: np.ndarray, taxonomy: Taxonomy, before: np.ndarray, after: np.ndarray
 ) -> VisualSimilarity:
-    """Measure the mean pairwise cosine of the features inside each hypernym (arXiv 2603.07474, section 6).
+    """Measure the mean pairwise cosine of standardised features inside each hypernym (arXiv 2603.07474, section 6).
+
+    The paper takes raw features. Standardising, which is also how heads see them, takes out the offset that all
+    images share: convolutional features after a ReLU have raw cosines near 0.9 for any two pictures.
 
     Args:
         features: One pooled vector an image; token grids are averaged.  # (n, t, f)
@@ -17,7 +20,8 @@ def visual_similarity(
         after: Leaf index of every image under the re-pairing.  # (n,)
     """
     pooled = features.astype(np.float64).mean(1)  # (n, f)
-    unit = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+    centred = (pooled - pooled.mean(0)) / np.maximum(pooled.std(0), 1e-6)
+    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
     rows = []
     for hypernym in taxonomy.hypernyms:
         members = np.array([hypernym in taxonomy.hypernyms_of[leaf] for leaf in taxonomy.leaves])

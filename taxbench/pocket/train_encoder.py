@@ -59,12 +59,12 @@ def render_pool(folder: Path, per_concept: int, seed: int) -> NDArray[np.uint8]:
 class EncoderTraining:
     """Say how the encoder is trained. Same settings, same steps, one thread: same weights on one machine."""
 
-    steps: int = 2000
+    steps: int = 1200
     minutes: float | None = None  # stop after this time instead; the learning rate then follows the clock
     batch: int = 256  # pictures a step; each gives two views
     view: int = 48  # pixels of a view
     final_view: int = 80  # pixels of a view towards the end: objects then look as large as in a whole picture
-    final_share: float = 0.15  # share of the training that uses `final_view`
+    final_share: float = 0.1  # share of the training that uses `final_view`
     per_concept: int = 300  # pictures drawn of each concept
     pool_seed: int = 1  # the benchmark draws with seed 0
     seed: int = 0

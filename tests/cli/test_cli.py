@@ -1,0 +1,105 @@
+"""The command line: wrong names end in one clear sentence, with the right exit code."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from taxbench.cli.main import call
+from tests.data.test_folder import make
+
+RUN = ["-q", "run"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--task", "unseen_hypernim"], "Did you mean 'unseen_hypernym'?"),
+        (["run", "--model", "lama"], "Did you mean 'llama'?"),
+        (["run", "--encoder", "dino2"], "Did you mean 'dinov2'?"),
+        (["run", "--dataset", "poket"], "Did you mean 'pocket'?"),
+        (["run", "--head", "mpl"], "Did you mean 'mlp'?"),
+        (["run", "--seeds", "1,two"], "expected whole numbers"),
+        (["run", "--seeds", "-1"], "not negative"),
+        (["run", "--set", "epoch=3"], "Did you mean 'epochs'?"),
+        (["run", "--set", "epochs=none"], "--set epochs=none"),
+        (["run", "--set", "hidden=-4"], "Setting 'hidden' of the head 'mlp'"),
+        (["run", "--set", "pool=both"], "expected one of pooled, tokens"),
+        (["run", "--device", "tpu7"], "is no device"),
+        (["runn"], "Did you mean 'run'?"),
+        (["leaderboard", "nowhere"], "There is no folder 'nowhere'"),
+    ],
+)
+def test_a_wrong_name_is_a_usage_error_with_the_nearest_match(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(["-q", *arguments, *(["--cache", str(tmp_path)] if arguments[0] == "run" else [])]) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert "Traceback" not in captured.err and captured.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("model", "words"), [("llama", "gated"), ("smollm2-135m", "hf download HuggingFaceTB/SmolLM2-135M")])
+def test_a_model_that_is_not_here_says_what_to_do(
+    model: str, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    root, taxonomy = make(tmp_path / "photos")
+    arguments = ["--dataset", f"folder:{root}", "--taxonomy", str(taxonomy), "--cache", str(tmp_path / "cache")]
+    assert call([*RUN, "--model", model, "--encoder", "pocket", *arguments]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_a_corrupt_image_ends_the_run_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    (root / "test" / "n2" / "test1.png").write_bytes(b"")
+    arguments = ["--dataset", f"folder:{root}", "--taxonomy", str(taxonomy), "--cache", str(tmp_path / "cache")]
+    assert call([*RUN, *arguments, "--out", str(tmp_path / "out")]) == 1
+    assert "test1.png' cannot be decoded" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() and not list((tmp_path / "cache").rglob("*.h5"))
+
+
+def test_a_truncated_cache_file_ends_the_run_and_is_left_alone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    arguments = [*RUN, "--dataset", f"folder:{root}", "--taxonomy", str(taxonomy), "--task", "leaf",
+                 "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), "--set", "epochs=1"]  # fmt: skip
+    assert call(arguments) == 0
+    (path,) = (tmp_path / "cache").rglob("*.h5")
+    path.write_bytes(path.read_bytes()[:-900])
+    assert call(arguments) == 1
+    assert f"rm '{path}'" in capsys.readouterr().err and path.exists()
+
+
+def test_ls_prints_json_and_marks_a_broken_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["ls", "tasks", "--json"]) == 0
+    listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert listed["unseen_hypernym"]["identity"].startswith("unseen_hypernym@1#")
+
+
+def test_python_dash_m_is_the_same_program_and_its_exit_code_reaches_the_shell() -> None:
+    done = subprocess.run([sys.executable, "-m", "taxbench", "ls", "things"], capture_output=True, text=True)
+    assert done.returncode == 2 and "things" in done.stderr
+    assert shutil.which("taxbench")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["completion", shell]) == 0
+    assert "_TAXBENCH_COMPLETE" in capsys.readouterr().out
+
+
+def test_the_contact_sheet_is_a_picture(tmp_path: Path) -> None:
+    assert call(["pocket", "sheet", "--out", str(tmp_path / "sheet.png"), "--per-concept", "1"]) == 0
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.width > 300 and np.asarray(picture).std() > 10
