@@ -1,7 +1,7 @@
 """taxbench: does what a frozen language model knows from text carry over to images?
 
-    import taxbench
-    results = taxbench.run(task="unseen_hypernym", model="pocket", seeds="42,218,7")
+import taxbench
+results = taxbench.run(task="unseen_hypernym", model="pocket", seeds="42,218,7")
 """
 
 from typing import TYPE_CHECKING, Any

@@ -42,6 +42,8 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             os.close(folder)
     except OSError as error:
-        raise CacheError(f"'{path}' cannot be written ({error.strerror or error}). Nothing was changed there.") from error
+        raise CacheError(
+            f"'{path}' cannot be written ({error.strerror or error}). Nothing was changed there."
+        ) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -57,8 +57,8 @@ class Request:
         head = ", ".join(f"{key}={value}" for key, value in self.head.settings.items())
         trainer = ", ".join(f"{key}={value}" for key, value in self.trainer.model_dump().items())
         return (
-            f"tasks {', '.join(task.name for task in self.tasks)} · dataset {self.dataset} · encoder {self.encoder.name} "
-            f"({self.pool}) · model {self.lm.name} · head {self.head.name} ({head}) · trainer ({trainer}) · "
+            f"tasks {', '.join(task.name for task in self.tasks)} · dataset {self.dataset} · "
+            f"encoder {self.encoder.name} ({self.pool}) · model {self.lm.name} · head {self.head.name} ({head}) · trainer ({trainer}) · "
             f"seeds {', '.join(map(str, self.seeds))} · device {self.device} · results in {self.out}"
         )
 
@@ -120,7 +120,9 @@ def _settings(options: Options) -> tuple[TrainerSpec, HeadSpec, PoolName]:
     for setting in options.settings:
         key, equals, text = setting.partition("=")
         if not equals or key not in known:
-            raise UsageError(f"--set '{setting}': expected KEY=VALUE.{did_you_mean(key, known)} Keys: {', '.join(known)}.")
+            raise UsageError(
+                f"--set '{setting}': expected KEY=VALUE.{did_you_mean(key, known)} Keys: {', '.join(known)}."
+            )
         value = yaml.safe_load(text)
         if key == "pool":
             pool = value

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from taxbench.specs.base import content_hash
 from taxbench.specs.result import CategoryScore, Result, Scores, Versions
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
 from taxbench.specs.task import TaskSpec
+from taxbench.training.parallel import side_by_side
 from taxbench.training.trainer import Bench, ask, build_head, train_head
 from taxbench.version import source_version
 
@@ -114,26 +115,24 @@ class Suite:
     def _measure(self, protocol: Protocol, run: RunSpec) -> tuple[Result, bytes]:
         """Train, ask and score one run and its controls."""
         task = protocol.task
-        trained = {"": self._trained(protocol, run, random=False)}
-        if "random_lm" in task.controls:
-            trained["random_lm"] = self._trained(protocol, run, random=True)
-        predictions = Predictions(self.dataset, protocol.vocabulary, tuple(name for name in trained if name))
+        names = ["", *(["random_lm"] if "random_lm" in task.controls else [])]  # "" is the run itself
+        trained = self._trained(protocol, run, names)
+        predictions = Predictions(self.dataset, protocol.vocabulary, tuple(names[1:]))
         scores: dict[str, Scores] = {}
         controls: dict[str, dict[str, Scores]] = {name: {} for name in task.controls}
         categories: list[CategoryScore] = []
         with self._timed("evaluate"):
             for split in task.evaluate:
                 asked = protocol.test(split)
-                margins = {name: ask(head, bench, asked) for name, (head, bench) in trained.items()}
-                predictions.add(split, asked, list(margins.values()))
-                rows = {name: category_scores(split, protocol.vocabulary.terms, asked, margin)
-                        for name, margin in margins.items()}  # fmt: skip
-                scores[split] = summarise(rows[""])
-                categories += rows[""]
+                margins = side_by_side([partial(ask, *trained[name], asked) for name in names], self.device)
+                predictions.add(split, asked, margins)
+                rows = [category_scores(split, protocol.vocabulary.terms, asked, margin) for margin in margins]
+                scores[split] = summarise(rows[0])
+                categories += rows[0]
                 if "chance" in controls:
-                    controls["chance"][split] = chance_control(rows[""])
-                if "random_lm" in controls:
-                    controls["random_lm"][split] = summarise(rows["random_lm"])
+                    controls["chance"][split] = chance_control(rows[0])
+                for name, row in zip(names[1:], rows[1:], strict=True):
+                    controls[name][split] = summarise(row)
             validation = self._score(trained[""], protocol, protocol.validation())
         return self._record(protocol, run, (scores, controls, validation, tuple(categories))), predictions.bytes()
 
@@ -163,19 +162,27 @@ class Suite:
             versions=_versions(),
         )
 
-    def _trained(self, protocol: Protocol, run: RunSpec, *, random: bool) -> tuple[Head, Bench]:
-        """Return a trained head; tasks that train on the same questions share it."""
-        recipe = run.task.model_dump(mode="json", include={"deprivation", "counterfactual", "heldout_leaves", "questions"})
-        key = content_hash([recipe, run.seed, random])
-        if key not in self._heads:
-            with self._timed("train_random_lm" if random else "train"):
-                lm = random_twin(self.lm, run.seed) if random else self.lm
-                answers = (run.task.questions.answers.positive, run.task.questions.answers.negative)
-                bench = Bench(lm, tokenise(lm, protocol.questions, answers), self.feature_tensor)
-                check_packing(lm, bench.table)
-                head = build_head(run.head, bench, protocol.images("train"), run.seed)
-                self._heads[key] = (train_head(head, bench, protocol, run.trainer, self.report), bench)
-        return self._heads[key]
+    def _trained(self, protocol: Protocol, run: RunSpec, names: list[str]) -> dict[str, tuple[Head, Bench]]:
+        """Return the run's trained head and its controls'; tasks that train on the same questions share them."""
+        recipe = run.task.model_dump(
+            mode="json", include={"deprivation", "counterfactual", "heldout_leaves", "questions"}
+        )
+        keys = {name: content_hash([recipe, run.seed, name]) for name in names}
+        with self._timed("train"):
+            missing = [name for name in names if keys[name] not in self._heads]
+            fresh = [self._untrained(protocol, run, name) for name in missing]
+            jobs = [partial(train_head, head, bench, protocol, run.trainer, self.report) for head, bench in fresh]
+            for name, head, (_, bench) in zip(missing, side_by_side(jobs, self.device), fresh, strict=True):
+                self._heads[keys[name]] = (head, bench)
+        return {name: self._heads[keys[name]] for name in names}
+
+    def _untrained(self, protocol: Protocol, run: RunSpec, name: str) -> tuple[Head, Bench]:
+        """Return a fresh head and what it is trained on: the LM, or its random twin."""
+        lm = random_twin(self.lm, run.seed) if name == "random_lm" else self.lm
+        answers = (run.task.questions.answers.positive, run.task.questions.answers.negative)
+        bench = Bench(lm, tokenise(lm, protocol.questions, answers), self.feature_tensor)
+        check_packing(lm, bench.table)
+        return build_head(run.head, bench, protocol.images("train"), run.seed), bench
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

@@ -50,7 +50,9 @@ def test_files_and_functions_stay_small(path: Path) -> None:
             assert is_command or len(plain) <= 6, f"{node.name} has {len(plain)} parameters"
 
 
-@pytest.mark.parametrize("line", ["--help", "ls", "ls tasks --json", "run --help", "leaderboard --help", "pocket --help"])
+@pytest.mark.parametrize(
+    "line", ["--help", "ls", "ls tasks --json", "run --help", "leaderboard --help", "pocket --help"]
+)
 def test_light_commands_import_nothing_heavy(line: str) -> None:
     heavy = ("torch", "transformers", "h5py", "sklearn", "scipy", "numpy", "nltk")
     code = (
@@ -67,6 +69,8 @@ def test_everything_public_says_what_it_does() -> None:
         body = ast.parse(path.read_text()).body
         for node in [*body, *(child for part in body if isinstance(part, ast.ClassDef) for child in part.body)]:
             named = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
-            if named and not ast.get_docstring(node) and path.name != "main.py":  # click's own hooks are documented there
+            if (
+                named and not ast.get_docstring(node) and path.name != "main.py"
+            ):  # click's own hooks are documented there
                 missing.append(f"{path.relative_to(PACKAGE)}:{node.name}")
     assert not missing

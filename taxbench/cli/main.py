@@ -79,7 +79,10 @@ def call(arguments: list[str]) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:  # the top of the program: nothing escapes as a traceback unless asked for
-        problem, code = f"Internal error ({type(error).__name__}: {error}). Run with 'taxbench --debug ...' for details.", 1
+        problem, code = (
+            f"Internal error ({type(error).__name__}: {error}). Run with 'taxbench --debug ...' for details.",
+            1,
+        )
     if debug:
         traceback.print_exc()
     print(f"taxbench: {problem}", file=sys.stderr)

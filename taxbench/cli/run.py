@@ -20,12 +20,14 @@ _DEFAULT = Options()
 @click.option("--head", default=_DEFAULT.head, show_default=True, help="The trained mapping; see 'taxbench ls heads'.")
 @click.option("--seeds", default=_DEFAULT.seeds, show_default=True, help="Seeds, by commas; the paper's: 42,218,7.")
 @click.option("--device", default=_DEFAULT.device, show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--cache", type=click.Path(), help="Where features are kept [default: TAXBENCH_CACHE, or a standard place].")
+@click.option(
+    "--cache", type=click.Path(), help="Where features are kept [default: TAXBENCH_CACHE, or a standard place]."
+)
 @click.option("--out", default=_DEFAULT.out, show_default=True, help="Where results are written.", type=click.Path())
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A trainer or head setting; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list of results instead of the table.")
 @click.pass_context
-def command(ctx: click.Context, as_json: bool, **options: str) -> None:
+def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
     """Train a head on leaf questions through a frozen LM, ask it hypernyms, and print the scores.
 
     Features are extracted once and cached. Finished runs are kept in --out and not repeated, so an interrupted command
@@ -44,4 +46,6 @@ def command(ctx: click.Context, as_json: bool, **options: str) -> None:
         click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=1))
         return
     click.echo(markdown(make_table(results)))
-    report.say(f"{LEGEND}\nResults: {Path(request.out).resolve()}. All of them in one table: taxbench leaderboard {request.out}")
+    report.say(
+        f"{LEGEND}\nResults: {Path(request.out).resolve()}. In one table: taxbench leaderboard {request.out}"
+    )

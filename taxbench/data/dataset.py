@@ -23,6 +23,7 @@ _TRAIN_SHARE, _VAL_SHARE = 0.70, 0.05
 # A dataset that brings train and test only gives up this share of each leaf's training images for validation.
 _VAL_OF_TRAIN = 0.10
 
+
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
     """One picture. `split` is None where the dataset brings no splits of its own."""

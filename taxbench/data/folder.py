@@ -32,7 +32,7 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
             "(hypernyms separated by '|')."
         )
     listed = read_taxonomy(taxonomy)
-    split_dirs = [split for split in _SPLITS if (root / split).is_dir()]
+    split_dirs: list[Split | None] = [split for split in _SPLITS if (root / split).is_dir()]
     images: list[ImageRecord] = []
     for split in split_dirs or [None]:
         images += _scan(root / split if split else root, root, split, listed)
@@ -42,7 +42,9 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     images.sort(key=lambda image: image.id)
     present = {image.leaf for image in images}
     kept = Taxonomy({leaf: group for leaf, group in listed.taxonomy.hypernyms_of.items() if leaf in present})
-    return Dataset(f"folder:{root.name}", tuple(images), kept, f"pillow {PIL.__version__}", lambda image: _read(root, image))
+    return Dataset(
+        f"folder:{root.name}", tuple(images), kept, f"pillow {PIL.__version__}", lambda image: _read(root, image)
+    )
 
 
 def _scan(base: Path, root: Path, split: Split | None, listed: TaxonomyFile) -> list[ImageRecord]:

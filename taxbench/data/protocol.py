@@ -65,7 +65,9 @@ class Protocol:
         out = {*self.heldout, *self.dropped}
         kept = np.array([i for i, leaf in enumerate(self.dataset.taxonomy.leaves) if leaf not in out])
         if len(kept) < 2:
-            raise DataError(f"Only {len(kept)} leaves are left to train on; at least 2 are needed. Lower heldout_leaves.")
+            raise DataError(
+                f"Only {len(kept)} leaves are left to train on; at least 2 are needed. Lower heldout_leaves."
+            )
         return kept
 
     def images(self, split: str, *, heldout: bool = False) -> np.ndarray:

@@ -43,7 +43,8 @@ class Vocabulary:
         hypernym_index = {name: self.n_leaves + i for i, name in enumerate(taxonomy.hypernyms)}
         everything = np.arange(self.n_leaves, len(self.terms))
         self.true_hypernyms = [
-            np.array([hypernym_index[h] for h in taxonomy.hypernyms_of[leaf]], dtype=np.int64) for leaf in taxonomy.leaves
+            np.array([hypernym_index[h] for h in taxonomy.hypernyms_of[leaf]], dtype=np.int64)
+            for leaf in taxonomy.leaves
         ]  # per leaf
         self.wrong_hypernyms = [np.setdiff1d(everything, true) for true in self.true_hypernyms]  # per leaf
 

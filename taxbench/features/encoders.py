@@ -102,6 +102,8 @@ def _preprocessing(path: Path, config: Any) -> Preprocessing:
     raw = json.loads(path.read_text(encoding="utf-8"))
     crop = raw.get("crop_size") if raw.get("do_center_crop") else None
     size = crop or raw.get("size") or getattr(config, "image_size", 224)
+    height: Any
+    width: Any
     if isinstance(size, dict):
         height = size.get("height") or size.get("shortest_edge")
         width = size.get("width") or height

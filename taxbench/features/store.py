@@ -45,7 +45,9 @@ def write_table(cache: Path, key: FeatureKey, array: np.ndarray, ids: tuple[str,
         raise CacheError(f"The key announces {key.n_images} images, found {len(array)} rows and {len(ids)} ids.")
     bad = ~np.isfinite(array).all(axis=(1, 2))
     if bad.any():
-        raise CacheError(f"The features of {int(bad.sum())} images are not finite in float16, first: {ids[bad.argmax()]}")
+        raise CacheError(
+            f"The features of {int(bad.sum())} images are not finite in float16, first: {ids[bad.argmax()]}"
+        )
     with replacing(entry_path(cache, key)) as partial, h5py.File(partial, "w", libver="v110") as file:
         data = file.create_dataset("features", data=array)  # contiguous: chunked random reads are 30-1000x slower
         file.create_dataset("ids", data=np.array([name.encode() for name in ids], dtype=bytes))

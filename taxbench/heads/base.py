@@ -27,6 +27,9 @@ class Head(nn.Module):
     embeddings: a frozen LM reads vectors of another scale as noise, and heads then take many times longer to converge.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mapping: nn.Module, mean: Tensor, std: Tensor, rms: float) -> None:
         super().__init__()
         self.mapping = mapping

@@ -19,7 +19,8 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UsageError(f"'{name}' is no device. Expected auto, cpu, cuda or mps.") from None
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    mps = bool(torch.backends.mps.is_available())
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": mps}
     if not there.get(device.type, False):
         raise UsageError(f"This machine has no '{device.type}' device. Leave --device out, or type --device cpu.")
     return device
@@ -30,7 +31,7 @@ def pick_dtype(device_type: str) -> torch.dtype:
     """Return bfloat16 where the hardware multiplies it fast, else float32."""
     if device_type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    if device_type == "cpu" and torch.backends.mkldnn.is_available():
+    if device_type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
         return torch.bfloat16 if amx() else torch.float32
     return torch.float32

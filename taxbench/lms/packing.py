@@ -1,10 +1,11 @@
 """Packed rows: one image and all its questions in one row of the language model.
 
-    BOS | soft tokens | question 1 | question 2 | … | question Q
+    BOS | soft tokens | stem | rest of question 1 | rest of question 2 | … | rest of question Q
 
-Each question sees the row's prefix and itself, never another question, and its positions start right after the prefix,
-so the logits equal those of asking each question alone while the prefix is computed once. Every question sits in a
-slot of the same width, filled from the right, so that all answers are read at the same columns.
+The stem is what all questions of a vocabulary begin with ("Is there"). Each question sees the row's prefix and
+itself, never another question, and its positions start right after the prefix, so the logits equal those of asking each question
+alone while the prefix is computed once. Every question sits in a slot of the same width, filled from the right, so that
+all answers are read at the same columns.
 """
 
 from dataclasses import dataclass
@@ -18,17 +19,27 @@ from taxbench.lms.frozen import FrozenLM, answer_tokens
 
 @dataclass(frozen=True, slots=True)
 class QuestionTable:
-    """All questions of a vocabulary as token ids, right-aligned."""
+    """All questions of a vocabulary as token ids, without their common stem, right-aligned."""
 
+    bos: Tensor  # (1,) int64, or empty
+    stem: Tensor  # (s,) int64
     ids: Tensor  # (v, w) int64, 0 where unused
     used: Tensor  # (v, w) bool
     answers: tuple[int, int]  # token ids of the positive and the negative answer
-    bos: Tensor  # (p,) int64, p is 0 or 1
+
+    def full(self, term: int) -> Tensor:
+        """Return the whole question about a term.  # (n,)"""
+        return torch.cat([self.stem, self.ids[term][self.used[term]]])
 
 
 def tokenise(lm: FrozenLM, questions: tuple[str, ...], answers: tuple[str, str]) -> QuestionTable:
     """Tokenise every question once."""
     rows = [lm.encode(question) for question in questions]
+    common = 0  # every rest keeps at least the token that the answer is read at
+    while all(len(row) > common + 1 and row[common] == rows[0][common] for row in rows):
+        common += 1
+    stem = torch.tensor(rows[0][:common], dtype=torch.int64, device=lm.device)
+    rows = [row[common:] for row in rows]
     width = max(map(len, rows))
     ids = torch.zeros(len(rows), width, dtype=torch.int64)
     used = torch.zeros(len(rows), width, dtype=torch.bool)
@@ -36,7 +47,8 @@ def tokenise(lm: FrozenLM, questions: tuple[str, ...], answers: tuple[str, str])
         ids[row, width - len(tokens) :] = torch.tensor(tokens)
         used[row, width - len(tokens) :] = True
     bos = torch.tensor(lm.bos(), dtype=torch.int64, device=lm.device)
-    return QuestionTable(ids.to(lm.device), used.to(lm.device), answer_tokens(lm, questions[0], answers), bos)
+    found = answer_tokens(lm, questions[0], answers)
+    return QuestionTable(bos, stem, ids.to(lm.device), used.to(lm.device), found)
 
 
 def margins(lm: FrozenLM, table: QuestionTable, soft_tokens: Tensor, terms: Tensor) -> Tensor:
@@ -50,11 +62,13 @@ def margins(lm: FrozenLM, table: QuestionTable, soft_tokens: Tensor, terms: Tens
         The margins; those of padding mean nothing.  # (b, q) float32
     """
     b, q = terms.shape
-    width = table.ids.shape[1]
     safe = terms.clamp(min=0)
     used = table.used[safe] & (terms >= 0)[..., None]  # (b, q, w)
-    prefix = torch.cat([lm.embed(table.bos).expand(b, -1, -1), soft_tokens.to(lm.dtype)], dim=1)  # (b, p, d)
-    asked = lm.embed(table.ids[safe]).reshape(b, q * width, -1)
+    width = int(used.any(0).any(0).sum())  # slots no wider than this batch's longest question
+    used = used[:, :, -width:]
+    ends = [lm.embed(ids).expand(b, -1, -1) for ids in (table.bos, table.stem)]
+    prefix = torch.cat([ends[0], soft_tokens.to(lm.dtype), ends[1]], dim=1)  # (b, p, d)
+    asked = lm.embed(table.ids[safe][:, :, -width:]).reshape(b, q * width, -1)
     n = prefix.shape[1]
     columns = n + torch.arange(1, q + 1, device=lm.device) * width - 1  # where the answers are read
     output = lm.model.base_model(
@@ -70,7 +84,7 @@ def _answer_logits(lm: FrozenLM, hidden: Tensor, answers: tuple[int, int]) -> Te
     """Apply only the two rows of the output matrix that matter; every other logit would be thrown away."""
     output = lm.model.get_output_embeddings()
     difference = output.weight[answers[0]].float() - output.weight[answers[1]].float()  # (d,)
-    margin = hidden.float() @ difference  # (b, q)
+    margin: Tensor = hidden.float() @ difference  # (b, q)
     if getattr(output, "bias", None) is not None:
         margin = margin + (output.bias[answers[0]] - output.bias[answers[1]]).float()
     return margin
@@ -124,8 +138,7 @@ def check_packing(lm: FrozenLM, table: QuestionTable, tolerance: float = 2e-2) -
     terms = torch.tensor([[0, len(table.ids) - 1]], device=lm.device)
     packed = margins(lm, table, soft, terms)[0]
     for term, found in zip(terms[0].tolist(), packed.tolist(), strict=True):
-        ids = table.ids[term][table.used[term]]
-        row = torch.cat([lm.embed(table.bos), soft[0].to(lm.dtype), lm.embed(ids)])[None]
+        row = torch.cat([lm.embed(table.bos), soft[0].to(lm.dtype), lm.embed(table.full(term))])[None]
         mask = torch.full((row.shape[1], row.shape[1]), torch.finfo(lm.dtype).min, dtype=lm.dtype, device=lm.device)
         logits = lm.model(inputs_embeds=row, attention_mask=mask.triu(1)[None, None], use_cache=False).logits
         last = logits[0, -1].float()

@@ -23,7 +23,9 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
         UsageError: something was asked of it that it does not take.
     """
     if argument or taxonomy is not None:
-        raise UsageError("The dataset 'pocket' brings its own pictures and taxonomy: leave the path and --taxonomy out.")
+        raise UsageError(
+            "The dataset 'pocket' brings its own pictures and taxonomy: leave the path and --taxonomy out."
+        )
     splits = [split for split, count in _COUNTS for _ in range(count)]
     digest = source_digest()
     images = [

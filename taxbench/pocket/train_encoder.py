@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import ResNetConfig, ResNetModel
 
+from taxbench.errors import TrainingError
 from taxbench.pocket.concepts import CONCEPT_NAMES
 from taxbench.pocket.render import render, source_digest
 
@@ -228,9 +229,14 @@ def train_encoder(out_dir: Path, settings: EncoderTraining, pool_dir: Path) -> T
     """Train the encoder and write it to `out_dir` in Hugging Face format.
 
     The pictures are drawn into `pool_dir` once (about 28 kB each). Two runs give the same weights when they are told
-    `steps` rather than `minutes` and use the same machine and number of threads.
+    `steps` rather than `minutes` and use the same machine and number of threads. Raises TrainingError when the pool is
+    smaller than one batch.
     """
     pool = render_pool(pool_dir, settings.per_concept, settings.pool_seed)
+    if len(pool) < settings.batch:
+        raise TrainingError(
+            f"A batch of {settings.batch} pictures is more than the {len(pool)} drawn: raise per_concept."
+        )
     torch.manual_seed(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
     encoder = make_encoder(settings.stem, settings.widths, settings.depths).to(memory_format=torch.channels_last)

@@ -13,6 +13,8 @@ class DatasetEntry:
 
 # Strings, so that a dataset costs nothing until it is asked for.
 DATASETS = {
-    "pocket": DatasetEntry("taxbench.pocket.dataset:load", "Rendered pictures of 104 everyday concepts; nothing to download."),
+    "pocket": DatasetEntry(
+        "taxbench.pocket.dataset:load", "Rendered pictures of 104 everyday concepts; nothing to download."
+    ),
     "folder": DatasetEntry("taxbench.data.folder:load", "folder:PATH, an image folder with --taxonomy FILE.tsv."),
 }

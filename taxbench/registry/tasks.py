@@ -1,4 +1,4 @@
-"""Find tasks: every YAML file of the built-in folder and of each --include-path is a task, a group or an abstract base."""
+"""Find tasks: every YAML file of the built-in folder is a task, a group, or (name begins with `_`) an abstract base."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ def _load(path: Path) -> TaskSpec | GroupSpec:
 
 
 def _with_parents(source: YamlFile, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """Merge a file over the parent it `extends`, deeply; a tagged choice (`kind`) replaces the parent's whole choice."""
+    """Merge a file over the parent it `extends`, deeply; a choice by `kind` replaces the parent's whole choice."""
     data = dict(source.data)
     parent = data.pop("extends", None)
     if parent is None:
@@ -114,11 +114,11 @@ def _with_parents(source: YamlFile, seen: tuple[Path, ...]) -> dict[str, Any]:
     if here in seen:
         chain = " → ".join(path.name for path in (*seen, here))
         raise TaskError(f"{source.where(('extends',))}: the files extend each other in a circle: {chain}")
-    target = source.path.parent / f"{parent}.yaml"
-    if not target.is_file():
-        siblings = [path.stem for path in source.path.parent.glob("*.yaml")]
-        hint = did_you_mean(str(parent), siblings)
-        raise TaskError(f"{source.where(('extends',))}: extends '{parent}', but there is no {target}.{hint}")
+    folders = (source.path.parent, builtin_folder())  # a file beside this one, else a default task
+    target = next((path for folder in folders if (path := folder / f"{parent}.yaml").is_file()), None)
+    if target is None:
+        hint = did_you_mean(str(parent), [path.stem for folder in folders for path in folder.glob("*.yaml")])
+        raise TaskError(f"{source.where(('extends',))}: extends '{parent}', but there is no {parent}.yaml.{hint}")
     return _merge(_with_parents(read_yaml(target), (*seen, here)), data)
 
 

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 class Spec(BaseModel):
     """A frozen record. Unknown fields are errors; the docstring under a field is its documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=(), defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=(), defer_build=True
+    )
 
 
 def canonical_json(value: Any) -> str:

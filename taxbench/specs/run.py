@@ -38,7 +38,7 @@ class HeadSpec(Spec):
     """Which mapping, with its own settings resolved."""
 
     name: str
-    settings: dict[str, JsonValue] = {}
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class TrainerSpec(Spec):

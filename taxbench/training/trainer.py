@@ -64,7 +64,8 @@ def train_head(head: Head, bench: Bench, protocol: Protocol, trainer: TrainerSpe
                 if not torch.isfinite(loss):
                     raise TrainingError(
                         f"The loss of the head stopped being a number in epoch {epoch + 1} (task "
-                        f"{protocol.task.name}, seed {protocol.seed}). Try --set learning_rate={trainer.learning_rate / 10:g}."
+                        f"{protocol.task.name}, seed {protocol.seed}). Try "
+                        f"--set learning_rate={trainer.learning_rate / 10:g}."
                     )
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]

@@ -36,7 +36,11 @@ RUN = ["-q", "run"]
     ],
 )
 def test_a_wrong_name_is_a_usage_error_with_the_nearest_match(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert call(["-q", *arguments, *(["--cache", str(tmp_path)] if arguments[0] == "run" else [])]) == 2
@@ -46,7 +50,9 @@ def test_a_wrong_name_is_a_usage_error_with_the_nearest_match(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("model", "words"), [("llama", "gated"), ("smollm2-135m", "hf download HuggingFaceTB/SmolLM2-135M")])
+@pytest.mark.parametrize(
+    ("model", "words"), [("llama", "gated"), ("smollm2-135m", "hf download HuggingFaceTB/SmolLM2-135M")]
+)
 def test_a_model_that_is_not_here_says_what_to_do(
     model: str, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

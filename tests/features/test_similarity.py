@@ -34,5 +34,7 @@ def test_re_pairing_across_categories_lowers_it() -> None:
 
 
 def test_a_category_of_one_image_has_no_similarity_and_blanks_the_mean() -> None:
-    found = visual_similarity(np.eye(3)[:, None], Taxonomy({"a": ("x",), "b": ("y",)}), np.array([0, 0, 1]), np.array([0, 0, 1]))
+    found = visual_similarity(
+        np.eye(3)[:, None], Taxonomy({"a": ("x",), "b": ("y",)}), np.array([0, 0, 1]), np.array([0, 0, 1])
+    )
     assert found.categories[1].before is None and found.before is None

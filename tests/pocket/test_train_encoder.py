@@ -12,6 +12,7 @@ from safetensors import safe_open
 from transformers import AutoImageProcessor, AutoModel
 
 import taxbench.pocket
+from taxbench.errors import TrainingError
 from taxbench.pocket import train_encoder as module
 from taxbench.pocket.concepts import CONCEPT_NAMES
 from taxbench.pocket.probe import ProbePictures, category_cosines, linear_probe, pixel_features
@@ -57,6 +58,11 @@ def test_training_repeats_itself_exactly_and_follows_its_seed(tmp_path: Path) ->
     weights = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in "abc"}
     assert weights["a"] == weights["b"]
     assert weights["a"] != weights["c"]
+
+
+def test_a_pool_smaller_than_one_batch_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="per_concept"):
+        train_encoder(tmp_path / "a", dataclasses.replace(TINY, batch=105), tmp_path)
 
 
 def test_both_views_come_from_the_same_pixels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from taxbench.data.wordnet import read_nouns
@@ -15,9 +16,8 @@ from taxbench.pocket.wordnet_lm.batches import BatchMaker, BatchShape
 from taxbench.pocket.wordnet_lm.corpus import Corpus
 from taxbench.pocket.wordnet_lm.evaluate import Pair, margins, score, taxonomy_pairs
 from taxbench.pocket.wordnet_lm.model import block_mask, build_model, hidden_states, layers_of
-from taxbench.pocket.wordnet_lm.questions import TEMPLATE, TRAINING_TEMPLATES, Sampler, Shown, render
+from taxbench.pocket.wordnet_lm.questions import TEMPLATE, TRAINING_TEMPLATES, Sampler, render
 from taxbench.pocket.wordnet_lm.rows import Phrasebook, Row, answer_places, lay_out
-from taxbench.pocket.wordnet_lm.tokenizer import train_tokenizer
 from taxbench.pocket.wordnet_lm.train import Settings, train_lm
 
 WEIGHTS = Path(__file__).parents[2] / "taxbench" / "pocket" / "weights" / "wordnet-lm"
@@ -66,7 +66,7 @@ def shipped() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
 
 @pytest.fixture(scope="module")
 def book(corpus: Corpus) -> Phrasebook:
-    return Phrasebook(corpus, train_tokenizer(corpus, 4096))
+    return Phrasebook(corpus, Tokenizer.from_file(str(WEIGHTS / "tokenizer.json")))
 
 
 def _sampler(corpus: Corpus, seed: int = 0) -> Sampler:
@@ -75,7 +75,7 @@ def _sampler(corpus: Corpus, seed: int = 0) -> Sampler:
 
 def test_held_out_pairs_are_never_asked(corpus: Corpus) -> None:
     sampler = _sampler(corpus)
-    asked = [(name, sampler.question(Shown(name))) for name in (sampler.name() for _ in range(8000))]
+    asked = [(shown.name, sampler.question(shown)) for shown in (sampler.thing() for _ in range(8000))]
     yes = [(name, question.term) for name, question in asked if question and question.is_yes and question.term != name]
     no = [(name, question.term) for name, question in asked if question and not question.is_yes]
     assert len(yes) > 2000 and len(no) > 2000
@@ -114,7 +114,7 @@ def test_both_kinds_of_held_out_pairs_are_there(corpus: Corpus) -> None:
 
 def test_answers_are_balanced(corpus: Corpus) -> None:
     sampler = _sampler(corpus, seed=1)
-    drawn = [sampler.question(Shown(sampler.name())) for _ in range(5000)]
+    drawn = [sampler.question(sampler.thing()) for _ in range(5000)]
     answers = [question.is_yes for question in drawn if question]
     assert 0.46 < np.mean(answers) < 0.56
 

@@ -83,7 +83,9 @@ def read_yaml_text(text: str) -> object:
 
 
 def test_a_child_overrides_its_parent_deeply_and_a_choice_as_a_whole(tmp_path: Path) -> None:
-    write(tmp_path, GOOD + "questions: {negatives_per_positive: 3}\ncounterfactual: {kind: within_category}\n", "_p.yaml")
+    write(
+        tmp_path, GOOD + "questions: {negatives_per_positive: 3}\ncounterfactual: {kind: within_category}\n", "_p.yaml"
+    )
     text = "name: child\nextends: _p\nquestions: {template: 'A {term}?'}\ncounterfactual: {kind: none}\n"
     child = load_task(write(tmp_path, text, "child.yaml"))
     assert child.questions.negatives_per_positive == 3

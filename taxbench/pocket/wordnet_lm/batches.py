@@ -57,7 +57,7 @@ class BatchMaker:
         return questions + [maker.statement_row() for _ in range(self._shape.statement_rows)]
 
     def batch(self, step: int, pool: int, noise: float) -> Batch:
-        """Return the tensors of one step; `noise` is the standard deviation on half of the contexts."""
+        """Return the tensors of one step; `noise` is the mean standard deviation on half of the contexts."""
         rows = self.rows(step, pool)
         ids, segment, position = lay_out(rows, self._book.bos, self._shape.length)
         answer_at, answer_yes, answer_weight = self._answers(rows)
@@ -109,6 +109,7 @@ class BatchMaker:
         """Draw what makes half of the contexts look like the soft tokens of a trained head."""
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
         noise = torch.randn(len(segment), MAX_CONTEXT, self._shape.width, generator=generator)
-        noisy = torch.rand(len(segment), generator=generator) < 0.5
-        places = torch.from_numpy(segment[:, 1 : 1 + MAX_CONTEXT] == 0) & noisy[:, None]
-        return noise * (scale * places[..., None])
+        strength = scale * 2.0 * torch.rand(len(segment), 1, generator=generator)
+        strength = strength * (torch.rand(len(segment), 1, generator=generator) < 0.5)
+        places = torch.from_numpy(segment[:, 1 : 1 + MAX_CONTEXT] == 0)
+        return noise * (strength * places)[..., None]

@@ -29,11 +29,12 @@ _LATIN = re.compile(r"[A-Z][a-z]+ [a-z]+")
 _USUALLY_PLURAL = re.compile(r"\((usually|often|used) (in the |in )?plural\b")
 # A later sense of a name counts for less: usage falls off steeply with the sense number.
 _SENSE_DECAY = 0.6
+_FAIRLY_EVERYDAY = 6000
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The category words that are true of one synset, with the chance of asking each."""
+    """Things to draw from, such as the category words that are true of one synset, with the chance of each."""
 
     ids: tuple[int, ...]
     cumulative: tuple[float, ...]
@@ -52,6 +53,8 @@ class Corpus:
         self.senses = [senses[name] for name in self.names]
         self.lemmas = [tuple(self.name_id[lemma.lower()] for lemma in synset.lemmas) for synset in nouns.synsets]
         self.ancestors = _find_ancestors(nouns)
+        self._empty = {nouns.position(key) for key in _EMPTY_CATEGORIES}
+        self._taxon = nouns.position("taxonomic_group.n.01")
         self.physical = self._find_physical()
         self.true_terms = [self._lemmas_of((index, *above)) for index, above in enumerate(self.ancestors)]
         self.sense_weights = [self._weigh_senses(index) for index in range(len(self.names))]
@@ -90,7 +93,7 @@ class Corpus:
 
     def _measure_familiarity(self) -> np.ndarray:
         """Estimate how everyday each name is, as a physical thing: log counts in SemCor and in all glosses."""
-        seen = _count_in_texts(self.nouns.texts)
+        seen = _count_in_texts(self.nouns.texts, self.names)
         scores = np.zeros(len(self.names))
         for name, senses in enumerate(self.sense_weights):
             share = sum(weight for _, weight in senses)
@@ -111,12 +114,13 @@ class Corpus:
         return np.array(sorted(usable, key=lambda name: (-self.familiarity[name], self.names[name])))
 
     def _is_jargon(self, name: int) -> bool:
-        """Tell abbreviations, and scientific names that stand beside a common one ("Corvus corax")."""
+        """Tell abbreviations and scientific names ("Corvus corax": the first word is a genus)."""
         synset = self.sense_weights[name][0][0]
         if name not in self.lemmas[synset]:
             return False
         written = self.nouns.synsets[synset].lemmas[self.lemmas[synset].index(name)]
-        return written.isupper() or (bool(_LATIN.fullmatch(written)) and len(self.lemmas[synset]) > 1)
+        genus = self.nouns.senses.get(self.names[name].split()[0], ()) if _LATIN.fullmatch(written) else ()
+        return written.isupper() or any(self._taxon in self.ancestors[sense] for sense in genus)
 
     def _hold_out(self) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]]:
         """Return, for each physical synset, the terms never asked of it and the terms never even stated of it."""
@@ -156,21 +160,48 @@ class Corpus:
         return dict(self.sense_weights[name]).get(synset, 0.01)
 
     @cached_property
+    def rank(self) -> dict[int, int]:
+        """Place of each readable name in the order of everyday-ness."""
+        return {name: place for place, name in enumerate(self.ranked.tolist())}
+
+    def readability(self, synset: int) -> dict[int, float]:
+        """Return the readable names of a synset; everyday ones that mostly mean it score highest."""
+        return {
+            name: (self.familiarity[name] + 1.5) * math.sqrt(self.share(name, synset))
+            for name in self.lemmas[synset]
+            if name in self.rank
+        }
+
+    @cached_property
+    def categories(self) -> Terms:
+        """Synsets above at least four fairly everyday names; the readable ones are drawn more often."""
+        members, weights = [], []
+        for above, kinds in self.kinds.items():
+            known = self.readability(above)
+            if (
+                known
+                and len(kinds) >= 4
+                and self.rank[kinds[3]] < _FAIRLY_EVERYDAY
+                and above in self.physical - self._empty
+            ):
+                members.append(above)
+                weights.append(max(known.values()))
+        steps = np.cumsum(weights)
+        return Terms(tuple(members), tuple((steps / steps[-1]).tolist()))
+
+    @cached_property
     def terms(self) -> dict[int, Terms]:
         """Category words of each physical synset; broad categories, rare and ambiguous words are asked less often."""
         sizes = Counter(above for synset in self.physical for above in self.ancestors[synset])
-        empty = {self.nouns.position(key) for key in _EMPTY_CATEGORIES}
-        usable = frozenset(self.ranked.tolist())
         result = {}
         for synset in sorted(self.physical):
             weights: dict[int, float] = {}
             for above in self.ancestors[synset]:
-                lemmas = [name for name in self.lemmas[above] if name in usable]
-                if above in empty or above not in self.physical or not lemmas:
+                if above not in self.physical or above in self._empty:
                     continue
-                known = [(self.familiarity[name] + 0.3) * self.share(name, above) for name in lemmas]
-                for name, score in zip(lemmas, known, strict=True):
-                    share = max(known) * (score / sum(known)) * sizes[above] ** -0.3
+                known = self.readability(above)
+                for name, score in known.items():
+                    share = max(known.values()) * (score / sum(known.values())) * sizes[above] ** -0.3
                     weights[name] = weights.get(name, 0.0) + share
             if weights:
                 steps = np.cumsum(list(weights.values()))
@@ -208,14 +239,15 @@ def _find_ancestors(nouns: Nouns) -> list[tuple[int, ...]]:
     return result
 
 
-def _count_in_texts(texts: tuple[str, ...]) -> Counter[str]:
-    """Count every run of one to three words in the texts."""
+def _count_in_texts(texts: tuple[str, ...], names: list[str]) -> Counter[str]:
+    """Count the names, singular and with a plural s, among all runs of one to three words."""
+    wanted = {*names, *(name + "s" for name in names)}.__contains__
     counts: Counter[str] = Counter()
     for text in texts:
         words = re.findall(r"[a-z][a-z'-]*", text.lower())
-        counts.update(words)
-        counts.update(map(" ".join, pairwise(words)))
-        counts.update(map(" ".join, zip(words, words[1:], words[2:], strict=False)))
+        counts.update(filter(wanted, words))
+        counts.update(filter(wanted, map(" ".join, pairwise(words))))
+        counts.update(filter(wanted, map(" ".join, zip(words, words[1:], words[2:], strict=False))))
     return counts
 
 

@@ -7,7 +7,7 @@ The documents obey the held-out design: a category never stated of a synset is l
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix, diags  # type: ignore[import-untyped]
+from scipy.sparse import csr_matrix, diags
 from sklearn.utils.extmath import randomized_svd
 from tokenizers import Tokenizer
 
@@ -39,7 +39,8 @@ def _token_table(corpus: Corpus, tokenizer: Tokenizer) -> csr_matrix:
     glosses = _encode(tokenizer, [corpus.nouns.synsets[synset].gloss for synset in synsets])
     for row, (synset, gloss) in enumerate(zip(synsets, glosses, strict=True)):
         own = corpus.lemmas[synset]
-        categories = corpus.true_terms[synset] - corpus.unseen[synset] - set(own)
+        hidden = {term for name in own for sense in corpus.senses[name] for term in corpus.unseen.get(sense, ())}
+        categories = corpus.true_terms[synset] - hidden - set(own)
         parts = [(_NAME, names[name]) for name in own] + [(_GLOSS, gloss)]
         parts += [(_CATEGORY, names[name]) for name in sorted(categories)]
         for value, ids in parts:

@@ -36,7 +36,7 @@ class Phrasebook:
     """Token ids of everything rows are made of, looked up once."""
 
     def __init__(self, corpus: Corpus, tokenizer: Tokenizer) -> None:
-        """Tokenise all names, glosses and fixed wordings."""
+        """Tokenise all names and fixed wordings; definitions are tokenised when they are used."""
         self._tokenizer = tokenizer
         self._encoded: dict[str, list[int]] = {}
         self.bos, self.eos = (token_id(tokenizer, token) for token in (BOS, EOS))
@@ -46,9 +46,7 @@ class Phrasebook:
         self.articles: list[list[int]] = [
             articles.get(with_article(name).removesuffix(name).strip(), []) for name in corpus.names
         ]
-        synsets = sorted(corpus.physical)
-        glosses = tokenizer.encode_batch([corpus.nouns.synsets[s].gloss for s in synsets], add_special_tokens=False)
-        self.glosses = {synset: found.ids for synset, found in zip(synsets, glosses, strict=True)}
+        self._glosses = [synset.gloss for synset in corpus.nouns.synsets]
         self.templates = [self._split(template) for template in TRAINING_TEMPLATES]
         self.template_weights = list(TRAINING_TEMPLATES.values())
         self.adjectives = [self.encode(word) for word in _ADJECTIVES]
@@ -59,6 +57,14 @@ class Phrasebook:
             self._encoded[text] = list(self._tokenizer.encode(text, add_special_tokens=False).ids)
         return self._encoded[text]
 
+    def _continue(self, text: str) -> list[int]:
+        """Return the ids of a text that follows a word without a space."""
+        return self.encode("x" + text)[len(self.encode("x")) :]
+
+    def gloss(self, synset: int) -> list[int]:
+        """Return the ids of a synset's definition."""
+        return list(self._tokenizer.encode(self._glosses[synset], add_special_tokens=False).ids)
+
     def decode(self, ids: list[int]) -> str:
         """Return the text of a run of ids."""
         return str(self._tokenizer.decode(ids))
@@ -67,12 +73,23 @@ class Phrasebook:
         """Return the ids before the term, whether its article is said, and the ids after it."""
         says_article = "{a_term}" in template
         before, after = template.replace("{a_term}", _MARK).replace("{term}", _MARK).split(_MARK)
-        return self.encode(before.strip()), says_article, self.encode(after)
+        return self.encode(before.strip()), says_article, self._continue(after)
 
     def question(self, template: int, term: int) -> list[int]:
         """Return the ids of one of the training wordings with a term filled in."""
         before, says_article, after = self.templates[template]
         return before + (self.articles[term] if says_article else []) + self.names[term] + after
+
+    def kinds_of(self, term: int) -> list[int]:
+        """Return the ids of "kinds of bird:"."""
+        return self.encode("kinds of") + self.names[term] + self._continue(":")
+
+    def join(self, names: list[int]) -> list[int]:
+        """Return the ids of names with commas between them."""
+        ids = list(self.names[names[0]])
+        for name in names[1:]:
+            ids += self._continue(",") + self.names[name]
+        return ids
 
     def with_article(self, name: int) -> list[int]:
         """Return the ids of a name with its article."""
@@ -90,7 +107,7 @@ class RowMaker:
 
     def question_row(self) -> Row:
         """Write one context with as many questions as fit."""
-        context, things = self._context(self._sampler.name())
+        context, things = self._context(self._sampler.thing())
         room = self._length - 1 - len(context)
         segments: list[list[int]] = []
         answers: list[bool] = []
@@ -110,11 +127,12 @@ class RowMaker:
         """Draw a wording."""
         return self._random.choices(range(len(self._book.templates)), self._book.template_weights)[0]
 
-    def _context(self, name: int) -> tuple[list[int], tuple[Shown, ...]]:
-        """Write a context that shows the name, most often bare, and return all it shows."""
+    def _context(self, shown: Shown) -> tuple[list[int], tuple[Shown, ...]]:
+        """Write a context that shows a thing, most often its bare name, and return all it shows."""
         draw, book = self._random.random(), self._book
+        name = shown.name
         ids = book.names[name]
-        things: tuple[Shown, ...] = (Shown(name),)
+        things: tuple[Shown, ...] = (shown,)
         if draw < 0.16 and len(ids) <= 3:  # what a head with several soft tokens gives
             ids = ids * self._random.randint(2, max(2, 6 // len(ids)))
         elif draw < 0.22:
@@ -125,15 +143,15 @@ class RowMaker:
             ids = self._random.choice(book.adjectives) + ids
         elif draw < 0.40:
             synset = self._sampler.sense(name)
-            ids, things = self._gloss(synset), (Shown(name, synset),)
+            ids, things = self._gloss(synset), (Shown(name, synset, shown.category),)
         elif draw < 0.50:
-            things += tuple(Shown(self._sampler.name()) for _ in range(self._random.randint(1, 2)))
-            ids = [token for shown in things for token in book.names[shown.name]]
+            things += tuple(self._sampler.thing() for _ in range(self._random.randint(1, 2)))
+            ids = [token for each in things for token in book.names[each.name]]
         return ids[:MAX_CONTEXT], things
 
     def _gloss(self, synset: int) -> list[int]:
         """Return a piece of the definition in the name's place."""
-        gloss = self._book.glosses[synset]
+        gloss = self._book.gloss(synset)
         start = 0 if self._random.random() < 0.7 else self._random.randrange(len(gloss))
         return gloss[start : start + self._random.randint(5, MAX_CONTEXT)]
 
@@ -141,20 +159,20 @@ class RowMaker:
         """Write statements, one after the other, without a context."""
         room, segments = self._length - 1, []
         for _ in range(12):
-            ids = [*self._statement(self._sampler.name()), self._book.eos]
+            ids = [*self._statement(self._sampler.thing()), self._book.eos]
             if len(ids) <= room:
                 room -= len(ids)
                 segments.append(ids)
         return Row([], segments, [])
 
-    def _statement(self, name: int) -> list[int]:
-        """Write one true sentence about a name."""
-        draw, book = self._random.random(), self._book
+    def _statement(self, shown: Shown) -> list[int]:
+        """Write one true sentence about a thing."""
+        draw, book, name = self._random.random(), self._book, shown.name
         synset = self._sampler.sense(name)
         if draw < 0.5:
-            stated = self._stated_categories(name, synset)
+            stated = self._stated_categories(Shown(name, synset, shown.category))
             if stated:
-                return book.with_article(name) + book.encode("is a kind of") + _join(stated, book)
+                return book.with_article(name) + book.encode("is a kind of") + book.join(stated)
         if draw < 0.65:
             listed = self._listed_kinds(synset)
             if listed:
@@ -162,7 +180,7 @@ class RowMaker:
         if draw < 0.72 and len(self._corpus.lemmas[synset]) > 1:
             other = self._random.choice([lemma for lemma in self._corpus.lemmas[synset] if lemma != name])
             return book.with_article(name) + book.encode("is also called") + book.with_article(other)
-        return book.with_article(name) + book.encode("is") + book.glosses[synset][:24]
+        return book.with_article(name) + book.encode("is") + book.gloss(synset)[:24]
 
     def _listed_kinds(self, synset: int) -> list[int]:
         """Write "kinds of bird: ..." for one of the categories above a synset; empty where none may be stated."""
@@ -172,26 +190,17 @@ class RowMaker:
             return []
         members = [kind for kind in self._corpus.kinds.get(above, ())[:40] if self._may_state(kind, term)]
         chosen = self._random.sample(members, min(4, len(members)))
-        book = self._book
-        return book.encode("kinds of") + book.names[term] + book.encode(":") + _join(chosen, book) if chosen else []
+        return self._book.kinds_of(term) + self._book.join(chosen) if chosen else []
 
-    def _stated_categories(self, name: int, synset: int) -> list[int]:
+    def _stated_categories(self, shown: Shown) -> list[int]:
         """Draw up to three true categories that may be stated, the nearest first."""
-        drawn = {self._sampler.category(synset) for _ in range(3)}
-        ordered = self._corpus.terms[synset].ids if synset in self._corpus.terms else ()
-        return [term for term in ordered if term in drawn and self._may_state(name, term)]
+        drawn = {self._sampler.category(shown) for _ in range(3)}
+        ordered = self._corpus.terms[shown.synset].ids if shown.synset in self._corpus.terms else ()
+        return [term for term in ordered if term in drawn and self._may_state(shown.name, term)]
 
     def _may_state(self, name: int, term: int) -> bool:
         """Tell whether the pair is not held out from statements."""
         return not self._corpus.is_unseen(name, term)
-
-
-def _join(names: list[int], book: Phrasebook) -> list[int]:
-    """Return the names one after the other, with commas."""
-    ids = list(book.names[names[0]])
-    for name in names[1:]:
-        ids += [*book.encode(","), *book.names[name]]
-    return ids
 
 
 def lay_out(rows: Sequence[Row], bos: int, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

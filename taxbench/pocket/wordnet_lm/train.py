@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer
 from torch import Tensor
 from tqdm import tqdm
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -49,7 +50,7 @@ class Settings:
     weight_decay: float = 0.05
     statement_weight: float = 0.5
     noise: float = 0.3
-    """Standard deviation on half of the contexts, in root mean squares of the embeddings."""
+    """Mean standard deviation on half of the contexts, in root mean squares of the embeddings."""
     embedding_scale: float = 0.04
     first_pool: int = 600
     """How many of the most everyday names are in play at first; all of them after `growth` steps."""
@@ -66,23 +67,25 @@ class Trainer:
     def __init__(self, corpus: Corpus, out_dir: Path, settings: Settings) -> None:
         """Build everything from the seed, then load the checkpoint if there is one."""
         self.settings, self.out_dir, self.step = settings, out_dir, 0
-        tokenizer = train_tokenizer(corpus, settings.vocabulary)
-        save_tokenizer(tokenizer, out_dir)
+        self._checkpoint = out_dir / "checkpoint.pt"
+        resumed = self._checkpoint.exists()
+        if not resumed:
+            save_tokenizer(train_tokenizer(corpus, settings.vocabulary), out_dir)
+        tokenizer = Tokenizer.from_file(str(out_dir / "tokenizer.json"))
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(out_dir)
         shape = BatchShape(settings.question_rows, settings.statement_rows, settings.length, settings.width)
         self._maker = BatchMaker(corpus, Phrasebook(corpus, tokenizer), shape, settings.seed)
         self._names = len(corpus.ranked)
         torch.manual_seed(settings.seed)
         self.model = build_model(tokenizer.get_vocab_size(), settings.width, settings.depth, settings.mlp)
-        self._checkpoint = out_dir / "checkpoint.pt"
-        if not self._checkpoint.exists():
+        if not resumed:
             start = initial_embeddings(corpus, tokenizer, settings.width, settings.embedding_scale, settings.seed)
             self.model.get_input_embeddings().weight.data.copy_(start)
         self._optimizer = torch.optim.AdamW(
             _groups(self.model, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.98), fused=True
         )
         self._losses = torch.compile(losses, dynamic=False) if settings.compiled else losses
-        if self._checkpoint.exists():
+        if resumed:
             self._load()
 
     def _load(self) -> None:
@@ -132,7 +135,6 @@ class Trainer:
         """Write the weights in bf16 with the tokenizer, loadable by AutoModelForCausalLM."""
         copy = LlamaForCausalLM(self.model.config)
         copy.load_state_dict(self.model.state_dict())
-        copy.generation_config = None
         copy.to(torch.bfloat16).save_pretrained(folder)
 
 
@@ -150,14 +152,22 @@ def _embed(table: Tensor, batch: Batch) -> Tensor:
     return (embedded + F.pad(batch.noise, (0, 0, 1, after))).to(torch.bfloat16)
 
 
+def _watch(trainer: Trainer, corpus: Corpus) -> str:
+    """Score everyday nouns on held-out pairs and return a line for the log."""
+    pairs = everyday_pairs(corpus, seed=1)
+    parts = []
+    for kind, asked in (("unseen", pairs.unseen), ("unasked", pairs.unasked), ("trained", pairs.trained[-1500:])):
+        found = score(asked, margins(trainer.model, trainer.tokenizer, asked))
+        parts.append(f"{kind} F1 {found.macro_f1:.3f} AUROC {found.auroc:.3f}")
+    return f"step {trainer.step}: " + ", ".join(parts)
+
+
 def train_lm(out_dir: Path, settings: Settings, corpus: Corpus | None = None) -> None:
     """Train to the last step, evaluate now and then, and write the weights; an interrupted run goes on."""
     out_dir.mkdir(parents=True, exist_ok=True)
     corpus = corpus or Corpus(read_nouns())
     trainer = Trainer(corpus, out_dir, settings)
     (out_dir / "settings.json").write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
-    pairs = everyday_pairs(corpus, seed=1)
-    watched = {"unseen": pairs.unseen, "unasked": pairs.unasked, "trained": pairs.trained[-1500:]}
     with tqdm(total=settings.steps, initial=trainer.step, unit="step") as bar:
         try:
             while trainer.step < settings.steps:
@@ -165,9 +175,7 @@ def train_lm(out_dir: Path, settings: Settings, corpus: Corpus | None = None) ->
                 bar.update()
                 bar.set_postfix(answer=f"{answer:.3f}", statement=f"{statement:.2f}")
                 if trainer.step % settings.evaluate_every == 0:
-                    for kind, asked in watched.items():
-                        found = score(asked, margins(trainer.model, trainer.tokenizer, asked))
-                        bar.write(f"step {trainer.step} {kind}: F1 {found.macro_f1:.3f} AUROC {found.auroc:.3f}")
+                    bar.write(_watch(trainer, corpus))
                 if trainer.step % settings.save_every == 0:
                     trainer.save()
         finally:

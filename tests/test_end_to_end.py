@@ -1,0 +1,100 @@
+"""The whole suite on the embedded default, as a user runs it; and the science that it must show."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import taxbench
+from taxbench.data.questions import QuestionSet
+from taxbench.scoring.metrics import category_scores, summarise
+
+TASKS = "unseen_hypernym,counterfactual_high,counterfactual_low"
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def run(cache: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "taxbench", "run", "--cache", str(cache), "--out", str(out), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True)
+
+
+@pytest.fixture(scope="session")
+def outcome(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Run three tasks with everything at its default."""
+    out = tmp_path_factory.mktemp("out")
+    done = run(cache, out, "--task", TASKS, "--json")
+    runs = {entry["task"].partition("@")[0]: entry for entry in json.loads(done.stdout)}
+    return {"runs": runs, "out": out, "err": done.stderr}
+
+
+def f1(entry: dict[str, Any], split: str, control: str | None = None) -> float:
+    scores = entry["controls"][control] if control else entry["scores"]
+    return float(scores[split]["macro_f1"])
+
+
+def test_a_head_trained_on_leaves_knows_leaves_and_transfers_to_hypernyms(outcome: dict[str, Any]) -> None:
+    entry = outcome["runs"]["unseen_hypernym"]
+    assert f1(entry, "leaf") > 0.82
+    assert f1(entry, "unseen") > 0.68
+    assert entry["evidence"]["n_hypernym_questions"] == 0
+
+
+def test_a_random_lm_fits_leaves_and_knows_no_hypernym(outcome: dict[str, Any]) -> None:
+    entry = outcome["runs"]["unseen_hypernym"]
+    assert f1(entry, "leaf", "random_lm") > 0.7
+    assert f1(entry, "unseen", "random_lm") < f1(entry, "unseen") - 0.2
+    assert 0.4 < entry["controls"]["random_lm"]["unseen"]["auroc"] < 0.66
+
+
+def test_re_pairing_within_categories_keeps_the_transfer(outcome: dict[str, Any]) -> None:
+    high = outcome["runs"]["counterfactual_high"]
+    assert abs(f1(high, "unseen") - f1(outcome["runs"]["unseen_hypernym"], "unseen")) < 0.1
+    similarity = high["visual_similarity"]
+    assert similarity["after"] > 0.9 * similarity["before"]
+
+
+def test_re_pairing_across_categories_destroys_it(outcome: dict[str, Any]) -> None:
+    low = outcome["runs"]["counterfactual_low"]
+    assert f1(low, "unseen") < f1(outcome["runs"]["counterfactual_high"], "unseen") - 0.1
+    assert 0.35 < low["scores"]["heldout_leaf"]["auroc"] < 0.65
+    assert low["visual_similarity"]["after"] < 0.6 * low["visual_similarity"]["before"]
+
+
+def test_scores_follow_from_the_predictions_beside_them(outcome: dict[str, Any]) -> None:
+    for result in taxbench.load_results(str(outcome["out"])):
+        (folder,) = [path.parent for path in outcome["out"].rglob("result.json") if result.digest[:8] in str(path)]
+        header, *lines = gzip.decompress((folder / result.predictions).read_bytes()).decode().splitlines()
+        assert header == "split,image,term,answer,margin,margin_random_lm"
+        rows = np.array([line.split(",") for line in lines])
+        for split, scores in result.scores.items():
+            here = rows[rows[:, 0] == split]
+            terms, index = np.unique(here[:, 2], return_inverse=True)
+            asked = QuestionSet(np.arange(len(here)), index, here[:, 3] == "yes")
+            again = summarise(category_scores(split, tuple(terms), asked, here[:, 4].astype(float)))
+            assert again.macro_f1 == pytest.approx(scores.macro_f1, abs=1e-6)
+            assert again.auroc == pytest.approx(scores.auroc, abs=1e-3)
+
+
+def test_the_same_command_writes_the_same_bytes(cache: Path, outcome: dict[str, Any], tmp_path: Path) -> None:
+    arguments = ["--task", "leaf", "--set", "epochs=1", "--seeds", "7"]
+    shown = [run(cache, tmp_path / name, *arguments).stdout for name in ("a", "b")]
+    assert shown[0] == shown[1]
+    files = [sorted(path for path in (tmp_path / name).rglob("*") if path.is_file()) for name in ("a", "b")]
+    for one, two in zip(*files, strict=True):
+        if one.name != "timing.json":
+            assert one.read_bytes() == two.read_bytes(), one.name
+
+
+def test_a_finished_run_is_not_repeated(cache: Path, outcome: dict[str, Any]) -> None:
+    done = run(cache, outcome["out"], "--task", TASKS)
+    assert done.stderr.count("already done") == 3
+    assert "unseen_hypernym@1" in done.stdout
