@@ -58,8 +58,9 @@ class Request:
         trainer = ", ".join(f"{key}={value}" for key, value in self.trainer.model_dump().items())
         return (
             f"tasks {', '.join(task.name for task in self.tasks)} · dataset {self.dataset} · "
-            f"encoder {self.encoder.name} ({self.pool}) · model {self.lm.name} · head {self.head.name} ({head}) · trainer ({trainer}) · "
-            f"seeds {', '.join(map(str, self.seeds))} · device {self.device} · results in {self.out}"
+            f"encoder {self.encoder.name} ({self.pool}) · model {self.lm.name} · head {self.head.name} ({head}) · "
+            f"trainer ({trainer}) · seeds {', '.join(map(str, self.seeds))} · device {self.device} · "
+            f"results in {self.out}"
         )
 
 

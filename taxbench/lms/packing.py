@@ -3,9 +3,9 @@
     BOS | soft tokens | stem | rest of question 1 | rest of question 2 | … | rest of question Q
 
 The stem is what all questions of a vocabulary begin with ("Is there"). Each question sees the row's prefix and
-itself, never another question, and its positions start right after the prefix, so the logits equal those of asking each question
-alone while the prefix is computed once. Every question sits in a slot of the same width, filled from the right, so that
-all answers are read at the same columns.
+itself, never another question, and its positions start right after the prefix, so the logits equal those of asking
+each question alone while the prefix is computed once. Every question sits in a slot of the same width, filled from the
+right, so that all answers are read at the same columns.
 """
 
 from dataclasses import dataclass

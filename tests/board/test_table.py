@@ -24,7 +24,8 @@ def result(seed: int = 42, f1: float | None = 0.8, twin: float = 0.4, **changes:
     evidence = Evidence(n_images=1, n_leaf_questions=1, n_hypernym_questions=0, removed_fraction=1.0, heldout_leaves=(),
                         dropped_leaves=(), fixed_points=())  # fmt: skip
     return Result(
-        digest=run.digest, task=run.task.identity, dataset="pocket", encoder="pocket", lm="pocket", head="mlp", seed=seed,
+        digest=run.digest, task=run.task.identity, dataset="pocket", encoder="pocket", lm="pocket", head="mlp",
+        seed=seed,
         scores={"leaf": scores(0.9), "unseen": scores(f1), "heldout_leaf": scores(0.7)},
         controls={"random_lm": {"unseen": scores(twin)}}, validation=scores(0.9), categories=(), evidence=evidence,
         visual_similarity=VisualSimilarity(before=0.3, after=0.2, categories=()), run=run,

@@ -80,11 +80,13 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 CHANGES: dict[str, object] = {
-    "schema_version": 2, "encoder_digest": "x", "tower": "vision_model", "prefix_tokens": 5, "pooled": "cls", "layer": -2,
+    "schema_version": 2, "encoder_digest": "x", "tower": "vision_model", "prefix_tokens": 5, "pooled": "cls",
+    "layer": -2,
     "pool": "tokens", "decoder": "pillow 12", "compute_dtype": "bfloat16", "images_digest": "x", "n_images": 8,
 }  # fmt: skip
 SIZES: dict[str, object] = {
-    "height": 256, "width": 256, "resample": "bilinear", "rescale": 1.0, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0),
+    "height": 256, "width": 256, "resample": "bilinear", "rescale": 1.0, "mean": (0.0, 0.0, 0.0),
+    "std": (1.0, 1.0, 1.0),
 }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 class Settings:
     """Everything that shapes the weights."""
 
-    steps: int = 8000
+    steps: int = 5200
     seed: int = 0
     vocabulary: int = 12288
     width: int = 256
@@ -54,11 +54,11 @@ class Settings:
     embedding_scale: float = 0.04
     first_pool: int = 600
     """How many of the most everyday names are in play at first; all of them after `growth` steps."""
-    growth: int = 3000
+    growth: int = 1500
     compiled: bool = True
     """Compile the step; costs a minute and needs a C++ compiler."""
-    save_every: int = 250
-    evaluate_every: int = 500
+    save_every: int = 200
+    evaluate_every: int = 400
 
 
 class Trainer:
