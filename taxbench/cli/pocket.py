@@ -1,13 +1,18 @@
-"""`taxbench pocket`: look at the embedded default, or make its weights anew."""
+"""`taxbench pocket`: look at the embedded default, measure it, or make its weights anew."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from taxbench.pocket.figures import Figures
 
 
 @click.group("pocket")
 def command() -> None:
-    """Look at the embedded pictures, or train the embedded encoder and language model again."""
+    """Look at the embedded default, measure it, or train its two models again."""
 
 
 @command.command("sheet")
@@ -20,3 +25,42 @@ def sheet(out: str, per_concept: int) -> None:
 
     contact_sheet(CONCEPT_NAMES, per_concept).save(Path(out))
     click.echo(out)
+
+
+@command.command("figures")
+@click.argument("part", type=click.Choice(["encoder", "lm"]))
+def figures(part: str) -> None:
+    """Measure the encoder (linear probe) or the language model (text only; needs WordNet)."""
+    from taxbench.pocket.figures import encoder_figures, lm_figures
+
+    _show(encoder_figures() if part == "encoder" else lm_figures())
+
+
+@command.command("train-encoder")
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option("--steps", type=click.IntRange(1), help="Fewer or more steps than the shipped weights had.")
+def train_encoder(folder: str, steps: int | None) -> None:
+    """Train the encoder on rendered pictures, without labels, and write it to FOLDER."""
+    from taxbench.paths import cache_folder
+    from taxbench.pocket.train_encoder import EncoderTraining
+    from taxbench.pocket.train_encoder import train_encoder as train
+
+    click.echo(train(Path(folder), EncoderTraining(steps=steps) if steps else EncoderTraining(), cache_folder()))
+
+
+@command.command("train-lm")
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option("--steps", type=click.IntRange(1), help="Fewer or more steps than the shipped weights had.")
+def train_lm(folder: str, steps: int | None) -> None:
+    """Train the language model on WordNet's text and write it to FOLDER; an interrupted training goes on."""
+    from taxbench.pocket.wordnet_lm.train import Settings
+    from taxbench.pocket.wordnet_lm.train import train_lm as train
+
+    train(Path(folder), Settings(steps=steps) if steps else Settings())
+    click.echo(folder)
+
+
+def _show(rows: "Iterable[Figures]") -> None:
+    for row in rows:
+        values = "  ".join(f"{name} {value:.3f}" for name, value in row.values.items())
+        click.echo(f"{row.what:<70} {values}")

@@ -46,6 +46,4 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
         click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=1))
         return
     click.echo(markdown(make_table(results)))
-    report.say(
-        f"{LEGEND}\nResults: {Path(request.out).resolve()}. In one table: taxbench leaderboard {request.out}"
-    )
+    report.say(f"{LEGEND}\nResults: {Path(request.out).resolve()}. In one table: taxbench leaderboard {request.out}")

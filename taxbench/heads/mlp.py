@@ -14,11 +14,14 @@ class Settings(Spec):
     """Soft tokens for every feature vector; k = t · tokens."""
     hidden: int = Field(default=512, ge=1)
     """Width of the hidden layer."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the features left out at random in training."""
 
 
 def build(shape: Shape, settings: Settings) -> nn.Module:
     """Return the map; parameters: (f + 1) · hidden + (hidden + 1) · tokens · d."""
     return nn.Sequential(
+        nn.Dropout(settings.dropout),
         nn.Linear(shape.features, settings.hidden),
         nn.GELU(),
         nn.Linear(settings.hidden, settings.tokens * shape.width),  # (b, t, tokens · d)

@@ -134,7 +134,8 @@ class Sampler:
         """Return the name itself, at times one of its synonyms."""
         if self.random.random() < 0.8:
             return shown.name
-        return self.random.choice(self.corpus.lemmas[self._meaning(shown)])
+        synonym = self.random.choice(self.corpus.lemmas[self._meaning(shown)])
+        return shown.name if self.corpus.is_unasked(shown.name, synonym) else synonym
 
     def _true_category(self, shown: Shown) -> int:
         """Draw a true category that is not held out; the name itself where there is none."""
