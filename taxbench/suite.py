@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ from taxbench.progress import Reporter
 from taxbench.request import Request
 from taxbench.scoring.metrics import category_scores, chance_control, summarise
 from taxbench.scoring.records import Predictions, read_result, result_folder, write_result
-from taxbench.specs.base import content_hash
 from taxbench.specs.result import CategoryScore, Result, Scores, Versions
-from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
+from taxbench.specs.run import ControlOrRun, DatasetId, EncoderId, LMId, RunSpec, head_key
 from taxbench.specs.task import TaskSpec
+from taxbench.training.head_cache import load_head, save_head
 from taxbench.training.parallel import side_by_side
 from taxbench.training.trainer import Bench, ask, build_head, train_head
 from taxbench.version import source_version
@@ -42,7 +43,7 @@ class Suite:
 
     request: Request
     report: Reporter
-    _heads: dict[str, tuple[Head, Bench]] = field(default_factory=dict)
+    _twin_of: tuple[int, FrozenLM] | None = None
     _seconds: dict[str, float] = field(default_factory=dict)
 
     def results(self) -> Iterator[Result]:
@@ -52,7 +53,6 @@ class Suite:
         interrupted command goes on where it stopped.
         """
         for seed in self.request.seeds:
-            self._heads.clear()  # heads are shared between the tasks of one seed only
             for task in self.request.tasks:
                 yield self._result(task, seed)
 
@@ -60,6 +60,11 @@ class Suite:
     def device(self) -> torch.device:
         """Return the device in use."""
         return pick_device(self.request.device)
+
+    @property
+    def cache(self) -> Path:
+        """Return the cache folder."""
+        return cache_folder(self.request.cache)
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -72,8 +77,7 @@ class Suite:
         """Return the features, extracted once."""
         with self._timed("features"):
             encoder = load_encoder(self.request.encoder, self.device, pick_dtype(self.device.type))
-            cache = cache_folder(self.request.cache)
-            return features_of(self.dataset, encoder, self.request.pool, cache, self.report)
+            return features_of(self.dataset, encoder, self.request.pool, self.cache, self.report)
 
     @cached_property
     def lm(self) -> FrozenLM:
@@ -115,7 +119,8 @@ class Suite:
     def _measure(self, protocol: Protocol, run: RunSpec) -> tuple[Result, bytes]:
         """Train, ask and score one run and its controls."""
         task = protocol.task
-        names = ["", *(["random_lm"] if "random_lm" in task.controls else [])]  # "" is the run itself
+        names: list[ControlOrRun] = ["none"]
+        names += ["random_lm"] if "random_lm" in task.controls else []
         trained = self._trained(protocol, run, names)
         predictions = Predictions(self.dataset, protocol.vocabulary, tuple(names[1:]))
         scores: dict[str, Scores] = {}
@@ -133,7 +138,7 @@ class Suite:
                     controls["chance"][split] = chance_control(rows[0])
                 for name, row in zip(names[1:], rows[1:], strict=True):
                     controls[name][split] = summarise(row)
-            validation = self._score(trained[""], protocol, protocol.validation())
+            validation = self._score(trained["none"], protocol, protocol.validation())
         return self._record(protocol, run, (scores, controls, validation, tuple(categories))), predictions.bytes()
 
     def _score(self, trained: tuple[Head, Bench], protocol: Protocol, asked: QuestionSet) -> Scores:
@@ -162,27 +167,30 @@ class Suite:
             versions=_versions(),
         )
 
-    def _trained(self, protocol: Protocol, run: RunSpec, names: list[str]) -> dict[str, tuple[Head, Bench]]:
-        """Return the run's trained head and its controls'; tasks that train on the same questions share them."""
-        recipe = run.task.model_dump(
-            mode="json", include={"deprivation", "counterfactual", "heldout_leaves", "questions"}
-        )
-        keys = {name: content_hash([recipe, run.seed, name]) for name in names}
+    def _trained(self, protocol: Protocol, run: RunSpec, names: list[ControlOrRun]) -> dict[str, tuple[Head, Bench]]:
+        """Return the run's trained head and its controls', from the cache where they are there."""
         with self._timed("train"):
-            missing = [name for name in names if keys[name] not in self._heads]
-            fresh = [self._untrained(protocol, run, name) for name in missing]
-            jobs = [partial(train_head, head, bench, protocol, run.trainer, self.report) for head, bench in fresh]
-            for name, head, (_, bench) in zip(missing, side_by_side(jobs, self.device), fresh, strict=True):
-                self._heads[keys[name]] = (head, bench)
-        return {name: self._heads[keys[name]] for name in names}
+            fresh = {name: self._untrained(protocol, run, name) for name in names}
+            keys = {name: head_key(run, name, f"{source_version()} torch {torch.__version__}") for name in names}
+            missing = [name for name in names if not load_head(self.cache, keys[name], fresh[name][0])]
+            jobs = [partial(train_head, *fresh[name], protocol, run.trainer, self.report) for name in missing]
+            for name, head in zip(missing, side_by_side(jobs, self.device), strict=True):
+                save_head(self.cache, keys[name], head)
+        return {name: (head.eval(), bench) for name, (head, bench) in fresh.items()}
 
-    def _untrained(self, protocol: Protocol, run: RunSpec, name: str) -> tuple[Head, Bench]:
+    def _untrained(self, protocol: Protocol, run: RunSpec, name: ControlOrRun) -> tuple[Head, Bench]:
         """Return a fresh head and what it is trained on: the LM, or its random twin."""
-        lm = random_twin(self.lm, run.seed) if name == "random_lm" else self.lm
+        lm = self._twin(run.seed) if name == "random_lm" else self.lm
         answers = (run.task.questions.answers.positive, run.task.questions.answers.negative)
         bench = Bench(lm, tokenise(lm, protocol.questions, answers), self.feature_tensor)
         check_packing(lm, bench.table)
         return build_head(run.head, bench, protocol.images("train"), run.seed), bench
+
+    def _twin(self, seed: int) -> FrozenLM:
+        """Return the random twin of a seed; one is kept, since tasks of one seed share it."""
+        if self._twin_of is None or self._twin_of[0] != seed:
+            self._twin_of = (seed, random_twin(self.lm, seed))
+        return self._twin_of[1]
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

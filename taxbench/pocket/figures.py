@@ -25,12 +25,12 @@ class Figures:
 def encoder_figures() -> Iterator[Figures]:
     """Yield linear probe and category structure of the encoder, its random twin, and pixels."""
     probe = draw_probe()
-    for name, features in (
-        ("pocket encoder", lambda: encoder_features(POCKET_ENCODER, probe.pictures)),
-        ("random-init twin", lambda: encoder_features(POCKET_ENCODER, probe.pictures, random_init=True)),
-        ("pixels", lambda: pixel_features(probe.pictures)),
-    ):
-        found = probe_features(features(), probe)
+    for name in ("pocket encoder", "random-init twin", "pixels"):
+        if name == "pixels":
+            features = pixel_features(probe.pictures)
+        else:
+            features = encoder_features(POCKET_ENCODER, probe.pictures, random_init=name == "random-init twin")
+        found = probe_features(features, probe)
         values = {"leaf accuracy": found.accuracy, "cosine within": found.within, "cosine across": found.across}
         yield Figures(name, values)
 

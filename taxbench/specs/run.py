@@ -7,6 +7,9 @@ from pydantic import Field, JsonValue
 from taxbench.specs.base import Spec, content_hash
 from taxbench.specs.task import TaskSpec
 
+ControlOrRun = Literal["none", "random_lm"]
+"""Whose head: the run's own (`none`), or that of a control which trains one."""
+
 
 class DatasetId(Spec):
     """Which pictures, leaves and hypernyms."""
@@ -73,3 +76,36 @@ class RunSpec(Spec):
     def digest(self) -> str:
         """Hash every field, so that no two different runs share a name."""
         return content_hash(self, 16)
+
+
+# The parts of a task that decide what a head is trained on; the others decide what it is asked afterwards.
+TRAINING_FIELDS = frozenset({"deprivation", "counterfactual", "heldout_leaves", "questions"})
+
+
+class HeadKey(Spec):
+    """The identity of one trained head: everything that decides its weights, and not what it is asked later."""
+
+    training: dict[str, JsonValue]
+    """The task's `TRAINING_FIELDS`; tasks that agree on them share heads."""
+    dataset: DatasetId
+    encoder: EncoderId
+    lm: LMId
+    control: ControlOrRun
+    head: HeadSpec
+    trainer: TrainerSpec
+    seed: int
+    device: str
+    code: str
+    """Version of the code and of torch: another build may add up in another order."""
+
+    @property
+    def digest(self) -> str:
+        """Return the name of the cache entry."""
+        return content_hash(self, 20)
+
+
+def head_key(run: RunSpec, control: ControlOrRun, code: str) -> HeadKey:
+    """Return the key of a run's own head, or of the head that a control trains."""
+    shared = {name: getattr(run, name) for name in RunSpec.model_fields if name != "task"}
+    training = run.task.model_dump(mode="json", include=set(TRAINING_FIELDS))
+    return HeadKey(training=training, control=control, code=code, **shared)

@@ -32,7 +32,14 @@ NEEDED = [
     "location.n.01",
     "matter.n.03",
 ]
-NEEDED += ["artifact.n.01", "trouser.n.01", "taxonomic_group.n.01", "wheeled_vehicle.n.01", "tarsier.n.01", "corvus.n.01"]
+NEEDED += [
+    "artifact.n.01",
+    "trouser.n.01",
+    "taxonomic_group.n.01",
+    "wheeled_vehicle.n.01",
+    "tarsier.n.01",
+    "corvus.n.01",
+]
 # A sample a person can check; none of it was chosen by looking at the model's answers.
 KNOWN = {
     "crow": ["bird", "animal"],

@@ -1,0 +1,45 @@
+"""Trained heads, kept by everything that decides their weights, so that no head is ever trained twice."""
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from taxbench.errors import CacheError
+from taxbench.heads.base import Head
+from taxbench.paths import replacing
+from taxbench.specs.run import HeadKey
+
+_FOLDER = "heads"
+
+
+def head_path(cache: Path, key: HeadKey) -> Path:
+    """Return the file that holds, or would hold, the weights of a key."""
+    return cache / _FOLDER / f"{key.digest}.safetensors"
+
+
+def load_head(cache: Path, key: HeadKey, head: Head) -> bool:
+    """Put the cached weights of a key into a freshly built head; False when there are none.
+
+    Raises:
+        CacheError: the file is broken or holds another head.
+    """
+    path = head_path(cache, key)
+    if not path.is_file():
+        return False
+    try:
+        head.load_state_dict(load_file(path, device=str(head.mean.device)))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        problem = str(error).splitlines()[0]
+        raise CacheError(
+            f"The cached head '{path}' is broken ({problem}). Remove it and run again: rm '{path}'"
+        ) from None
+    return True
+
+
+def save_head(cache: Path, key: HeadKey, head: Head) -> None:
+    """Write a trained head's weights, with its key as readable metadata."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
+    with replacing(head_path(cache, key)) as partial:
+        save_file(weights, partial, metadata={"key": json.dumps(key.model_dump(mode="json"), sort_keys=True)})

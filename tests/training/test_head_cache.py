@@ -1,0 +1,57 @@
+"""Trained heads come back exactly, and under no other key."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from taxbench.errors import CacheError
+from taxbench.heads.base import Head
+from taxbench.specs.run import TRAINING_FIELDS, HeadKey, RunSpec, head_key
+from taxbench.specs.task import FullDeprivation, TaskSpec, WithinCategory
+from taxbench.training.head_cache import head_path, load_head, save_head
+from tests.board.test_table import result
+
+RUN = result().run
+KEY = head_key(RUN, "none", "code")
+# What a task says for people and about asking; it must not separate heads that are trained alike.
+ASKING_FIELDS = {"name", "version", "summary", "tags", "evaluate", "controls"}
+
+
+def make_head(seed: int) -> Head:
+    torch.manual_seed(seed)
+    return Head(torch.nn.Linear(4, 3), torch.zeros(4), torch.ones(4), 0.1)
+
+
+def test_a_saved_head_comes_back_exactly(tmp_path: Path) -> None:
+    one, two = make_head(1), make_head(2)
+    assert not load_head(tmp_path, KEY, two)
+    save_head(tmp_path, KEY, one)
+    assert load_head(tmp_path, KEY, two)
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+
+
+def test_a_truncated_head_is_refused_with_the_command_to_type(tmp_path: Path) -> None:
+    save_head(tmp_path, KEY, make_head(1))
+    path = head_path(tmp_path, KEY)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(CacheError, match=f"rm '{path}'"):
+        load_head(tmp_path, KEY, make_head(1))
+
+
+def test_every_field_that_decides_the_weights_is_in_the_key() -> None:
+    assert set(TaskSpec.model_fields) == TRAINING_FIELDS | ASKING_FIELDS
+    assert set(HeadKey.model_fields) == (set(RunSpec.model_fields) - {"task"}) | {"training", "control", "code"}
+
+
+def test_tasks_that_train_alike_share_heads_and_others_do_not() -> None:
+    def key(**changes: object) -> str:
+        return head_key(RUN.model_copy(update={"task": RUN.task.model_copy(update=changes)}), "none", "code").digest
+
+    assert key(name="other", evaluate=("leaf",), summary="x", version=9) == KEY.digest
+    assert key(deprivation=FullDeprivation(kind="full")) == KEY.digest
+    assert key(counterfactual=WithinCategory(kind="within_category")) != KEY.digest
+    assert key(heldout_leaves=0.3) != KEY.digest
+    assert head_key(RUN, "random_lm", "code").digest != KEY.digest
+    assert head_key(RUN, "none", "other code").digest != KEY.digest
+    assert head_key(RUN.model_copy(update={"seed": 43}), "none", "code").digest != KEY.digest
