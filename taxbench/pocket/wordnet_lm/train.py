@@ -1,13 +1,12 @@
 """Train the LM from text alone. About an hour on one core; stop it any time, it goes on from its checkpoint.
 
-    python -m taxbench.pocket.wordnet_lm.train OUT_DIR
+    taxbench pocket train-lm OUT_DIR
 
 Constant learning rate, then a linear decay over the last part of the run (Hu et al. 2024, MiniCPM), so a checkpoint
 taken before the decay can be trained on for longer.
 """
 
 import json
-import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,14 +27,12 @@ from taxbench.pocket.wordnet_lm.model import build_model, layers_of, losses
 from taxbench.pocket.wordnet_lm.rows import Phrasebook
 from taxbench.pocket.wordnet_lm.tokenizer import save_tokenizer, train_tokenizer
 
-_LOG = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that shapes the weights."""
 
-    steps: int = 5200
+    steps: int = 3000
     seed: int = 0
     vocabulary: int = 12288
     width: int = 256
@@ -181,9 +178,3 @@ def train_lm(out_dir: Path, settings: Settings, corpus: Corpus | None = None) ->
         finally:
             trainer.save()
     trainer.export(out_dir)
-
-
-if __name__ == "__main__":
-    import sys
-
-    train_lm(Path(sys.argv[1]), Settings())
