@@ -44,6 +44,25 @@ class Head(nn.Module):
         return unit * self.gain
 
 
+class Dropout(nn.Module):
+    """Dropout with a random stream of its own, so that heads trained side by side do not disturb each other.
+
+    The stream's seed is drawn when the module is built, from torch's global state, which then follows the run's seed.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.stream = torch.Generator().manual_seed(int(torch.randint(1 << 62, ())))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Set a random share of the values to zero in training and scale up the others.  # any shape"""
+        if not self.training or self.share == 0:
+            return x
+        kept = torch.rand(x.shape, generator=self.stream) >= self.share
+        return x * kept.to(x.device) / (1 - self.share)
+
+
 def train_statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of training features over images and tokens.  # (n, t, f) → (f,), (f,)"""
     flat = features.reshape(-1, features.shape[-1])

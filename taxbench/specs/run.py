@@ -47,9 +47,9 @@ class HeadSpec(Spec):
 class TrainerSpec(Spec):
     """How a head is trained through the frozen LM."""
 
-    epochs: int = Field(default=12, ge=1)
+    epochs: int = Field(default=4, ge=1)
     """Passes over the training images; negatives and order are drawn anew in each."""
-    batch_images: int = Field(default=64, ge=1)
+    batch_images: int = Field(default=32, ge=1)
     """Images a step; each comes with all its questions."""
     learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)

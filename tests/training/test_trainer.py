@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_margins_and_another_seed_others(bench: Ben
     assert (first == again).all()
     head = build_head(head_spec("mlp", {}), bench, protocol.images("train"), protocol.seed + 1)
     same = build_head(head_spec("mlp", {}), bench, protocol.images("train"), protocol.seed)
-    assert not torch.equal(head.mapping[0].weight, same.mapping[0].weight)
+    assert not torch.equal(head.mapping[1].weight, same.mapping[1].weight)
 
 
 def test_a_loss_that_is_no_number_stops_with_a_way_out(bench: Bench, protocol: Protocol) -> None:
@@ -109,3 +109,17 @@ def test_grouping_keeps_every_question_once_with_its_image(images: list[int], mo
         source = rows.source[row][kept[row]]
         assert (asked.image[source] == image).all() and (rows.term[row][kept[row]] == asked.term[source]).all()
         assert (rows.answer[row][kept[row]] == asked.answer[source]).all()
+
+
+def test_dropout_follows_the_seed_and_not_its_neighbours(bench: Bench, protocol: Protocol) -> None:
+    def first_pass(disturb: bool) -> torch.Tensor:
+        head = build_head(head_spec("mlp", {"dropout": 0.5}), bench, protocol.images("train"), 1)
+        if disturb:
+            torch.rand(7)
+        return head(bench.features[:4])
+
+    assert torch.equal(first_pass(False), first_pass(True))
+    head = build_head(head_spec("mlp", {"dropout": 0.5}), bench, protocol.images("train"), 1)
+    assert not torch.equal(head(bench.features[:4]), head(bench.features[:4]))
+    head.eval()
+    assert torch.equal(head(bench.features[:4]), head(bench.features[:4]))
