@@ -123,10 +123,13 @@ def test_leaves_are_more_alike_inside_a_category_than_across(pictures: NDArray[n
     assert within > across + 0.12, (within, across)
 
 
-def test_contact_sheet_has_a_row_for_each_concept() -> None:
-    sheet = contact_sheet(["duck", "saw"], per_concept=3, size=48)
-    assert sheet.height == 2 * 50
-    assert sheet.width > 3 * 50
+def test_contact_sheet_shows_every_concept_and_its_pictures() -> None:
+    sheet = contact_sheet(["duck", "saw", "bowl"], per_concept=2, columns=2)
+    block = sheet.width // 2
+    assert sheet.height == 2 * 98
+    for left, top, concept in ((0, 0, "duck"), (0, 98, "saw"), (block, 0, "bowl")):
+        shown = np.asarray(sheet.crop((left + 92 + 98, top, left + 92 + 98 + 96, top + 96)))
+        assert (shown == render(concept, 1)).all()
 
 
 def test_table_of_concepts_is_light_to_import() -> None:
