@@ -49,7 +49,7 @@ def features_of(dataset: Dataset, encoder: Encoder, pool: PoolName, cache: Path,
         return table
     if nearest := nearest_difference(cache, key):
         report.say(f"features: not cached; the nearest entry differs in {', '.join(nearest)}")
-    rows = [batch for batch in _encode(dataset, encoder, pool, report)]
+    rows = list(_encode(dataset, encoder, pool, report))
     ids = tuple(image.id for image in dataset.images)
     write_table(cache, key, np.concatenate(rows), ids)
     stored = read_table(cache, key)

@@ -1,6 +1,5 @@
 """Trained heads, kept by everything that decides their weights, so that no head is ever trained twice."""
 
-import json
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -9,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from taxbench.errors import CacheError
 from taxbench.heads.base import Head
 from taxbench.paths import replacing
+from taxbench.specs.base import canonical_json
 from taxbench.specs.run import HeadKey
 
 _FOLDER = "heads"
@@ -42,4 +42,4 @@ def save_head(cache: Path, key: HeadKey, head: Head) -> None:
     """Write a trained head's weights, with its key as readable metadata."""
     weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
     with replacing(head_path(cache, key)) as partial:
-        save_file(weights, partial, metadata={"key": json.dumps(key.model_dump(mode="json"), sort_keys=True)})
+        save_file(weights, partial, metadata={"key": canonical_json(key)})
