@@ -44,6 +44,7 @@ class Suite:
     request: Request
     report: Reporter
     _twin_of: tuple[int, FrozenLM] | None = None
+    _benches: dict[ControlOrRun, tuple[Any, Bench]] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
 
     def results(self) -> Iterator[Result]:
@@ -114,6 +115,7 @@ class Suite:
                 return stored
         result, predictions = self._measure(Protocol(task, self.dataset, seed), run)
         write_result(folder, result, predictions, self._seconds)
+        self._seconds.clear()  # what runs share (dataset, features, lm) stands with the run that waited for it
         return result
 
     def _measure(self, protocol: Protocol, run: RunSpec) -> tuple[Result, bytes]:
@@ -179,12 +181,20 @@ class Suite:
         return {name: (head.eval(), bench) for name, (head, bench) in fresh.items()}
 
     def _untrained(self, protocol: Protocol, run: RunSpec, name: ControlOrRun) -> tuple[Head, Bench]:
-        """Return a fresh head and what it is trained on: the LM, or its random twin."""
-        lm = self._twin(run.seed) if name == "random_lm" else self.lm
-        answers = (run.task.questions.answers.positive, run.task.questions.answers.negative)
-        bench = Bench(lm, tokenise(lm, protocol.questions, answers), self.feature_tensor)
-        check_packing(lm, bench.table)
+        """Return a fresh head and what it is trained on."""
+        bench = self._bench(protocol, name)
         return build_head(run.head, bench, protocol.images("train"), run.seed), bench
+
+    def _bench(self, protocol: Protocol, name: ControlOrRun) -> Bench:
+        """Return the LM, or its random twin, with the questions it is asked; tasks that ask the same share it."""
+        lm = self._twin(protocol.seed) if name == "random_lm" else self.lm
+        answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
+        key = (lm.digest, protocol.questions, answers)
+        if name not in self._benches or self._benches[name][0] != key:
+            bench = Bench(lm, tokenise(lm, protocol.questions, answers), self.feature_tensor)
+            check_packing(lm, bench.table)
+            self._benches[name] = (key, bench)
+        return self._benches[name][1]
 
     def _twin(self, seed: int) -> FrozenLM:
         """Return the random twin of a seed; one is kept, since tasks of one seed share it."""

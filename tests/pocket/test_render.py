@@ -10,8 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from taxbench.errors import DataError
+from taxbench.pocket import render as module
 from taxbench.pocket.concepts import BY_NAME, CATEGORIES, CONCEPT_NAMES, CONCEPTS, HYPERNYMS
 from taxbench.pocket.render import backdrop, render, source_digest
+from taxbench.pocket.render.pen import Pose
+from taxbench.pocket.render.scene import pose
+from taxbench.pocket.render.surface import SURFACES, coat, surface
 from taxbench.pocket.sheet import contact_sheet
 
 # Pixels of Pillow 12 and numpy 2; a new Pillow may round an edge differently, then these are to be pinned again.
@@ -100,6 +104,38 @@ def test_background_stays_when_the_object_is_taken_away() -> None:
     corners = (slice(0, 96, 95), slice(0, 96, 95))
     ratio = shown[corners].mean() / alone[corners].mean()  # light and noise only
     assert 0.7 < ratio < 1.3
+
+
+def test_every_category_has_a_surface_of_its_own() -> None:
+    assert sorted(SURFACES) == sorted(category.name for category in CATEGORIES)
+    here = pose(np.random.default_rng(0), 288)
+    reliefs = np.stack([surface(c.name, here, 288, 96, np.random.default_rng(1)).ravel() for c in CATEGORIES])
+    assert np.abs(reliefs).max() <= 0.36
+    assert np.abs(np.corrcoef(reliefs) - np.eye(13)).max() < 0.8
+
+
+def test_a_surface_turns_and_moves_with_its_object() -> None:
+    straight = pose(np.random.default_rng(0), 288)
+    moved = Pose(straight.matrix, straight.shift + 3 * 8.0, straight.unit, straight.warp)
+    one, two = (surface("fish", at, 288, 96, np.random.default_rng(1)) for at in (straight, moved))
+    assert np.abs(two[8:, 8:] - one[:-8, :-8]).max() < 0.02
+    assert np.abs(two - one).max() > 0.3
+
+
+def test_surfaces_cover_objects_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[NDArray[np.uint8], NDArray[np.float32]]] = []
+
+    def spy(picture: NDArray[np.uint8], relief: NDArray[np.float32]) -> NDArray[np.uint8]:
+        seen.append((picture, relief))
+        return coat(picture, relief)
+
+    monkeypatch.setattr(module, "coat", spy)
+    for name in CONCEPT_NAMES[::8]:
+        render(name, 3)
+        picture, relief = seen[-1]
+        plain = (picture == backdrop(name, 3)).all(axis=2)  # nothing was drawn here after background and clutter
+        assert (relief[plain] != 0).mean() < 0.002  # an edge pixel may average out to what it was
+        assert (relief[~plain] != 0).mean() > 0.8
 
 
 def _edge_map(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:

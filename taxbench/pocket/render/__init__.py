@@ -1,7 +1,7 @@
 """Draw the pocket pictures: a pure function of (concept, index, seed, size), fast enough to need no files.
 
-Visual similarity is built in, not measured afterwards: the members of one category share a body plan (one family file
-each), while pose, colour variation, background, clutter and light are drawn alike for all.
+Visual similarity is built in: the members of one category share a body plan (one family file each) and a surface
+(surface.py), while pose, colour variation, background, clutter and light are drawn alike for all.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from taxbench.pocket.concepts import BY_NAME, CONCEPT_NAMES
 from taxbench.pocket.render import scene
 from taxbench.pocket.render.pen import Pen
 from taxbench.pocket.render.scene import SUPERSAMPLE
+from taxbench.pocket.render.surface import coat, surface
 
 __all__ = ["backdrop", "render", "source_digest"]
 
 # One stream each, so that drawing one more shape in a bird does not move its background.
-_BACKGROUND, _CLUTTER, _POSE, _SHAPE, _LIGHT = range(5)
+_BACKGROUND, _CLUTTER, _POSE, _SHAPE, _LIGHT, _SURFACE = range(6)
 
 
 def _stable_id(name: str) -> int:
@@ -71,9 +72,21 @@ def render(concept: str, index: int, seed: int = 0, size: int = 96) -> NDArray[n
     draw = ImageDraw.Draw(canvas)
     scene.clutter(draw, behind, canvas.width, most=2)
     pose = scene.pose(_stream(concept, index, seed, _POSE), canvas.width)
+    empty = np.array(canvas)
     drawer(Pen(draw, pose, _stream(concept, index, seed, _SHAPE)))
+    bare = np.array(canvas)
     scene.clutter(draw, behind, canvas.width, most=1)
-    return scene.light(_average_down(canvas), _stream(concept, index, seed, _LIGHT))
+    share = _object_share(empty, bare, np.asarray(canvas))
+    relief = surface(BY_NAME[concept].category, pose, canvas.width, size, _stream(concept, index, seed, _SURFACE))
+    picture = coat(_average_down(canvas), share * relief)
+    return scene.light(picture, _stream(concept, index, seed, _LIGHT))
+
+
+def _object_share(empty: NDArray[np.uint8], bare: NDArray[np.uint8], done: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return how much of each pixel shows the object: changed by drawing it, not covered since.  (size, size)"""
+    shows = (bare != empty).any(axis=2) & (done == bare).all(axis=2)
+    size = len(shows) // SUPERSAMPLE
+    return np.asarray(shows.reshape(size, SUPERSAMPLE, size, SUPERSAMPLE).mean(axis=(1, 3), dtype=np.float32))
 
 
 @cache
