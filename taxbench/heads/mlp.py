@@ -14,7 +14,7 @@ class Settings(Spec):
     """Soft tokens for every feature vector; k = t · tokens."""
     hidden: int = Field(default=512, ge=1)
     """Width of the hidden layer."""
-    dropout: float = Field(default=0.7, ge=0, lt=1)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
     """Share of the features left out at random in training. It slows down learning arbitrary image-to-word maps more
     than learning coherent ones (Arpit et al., 2017, arXiv 1706.05394), and those are what the suite tells apart."""
 

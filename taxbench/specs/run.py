@@ -47,13 +47,13 @@ class HeadSpec(Spec):
 class TrainerSpec(Spec):
     """How a head is trained through the frozen LM."""
 
-    epochs: int = Field(default=4, ge=1)
+    epochs: int = Field(default=1, ge=1)
     """Passes over the training images; negatives and order are drawn anew in each."""
-    batch_images: int = Field(default=32, ge=1)
+    batch_images: int = Field(default=16, ge=1)
     """Images a step; each comes with all its questions."""
     learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
-    warmup: float = Field(default=0.03, ge=0, lt=1)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps in which the learning rate rises linearly; a cosine to zero follows."""
     clip: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""

@@ -87,6 +87,18 @@ def test_a_truncated_cache_file_ends_the_run_and_is_left_alone(
     assert f"rm '{path}'" in capsys.readouterr().err and path.exists()
 
 
+def test_every_run_reports_its_own_wall_times(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    arguments = [*RUN, "--dataset", f"folder:{root}", "--taxonomy", str(taxonomy), "--task", "leaf", "--seeds", "1,2",
+                 "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out")]  # fmt: skip
+    assert call(arguments) == 0
+    first, second = (
+        json.loads(next((tmp_path / "out").glob(f"leaf/*seed{seed}*/timing.json")).read_text()) for seed in (1, 2)
+    )
+    assert set(first) == {"dataset", "features", "lm", "train", "evaluate"}  # what runs share stands with the first
+    assert set(second) == {"train", "evaluate"}
+
+
 def test_ls_prints_json_and_marks_a_broken_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["ls", "tasks", "--json"]) == 0
     listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
