@@ -44,7 +44,7 @@ def f1(entry: dict[str, Any], split: str, control: str | None = None) -> float:
 def test_a_head_trained_on_leaves_knows_leaves_and_transfers_to_hypernyms(outcome: dict[str, Any]) -> None:
     entry = outcome["runs"]["unseen_hypernym"]
     assert f1(entry, "leaf") > 0.82
-    assert f1(entry, "unseen") > 0.68
+    assert f1(entry, "unseen") > 0.75
     assert entry["evidence"]["n_hypernym_questions"] == 0
 
 
@@ -57,8 +57,8 @@ def test_a_random_lm_fits_leaves_and_knows_no_hypernym(outcome: dict[str, Any]) 
 
 def test_re_pairing_across_categories_destroys_it(outcome: dict[str, Any]) -> None:
     low = outcome["runs"]["counterfactual_low"]
-    assert f1(low, "unseen") < f1(outcome["runs"]["unseen_hypernym"], "unseen") - 0.08
-    assert f1(low, "heldout_leaf") < f1(outcome["runs"]["unseen_hypernym"], "heldout_leaf") - 0.08
+    assert f1(low, "unseen") < f1(outcome["runs"]["unseen_hypernym"], "unseen") - 0.12
+    assert f1(low, "heldout_leaf") < f1(outcome["runs"]["unseen_hypernym"], "heldout_leaf") - 0.1
     assert 0.3 < low["scores"]["heldout_leaf"]["auroc"] < 0.7
     assert low["visual_similarity"]["after"] < 0.6 * low["visual_similarity"]["before"]
 
