@@ -18,9 +18,9 @@ from taxbench.pocket.render.pen import Pose
 
 Plane = NDArray[np.floating[Any]]  # (size, size)
 
-# Set so that pictures of one category are about as alike for the encoder trained on them (mean cosine .28 of standardised
-# features) as photos of one THINGS category are in arXiv 2603.07474 (.27 of raw ones). Without surfaces it was .13, and a
-# head learned arbitrary pairings of pictures and words about as easily as true ones.
+# Set so that pictures of one category are about as alike for the encoder trained on them (mean cosine .28 of
+# standardised features) as photos of one THINGS category are in arXiv 2603.07474 (.27 of raw ones). Without surfaces
+# it was .13, and a head learned arbitrary pairings of pictures and words about as easily as true ones.
 _STRENGTH = (0.2, 0.36)
 
 
