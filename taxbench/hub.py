@@ -1,5 +1,6 @@
 """Files of a model in Hugging Face format: a local directory, the local hub cache, or the hub; with errors in words."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import xxhash
 
 from taxbench.errors import ModelError
 
+# What holds the weights, the first that is there: one file, or the list of several.
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
 
 def model_files(source: str, gated: bool, extra: tuple[str, ...] = ()) -> dict[str, Path]:
     """Return the paths of `config.json` and of the `extra` files.
@@ -15,50 +19,84 @@ def model_files(source: str, gated: bool, extra: tuple[str, ...] = ()) -> dict[s
     Raises:
         ModelError: a file is not to be had; says whether to download, to ask for access, or to look for a typo.
     """
-    from huggingface_hub import errors, hf_hub_download
-
-    found: dict[str, Path] = {}
-    for name in ("config.json", *extra):
-        if Path(source).is_dir():
-            if not (Path(source) / name).is_file():
-                raise ModelError(f"The model directory '{source}' has no {name}.")
-            found[name] = Path(source) / name
-            continue
-        try:
-            found[name] = Path(hf_hub_download(source, name))
-        except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:
-            raise ModelError(_missing(source, gated, error)) from None
-    return found
+    return {name: _file(source, gated, name) for name in ("config.json", *extra)}
 
 
-def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype) -> Any:
-    """Load a model through a transformers Auto class, safetensors only.
+def weight_files(source: str, gated: bool) -> list[Path]:
+    """Return the files that hold a model's weights, safetensors if there are any, else torch's; fetch them if need be.
 
     Raises:
-        ModelError: it is missing, gated, or not loadable by the installed transformers.
+        ModelError: there are none.
+    """
+    problems: list[ModelError] = []
+    for name in _WEIGHTS:
+        try:
+            found = _file(source, gated, name)
+        except ModelError as error:
+            problems.append(error)
+            continue
+        if not name.endswith(".index.json"):
+            return [found]
+        shards = json.loads(found.read_text(encoding="utf-8"))["weight_map"].values()
+        return [_file(source, gated, shard) for shard in sorted(set(shards))]
+    raise problems[0]
+
+
+def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **options: Any) -> Any:
+    """Load a model through a class of transformers; safetensors only, unless the options say otherwise.
+
+    Raises:
+        ModelError: it is missing, gated, incomplete, or not loadable by the installed transformers.
     """
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    options = {"use_safetensors": True, **options}
     try:
-        return auto.from_pretrained(source, dtype=dtype, use_safetensors=True)
+        model, loaded = auto.from_pretrained(source, dtype=dtype, output_loading_info=True, **options)
     except OSError as error:
         raise ModelError(_missing(source, gated, error)) from None
     except (ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"'{source}' cannot be loaded as a {auto.__name__}: {_first_line(error)}") from None
+    # Transformers draws what is missing at random and merely warns. The counter of batch norm is used in training only.
+    lacking = sorted(name for name in loaded["missing_keys"] if not name.endswith("num_batches_tracked"))
+    if lacking:
+        raise ModelError(
+            f"The weights of '{source}' are not those of a {type(model).__name__}: {len(lacking)} parts are missing "
+            f"('{lacking[0]}' first)."
+        )
+    return model
 
 
 def weights_digest(source: str, gated: bool) -> str:
-    """Digest the bytes of a model's configuration and weights, so that a renamed copy is the same model."""
-    folder = model_files(source, gated)["config.json"].parent
+    """Digest the bytes of a model's configuration and weights, so that a renamed copy is the same model.
+
+    Raises:
+        ModelError: a file is not to be had.
+    """
     state = xxhash.xxh3_128()
-    for path in sorted([folder / "config.json", *folder.glob("*.safetensors")]):
+    for path in (model_files(source, gated)["config.json"], *weight_files(source, gated)):
         state.update(path.name.encode())
         with path.open("rb") as file:
             while block := file.read(1 << 24):
                 state.update(block)
     return state.hexdigest()
+
+
+def _file(source: str, gated: bool, name: str) -> Path:
+    """Return one file of a model, downloaded if it is neither in a directory nor in the local hub cache."""
+    from huggingface_hub import errors, hf_hub_download
+
+    if Path(source).is_dir():
+        path = Path(source) / name
+        if not path.is_file():
+            raise ModelError(f"The model directory '{source}' has no {name}.")
+        return path
+    try:
+        return Path(hf_hub_download(source, name))
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:
+        raise ModelError(_missing(source, gated, error)) from None
 
 
 def _missing(source: str, gated: bool, error: Exception) -> str:

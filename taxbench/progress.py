@@ -1,10 +1,16 @@
 """How long work reports itself: bars and notes on standard error, or silence."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-Advance = Callable[[int], None]
+
+class Advance(Protocol):
+    """Move a bar on, and say beside it how things stand."""
+
+    def __call__(self, steps: int, note: str = "", /) -> None:
+        """Advance by a number of steps."""
 
 
 class Reporter:
@@ -25,7 +31,9 @@ class Reporter:
 
         with tqdm(total=total, desc=label, unit=unit, file=sys.stderr, disable=self.quiet or None, leave=False) as bar:
 
-            def advance(steps: int) -> None:
+            def advance(steps: int, note: str = "", /) -> None:
+                if note:
+                    bar.set_postfix_str(note, refresh=False)
                 bar.update(steps)
 
             yield advance

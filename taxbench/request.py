@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -11,10 +11,13 @@ from taxbench.errors import UsageError, did_you_mean
 from taxbench.registry.heads import head_module_fields, head_spec
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.registry.tasks import find_tasks
-from taxbench.specs.features import PoolName
+from taxbench.specs.features import FeatureOptions, Origin
 from taxbench.specs.models import EncoderSpec, LMSpec
 from taxbench.specs.run import HeadSpec, TrainerSpec
 from taxbench.specs.task import TaskSpec
+
+# What stands before the name of imported features where an encoder is asked for.
+IMPORTED = "imported:"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Options:
     cache: str | None = None
     out: str = "results"
     settings: tuple[str, ...] = ()
-    """`key=value` for the trainer, the head, or `pool`."""
+    """`key=value` for the features, the trainer or the head."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +50,29 @@ class Request:
     dataset: str
     taxonomy: Path | None
     seeds: tuple[int, ...]
-    pool: PoolName
+    features: FeatureOptions
     device: str
     cache: Path | None
     out: Path
+
+    @property
+    def imported(self) -> str | None:
+        """Return the name of imported features, where the user asked for such."""
+        return self.encoder.name.removeprefix(IMPORTED) if self.encoder.name.startswith(IMPORTED) else None
+
+    @property
+    def origin(self) -> Origin:
+        """Return what is recorded beside extracted features."""
+        return origin_of(self.dataset, self.taxonomy, self.encoder)
 
     def describe(self) -> str:
         """Return one line that names everything in force."""
         head = ", ".join(f"{key}={value}" for key, value in self.head.settings.items())
         trainer = ", ".join(f"{key}={value}" for key, value in self.trainer.model_dump().items())
+        features = ", ".join(f"{key}={value}" for key, value in self.features.model_dump().items())
         return (
             f"tasks {', '.join(task.name for task in self.tasks)} · dataset {self.dataset} · "
-            f"encoder {self.encoder.name} ({self.pool}) · model {self.lm.name} · head {self.head.name} ({head}) · "
+            f"encoder {self.encoder.name} ({features}) · model {self.lm.name} · head {self.head.name} ({head}) · "
             f"trainer ({trainer}) · seeds {', '.join(map(str, self.seeds))} · device {self.device} · "
             f"results in {self.out}"
         )
@@ -71,17 +85,17 @@ def resolve(options: Options) -> Request:
         UsageError: a name, a seed or a setting is wrong.
         TaskError: a task file is broken.
     """
-    trainer, head, pool = _settings(options)
+    features, trainer, head = _settings(options)
     return Request(
         tasks=tuple(find_tasks().resolve(options.task.split(","))),
-        encoder=find_encoder(options.encoder),
+        encoder=encoder_spec(options.encoder),
         lm=find_lm(options.model),
         head=head,
         trainer=trainer,
         dataset=options.dataset,
         taxonomy=Path(options.taxonomy).expanduser() if options.taxonomy else None,
         seeds=_seeds(options.seeds),
-        pool=pool,
+        features=features,
         device=options.device,
         cache=Path(options.cache) if options.cache else None,
         out=Path(options.out).expanduser(),
@@ -111,28 +125,44 @@ def _seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
-def _settings(options: Options) -> tuple[TrainerSpec, HeadSpec, PoolName]:
-    """Sort `--set key=value` into the trainer's fields, `pool`, and the head's settings."""
-    trainer: dict[str, Any] = {}
-    head: dict[str, Any] = {}
-    pool: Any = "pooled"
-    head_fields = head_module_fields(options.head)
-    known = [*TrainerSpec.model_fields, *head_fields, "pool"]
+def encoder_spec(name: str) -> EncoderSpec:
+    """Return the encoder a user means, or what stands for imported features.
+
+    Raises:
+        UsageError: there is no such encoder.
+    """
+    return EncoderSpec(name=name, source=name) if name.startswith(IMPORTED) else find_encoder(name)
+
+
+def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Origin:
+    """Return what `cache verify` needs to find the pictures and the encoder again, from any folder."""
+    kind, colon, path = dataset.partition(":")
+    if kind == "folder":
+        dataset = f"{kind}{colon}{Path(path).expanduser().resolve()}"
+    return Origin(
+        dataset=dataset,
+        taxonomy=str(taxonomy.resolve()) if taxonomy else None,
+        encoder=encoder.source if Path(encoder.source).is_dir() else encoder.name,
+    )
+
+
+def _settings(options: Options) -> tuple[FeatureOptions, TrainerSpec, HeadSpec]:
+    """Sort `--set key=value` into fields of the features, the trainer, and the head's settings."""
+    owners = {name: "features" for name in FeatureOptions.model_fields}
+    owners |= {name: "trainer" for name in TrainerSpec.model_fields}
+    owners |= {name: "head" for name in head_module_fields(options.head)}
+    given: dict[str, dict[str, Any]] = {"features": {}, "trainer": {}, "head": {}}
     for setting in options.settings:
         key, equals, text = setting.partition("=")
-        if not equals or key not in known:
+        if not equals or key not in owners:
             raise UsageError(
-                f"--set '{setting}': expected KEY=VALUE.{did_you_mean(key, known)} Keys: {', '.join(known)}."
+                f"--set '{setting}': expected KEY=VALUE.{did_you_mean(key, owners)} Keys: {', '.join(owners)}."
             )
-        value = yaml.safe_load(text)
-        if key == "pool":
-            pool = value
-        else:
-            (trainer if key in TrainerSpec.model_fields else head)[key] = value
-    if pool not in get_args(PoolName):
-        raise UsageError(f"--set pool={pool}: expected one of {', '.join(get_args(PoolName))}.")
+        given[owners[key]][key] = yaml.safe_load(text)
     try:
-        return TrainerSpec.model_validate(trainer), head_spec(options.head, head), pool
+        features = FeatureOptions.model_validate(given["features"])
+        trainer = TrainerSpec.model_validate(given["trainer"])
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise UsageError(f"--set {first['loc'][0]}={trainer[str(first['loc'][0])]}: {first['msg']}.") from None
+        raise UsageError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}.") from None
+    return features, trainer, head_spec(options.head, given["head"])

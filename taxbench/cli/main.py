@@ -12,6 +12,8 @@ from taxbench.errors import TaxbenchError, did_you_mean
 # The verbs and what they do, so that --help imports none of them.
 _VERBS = {
     "run": "Train heads, ask them, and print the table.",
+    "extract": "Put features into the cache, ahead of the runs that want them.",
+    "cache": "Look at, verify, clean, import and export cached features.",
     "ls": "List tasks, models, encoders, heads and datasets.",
     "leaderboard": "Make the table from finished results.",
     "pocket": "Look at the embedded default, or make its weights anew.",
@@ -65,8 +67,8 @@ def call(arguments: list[str]) -> int:
     """Run one command line; 0 is well, 1 failed, 2 wrong usage, 130 interrupted."""
     debug = "--debug" in arguments
     try:
-        cli.main(arguments, prog_name="taxbench", standalone_mode=False)
-        return 0
+        # Without standalone mode click returns the code of `ctx.exit(code)`, and None after a command that ends well.
+        return int(cli.main(arguments, prog_name="taxbench", standalone_mode=False) or 0)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:

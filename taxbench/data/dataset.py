@@ -1,9 +1,10 @@
 """A dataset: pictures, the leaf each one shows, splits, and the taxonomy over the leaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -43,7 +44,7 @@ class Dataset:
     taxonomy: Taxonomy
     decoder: str
     read: Callable[[ImageRecord], Image.Image]
-    """Decode one picture to RGB; raises DataError naming the file when it cannot."""
+    """Decode one picture to RGB; raises DataError naming the file when it cannot. Must pickle, for other processes."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -71,6 +72,12 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
     module, function = DATASETS[kind].loader.split(":")
     dataset: Dataset = getattr(import_module(module), function)(argument, taxonomy)
     return dataset
+
+
+def first_twice(names: Sequence[str]) -> str | None:
+    """Return the first name, in sorted order, that stands there more than once."""
+    ordered = sorted(names)
+    return next((name for name, other in pairwise(ordered) if name == other), None)
 
 
 def assign_splits(dataset: Dataset, seed: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """An image folder on disk: one folder per class, with or without `train/` and `test/` (and `val/`) above."""
 
+from functools import partial
 from pathlib import Path
 
 import PIL
@@ -42,9 +43,7 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     images.sort(key=lambda image: image.id)
     present = {image.leaf for image in images}
     kept = Taxonomy({leaf: group for leaf, group in listed.taxonomy.hypernyms_of.items() if leaf in present})
-    return Dataset(
-        f"folder:{root.name}", tuple(images), kept, f"pillow {PIL.__version__}", lambda image: _read(root, image)
-    )
+    return Dataset(f"folder:{root.name}", tuple(images), kept, f"pillow {PIL.__version__}", partial(_read, root))
 
 
 def _scan(base: Path, root: Path, split: Split | None, listed: TaxonomyFile) -> list[ImageRecord]:

@@ -1,128 +1,276 @@
-"""Frozen image encoders: loading, one preprocessing path, and reading features off any Hugging Face vision model."""
+"""Frozen image encoders: what is known of one before it is loaded, loading it, and reading features off its layers."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
-import numpy as np
 import torch
-from PIL import Image
+import xxhash
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from taxbench.errors import ModelError
-from taxbench.hub import load_pretrained, model_files, weights_digest
-from taxbench.registry.models import POCKET_ENCODER
-from taxbench.specs.features import PoolName, Preprocessing
+from taxbench.errors import ModelError, UsageError
+from taxbench.features.families import (
+    SEED,
+    Tower,
+    family_of,
+    has_pooler,
+    hidden_shapes,
+    patch_side,
+    read_config,
+    registers,
+)
+from taxbench.features.pictures import read_preprocessing
+from taxbench.hub import model_files, weights_digest
+from taxbench.registry.models import ENTRY_POINTS, PLUGGED, POCKET_ENCODER
+from taxbench.specs.features import Pool, Pooled, Preprocessing, Reading
 from taxbench.specs.models import EncoderSpec
 
-# Keyed by the number that preprocessor_config.json carries (PIL's own constants).
-_RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
+
+@dataclass(frozen=True, slots=True)
+class EncoderCard:
+    """All that is known of an encoder before its weights are loaded.
+
+    A package adds an encoder by an entry point of the group `taxbench.encoders`: a function without arguments that
+    returns a card. The first five fields are enough for a model that gives a map.
+    """
+
+    spec: EncoderSpec
+    family: str
+    """Its architecture, for people."""
+    preprocessing: Preprocessing
+    digest: str
+    """Of everything that its features depend on, apart from the preprocessing and the reading."""
+    load: Callable[[torch.dtype], nn.Module]
+    """Returns the model on the CPU. Called with normalised pictures  # (b, 3, height, width)
+    and, for layers before the last, with `output_hidden_states=True`, it returns an object with `last_hidden_state`, a
+    map or a sequence of tokens  # (b, f, rows, columns) or (b, tokens, f)
+    and as far as it has them `pooler_output` and `hidden_states`, whose last item is not read."""
+    outline: Callable[[], nn.Module] | None = None
+    """Returns the same model without weights, on the meta device, to learn shapes; None: `load` serves for that too."""
+    tower: str = ""
+    """The part of a larger model that this is, by the name in its configuration."""
+    prefix_tokens: int = 0
+    """Leading tokens of a sequence that are no patches (CLS, registers)."""
+    patch: int = 1
+    """Pixels along the side of a token of a sequence."""
+    pooled: Pooled = "mean"
+    """The pooled vector of the output."""
+    inner: Pooled = "mean"
+    """The pooled vector of other layers."""
+
+    def reading(self, layer: int, pool: str) -> Reading:
+        """Return what is read, spelled in the one way that cache keys use.
+
+        Args:
+            layer: -1 is the output, -2 what comes before the last block; 0 is the first hidden state.
+            pool: `pooled`, `tokens` or `gridK`.
+
+        Raises:
+            UsageError: the encoder has no such layer, or no grid that is as large.
+        """
+        try:
+            TypeAdapter(Pool).validate_python(pool)
+        except ValidationError:
+            raise UsageError(
+                f"'{pool}' is no way to pool: expected pooled, tokens, or gridK (the patch grid averaged to K x K), "
+                "such as grid4."
+            ) from None
+        prefix = self.prefix_tokens
+        if layer != -1 or pool.startswith("grid"):
+            model = self.outline() if self.outline else self.load(torch.float32)
+            shapes = hidden_shapes(model, self._size)
+            layer, shape = self._layer(layer, shapes)
+            prefix = prefix if len(shape) == 3 else 0
+            if pool.startswith("grid"):
+                self._check_grid(pool, shape, prefix)
+        pooled = self.pooled if layer == -1 else self.inner
+        pooled = "mean" if pooled == "cls" and not prefix else pooled
+        return Reading(
+            tower=self.tower,
+            layer=layer,
+            pool=pool,
+            pooled=pooled if pool == "pooled" else None,
+            prefix_tokens=prefix,
+        )
+
+    def grid(self, shape: Sequence[int], prefix: int) -> tuple[int, int]:
+        """Return the rows and columns of the patches of a hidden state.
+
+        Raises:
+            ModelError: a sequence has more or fewer tokens than patches.
+        """
+        if len(shape) == 4:
+            return shape[2], shape[3]
+        rows, columns = self._size[0] // self.patch, self._size[1] // self.patch
+        if rows * columns != shape[1] - prefix:
+            raise ModelError(
+                f"'{self.spec.name}' gives {shape[1] - prefix} patches where {rows} x {columns} were expected."
+            )
+        return rows, columns
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.preprocessing.height, self.preprocessing.width
+
+    def _layer(self, layer: int, shapes: list[tuple[int, ...]]) -> tuple[int, tuple[int, ...]]:
+        """Return a layer counted from the output, and its shape."""
+        n = len(shapes)
+        if not -n <= layer < n:
+            legal = f"{-n} to -1, or 0 to {n - 1} from the first on" if n > 1 else "-1, its output, and no other"
+            raise UsageError(f"'{self.spec.name}' has no layer {layer}. Expected {legal}.")
+        layer = layer if layer < 0 else layer - n
+        return layer, shapes[layer]
+
+    def _check_grid(self, pool: str, shape: tuple[int, ...], prefix: int) -> None:
+        rows, columns = self.grid(shape, prefix)
+        if int(pool.removeprefix("grid")) > min(rows, columns):
+            raise UsageError(
+                f"'{pool}' is finer than the {rows} x {columns} patches of '{self.spec.name}' at this layer. Expected "
+                f"grid1 to grid{min(rows, columns, 99)}, or tokens for the patches as they are."
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """A loaded encoder."""
 
-    spec: EncoderSpec
+    card: EncoderCard
     model: nn.Module
-    preprocessing: Preprocessing
-    digest: str
     device: torch.device
     dtype: torch.dtype
-
-    def resize(self, picture: Image.Image) -> np.ndarray:
-        """Resize a picture straight to the input size, the one preprocessing path of the suite.
-
-        Returns:
-            Pixels.  # (3, height, width) uint8
-        """
-        size = (self.preprocessing.width, self.preprocessing.height)
-        if picture.size != size:
-            picture = picture.resize(size, Image.Resampling[self.preprocessing.resample.upper()])
-        return np.ascontiguousarray(np.asarray(picture, dtype=np.uint8).transpose(2, 0, 1))
+    mean: Tensor  # (1, 3, 1, 1) float32, on the device
+    std: Tensor
 
     @torch.inference_mode()
-    def encode(self, pixels: np.ndarray, pool: PoolName) -> Tensor:
-        """Return the features of a batch.
+    def encode(self, pixels: Tensor, readings: Sequence[Reading]) -> list[Tensor]:
+        """Return the features of a batch, all readings of one forward pass. Nothing here waits for the device.
 
         Args:
-            pixels: Resized pictures.  # (b, 3, height, width) uint8
-            pool: One vector an image, or the patch grid.
+            pixels: Resized pictures, on any device.  # (b, 3, height, width) uint8
+            readings: What is read, as `EncoderCard.reading` returns it.
 
         Returns:
-            Features in float32.  # (b, t, f), t = 1 when pooled
+            For each reading the features, on the encoder's device; averages in float32.  # (b, t, f)
         """
-        mean = torch.tensor(self.preprocessing.mean, device=self.device).view(1, 3, 1, 1)
-        std = torch.tensor(self.preprocessing.std, device=self.device).view(1, 3, 1, 1)
-        images = torch.from_numpy(pixels).to(self.device).float() * self.preprocessing.rescale
-        output = self.model(((images - mean) / std).to(self.dtype))
-        return self._read(output, pool).float()
+        images = pixels.to(self.device, non_blocking=True).float() * self.card.preprocessing.rescale
+        images = ((images - self.mean) / self.std).to(self.dtype)
+        inner = {"output_hidden_states": True} if any(reading.layer != -1 for reading in readings) else {}
+        output = self.model(images, **inner)
+        return [self._read(output, reading) for reading in readings]
 
-    def _read(self, output: Any, pool: PoolName) -> Tensor:
-        """Take the patch grid or the pooled vector out of a model's output."""
-        hidden = cast(Tensor, output.last_hidden_state)
-        if hidden.ndim == 4:  # a convolutional map (b, f, h, w)
-            tokens, prefix = hidden.flatten(2).transpose(1, 2), 0
-        else:
-            tokens = hidden
-            prefix = self.spec.prefix_tokens if self.spec.prefix_tokens is not None else _guess_prefix(tokens.shape[1])
-        grid = tokens[:, prefix:]
-        if pool == "tokens":
-            return grid
-        if self.spec.pooled == "pooler":
-            pooled = cast(Tensor, output.pooler_output)
-            return pooled.flatten(1)[:, None]
-        return tokens[:, :1] if self.spec.pooled == "cls" else grid.mean(1, keepdim=True)
+    def _read(self, output: Any, reading: Reading) -> Tensor:
+        if reading.pooled == "pooler":
+            return cast(Tensor, output.pooler_output).flatten(1)[:, None]
+        hidden: Tensor = output.last_hidden_state if reading.layer == -1 else output.hidden_states[reading.layer]
+        if reading.pooled == "cls":
+            return hidden[:, :1]
+        tokens = hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden[:, reading.prefix_tokens :]
+        if reading.pool == "tokens":
+            return tokens.contiguous()
+        if reading.pooled == "flat":
+            return tokens.flatten(1)[:, None]
+        if reading.pooled == "mean":
+            return tokens.float().mean(1, keepdim=True)
+        rows, columns = self.card.grid(hidden.shape, reading.prefix_tokens)
+        grid = tokens.float().transpose(1, 2).reshape(len(tokens), -1, rows, columns)
+        averaged = nn.functional.adaptive_avg_pool2d(grid, int(reading.pool.removeprefix("grid")))
+        return averaged.flatten(2).transpose(1, 2).contiguous()
 
 
-def load_encoder(spec: EncoderSpec, device: torch.device, dtype: torch.dtype) -> Encoder:
-    """Load a frozen encoder from the package, a local directory or the Hugging Face cache/hub.
+def describe_encoder(spec: EncoderSpec) -> EncoderCard:
+    """Return what is known of an encoder without loading it; a model of the hub is fetched if it is not here.
 
     Raises:
-        ModelError: it is missing, gated, no vision model, or has no usable preprocessing.
+        ModelError: it is missing, gated, no image encoder, or has no usable preprocessing.
     """
-    from transformers import AutoModel
-
+    if spec.random and (spec.source == "pixels" or spec.source.startswith(PLUGGED)):
+        raise ModelError(f"'{spec.name}': only encoders in Hugging Face format have a random twin.")
+    if spec.source == "pixels":
+        return _pixels(spec)
+    if spec.source.startswith(PLUGGED):
+        return _plugged(spec)
     source = str(POCKET_ENCODER) if spec.source == "pocket" else spec.source
     files = model_files(source, spec.gated, extra=("preprocessor_config.json",))
-    model = load_pretrained(AutoModel, source, spec.gated, dtype)
-    if spec.tower == "vision_model":
-        model = model.vision_model
-    if not hasattr(model.config, "num_channels"):
-        raise ModelError(f"'{spec.source}' is a {type(model).__name__}, not an image encoder.")
+    name, config = read_config(files["config.json"].parent)
+    image_size = getattr(config, "image_size", None) or 224
+    preprocessing = read_preprocessing(files["preprocessor_config.json"], image_size)
+    size = (preprocessing.height, preprocessing.width)
+    family = family_of(config, size, spec.source)
+    pooled = spec.pooled or (family.pooled if family.pooled != "pooler" or has_pooler(config) else family.inner)
+    if pooled == "cls" and not family.class_tokens:
+        raise ModelError(f"'{spec.name}' ({config.model_type}) has no class token. Expected pooled: mean or pooler.")
+    digest = _random_digest(files["config.json"]) if spec.random else weights_digest(source, spec.gated)
+    # Loading goes by the folder, so that the weights that are digested here are the weights that are used.
+    tower = Tower(files["config.json"].parent, name, config, family, pooled, size)
+    return EncoderCard(
+        spec=spec,
+        family=config.model_type,
+        preprocessing=preprocessing,
+        digest=digest,
+        load=tower.random if spec.random else tower.pretrained,
+        outline=tower.outline,
+        tower=name,
+        prefix_tokens=family.class_tokens + registers(config),
+        patch=patch_side(family, config),
+        pooled=pooled,
+        inner=family.inner if spec.pooled in (None, "pooler") else pooled,
+    )
+
+
+def load_encoder(card: EncoderCard, device: torch.device, dtype: torch.dtype, compiled: bool = False) -> Encoder:
+    """Load a frozen encoder.
+
+    Raises:
+        ModelError: its weights are missing or do not fit.
+    """
+    model = card.load(dtype)
     # Channels-last convolutions are about 1.7 times faster on CPUs and never slower; transformers blocks do not care.
-    model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    preprocessing = _preprocessing(files["preprocessor_config.json"], model.config)
-    return Encoder(spec, model, preprocessing, weights_digest(source, spec.gated), device, dtype)
+    model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+    if compiled:
+        model.compile()
+    mean, std = (
+        torch.tensor(values, device=device).view(1, 3, 1, 1)
+        for values in (card.preprocessing.mean, card.preprocessing.std)
+    )
+    return Encoder(card, model, device, dtype, mean, std)
 
 
-def _preprocessing(path: Path, config: Any) -> Preprocessing:
-    """Read the input size and normalisation that a model was trained with."""
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    crop = raw.get("crop_size") if raw.get("do_center_crop") else None
-    size = crop or raw.get("size") or getattr(config, "image_size", 224)
-    height: Any
-    width: Any
-    if isinstance(size, dict):
-        height = size.get("height") or size.get("shortest_edge")
-        width = size.get("width") or height
-    else:
-        height, width = size if isinstance(size, (list, tuple)) else (size, size)
+def _random_digest(config: Path) -> str:
+    """Digest all that random weights follow from. The variant of a torch build ("+cpu") does not matter to them."""
+    import transformers
+
+    versions = f"torch {torch.__version__.split('+')[0]} transformers {transformers.__version__}"
+    return xxhash.xxh3_128(config.read_bytes() + f"random {SEED} {versions}".encode()).hexdigest()
+
+
+class _PixelGrid(nn.Module):
+    """The picture itself as a map of patches of 4 x 4 pixels."""
+
+    def forward(self, images: Tensor, output_hidden_states: bool = False) -> SimpleNamespace:
+        """Return the map.  # (b, 3, 32, 32) → (b, 48, 8, 8)"""
+        return SimpleNamespace(last_hidden_state=nn.functional.pixel_unshuffle(images, 4))
+
+
+def _pixels(spec: EncoderSpec) -> EncoderCard:
+    """Describe the baseline without an encoder: 3,072 values, or an 8 x 8 grid of them."""
+    half, quarter = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    preprocessing = Preprocessing(height=32, width=32, resample="box", rescale=1 / 255, mean=half, std=quarter)
+    return EncoderCard(spec, "pixels", preprocessing, "pixels", lambda dtype: _PixelGrid(), pooled="flat")
+
+
+def _plugged(spec: EncoderSpec) -> EncoderCard:
+    """Let another package describe its encoder."""
+    value = spec.source.removeprefix(PLUGGED)
     try:
-        return Preprocessing(
-            height=height,
-            width=width,
-            resample=_RESAMPLE[int(raw.get("resample", 2))],  # type: ignore[arg-type]
-            rescale=raw.get("rescale_factor", 1 / 255) if raw.get("do_rescale", True) else 1.0,
-            mean=tuple(raw.get("image_mean", (0.5, 0.5, 0.5))) if raw.get("do_normalize", True) else (0.0, 0.0, 0.0),
-            std=tuple(raw.get("image_std", (0.5, 0.5, 0.5))) if raw.get("do_normalize", True) else (1.0, 1.0, 1.0),
+        card = EntryPoint(spec.name, value, ENTRY_POINTS).load()()
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"The encoder '{spec.name}' of another package ({value}) is broken: {error}.") from None
+    if not isinstance(card, EncoderCard):
+        raise ModelError(
+            f"The encoder '{spec.name}' of another package ({value}) is a {type(card).__name__}. Expected: EncoderCard."
         )
-    except (ValueError, KeyError) as error:
-        raise ModelError(f"'{path}' does not say how pictures are prepared ({error}).") from None
-
-
-def _guess_prefix(n_tokens: int) -> int:
-    """Return how many leading tokens are no patches, taking the largest square grid that fits."""
-    side = int(n_tokens**0.5)
-    return n_tokens - side * side
+    return replace(card, spec=spec)

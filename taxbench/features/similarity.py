@@ -15,11 +15,11 @@ def visual_similarity(
     images share: convolutional features after a ReLU have raw cosines near 0.9 for any two pictures.
 
     Args:
-        features: One pooled vector an image; token grids are averaged.  # (n, t, f)
+        features: One vector an image.  # (n, f)
         before: True leaf index of every image.  # (n,)
         after: Leaf index of every image under the re-pairing.  # (n,)
     """
-    pooled = features.astype(np.float64).mean(1)  # (n, f)
+    pooled = features.astype(np.float64)
     centred = (pooled - pooled.mean(0)) / np.maximum(pooled.std(0), 1e-6)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
     rows = []

@@ -61,11 +61,3 @@ class Dropout(nn.Module):
             return x
         kept = torch.rand(x.shape, generator=self.stream) >= self.share
         return x * kept.to(x.device) / (1 - self.share)
-
-
-def train_statistics(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of training features over images and tokens.  # (n, t, f) → (f,), (f,)"""
-    flat = features.reshape(-1, features.shape[-1])
-    std = flat.std(0, correction=0)
-    # A feature that never varies carries nothing; dividing by its zero would.
-    return flat.mean(0), torch.where(std > 1e-6, std, torch.ones_like(std))

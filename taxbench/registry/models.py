@@ -1,5 +1,6 @@
 """Find encoders and language models: an alias of the YAML registry, a local directory, or a Hugging Face id."""
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,10 +16,23 @@ _POCKET = Path(__file__).resolve().parents[1] / "pocket" / "weights"
 POCKET_ENCODER = _POCKET / "pocket-conv"
 POCKET_LM = _POCKET / "wordnet-lm"
 
+ENTRY_POINTS = "taxbench.encoders"
+"""The group under which installed packages offer encoders; what they must name: `features.encoders.EncoderCard`."""
+PLUGGED = "entry-point:"
+"""How the source of an encoder from another package begins; the entry point's value follows."""
+_RANDOM = "random-"
+
 
 def encoders() -> dict[str, EncoderSpec]:
-    """Return the registered encoders by name."""
-    return _read("encoders.yaml", EncoderSpec)
+    """Return the registered encoders by name: the built-in ones, then those of installed packages.
+
+    No package's code is run, so a broken one cannot hide the others. A built-in name cannot be taken.
+    """
+    found = _read("encoders.yaml", EncoderSpec)
+    for point in sorted(entry_points(group=ENTRY_POINTS)):
+        package = f"From the package {point.dist.name} {point.dist.version}." if point.dist else ""
+        found.setdefault(point.name, EncoderSpec(name=point.name, source=PLUGGED + point.value, summary=package))
+    return found
 
 
 def lms() -> dict[str, LMSpec]:
@@ -27,12 +41,16 @@ def lms() -> dict[str, LMSpec]:
 
 
 def find_encoder(name: str) -> EncoderSpec:
-    """Return the encoder a user means.
+    """Return the encoder a user means; `random-NAME` is the encoder NAME with random weights.
 
     Raises:
         UsageError: it is no alias, no directory and no hub id.
     """
-    return _find(name, encoders(), EncoderSpec, "encoder")
+    known = encoders()
+    if name.startswith(_RANDOM) and name not in known and not Path(name).is_dir():
+        trained = find_encoder(name.removeprefix(_RANDOM))
+        return trained.model_copy(update={"name": _RANDOM + trained.name, "random": True})
+    return _find(name, known, EncoderSpec, "encoder")
 
 
 def find_lm(name: str) -> LMSpec:

@@ -10,7 +10,8 @@ from torch import Tensor
 from taxbench.data.protocol import Protocol
 from taxbench.data.questions import QuestionSet
 from taxbench.errors import TrainingError
-from taxbench.heads.base import Head, Shape, train_statistics
+from taxbench.features.rows import FeatureRows
+from taxbench.heads.base import Head, Shape
 from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.packing import QuestionTable, margins
 from taxbench.progress import Reporter
@@ -29,15 +30,14 @@ class Bench:
 
     lm: FrozenLM
     table: QuestionTable
-    features: Tensor  # (n, t, f) float16 or float32, on the LM's device
+    features: FeatureRows
 
 
 def build_head(spec: HeadSpec, bench: Bench, train_images: np.ndarray, seed: int) -> Head:
     """Build a head whose initial weights follow the seed and whose scales follow training features and the LM."""
     module = head_module(spec.name)
-    features = bench.features[torch.from_numpy(train_images).to(bench.features.device)].float()
-    mean, std = train_statistics(features)
-    shape = Shape(tokens=features.shape[1], features=features.shape[2], width=bench.lm.width)
+    mean, std = bench.features.statistics(train_images)
+    shape = Shape(tokens=bench.features.tokens, features=bench.features.width, width=bench.lm.width)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "init", spec.name))
         mapping = module.build(shape, module.Settings.model_validate(spec.settings))
@@ -90,9 +90,7 @@ def ask(head: Head, bench: Bench, questions: QuestionSet) -> np.ndarray:
 
 
 def _margins(head: Head, bench: Bench, image: np.ndarray, term: np.ndarray) -> Tensor:
-    device = bench.lm.device
-    features = bench.features[torch.from_numpy(image).to(bench.features.device)].to(device).float()
-    return margins(bench.lm, bench.table, head(features), torch.from_numpy(term).to(device))
+    return margins(bench.lm, bench.table, head(bench.features(image)), torch.from_numpy(term).to(bench.lm.device))
 
 
 def _loss(head: Head, bench: Bench, image: np.ndarray, term: np.ndarray, answer: np.ndarray) -> Tensor:

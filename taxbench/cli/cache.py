@@ -1,0 +1,163 @@
+"""`taxbench cache`: look at cached features, check them, clean up, and exchange them with other programs."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from taxbench.paths import cache_folder
+from taxbench.progress import Reporter
+
+_cache = click.option("--cache", type=click.Path(path_type=Path), help="The cache folder.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("cache")
+def command() -> None:
+    """Look at, verify, clean, import and export cached features.
+
+    KEY is the beginning of an entry's name, as 'taxbench cache ls' shows it, or imported:NAME.
+    """
+
+
+@command.command("ls")
+@_cache
+@_json
+def ls(cache: Path | None, as_json: bool) -> None:
+    """List the entries."""
+    from taxbench.features.store.catalogue import entries
+    from taxbench.features.store.describe import describe
+
+    folder = cache_folder(cache)
+    found = [describe(entry) for entry in entries(folder)]
+    if as_json:
+        _print_json(found)
+        return
+    for entry in found:
+        click.echo(entry.line())
+    if not found:
+        click.echo(f"No features in '{folder}'. 'taxbench extract' puts some there.")
+
+
+@command.command("info")
+@click.argument("key")
+@_cache
+@_json
+def info(key: str, cache: Path | None, as_json: bool) -> None:
+    """Show everything that is known of an entry: its key, layout, origin, and images without features."""
+    from taxbench.features.store.catalogue import find_entry
+    from taxbench.features.store.describe import describe
+
+    entry = find_entry(cache_folder(cache), key)
+    found, manifest = describe(entry), entry.manifest.model_dump(mode="json")
+    if as_json:
+        click.echo(json.dumps({**found.model_dump(mode="json"), "manifest": manifest}, indent=1))
+        return
+    for name, value in _flat({**found.model_dump(mode="json"), **manifest}):
+        click.echo(f"{name:<28} {value}")
+
+
+@command.command("verify")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--sample", type=click.IntRange(0), default=32, show_default=True, help="Images to encode again.")
+@click.option("--device", default="auto", show_default=True, help="Where to encode them.")
+@_cache
+@_json
+def verify(keys: tuple[str, ...], sample: int, device: str, cache: Path | None, as_json: bool) -> None:
+    """Check every block of entries (default: all), then encode a sample of images again and compare.
+
+    Exits with 1 if anything is damaged or differs by more than rounding.
+    """
+    from taxbench.feature_cache import verify as check
+    from taxbench.features.store.catalogue import entries, find_entry
+
+    folder = cache_folder(cache)
+    chosen = [find_entry(folder, key) for key in keys] or [entry for entry in entries(folder) if entry.complete]
+    found = [check(entry, device, sample) for entry in chosen]
+    if as_json:
+        _print_json(found)
+    for each in found if not as_json else ():
+        click.echo(each.line())
+    if not all(each.good for each in found):
+        click.get_current_context().exit(1)
+
+
+@command.command("gc")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--incomplete", is_flag=True, help="Remove unfinished extractions too, though they could be resumed.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@_cache
+@_json
+def gc(keys: tuple[str, ...], incomplete: bool, dry_run: bool, cache: Path | None, as_json: bool) -> None:
+    """Remove the entries named; without KEY, only what no run can use."""
+    from taxbench.features.store.catalogue import collect
+
+    found = collect(cache_folder(cache), keys, incomplete, dry_run)
+    if as_json:
+        rows = [{"path": str(stray.path), "reason": stray.reason, "size": stray.size} for stray in found]
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for stray in found:
+        click.echo(f"{'would remove' if dry_run else 'removed'} {stray.path} ({stray.reason})")
+    click.echo(f"{sum(stray.size for stray in found) / 2**20:.1f} MB {'to free' if dry_run else 'freed'}")
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="They are then found as --encoder imported:NAME.")
+@click.option("--dataset", default="pocket", show_default=True, help="The dataset whose images they belong to.")
+@click.option("--taxonomy", type=click.Path(path_type=Path), help="TSV of an image folder.")
+@click.option("--ids", type=click.Path(path_type=Path), help="One image id a line, if the file holds no 'ids'.")
+@click.option("--storage", type=click.Choice(["float16", "bfloat16"]), default="float16", show_default=True)
+@_cache
+@_json
+@click.pass_context
+def import_(ctx: click.Context, /, file: Path, ids: Path | None, cache: Path | None, as_json: bool, **how: Any) -> None:
+    """Import features from FILE: npy, npz, pt, safetensors or HDF5, rows (n, f) or (n, t, f)."""
+    from taxbench.data.dataset import load_dataset
+    from taxbench.features.foreign import FeatureFile
+    from taxbench.features.imported import import_features
+    from taxbench.features.store.describe import describe
+
+    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
+    dataset = load_dataset(how["dataset"], how["taxonomy"])
+    entry = import_features(FeatureFile(file, ids), how["name"], dataset, how["storage"], cache_folder(cache), report)
+    found = describe(entry)
+    if as_json:
+        _print_json([found])
+    else:
+        click.echo(
+            f"{found.line()}\nRun with it: taxbench run --encoder imported:{how['name']} --dataset {how['dataset']}"
+        )
+
+
+@command.command("export")
+@click.argument("key")
+@click.argument("file", type=click.Path(path_type=Path))
+@_cache
+@_json
+def export(key: str, file: Path, cache: Path | None, as_json: bool) -> None:
+    """Write an entry to FILE: .npy (ids in a text file beside it) or .safetensors."""
+    from taxbench.features.foreign import write_features
+    from taxbench.features.store.catalogue import find_entry, open_entry
+
+    written = write_features(open_entry(find_entry(cache_folder(cache), key)), file)
+    if as_json:
+        click.echo(json.dumps([str(path) for path in written]))
+    else:
+        click.echo("\n".join(map(str, written)))
+
+
+def _print_json(rows: Iterable[BaseModel]) -> None:
+    click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -1,0 +1,41 @@
+"""`taxbench extract`: put features into the cache, ahead of the runs that want them."""
+
+import json
+from pathlib import Path
+
+import click
+
+from taxbench.progress import Reporter
+
+
+@click.command("extract")
+@click.option("--dataset", default="pocket", show_default=True, help="pocket or folder:PATH.")
+@click.option("--taxonomy", type=click.Path(path_type=Path), help="TSV of an image folder: folder, leaf, hypernyms.")
+@click.option("--encoder", default="pocket", show_default=True, help="Alias, random-ALIAS, pixels, directory, hub id.")
+@click.option("--pool", default="pooled", show_default=True, help="pooled, tokens, or gridK; several by commas.")
+@click.option("--layers", default="-1", show_default=True, help="Hidden states by commas; -1 is the output.")
+@click.option("--storage", type=click.Choice(["float16", "bfloat16"]), default="float16", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images the encoder sees at once.")
+@click.option("--workers", type=click.IntRange(0), help="Decoding processes [default: one a core, at most 16].")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the encoder first; pays off on GPUs.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Where features are kept [default: as for run].")
+@click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON.")
+@click.pass_context
+def command(ctx: click.Context, /, as_json: bool, **options: object) -> None:
+    """Encode a dataset's pictures once; runs find the features in the cache.
+
+    All layers and pools asked for are computed in one pass. An interrupted extraction goes on where it stopped, and
+    several processes may be started on the same command, one for each GPU: they share the work.
+    """
+    from taxbench.feature_cache import ExtractOptions, extract
+
+    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
+    entries = extract(ExtractOptions(**options), report)  # type: ignore[arg-type]
+    if as_json:
+        click.echo(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=1))
+    else:
+        for entry in entries:
+            click.echo(entry.line())
+    if any(entry.undecodable or entry.not_finite for entry in entries):
+        ctx.exit(1)

@@ -1,0 +1,172 @@
+"""Decode and resize pictures in processes of their own, into memory that the encoder reads without a copy.
+
+Run as a program (`python -m taxbench.features.decode FD FD`), this file is one such process. They are started as
+programs, not forked: a fork would inherit torch's threads and the accelerator's state, and would need the user's
+script to be importable.
+"""
+
+import mmap
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.connection import Pipe as pipe
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from PIL import Image
+
+from taxbench.data.dataset import ImageRecord
+from taxbench.errors import DataError
+from taxbench.features.pictures import resize
+from taxbench.specs.features import Preprocessing
+
+Read = Callable[[ImageRecord], Image.Image]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A batch of pictures. `pixels` is overwritten soon after the next batch is asked for."""
+
+    pixels: np.ndarray  # (b, 3, height, width) uint8, zero where a picture could not be decoded
+    good: np.ndarray  # (b,) bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """What a process is told first."""
+
+    path: list[str]
+    shape: tuple[int, ...]  # (slots, b, 3, height, width)
+    read: Read
+    preprocessing: Preprocessing
+
+
+class DecodePool:
+    """Processes that decode batches ahead of the encoder; with no workers, decoding happens here.
+
+    Memory is `workers + 2` batches, however many pictures there are. It belongs to an unlinked file, and the processes
+    end when their pipe does, so nothing is left behind even by a kill.
+    """
+
+    def __init__(self, read: Read, preprocessing: Preprocessing, batch: int, workers: int) -> None:
+        self._read, self._preprocessing = read, preprocessing
+        shape = (workers + 2, batch, 3, preprocessing.height, preprocessing.width)
+        self._workers: list[tuple[subprocess.Popen[bytes], Connection]] = []
+        if not workers:
+            self._slots = np.empty(shape, np.uint8)
+            return
+        shared = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        with tempfile.TemporaryFile(dir=shared) as file:
+            file.truncate(int(np.prod(shape)))
+            self._slots = np.frombuffer(mmap.mmap(file.fileno(), 0), np.uint8).reshape(shape)
+            setup = pickle.dumps(_Setup(sys.path, shape, read, preprocessing))
+            for _ in range(workers):
+                self._workers.append(_start(file.fileno(), setup))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        for process, connection in self._workers:
+            connection.close()
+            process.terminate()
+            process.wait()
+
+    def map(self, batches: Iterable[tuple[ImageRecord, ...]]) -> Iterator[Decoded]:
+        """Yield each batch decoded, in order.
+
+        Raises:
+            DataError: a process ended on its own.
+        """
+        waiting: deque[tuple[int, int, tuple[ImageRecord, ...]]] = deque()  # (worker, slot, images)
+        ahead = iter(batches)
+        for number, images in enumerate(ahead):
+            slot = number % len(self._slots)
+            if not self._workers:
+                yield self._decoded(slot, _decode_into(self._slots[slot], images, self._read, self._preprocessing))
+                continue
+            worker = number % len(self._workers)
+            self._send(worker, slot, images)
+            waiting.append((worker, slot, images))
+            # One slot is with the consumer, the one before may still be on its way to the device, the rest are ahead.
+            if len(waiting) > len(self._workers):
+                yield self._receive(*waiting.popleft())
+        while waiting:
+            yield self._receive(*waiting.popleft())
+
+    def _send(self, worker: int, slot: int, images: tuple[ImageRecord, ...]) -> None:
+        try:
+            self._workers[worker][1].send((slot, images))
+        except OSError:
+            raise self._lost(worker, images) from None
+
+    def _receive(self, worker: int, slot: int, images: tuple[ImageRecord, ...]) -> Decoded:
+        try:
+            return self._decoded(slot, self._workers[worker][1].recv())
+        except (EOFError, OSError):
+            raise self._lost(worker, images) from None
+
+    def _decoded(self, slot: int, good: np.ndarray) -> Decoded:
+        return Decoded(self._slots[slot, : len(good)], good)
+
+    def _lost(self, worker: int, images: tuple[ImageRecord, ...]) -> DataError:
+        code = self._workers[worker][0].wait()
+        how = f"by signal {-code}" if code < 0 else f"with code {code}"
+        return DataError(
+            f"A decoding process ended {how} at the images '{images[0].id}' to '{images[-1].id}'. If memory ran "
+            "out, try fewer workers; --workers 0 decodes without processes. The same command goes on from there."
+        )
+
+
+def _start(memory: int, setup: bytes) -> tuple[subprocess.Popen[bytes], Connection]:
+    """Start one process; it reads jobs from its pipe and writes pixels to the shared memory."""
+    ours, theirs = pipe()
+    command = [sys.executable, "-m", "taxbench.features.decode", str(theirs.fileno()), str(memory)]
+    path = os.pathsep.join(part for part in sys.path if part)
+    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command, pass_fds=(theirs.fileno(), memory), env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+    )  # a session of its own: Ctrl-C is for the program, which then ends its helpers
+    theirs.close()
+    ours.send_bytes(setup)
+    return process, ours
+
+
+def _decode_into(slot: np.ndarray, images: tuple[ImageRecord, ...], read: Read, size: Preprocessing) -> np.ndarray:
+    """Decode a batch; return which pictures could be.  # (b,) bool"""
+    good = np.ones(len(images), bool)
+    for i, image in enumerate(images):
+        try:
+            slot[i] = resize(read(image), size)
+        except DataError:
+            slot[i], good[i] = 0, False
+    return good
+
+
+def _work(connection: Connection, memory: int) -> None:
+    """Serve jobs until the pipe closes."""
+    setup: _Setup = pickle.loads(connection.recv_bytes())
+    sys.path[:] = setup.path
+    os.nice(5)  # the encoder, on whose threads the speed depends, comes first
+    slots = np.frombuffer(mmap.mmap(memory, 0), np.uint8).reshape(setup.shape)
+    while True:
+        try:
+            slot, images = connection.recv()
+        except EOFError:
+            return
+        good = _decode_into(slots[slot], images, setup.read, setup.preprocessing)
+        try:
+            connection.send(good)
+        except OSError:
+            return
+
+
+if __name__ == "__main__":
+    _work(Connection(int(sys.argv[1])), int(sys.argv[2]))

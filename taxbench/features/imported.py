@@ -1,0 +1,123 @@
+"""Bring your own features: copy a file's rows into the cache, where `--encoder imported:NAME` finds them."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from taxbench.data.dataset import Dataset
+from taxbench.errors import CacheError, DataError, UsageError, did_you_mean
+from taxbench.features.foreign import FeatureFile
+from taxbench.features.store.catalogue import Entry, begin_entry, entries, entry_folder, find_entry, read_table
+from taxbench.features.store.layout import OK, Shape, make_skeleton, plan_layout
+from taxbench.features.store.locks import EntryLock
+from taxbench.features.store.reader import FeatureTable
+from taxbench.features.store.writer import ShardWriter, shard_path
+from taxbench.progress import Reporter
+from taxbench.specs.features import FeatureKey, Imported, Manifest, Origin, StorageDtype
+
+_SPAN_BLOCKS = 16
+
+
+def import_features(
+    file: FeatureFile, name: str, dataset: Dataset, storage: StorageDtype, cache: Path, report: Reporter
+) -> Entry:
+    """Copy the features of a dataset's images into the cache, in the dataset's order; rows of other images stay out.
+
+    Raises:
+        UsageError: other features of these images have the name.
+        DataError: an image has no features, or they are not finite in the storage type.
+        CacheError: the cache cannot be written.
+    """
+    order = _order(file, dataset)
+    key = FeatureKey(
+        source=Imported(name=name, file_digest=file.digest()),
+        storage_dtype=storage,
+        images_digest=dataset.images_digest,
+        n_images=len(dataset.images),
+    )
+    for entry in _named(cache, name):
+        if entry.manifest.key.images_digest == key.images_digest and entry.manifest.key != key:
+            raise UsageError(
+                f"There are other features 'imported:{name}' of these images. Choose another --name, or remove them: "
+                f"taxbench cache gc {entry.folder.name}"
+            )
+    layout = plan_layout(key.n_images, Shape(file.tokens, file.width), storage)
+    manifest = begin_entry(cache, key, layout, Origin(dataset=dataset.name, encoder=str(file.path.resolve())))
+    lock = EntryLock(entry_folder(cache, key))
+    try:
+        with report.bar(f"import {file.path.name}", key.n_images, "img") as advance:
+            for shard in range(layout.shards):
+                if not shard_path(entry_folder(cache, key), shard).is_file():
+                    if not lock.try_shard(shard):
+                        raise CacheError(f"Another process is importing '{name}'. Wait for it, then run again.")
+                    _copy_shard(file, order, _writer(cache, manifest, shard, dataset), manifest, shard)
+                advance(len(layout.rows_of(shard)))
+    finally:
+        lock.close()
+    return find_entry(cache, key.digest)
+
+
+def imported_table(cache: Path, name: str, dataset: Dataset) -> FeatureTable:
+    """Return the imported features of a dataset's images.
+
+    Raises:
+        UsageError: there are none of that name.
+        DataError: those of that name are of other images.
+        CacheError: they are damaged.
+    """
+    found = _named(cache, name)
+    if not found:
+        names = sorted({entry.name for entry in entries(cache) if entry.manifest.key.source.kind == "imported"})
+        raise UsageError(
+            f"There are no features 'imported:{name}' in the cache '{cache}'.{did_you_mean(f'imported:{name}', names)} "
+            "Type 'taxbench cache import FILE --name NAME --dataset DATASET' first."
+        )
+    for entry in found:
+        if entry.manifest.key.images_digest == dataset.images_digest:
+            table = read_table(cache, entry.manifest.key)
+            if table is not None:
+                return table
+    raise DataError(
+        f"The features 'imported:{name}' are of the images of {found[0].manifest.origin.dataset} "
+        f"({found[0].manifest.key.n_images}), not of {dataset.name} ({len(dataset.images)}) as it is now. "
+        "Import them for this dataset."
+    )
+
+
+def _named(cache: Path, name: str) -> list[Entry]:
+    return [entry for entry in entries(cache) if entry.name == f"imported:{name}"]
+
+
+def _order(file: FeatureFile, dataset: Dataset) -> np.ndarray:
+    """Return the file's row of every image of the dataset.  # (n,)"""
+    row = {name: i for i, name in enumerate(file.ids)}
+    missing = [image.id for image in dataset.images if image.id not in row]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(dataset.images)} images of {dataset.name} have no features in '{file.path}', "
+            f"first: '{missing[0]}'.{did_you_mean(missing[0], file.ids)} The file's ids look like '{file.ids[0]}'."
+        )
+    return np.array([row[image.id] for image in dataset.images])
+
+
+def _writer(cache: Path, manifest: Manifest, shard: int, dataset: Dataset) -> ShardWriter:
+    images = [dataset.images[row] for row in manifest.layout.rows_of(shard)]
+    skeleton = make_skeleton(manifest.key, manifest.layout, shard, [(image.id, image.digest) for image in images])
+    return ShardWriter(entry_folder(cache, manifest.key), manifest.key, manifest.layout, shard, skeleton)
+
+
+def _copy_shard(file: FeatureFile, order: np.ndarray, writer: ShardWriter, manifest: Manifest, shard: int) -> None:
+    rows = manifest.layout.rows_of(shard)
+    step = _SPAN_BLOCKS * manifest.layout.block_rows
+    for start in range(rows.start, rows.stop, step):
+        picked = order[start : min(rows.stop, start + step)]
+        features = torch.from_numpy(file.take(picked)).to(getattr(torch, manifest.layout.dtype))
+        wild = ~torch.isfinite(features).flatten(1).all(1).numpy()
+        if wild.any():
+            raise DataError(
+                f"The features of '{file.ids[picked[wild.argmax()]]}' in '{file.path}' are not finite in "
+                f"{manifest.layout.dtype}. If they are in the file, try --storage bfloat16."
+            )
+        writer.write(start - rows.start, features.view(torch.uint16).numpy(), np.full(len(picked), OK, np.uint8))
+    writer.seal()

@@ -1,0 +1,45 @@
+"""Take over rows of other entries: when images are added, removed or repaired, the others are not encoded again."""
+
+from pathlib import Path
+
+import numpy as np
+
+from taxbench.errors import CacheError
+from taxbench.features.store.catalogue import entries, open_entry
+from taxbench.features.store.layout import OK
+from taxbench.features.store.reader import FeatureTable
+from taxbench.specs.features import FeatureKey
+
+
+class Donor:
+    """The complete entry of the same encoder that holds most of a dataset's images, found by their contents."""
+
+    def __init__(self, table: FeatureTable) -> None:
+        self.table = table
+        self._order = np.argsort(table.contents, kind="stable")
+        self._sorted = table.contents[self._order]
+
+    def rows(self, contents: list[str]) -> np.ndarray:
+        """Return the donor's row of each image, −1 where it has none.  # (b,)"""
+        wanted = np.array([content.encode() for content in contents], dtype=bytes)
+        place = np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)
+        rows = self._order[place]
+        return np.where((self._sorted[place] == wanted) & (self.table.status[rows] == OK), rows, -1)
+
+
+def find_donor(cache: Path, key: FeatureKey, contents: list[str]) -> Donor | None:
+    """Return the entry that holds most of the images under the same encoder and reading, if one holds any."""
+    best, most = None, 0
+    for entry in entries(cache):
+        other = entry.manifest.key
+        alike = other.model_copy(update={"images_digest": key.images_digest, "n_images": key.n_images})
+        if alike != key or other == key or not entry.complete:
+            continue
+        try:
+            donor = Donor(open_entry(entry))
+        except CacheError:
+            continue  # a damaged entry gives nothing; whoever opens it by its own key is told
+        held = int((donor.rows(contents) >= 0).sum())
+        if held > most:
+            best, most = donor, held
+    return best

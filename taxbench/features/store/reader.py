@@ -1,0 +1,281 @@
+"""Read an entry: right rows or an error, never wrong rows, at the speed of memory."""
+
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+from pydantic import ValidationError
+
+from taxbench.errors import CacheError
+from taxbench.features.store.layout import OK, block_digest, seal_digest, storage_numpy
+from taxbench.features.store.mapping import Extent, map_extents
+from taxbench.features.store.writer import shard_path
+from taxbench.specs.features import Layout, Manifest, ShardHeader
+
+if TYPE_CHECKING:
+    import torch
+
+# Rows that are converted or reduced at once when a whole table passes through.
+_PASS_BYTES = 64 << 20
+# Of a table larger than memory, whose pages come from the disk again and again, this share is checked again an epoch.
+_RECHECKED = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A sealed shard whose seal was checked: all of it but the rows."""
+
+    path: Path
+    header: ShardHeader
+    ids: np.ndarray  # (r,) S
+    contents: np.ndarray  # (r,) S
+    status: np.ndarray  # (r,) uint8
+    block_digests: np.ndarray  # (blocks,) uint64
+    offset: int  # of the first row, in bytes
+
+
+def open_shard(path: Path) -> Shard:
+    """Read a sealed shard but its rows, check its seal, and close it: no HDF5 object lives on, so forks are safe.
+
+    Raises:
+        CacheError: it is truncated, was altered, or is no shard of this format.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            text = str(file.attrs["header"])
+            arrays = [file[name][...] for name in ("ids", "contents", "status", "block_digests")]
+            sealed = (file["seal"][...] == seal_digest(text, arrays)).all()
+            offset, end = int(file["features"].id.get_offset()), path.stat().st_size
+            header = ShardHeader.model_validate_json(text)
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, ValidationError) as error:
+        raise CacheError(f"The shard '{path}' is broken or truncated ({_brief(error)}). {mend(path)}") from None
+    rows = len(header.layout.rows_of(header.shard))
+    if not sealed or len(arrays[2]) != rows or offset + rows * header.layout.row_bytes > end:
+        raise CacheError(f"The shard '{path}' does not match its seal: its bytes were altered. {mend(path)}")
+    ids, contents, status, digests = arrays
+    return Shard(path, header, ids, contents, status, digests, offset)
+
+
+def mend(path: Path) -> str:
+    """Say what to type about a broken shard."""
+    return f"Remove it and run again; only this shard is extracted anew: rm '{path}'"
+
+
+class FeatureTable:
+    """The features of a dataset's images, in the dataset's order, over all shards of an entry.
+
+    The seal of every shard is checked when the table is opened, and every block the first time that one of its rows is
+    read. Of tables larger than memory a sample is checked again in each epoch.
+    """
+
+    def __init__(self, manifest: Manifest, shards: list[Shard]) -> None:
+        self.key, self.manifest, self.layout = manifest.key, manifest, manifest.layout
+        self.ids = tuple(name.decode() for shard in shards for name in shard.ids)
+        self.contents = np.concatenate([shard.contents for shard in shards])  # (n,) S
+        self.status = np.concatenate([shard.status for shard in shards])  # (n,)
+        self._paths = [shard.path for shard in shards]
+        self._digests = np.concatenate([shard.block_digests for shard in shards])
+        extents = [Extent(shard.path, shard.offset, len(shard.ids)) for shard in shards]
+        self._parts = map_extents(extents, self.row_shape, storage_numpy(self.layout.dtype))
+        self._key_digest = self.key.digest
+        self._unchecked = np.ones(len(self._digests), bool)
+        self._all_ok = bool((self.status == OK).all())
+        self._to_check = True  # whether a row read could be of an unchecked block or without features
+        self._n = self.layout.n
+
+    def __len__(self) -> int:
+        return self.layout.n
+
+    @property
+    def row_shape(self) -> tuple[int, int]:
+        """Return (t, f)."""
+        return self.layout.t, self.layout.f
+
+    @property
+    def blocks(self) -> int:
+        """Return the number of blocks."""
+        return len(self._digests)
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of all rows."""
+        return self.layout.n * self.layout.row_bytes
+
+    def take(self, indices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Copy rows out.
+
+        Args:
+            indices: Rows, in any order, with repetitions.  # (b,)
+            out: Where they go; must have the storage type.  # (b, t, f)
+
+        Returns:
+            Rows in the storage type; bfloat16 as its 16 bits in uint16.  # (b, t, f)
+
+        Raises:
+            CacheError: a block's bytes were altered, or a row's image has no features.
+        """
+        indices = np.ascontiguousarray(indices, dtype=np.int64)
+        if len(indices) and indices.view(np.uint64).max() >= self._n:  # negative numbers are huge as unsigned ones
+            raise IndexError(f"Rows are 0 to {self._n - 1}; asked for {indices.min()} to {indices.max()}.")
+        if self._to_check:
+            self._check(indices)
+        if out is None:
+            out = np.empty((len(indices), *self.row_shape), storage_numpy(self.layout.dtype))
+        if len(self._parts) == 1:
+            # Indices were checked; with mode="raise" numpy would copy through a buffer.
+            return np.take(self._parts[0], indices, axis=0, out=out, mode="clip")
+        owner = indices // self.layout.shard_rows
+        for shard in np.unique(owner):
+            mine = owner == shard
+            out[mine] = self._parts[shard][indices[mine] - shard * self.layout.shard_rows]
+        return out
+
+    def minibatches(self, size: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield one epoch of shuffled minibatches: rows' indices and features.  # (b,), (b, t, f)
+
+        The features are overwritten by the next minibatch; the last one may be smaller.
+        """
+        self._recheck_sample(rng)
+        order = rng.permutation(self.layout.n)
+        buffer = np.empty((size, *self.row_shape), storage_numpy(self.layout.dtype))
+        for start in range(0, len(order), size):
+            indices = order[start : start + size]
+            yield indices, self.take(indices, out=buffer[: len(indices)])
+
+    def passes(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield all rows in order, a stretch at a time, without copying.  # slice of n, (r, t, f)"""
+        for part, first in zip(self._parts, self._firsts(), strict=True):
+            step = max(1, _PASS_BYTES // self.layout.row_bytes)
+            for start in range(0, len(part), step):
+                stop = min(len(part), start + step)
+                if self._to_check:
+                    self._check(np.arange(first + start, first + stop))
+                yield slice(first + start, first + stop), part[start:stop]
+
+    def pooled(self) -> np.ndarray:
+        """Return the mean over tokens of every image.  # (n, f) float32"""
+        found = np.empty((self.layout.n, self.layout.f), np.float32)
+        for rows, features in self.passes():
+            found[rows] = as_float(features, self.layout).mean(1)
+        return found
+
+    def as_tensor(self, device: "torch.device | str" = "cpu") -> "torch.Tensor":
+        """Return all rows as a tensor of the storage type; every block is checked.  # (n, t, f)
+
+        Raises:
+            CacheError: they do not fit into the device's free memory, or a block is bad.
+        """
+        import torch
+
+        if not self.fits(device):
+            raise CacheError(
+                f"{self.nbytes / 2**30:.1f} GB of features do not fit into the free memory of '{device}'. "
+                "Read them in minibatches, or extract pooled features."
+            )
+        whole = torch.empty((self.layout.n, *self.row_shape), dtype=getattr(torch, self.layout.dtype), device=device)
+        for rows, features in self.passes():
+            whole[rows] = torch.from_numpy(features.copy()).view(whole.dtype).to(device)
+        return whole
+
+    def fits(self, device: "torch.device | str" = "cpu") -> bool:
+        """Say whether all rows fit into half of the device's free memory."""
+        import torch
+
+        kind = torch.device(device)
+        free = torch.cuda.mem_get_info(kind)[0] if kind.type == "cuda" else _available_memory()
+        return self.nbytes <= free // 2
+
+    def check_all(self) -> list[str]:
+        """Check every block; return what is wrong, one text for each bad block."""
+        found = []
+        for block in range(len(self._digests)):
+            if problem := self._problem(block):
+                found.append(problem)
+        return found
+
+    def _firsts(self) -> list[int]:
+        """Return the first row of every part."""
+        return [0] if len(self._parts) == 1 else [self.layout.rows_of(i).start for i in range(self.layout.shards)]
+
+    def _check(self, indices: np.ndarray) -> None:
+        """Check the blocks of rows about to be read that were not checked before, and that the rows have features."""
+        if not self._all_ok and (self.status[indices] != OK).any():
+            bad = indices[self.status[indices] != OK]
+            raise CacheError(f"{len(bad)} of the rows read have no features, first: image '{self.ids[bad[0]]}'.")
+        blocks = np.unique(indices // self.layout.block_rows)
+        for block in blocks[self._unchecked[blocks]]:
+            if problem := self._problem(int(block)):
+                raise CacheError(problem)
+            self._unchecked[block] = False
+        self._to_check = not self._all_ok or bool(self._unchecked.any())
+
+    def _problem(self, block: int) -> str | None:
+        rows = slice(block * self.layout.block_rows, min(self.layout.n, (block + 1) * self.layout.block_rows))
+        shard = rows.start // self.layout.shard_rows
+        first = 0 if len(self._parts) == 1 else shard * self.layout.shard_rows
+        part = self._parts[0 if len(self._parts) == 1 else shard]
+        data, status = part[rows.start - first : rows.stop - first], self.status[rows]
+        digest = block_digest(self._key_digest, block, data.data.cast("B"), status.data)
+        if digest == self._digests[block]:
+            return None
+        path = self._paths[shard]
+        return (
+            f"The shard '{path}', block {block} (rows {rows.start} to {rows.stop - 1}) does not match its digest: its "
+            f"bytes were altered. {mend(path)}"
+        )
+
+    def _recheck_sample(self, rng: np.random.Generator) -> None:
+        if self.nbytes > _available_memory():
+            blocks = rng.integers(len(self._digests), size=max(1, round(_RECHECKED * len(self._digests))))
+            self._unchecked[blocks] = True
+            self._to_check = True
+
+
+def open_table(folder: Path, manifest: Manifest) -> FeatureTable | None:
+    """Return the table of an entry's folder, or None while shards are missing.
+
+    Raises:
+        CacheError: a shard is broken or belongs to another entry.
+    """
+    layout = manifest.layout
+    paths = [shard_path(folder, shard) for shard in range(layout.shards)]
+    if not all(path.is_file() for path in paths):
+        return None
+    shards = [open_shard(path) for path in paths]
+    for number, shard in enumerate(shards):
+        if (shard.header.key, shard.header.shard) != (manifest.key, number):
+            raise CacheError(
+                f"The shard '{shard.path}' belongs to another place: entry {shard.header.key.digest}, shard "
+                f"{shard.header.shard}. {mend(shard.path)}"
+            )
+        if shard.header.layout != layout:
+            manifest_path = folder / "manifest.json"
+            raise CacheError(
+                f"The shard '{shard.path}' has another layout than '{manifest_path}' says. {mend(shard.path)}"
+            )
+    return FeatureTable(manifest, shards)
+
+
+def as_float(rows: np.ndarray, layout: Layout) -> np.ndarray:
+    """Return stored rows as float32."""
+    if layout.dtype == "bfloat16":
+        return (rows.astype(np.uint32) << 16).view(np.float32)
+    return rows.astype(np.float32)
+
+
+def _available_memory() -> int:
+    """Return the bytes that can be had without swapping; where the system does not say, half of all memory."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * mmap.PAGESIZE // 2
+
+
+def _brief(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

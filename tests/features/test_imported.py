@@ -1,0 +1,132 @@
+"""Features from elsewhere: read from every format, put in the dataset's order, refused when they do not fit."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from taxbench.errors import DataError, UsageError
+from taxbench.features.foreign import FeatureFile, write_features
+from taxbench.features.imported import import_features, imported_table
+from taxbench.features.store.catalogue import open_entry
+from taxbench.progress import Reporter
+from tests.features.test_extract import features, numbered
+
+QUIET = Reporter(quiet=True)
+DATASET = numbered(130)
+IDS = [image.id for image in DATASET.images]
+ROWS = np.random.default_rng(0).normal(size=(130, 7)).astype(np.float16)
+# The file holds other images too, in another order than the dataset.
+ORDER = np.random.default_rng(1).permutation(130)
+FILE_IDS = [*(IDS[i] for i in ORDER), "another"]
+FILE_ROWS = np.vstack([ROWS[ORDER], np.zeros((1, 7), np.float16)])
+
+
+def save(path: Path) -> Path:
+    rows, ids = torch.from_numpy(FILE_ROWS.copy()), FILE_IDS
+    match path.suffix:
+        case ".npy":
+            np.save(path, FILE_ROWS)
+            path.with_suffix(".txt").write_text("\n".join(ids) + "\n")
+        case ".npz":
+            np.savez(path, features=FILE_ROWS, ids=np.array(ids))
+        case ".pt":
+            torch.save({"features": rows.bfloat16() if "bf16" in path.stem else rows, "ids": ids}, path)
+        case ".safetensors":
+            save_file({"features": rows}, path, {"ids": json.dumps(ids)})
+        case _:
+            with h5py.File(path, "w") as file:
+                file.create_dataset("features", data=FILE_ROWS, chunks=(8, 7), compression="gzip")
+                file.create_dataset("ids", data=[name.encode() for name in ids])
+    return path
+
+
+def load(path: Path) -> FeatureFile:
+    return FeatureFile(path, path.with_suffix(".txt") if path.suffix == ".npy" else None)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".safetensors", ".h5"])
+def test_every_format_gives_the_rows_in_the_datasets_order(tmp_path: Path, suffix: str) -> None:
+    entry = import_features(load(save(tmp_path / f"x{suffix}")), "mine", DATASET, "float16", tmp_path / "cache", QUIET)
+    assert entry.name == "imported:mine" and entry.complete
+    table = imported_table(tmp_path / "cache", "mine", DATASET)
+    assert table.ids == tuple(IDS) and (table.take(np.arange(130))[:, 0] == ROWS).all()
+
+
+def test_token_grids_and_bfloat16_keep_their_values(tmp_path: Path) -> None:
+    grid = np.random.default_rng(2).normal(size=(130, 5, 3)).astype(np.float32) * 1e6  # too large for float16
+    np.savez(tmp_path / "x.npz", features=grid, ids=np.array(IDS))
+    with pytest.raises(DataError, match=r"image00000.*not finite in float16.*bfloat16"):
+        import_features(load(tmp_path / "x.npz"), "half", DATASET, "float16", tmp_path, QUIET)
+    import_features(load(tmp_path / "x.npz"), "brain", DATASET, "bfloat16", tmp_path, QUIET)
+    values = imported_table(tmp_path, "brain", DATASET).as_tensor()
+    assert torch.equal(values, torch.from_numpy(grid).bfloat16())
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors"])
+def test_what_is_exported_can_be_imported_again(tmp_path: Path, suffix: str) -> None:
+    table = features(DATASET, tmp_path / "a", pool="grid2")
+    written = write_features(table, tmp_path / f"out{suffix}")
+    file = FeatureFile(written[0], written[1] if len(written) > 1 else None)
+    again = open_entry(import_features(file, "again", DATASET, "float16", tmp_path / "b", QUIET))
+    assert (again.take(np.arange(130)) == table.take(np.arange(130))).all() and again.row_shape == (4, 48)
+    if suffix == ".safetensors":
+        assert torch.equal(load_file(written[0])["features"], table.as_tensor())
+
+
+def test_importing_twice_is_one_entry_and_another_file_wants_another_name(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.npz")
+    first = import_features(load(path), "mine", DATASET, "float16", tmp_path, QUIET)
+    assert import_features(load(path), "mine", DATASET, "float16", tmp_path, QUIET).folder == first.folder
+    np.savez(path, features=FILE_ROWS + 1, ids=np.array(FILE_IDS))
+    with pytest.raises(UsageError, match=rf"other features 'imported:mine'.*cache gc {first.folder.name}"):
+        import_features(load(path), "mine", DATASET, "float16", tmp_path, QUIET)
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (Path("pwned"),))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"features": np.zeros((3, 2)), "ids": np.array(["a", "b"])}, "2 ids for 3 rows"),
+        ({"features": np.zeros((3, 2))}, "holds no 'ids'.*--ids FILE"),
+        ({"features": np.zeros((2, 2)), "ids": np.array(["a", "a"])}, "'a' stands twice"),
+        ({"features": np.zeros(2), "ids": np.array(["a", "b"])}, r"shape \(2,\); expected \(n, f\)"),
+        ({"other": np.zeros((2, 2))}, "features is not a file in the archive"),
+    ],
+)
+def test_a_file_that_does_not_hold_together_is_refused(
+    tmp_path: Path, content: dict[str, np.ndarray], words: str
+) -> None:
+    np.savez(tmp_path / "x.npz", **content)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=words):
+        FeatureFile(tmp_path / "x.npz")
+
+
+def test_a_pickle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(Hostile(), tmp_path / "x.pt")
+    with pytest.raises(DataError, match="could run code"):
+        FeatureFile(tmp_path / "x.pt")
+    assert not (tmp_path / "pwned").exists()
+    np.save(tmp_path / "x.npy", np.array([Hostile()]), allow_pickle=True)
+    with pytest.raises(DataError, match="Python objects"):
+        FeatureFile(tmp_path / "x.npy")
+
+
+def test_images_without_features_and_names_that_are_not_there_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", features=np.zeros((1, 2)), ids=np.array(["image00001.jpg"]))
+    with pytest.raises(DataError, match=r"130 of 130 images of made.*Did you mean 'image00001\.jpg'.*look like"):
+        import_features(load(tmp_path / "x.npz"), "mine", DATASET, "float16", tmp_path, QUIET)
+    import_features(load(save(tmp_path / "x.npz")), "mine", DATASET, "float16", tmp_path, QUIET)
+    with pytest.raises(UsageError, match="Did you mean 'imported:mine'"):
+        imported_table(tmp_path, "mien", DATASET)
+    with pytest.raises(DataError, match=r"images of made \(130\), not of made \(131\)"):
+        imported_table(tmp_path, "mine", numbered(131))
