@@ -195,9 +195,7 @@ class Pass:
                 missing |= writer.missing_rows()
             grid = range(0, len(images), self._span_rows)
             starts = [start for start in grid if missing[start : start + self._span_rows].any()]
-            starts = [
-                start for start in starts if not self._adopt(start, names[start : start + self._span_rows], writers)
-            ]
+            starts = [start for start in starts if not self._adopt(start, names, writers)]
             for start in starts:
                 yield _Span(shard, start, images[start : start + self._span_rows], writers, start == starts[-1])
             if not starts:

@@ -36,7 +36,8 @@ def map_extents(extents: list[Extent], row: tuple[int, ...], dtype: np.dtype[np.
     page = mmap.ALLOCATIONGRANULARITY
     aligned = all(extent.offset % page == 0 for extent in extents) and all(size % page == 0 for size in sizes[:-1])
     if len(extents) > 1 and aligned and sys.platform in ("linux", "darwin"):
-        joined = np.ndarray(sum(sizes) // dtype.itemsize, dtype, buffer=memoryview(_stitch(extents, sizes)).cast("B"))
+        # `frombuffer` honours what a memoryview forbids; a write would end the process.
+        joined = np.frombuffer(memoryview(_stitch(extents, sizes)).toreadonly(), dtype)
         return [_read_only(joined.reshape(-1, *row))]
     parts = [_single(extent, size, dtype) for extent, size in zip(extents, sizes, strict=True)]
     return [_read_only(part.reshape(-1, *row)) for part in parts]
