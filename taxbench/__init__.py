@@ -2,15 +2,17 @@
 
 import taxbench
 results = taxbench.run(task="unseen_hypernym", model="pocket", seeds="42,218,7")
+entries = taxbench.extract(encoder="dinov2", layers="-1,-2")
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from taxbench.specs.features import EntryInfo
     from taxbench.specs.result import Result
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_results", "run"]
+__all__ = ["__version__", "extract", "load_results", "run"]
 
 
 def run(*, quiet: bool = False, **options: Any) -> "list[Result]":
@@ -24,10 +26,28 @@ def run(*, quiet: bool = False, **options: Any) -> "list[Result]":
         TaxbenchError: anything a user can mend; the text says how.
     """
     from taxbench.progress import Reporter
-    from taxbench.request import options_from, resolve
+    from taxbench.request import Options, options_from, resolve
     from taxbench.suite import Suite
 
-    return list(Suite(resolve(options_from(options)), Reporter(quiet)).results())
+    return list(Suite(resolve(options_from(Options, options)), Reporter(quiet)).results())
+
+
+def extract(*, quiet: bool = False, **options: Any) -> "list[EntryInfo]":
+    """Put features into the cache as `taxbench extract` does; return what was made.
+
+    Args:
+        quiet: No progress and no notes on standard error.
+        options: The long options of `taxbench extract` by name.
+
+    Raises:
+        TaxbenchError: anything a user can mend; the text says how.
+    """
+    from taxbench.feature_cache import ExtractOptions
+    from taxbench.feature_cache import extract as put
+    from taxbench.progress import Reporter
+    from taxbench.request import options_from
+
+    return put(options_from(ExtractOptions, options), Reporter(quiet))
 
 
 def load_results(*folders: str) -> "list[Result]":

@@ -33,7 +33,7 @@ class ExtractOptions:
     """The options of `taxbench extract`."""
 
     dataset: str = "pocket"
-    taxonomy: Path | None = None
+    taxonomy: str | None = None
     encoder: str = "pocket"
     pool: str = "pooled"
     layers: str = "-1"
@@ -42,7 +42,7 @@ class ExtractOptions:
     batch: int = 64
     workers: int | None = None
     compiled: bool = False
-    cache: Path | None = None
+    cache: str | None = None
 
 
 def extract(options: ExtractOptions, report: Reporter) -> list[EntryInfo]:
@@ -54,7 +54,8 @@ def extract(options: ExtractOptions, report: Reporter) -> list[EntryInfo]:
     wanted = _wanted(options)
     spec = encoder_spec(options.encoder)
     device = pick_device(options.device)
-    dataset = load_dataset(options.dataset, options.taxonomy)
+    taxonomy = Path(options.taxonomy).expanduser() if options.taxonomy else None
+    dataset = load_dataset(options.dataset, taxonomy)
     card = describe_encoder(spec)
     how = Extraction(
         device,
@@ -63,10 +64,10 @@ def extract(options: ExtractOptions, report: Reporter) -> list[EntryInfo]:
         options.batch,
         options.workers,
         options.compiled,
-        origin_of(options.dataset, options.taxonomy, spec),
+        origin_of(options.dataset, taxonomy, spec),
     )
     readings = list({card.reading(each.layer, each.pool): None for each in wanted})
-    cache = cache_folder(options.cache)
+    cache = cache_folder(Path(options.cache) if options.cache else None)
     tables = features_of(dataset, card, readings, how, cache, report)
     return [describe(find_entry(cache, table.key.digest)) for table in tables]
 

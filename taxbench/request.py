@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -15,6 +15,11 @@ from taxbench.specs.features import FeatureOptions, Origin
 from taxbench.specs.models import EncoderSpec, LMSpec
 from taxbench.specs.run import HeadSpec, TrainerSpec
 from taxbench.specs.task import TaskSpec
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+D = TypeVar("D", bound="DataclassInstance")
 
 # What stands before the name of imported features where an encoder is asked for.
 IMPORTED = "imported:"
@@ -102,17 +107,17 @@ def resolve(options: Options) -> Request:
     )
 
 
-def options_from(given: dict[str, Any]) -> Options:
+def options_from(kind: type[D], given: dict[str, Any]) -> D:
     """Build options from keyword arguments of the Python interface.
 
     Raises:
         UsageError: there is no such option.
     """
-    known = [field.name for field in fields(Options)]
+    known = [field.name for field in fields(kind)]
     for name in given:
         if name not in known:
             raise UsageError(f"There is no option '{name}'.{did_you_mean(name, known)} Options: {', '.join(known)}.")
-    return Options(**given)
+    return kind(**given)
 
 
 def _seeds(text: str) -> tuple[int, ...]:

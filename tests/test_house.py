@@ -51,7 +51,17 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["--help", "ls", "ls tasks --json", "run --help", "leaderboard --help", "pocket --help"]
+    "line",
+    [
+        "--help",
+        "ls",
+        "ls tasks --json",
+        "run --help",
+        "leaderboard --help",
+        "pocket --help",
+        "extract --help",
+        "cache verify --help",
+    ],
 )
 def test_light_commands_import_nothing_heavy(line: str) -> None:
     heavy = ("torch", "transformers", "h5py", "sklearn", "scipy", "numpy", "nltk")

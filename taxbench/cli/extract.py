@@ -1,7 +1,6 @@
 """`taxbench extract`: put features into the cache, ahead of the runs that want them."""
 
 import json
-from pathlib import Path
 
 import click
 
@@ -10,7 +9,7 @@ from taxbench.progress import Reporter
 
 @click.command("extract")
 @click.option("--dataset", default="pocket", show_default=True, help="pocket or folder:PATH.")
-@click.option("--taxonomy", type=click.Path(path_type=Path), help="TSV of an image folder: folder, leaf, hypernyms.")
+@click.option("--taxonomy", type=click.Path(), help="TSV of an image folder: folder, leaf, hypernyms.")
 @click.option("--encoder", default="pocket", show_default=True, help="Alias, random-ALIAS, pixels, directory, hub id.")
 @click.option("--pool", default="pooled", show_default=True, help="pooled, tokens, or gridK; several by commas.")
 @click.option("--layers", default="-1", show_default=True, help="Hidden states by commas; -1 is the output.")
@@ -19,7 +18,7 @@ from taxbench.progress import Reporter
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images the encoder sees at once.")
 @click.option("--workers", type=click.IntRange(0), help="Decoding processes [default: one a core, at most 16].")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the encoder first; pays off on GPUs.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Where features are kept [default: as for run].")
+@click.option("--cache", type=click.Path(), help="Where features are kept [default: as for run].")
 @click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON.")
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, **options: object) -> None:
