@@ -39,7 +39,8 @@ def replacing(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)
     except OSError as error:
         raise CacheError(
-            f"'{path}' cannot be written ({error.strerror or error}). Nothing was changed there."
+            f"'{path}' cannot be written ({error.strerror or error}). Nothing was changed there: make room or choose "
+            "another folder, and run again."
         ) from error
     finally:
         partial.unlink(missing_ok=True)

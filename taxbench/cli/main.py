@@ -77,7 +77,7 @@ def call(arguments: list[str]) -> int:
     except TaxbenchError as error:
         problem, code = str(error), error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        problem, code = "Interrupted. Finished runs are kept; the same command goes on from there.", 130
+        problem, code = "Interrupted. What is finished is kept; the same command goes on from there.", 130
     except BrokenPipeError:
         return 1
     except Exception as error:  # the top of the program: nothing escapes as a traceback unless asked for

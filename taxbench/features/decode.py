@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.connection import Pipe as pipe
@@ -151,21 +152,15 @@ def _decode_into(slot: np.ndarray, images: tuple[ImageRecord, ...], read: Read, 
 
 
 def _work(connection: Connection, memory: int) -> None:
-    """Serve jobs until the pipe closes."""
-    setup: _Setup = pickle.loads(connection.recv_bytes())
-    sys.path[:] = setup.path
+    """Serve jobs until the pipe closes, which it does however the program ends."""
     os.nice(5)  # the encoder, on whose threads the speed depends, comes first
-    slots = np.frombuffer(mmap.mmap(memory, 0), np.uint8).reshape(setup.shape)
-    while True:
-        try:
+    with suppress(EOFError, OSError):
+        setup: _Setup = pickle.loads(connection.recv_bytes())
+        sys.path[:] = setup.path
+        slots = np.frombuffer(mmap.mmap(memory, 0), np.uint8).reshape(setup.shape)
+        while True:
             slot, images = connection.recv()
-        except EOFError:
-            return
-        good = _decode_into(slots[slot], images, setup.read, setup.preprocessing)
-        try:
-            connection.send(good)
-        except OSError:
-            return
+            connection.send(_decode_into(slots[slot], images, setup.read, setup.preprocessing))
 
 
 if __name__ == "__main__":

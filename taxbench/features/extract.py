@@ -75,7 +75,7 @@ def features_of(
             report.say(f"features: going on with {key.digest}")
         elif near := nearest_difference(cache, key):
             report.say(f"features: not cached; the nearest entry differs in {', '.join(near)}")
-    missing = [key for key, table in zip(keys, tables, strict=True) if table is None]
+    missing = list({key: None for key, table in zip(keys, tables, strict=True) if table is None})
     if missing:
         _fill(dataset, card, missing, how, cache, report)
     return [table or _just_filled(cache, key) for key, table in zip(keys, tables, strict=True)]

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from taxbench.data.dataset import Dataset, ImageRecord
+from taxbench.errors import CacheError
 from taxbench.features.decode import Decoded, DecodePool
 from taxbench.features.encoders import Encoder
 from taxbench.features.store.adopt import Donor
@@ -210,7 +211,10 @@ class Pass:
             rows = donor.rows(contents) if donor else np.array([-1])
             if donor is None or (rows < 0).any():
                 return False
-            found[place] = donor.table.take(rows)
+            try:
+                found[place] = donor.table.take(rows)
+            except CacheError:
+                return False  # damaged: whoever opens that entry by its own key is told
         for place, writer in writers.items():
             writer.write(first, found[place], np.full(len(contents), OK, np.uint8))
         return True

@@ -66,16 +66,17 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / "manifest.json"
     if not path.is_file():
         return None
+    mend_manifest = f"Remove it and run again; the shards are kept: rm '{path}'"
     try:
         manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
-        raise CacheError(f"'{path}' is broken ({first}). Remove the entry: rm -r '{folder}'") from None
+        raise CacheError(f"'{path}' is broken ({first}). {mend_manifest}") from None
     if manifest.key.digest != folder.name:
         raise CacheError(f"'{path}' describes the entry {manifest.key.digest}. Remove this one: rm -r '{folder}'")
     layout, key = manifest.layout, manifest.key
     if (layout.n, layout.dtype) != (key.n_images, key.storage_dtype) or not layout.possible:
-        raise CacheError(f"'{path}' is broken (its layout cannot be). Remove the entry: rm -r '{folder}'")
+        raise CacheError(f"'{path}' is broken (its layout cannot be). {mend_manifest}")
     return manifest
 
 

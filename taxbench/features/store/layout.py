@@ -22,6 +22,7 @@ PAGE = 4096
 _BLOCK_BYTES = 1 << 19  # the most that is hashed when one row is read for the first time
 _BLOCK_ROWS = 64  # a batch of the encoder covers whole blocks
 _SHARD_BYTES = 256 << 20
+_MOST_SHARD_BYTES = 1 << 30  # rows of odd sizes whose shards would have to be larger to fill pages are mapped one by one
 _SHARD_ROWS = 1024
 _SHARDS = 16  # enough for several processes to share the work, few enough to open quickly
 
@@ -38,7 +39,7 @@ def plan_layout(n: int, shape: Shape, dtype: StorageDtype, beside: Sequence[Shap
     """Return the geometry of an entry.
 
     Blocks are powers of two up to 64 rows and 512 KB. Shards hold a sixteenth of the rows, at least 1,024 and at most
-    256 MB, and fill whole pages, so that shards can be mapped one behind the other.
+    256 MB, and fill whole pages where they can, so that shards can be mapped one behind the other.
 
     Args:
         n: Images.
@@ -51,6 +52,8 @@ def plan_layout(n: int, shape: Shape, dtype: StorageDtype, beside: Sequence[Shap
     while block_rows > 1 and block_rows * largest > _BLOCK_BYTES:
         block_rows //= 2
     unit = math.lcm(_BLOCK_ROWS, *(PAGE // math.gcd(PAGE, size) for size in sizes))
+    if unit * largest > _MOST_SHARD_BYTES:
+        unit = _BLOCK_ROWS
     wanted = min(max(_SHARD_ROWS, -(-n // _SHARDS)), max(1, _SHARD_BYTES // largest))
     shard_rows = max(1, round(wanted / unit)) * unit
     return Layout(n=n, t=shape.t, f=shape.f, dtype=dtype, block_rows=block_rows, shard_rows=shard_rows)
