@@ -38,7 +38,7 @@ _RESULTS = Path(__file__).with_name("results")
     "--photos", type=click.Path(path_type=Path, exists=True), help="An image folder; else photos are generated."
 )
 @click.option("--taxonomy", type=click.Path(path_type=Path, exists=True), help="Its taxonomy.")
-@click.option("--size", default="small", show_default=True, type=click.Choice(list(SIZES)), help="The encoder's.")
+@click.option("--size", default="small", show_default=True, help=f"The encoder: {', '.join(SIZES)}, or a directory.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--batch", default=64, show_default=True)
 @click.option("--images", default=512, show_default=True, help="Generated photos.")

@@ -42,7 +42,7 @@ class Setting:
     """An image folder."""
     taxonomy: Path
     size: str
-    """A key of `SIZES`."""
+    """A key of `SIZES`, or an encoder's directory."""
     device: torch.device
     batch: int
     rounds: int
@@ -52,13 +52,13 @@ class Setting:
 
 def bench_extraction(setting: Setting) -> Iterator[Ratio]:
     """Yield extraction relative to the bare forward pass, to a plain loop, and to thingsvision."""
-    source = save_encoder(setting.folder / f"dinov2-{setting.size}", setting.size)
+    shaped = setting.size in SIZES
+    source = save_encoder(setting.folder / f"dinov2-{setting.size}", setting.size) if shaped else Path(setting.size)
+    name = f"DINOv2-{setting.size} shape" if shaped else source.name
     dataset = load_dataset(f"folder:{setting.photos}", setting.taxonomy)
     card = describe_encoder(EncoderSpec(name=source.name, source=str(source)))
     how = Extraction(setting.device, pick_dtype(setting.device.type), batch=setting.batch)
-    label = (
-        f"extract {len(dataset.images)} photos, DINOv2-{setting.size} shape, {setting.device.type} {str(how.dtype)[6:]}"
-    )
+    label = f"extract {len(dataset.images)} photos, {name}, {setting.device.type} {str(how.dtype)[6:]}"
     cache = setting.folder / "cache"
     encoder = load_encoder(card, how.device, how.dtype)
     preloaded = _preloaded(encoder, dataset, setting.batch)
@@ -76,7 +76,7 @@ def bench_extraction(setting: Setting) -> Iterator[Ratio]:
         lambda: _plain(source, dataset, setting, how),
         setting.rounds,
     )
-    if setting.thingsvision:
+    if setting.thingsvision and shaped:
         full = replace(how, dtype=torch.float32)
         yield compare(
             f"{label.replace('bfloat16', 'float32')}, pooled / thingsvision (which computes in float32)",
@@ -124,7 +124,7 @@ def _preloaded(encoder: Encoder, dataset: Dataset, batch: int) -> list[Tensor]:
 @torch.inference_mode()
 def _bare(encoder: Encoder, preloaded: list[Tensor]) -> None:
     for part in preloaded:
-        encoder.model(part).last_hidden_state[:, 1:].mean(1)
+        encoder.model(part)
     if encoder.device.type == "cuda":
         torch.cuda.synchronize()
 
@@ -138,7 +138,9 @@ def _plain(source: Path, dataset: Dataset, setting: Setting, how: Extraction) ->
     found = []
     for pixels in DataLoader(pictures, batch_size=setting.batch, num_workers=min(16, os.cpu_count() or 1)):
         output = model(pixels.to(how.device, how.dtype))
-        found.append(output.last_hidden_state[:, 1:].mean(1).float().cpu())
+        hidden = output.last_hidden_state
+        patches = hidden[:, 1:] if hidden.ndim == 3 else hidden.flatten(2).transpose(1, 2)
+        found.append(patches.mean(1).float().cpu())
     np.save(setting.folder / "plain.npy", torch.cat(found).numpy().astype(np.float16))
 
 

@@ -19,10 +19,14 @@ from taxbench.specs.features import FeatureKey, Layout, ShardHeader, StorageDtyp
 ABSENT, OK, UNDECODABLE, NOT_FINITE = 0, 1, 2, 3
 
 PAGE = 4096
+HUGE_PAGE = 2 << 20
+_HUGE_FROM = 64 << 20  # rows of this size or more start on a huge page, so that the system can map them by such
 _BLOCK_BYTES = 1 << 19  # the most that is hashed when one row is read for the first time
 _BLOCK_ROWS = 64  # a batch of the encoder covers whole blocks
 _SHARD_BYTES = 256 << 20
-_MOST_SHARD_BYTES = 1 << 30  # rows of odd sizes whose shards would have to be larger to fill pages are mapped one by one
+_MOST_SHARD_BYTES = (
+    1 << 30
+)  # rows of odd sizes whose shards would have to be larger to fill pages are mapped one by one
 _SHARD_ROWS = 1024
 _SHARDS = 16  # enough for several processes to share the work, few enough to open quickly
 
@@ -112,7 +116,10 @@ def make_skeleton(key: FeatureKey, layout: Layout, shard: int, rows: Sequence[tu
     ids, contents = (np.array([row[i].encode() for row in rows], dtype=bytes) for i in (0, 1))
     n = len(rows)
     memory = _Memory()
-    with h5py.File(memory, "w", libver="v110", alignment_threshold=1, alignment_interval=PAGE) as file:
+    large = n * layout.row_bytes >= _HUGE_FROM
+    # HDF5 aligns whatever is as large as the threshold: everything to a page, or the rows alone to a huge page.
+    threshold, interval = (_HUGE_FROM, HUGE_PAGE) if large else (1, PAGE)
+    with h5py.File(memory, "w", libver="v110", alignment_threshold=threshold, alignment_interval=interval) as file:
         file.attrs["header"] = header
         for name, texts in (("ids", ids), ("contents", contents)):
             utf8 = h5py.string_dtype("utf-8", texts.dtype.itemsize)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from taxbench.features.store.layout import HUGE_PAGE
+
 _MAP_FIXED = 0x10  # the same on Linux and macOS
 _FAILED = ctypes.c_void_p(-1).value
 
@@ -57,12 +59,13 @@ def _stitch(extents: list[Extent], sizes: list[int]) -> "ctypes.Array[ctypes.c_c
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
     libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     total = sum(sizes)
-    base = libc.mmap(None, total, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANON, -1, 0)
+    reserved = total + HUGE_PAGE
+    base = libc.mmap(None, reserved, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANON, -1, 0)
     if base in (None, _FAILED):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    whole = (ctypes.c_char * total).from_address(base)
-    weakref.finalize(whole, libc.munmap, base, total)
-    place = base
+    place = -(-base // HUGE_PAGE) * HUGE_PAGE  # where a file is cached in huge pages, it is then mapped by them
+    whole = (ctypes.c_char * total).from_address(place)
+    weakref.finalize(whole, libc.munmap, base, reserved)
     for extent, size in zip(extents, sizes, strict=True):
         with extent.path.open("rb") as file:
             flags = mmap.MAP_SHARED | _MAP_FIXED
