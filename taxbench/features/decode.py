@@ -153,7 +153,8 @@ def _decode_into(slot: np.ndarray, images: tuple[ImageRecord, ...], read: Read, 
 
 def _work(connection: Connection, memory: int) -> None:
     """Serve jobs until the pipe closes, which it does however the program ends."""
-    os.nice(5)  # the encoder, on whose threads the speed depends, comes first
+    # The encoder comes first: where it computes on the same cores, pictures are decoded while it waits for them.
+    os.nice(19)
     with suppress(EOFError, OSError):
         setup: _Setup = pickle.loads(connection.recv_bytes())
         sys.path[:] = setup.path

@@ -113,7 +113,7 @@ def _fill(
 ) -> None:
     """Encode until every shard of the keys is sealed, by this process or by others."""
     encoder = load_encoder(card, how.device, how.dtype, how.compiled)
-    for targets in _passes(encoder, dataset, keys, how, cache):
+    for targets in _passes(encoder, dataset, keys, how, cache, report):
         work = Pass(targets, dataset, encoder, how.batch, how.workers, report)
         try:
             waited = False
@@ -127,7 +127,7 @@ def _fill(
 
 
 def _passes(
-    encoder: Encoder, dataset: Dataset, keys: list[FeatureKey], how: Extraction, cache: Path
+    encoder: Encoder, dataset: Dataset, keys: list[FeatureKey], how: Extraction, cache: Path, report: Reporter
 ) -> list[list[Target]]:
     """Begin the entries and group those of one geometry, whose rows can be computed together."""
     readings = [key.source.reading for key in keys if key.source.kind == "encoded"]
@@ -145,6 +145,9 @@ def _passes(
                 f"({shape.t}, {shape.f}). Type 'taxbench cache gc {key.digest}' and run again."
             )
         donor = find_donor(cache, key, [image.digest for image in dataset.images])
+        if donor:
+            held = f"{donor.held} of {len(dataset.images)} images"
+            report.say(f"features: {held} are in the entry {donor.table.key.digest}; whole batches are taken over")
         target = Target(entry_folder(cache, key), manifest, reading, donor)
         groups.setdefault((found.block_rows, found.shard_rows), []).append(target)
     return list(groups.values())

@@ -114,6 +114,7 @@ class Pass:
         self._workers = workers if workers is not None else 0 if few else min(_MOST_WORKERS, os.cpu_count() or 1)
         self._locks = [EntryLock(target.folder) for target in targets]
         self._claimed = False
+        self._skipped = 0  # rows of claimed shards that were there already, which the bar has yet to count
 
     def done(self) -> bool:
         """Say whether every shard is sealed."""
@@ -174,7 +175,8 @@ class Pass:
                 queued.popleft().result()
             waits.add(arrived - start, finished - arrived, time.perf_counter() - finished)
             if before:
-                advance(len(before.good), str(waits))
+                skipped, self._skipped = self._skipped, 0
+                advance(len(before.good) + skipped, str(waits))
             if batch is None and before is None:
                 return
             before = now
@@ -197,6 +199,8 @@ class Pass:
             grid = range(0, len(images), self._span_rows)
             starts = [start for start in grid if missing[start : start + self._span_rows].any()]
             starts = [start for start in starts if not self._adopt(start, names, writers)]
+            todo = sum(len(images[start : start + self._span_rows]) for start in starts)
+            self._skipped += len(images) - todo
             for start in starts:
                 yield _Span(shard, start, images[start : start + self._span_rows], writers, start == starts[-1])
             if not starts:

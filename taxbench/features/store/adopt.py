@@ -12,12 +12,17 @@ from taxbench.specs.features import FeatureKey
 
 
 class Donor:
-    """The complete entry of the same encoder that holds most of a dataset's images, found by their contents."""
+    """A complete entry of the same encoder and reading, whose rows are found by the contents of their images.
 
-    def __init__(self, table: FeatureTable) -> None:
+    Args:
+        contents: Content digests of the images that are wanted.
+    """
+
+    def __init__(self, table: FeatureTable, contents: list[str]) -> None:
         self.table = table
         self._order = np.argsort(table.contents, kind="stable")
         self._sorted = table.contents[self._order]
+        self.held = int((self.rows(contents) >= 0).sum())
 
     def rows(self, contents: list[str]) -> np.ndarray:
         """Return the donor's row of each image, −1 where it has none.  # (b,)"""
@@ -29,17 +34,16 @@ class Donor:
 
 def find_donor(cache: Path, key: FeatureKey, contents: list[str]) -> Donor | None:
     """Return the entry that holds most of the images under the same encoder and reading, if one holds any."""
-    best, most = None, 0
+    best: Donor | None = None
     for entry in entries(cache):
         other = entry.manifest.key
         alike = other.model_copy(update={"images_digest": key.images_digest, "n_images": key.n_images})
         if alike != key or other == key or not entry.complete:
             continue
         try:
-            donor = Donor(open_entry(entry))
+            donor = Donor(open_entry(entry), contents)
         except CacheError:
             continue  # a damaged entry gives nothing; whoever opens it by its own key is told
-        held = int((donor.rows(contents) >= 0).sum())
-        if held > most:
-            best, most = donor, held
+        if donor.held > (best.held if best else 0):
+            best = donor
     return best
