@@ -47,6 +47,7 @@ class _Setup:
     shape: tuple[int, ...]  # (slots, b, 3, height, width)
     read: Read
     preprocessing: Preprocessing
+    yielding: bool
 
 
 class DecodePool:
@@ -54,9 +55,14 @@ class DecodePool:
 
     Memory is `workers + 2` batches, however many pictures there are. It belongs to an unlinked file, and the processes
     end when their pipe does, so nothing is left behind even by a kill.
+
+    Args:
+        yielding: The encoder computes on the same cores and comes first: decode while it waits for pictures.
     """
 
-    def __init__(self, read: Read, preprocessing: Preprocessing, batch: int, workers: int) -> None:
+    def __init__(
+        self, read: Read, preprocessing: Preprocessing, batch: int, workers: int, yielding: bool = False
+    ) -> None:
         self._read, self._preprocessing = read, preprocessing
         shape = (workers + 2, batch, 3, preprocessing.height, preprocessing.width)
         self._workers: list[tuple[subprocess.Popen[bytes], Connection]] = []
@@ -67,7 +73,7 @@ class DecodePool:
         with tempfile.TemporaryFile(dir=shared) as file:
             file.truncate(int(np.prod(shape)))
             self._slots = np.frombuffer(mmap.mmap(file.fileno(), 0), np.uint8).reshape(shape)
-            setup = pickle.dumps(_Setup(sys.path, shape, read, preprocessing))
+            setup = pickle.dumps(_Setup(sys.path, shape, read, preprocessing, yielding))
             for _ in range(workers):
                 self._workers.append(_start(file.fileno(), setup))
 
@@ -153,11 +159,10 @@ def _decode_into(slot: np.ndarray, images: tuple[ImageRecord, ...], read: Read, 
 
 def _work(connection: Connection, memory: int) -> None:
     """Serve jobs until the pipe closes, which it does however the program ends."""
-    # The encoder comes first: where it computes on the same cores, pictures are decoded while it waits for them.
-    os.nice(19)
     with suppress(EOFError, OSError):
         setup: _Setup = pickle.loads(connection.recv_bytes())
         sys.path[:] = setup.path
+        os.nice(19 if setup.yielding else 0)
         slots = np.frombuffer(mmap.mmap(memory, 0), np.uint8).reshape(setup.shape)
         while True:
             slot, images = connection.recv()

@@ -144,10 +144,10 @@ class Pass:
                 spans.append(span)
                 yield span.images
 
-        size = self._encoder.card.preprocessing
+        size, on_cpu = self._encoder.card.preprocessing, self._encoder.device.type == "cpu"
         with (
             ThreadPoolExecutor(1, "write features") as writing,
-            DecodePool(self._dataset.read, size, self._span_rows, self._workers) as pool,
+            DecodePool(self._dataset.read, size, self._span_rows, self._workers, on_cpu) as pool,
             self._report.bar(f"extract {self._dataset.name}", self._rows_left(), "img") as advance,
         ):
             self._run(pool.map(pictures()), spans, writing, advance)
