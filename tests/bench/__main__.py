@@ -8,7 +8,6 @@ python -m tests.bench --only store --rounds 9
 import json
 import os
 import platform
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -69,8 +68,10 @@ def main(only: str | None, rounds: int, folder: Path | None, out: Path, **how: o
             click.echo(ratio.line())
             found.append(ratio)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{date.today()}-{only or 'all'}-{setting.device.type}.json"
-    record = {"date": str(date.today()), "command": " ".join(sys.argv[1:]), "machine": machine(setting.device)}
+    name = f"extraction-{Path(setting.size).name}" if only == "extraction" else only or "all"
+    path = out / f"{date.today()}-{name}-{setting.device.type}.json"
+    said = {"only": only, "rounds": rounds, "size": Path(setting.size).name, "batch": setting.batch}
+    record = {"date": str(date.today()), "options": said, "machine": machine(setting.device)}
     path.write_text(json.dumps({**record, "ratios": [asdict(ratio) for ratio in found]}, indent=1) + "\n")
     click.echo(path)
 
