@@ -38,6 +38,11 @@ class TrainingError(TaxbenchError):
     """A head cannot be trained as asked."""
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of another library's error, or its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a clause naming the closest known name, or the empty string when none is close."""
     close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)

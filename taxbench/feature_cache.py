@@ -13,7 +13,7 @@ from taxbench.errors import CacheError, TaxbenchError, UsageError
 from taxbench.features.encoders import EncoderCard, describe_encoder, load_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of
 from taxbench.features.pictures import resize
-from taxbench.features.store.catalogue import Entry, find_entry, open_entry
+from taxbench.features.store.catalogue import Entry, entry_folder, open_entry
 from taxbench.features.store.describe import describe
 from taxbench.features.store.layout import OK
 from taxbench.features.store.reader import FeatureTable, as_float, open_shard
@@ -69,7 +69,7 @@ def extract(options: ExtractOptions, report: Reporter) -> list[EntryInfo]:
     readings = list({card.reading(each.layer, each.pool): None for each in wanted})
     cache = cache_folder(Path(options.cache) if options.cache else None)
     tables = features_of(dataset, card, readings, how, cache, report)
-    return [describe(find_entry(cache, table.key.digest)) for table in tables]
+    return [describe(Entry(entry_folder(cache, table.key), table.manifest)) for table in tables]
 
 
 def verify(entry: Entry, device: str, sample: int = _SAMPLE) -> Verification:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import xxhash
 
-from taxbench.errors import ModelError
+from taxbench.errors import ModelError, first_line
 
 # What holds the weights, the first that is there: one file, or the list of several.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -58,7 +58,7 @@ def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **o
     except OSError as error:
         raise ModelError(_missing(source, gated, error)) from None
     except (ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"'{source}' cannot be loaded as a {auto.__name__}: {_first_line(error)}") from None
+        raise ModelError(f"'{source}' cannot be loaded as a {auto.__name__}: {first_line(error)}") from None
     # Transformers draws what is missing at random and merely warns. The counter of batch norm is used in training only.
     lacking = sorted(name for name in loaded["missing_keys"] if not name.endswith("num_batches_tracked"))
     if lacking:
@@ -101,7 +101,7 @@ def _file(source: str, gated: bool, name: str) -> Path:
 
 def _missing(source: str, gated: bool, error: Exception) -> str:
     if Path(source).is_dir():
-        return f"The model directory '{source}' cannot be loaded: {_first_line(error)}"
+        return f"The model directory '{source}' cannot be loaded: {first_line(error)}"
     download = f"hf download {source}"
     if gated or "gated" in str(error).lower():
         return (
@@ -112,7 +112,3 @@ def _missing(source: str, gated: bool, error: Exception) -> str:
         f"The model '{source}' is not on this machine and cannot be fetched ({type(error).__name__}). With network, "
         f"type '{download}', or give a local directory instead of the name."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -11,7 +11,7 @@ from taxbench.errors import UsageError, did_you_mean
 from taxbench.registry.heads import head_module_fields, head_spec
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.registry.tasks import find_tasks
-from taxbench.specs.features import FeatureOptions, Origin
+from taxbench.specs.features import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.models import EncoderSpec, LMSpec
 from taxbench.specs.run import HeadSpec, TrainerSpec
 from taxbench.specs.task import TaskSpec
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 D = TypeVar("D", bound="DataclassInstance")
-
-# What stands before the name of imported features where an encoder is asked for.
-IMPORTED = "imported:"
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,7 @@ class DecodePool:
             DataError: a process ended on its own.
         """
         waiting: deque[tuple[int, int, tuple[ImageRecord, ...]]] = deque()  # (worker, slot, images)
-        ahead = iter(batches)
-        for number, images in enumerate(ahead):
+        for number, images in enumerate(batches):
             slot = number % len(self._slots)
             if not self._workers:
                 yield self._decoded(slot, _decode_into(self._slots[slot], images, self._read, self._preprocessing))

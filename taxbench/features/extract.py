@@ -135,6 +135,7 @@ def _passes(
     probe = encoder.encode(torch.zeros(1, 3, size.height, size.width, dtype=torch.uint8), readings)
     shapes = [Shape(features.shape[1], features.shape[2]) for features in probe]
     groups: dict[tuple[int, int], list[Target]] = {}
+    contents = [image.digest for image in dataset.images]
     for key, reading, shape in zip(keys, readings, shapes, strict=True):
         layout = plan_layout(len(dataset.images), shape, key.storage_dtype, beside=shapes)
         manifest = begin_entry(cache, key, layout, _origin(how))
@@ -144,9 +145,9 @@ def _passes(
                 f"The entry {key.digest} holds features of shape ({found.t}, {found.f}), and the encoder gives "
                 f"({shape.t}, {shape.f}). Type 'taxbench cache gc {key.digest}' and run again."
             )
-        donor = find_donor(cache, key, [image.digest for image in dataset.images])
+        donor = find_donor(cache, key, contents)
         if donor:
-            held = f"{donor.held} of {len(dataset.images)} images"
+            held = f"{donor.held} of {len(contents)} images"
             report.say(f"features: {held} are in the entry {donor.table.key.digest}; whole batches are taken over")
         target = Target(entry_folder(cache, key), manifest, reading, donor)
         groups.setdefault((found.block_rows, found.shard_rows), []).append(target)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from taxbench.errors import ModelError, did_you_mean
+from taxbench.errors import ModelError, did_you_mean, first_line
 from taxbench.hub import load_pretrained
 from taxbench.specs.features import Pooled
 
@@ -91,7 +91,7 @@ def read_config(folder: Path) -> tuple[str, Any]:
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, KeyError, OSError) as error:
-        raise ModelError(f"'{folder / 'config.json'}' cannot be read: {str(error).splitlines()[0][:300]}") from None
+        raise ModelError(f"'{folder / 'config.json'}' cannot be read: {first_line(error)}") from None
     for part in ("vision_config", "image_config"):
         if hasattr(config, part):
             return part, getattr(config, part)

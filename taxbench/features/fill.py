@@ -24,9 +24,9 @@ from taxbench.errors import CacheError
 from taxbench.features.decode import Decoded, DecodePool
 from taxbench.features.encoders import Encoder
 from taxbench.features.store.adopt import Donor
-from taxbench.features.store.layout import NOT_FINITE, OK, UNDECODABLE, make_skeleton
+from taxbench.features.store.layout import NOT_FINITE, OK, UNDECODABLE
 from taxbench.features.store.locks import EntryLock
-from taxbench.features.store.writer import ShardWriter, shard_path
+from taxbench.features.store.writer import ShardWriter, begin_shard, shard_path
 from taxbench.progress import Advance, Reporter
 from taxbench.specs.features import Manifest, Reading
 
@@ -192,7 +192,10 @@ class Pass:
             self._claimed = True
             images = self._dataset.images[self._rows(shard)]
             names = [(image.id, image.digest) for image in images]
-            writers = {place: self._writer(place, shard, names) for place in places}
+            targets = {place: self._targets[place] for place in places}
+            writers = {
+                place: begin_shard(target.folder, target.manifest, shard, names) for place, target in targets.items()
+            }
             missing = np.zeros(len(images), bool)
             for writer in writers.values():
                 missing |= writer.missing_rows()
@@ -231,11 +234,6 @@ class Pass:
                     self._locks[taken].release_shard(shard)
                 return False
         return True
-
-    def _writer(self, place: int, shard: int, names: list[tuple[str, str]]) -> ShardWriter:
-        target = self._targets[place]
-        key, layout = target.manifest.key, target.manifest.layout
-        return ShardWriter(target.folder, key, layout, shard, make_skeleton(key, layout, shard, names))
 
     def _encode(self, span: _Span, batch: Decoded) -> _Encoded:
         """Compute a span's features for every target and start their way to the host's memory."""

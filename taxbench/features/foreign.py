@@ -10,7 +10,7 @@ import numpy as np
 import xxhash
 
 from taxbench.data.dataset import first_twice
-from taxbench.errors import DataError, UsageError
+from taxbench.errors import DataError, UsageError, first_line
 from taxbench.features.store.reader import FeatureTable, as_float
 from taxbench.paths import replacing
 
@@ -35,8 +35,7 @@ class FeatureFile:
         try:
             self._rows, stored = _READERS[path.suffix](path)
         except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            raise DataError(f"'{path}' cannot be read as features ({first}).") from None
+            raise DataError(f"'{path}' cannot be read as features ({first_line(error)}).") from None
         shape = tuple(self._rows.shape)
         if len(shape) not in (2, 3):
             raise DataError(f"The features in '{path}' have the shape {shape}; expected (n, f) or (n, t, f).")

@@ -1,5 +1,6 @@
 """Bring your own features: copy a file's rows into the cache, where `--encoder imported:NAME` finds them."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,13 @@ import torch
 from taxbench.data.dataset import Dataset
 from taxbench.errors import CacheError, DataError, UsageError, did_you_mean
 from taxbench.features.foreign import FeatureFile
-from taxbench.features.store.catalogue import Entry, begin_entry, entries, entry_folder, find_entry, read_table
-from taxbench.features.store.layout import OK, Shape, make_skeleton, plan_layout
+from taxbench.features.store.catalogue import Entry, begin_entry, entries, entry_folder, read_table
+from taxbench.features.store.layout import OK, Shape, plan_layout
 from taxbench.features.store.locks import EntryLock
 from taxbench.features.store.reader import FeatureTable
-from taxbench.features.store.writer import ShardWriter, shard_path
+from taxbench.features.store.writer import ShardWriter, begin_shard, shard_path
 from taxbench.progress import Reporter
-from taxbench.specs.features import FeatureKey, Imported, Manifest, Origin, StorageDtype
+from taxbench.specs.features import IMPORTED, FeatureKey, Imported, Manifest, Origin, StorageDtype
 
 _SPAN_BLOCKS = 16
 
@@ -44,18 +45,20 @@ def import_features(
             )
     layout = plan_layout(key.n_images, Shape(file.tokens, file.width), storage)
     manifest = begin_entry(cache, key, layout, Origin(dataset=dataset.name, encoder=str(file.path.resolve())))
-    lock = EntryLock(entry_folder(cache, key))
-    try:
-        with report.bar(f"import {file.path.name}", key.n_images, "img") as advance:
-            for shard in range(layout.shards):
-                if not shard_path(entry_folder(cache, key), shard).is_file():
-                    if not lock.try_shard(shard):
-                        raise CacheError(f"Another process is importing '{name}'. Wait for it, then run again.")
-                    _copy_shard(file, order, _writer(cache, manifest, shard, dataset), manifest, shard)
-                advance(len(layout.rows_of(shard)))
-    finally:
-        lock.close()
-    return find_entry(cache, key.digest)
+    folder = entry_folder(cache, key)
+    with (
+        closing(EntryLock(folder)) as lock,
+        report.bar(f"import {file.path.name}", key.n_images, "img") as advance,
+    ):
+        for shard in range(layout.shards):
+            if not shard_path(folder, shard).is_file():
+                if not lock.try_shard(shard):
+                    raise CacheError(f"Another process is importing '{name}'. Wait for it, then run again.")
+                rows = layout.rows_of(shard)
+                names = [(image.id, image.digest) for image in dataset.images[rows.start : rows.stop]]
+                _copy_shard(file, order, begin_shard(folder, manifest, shard, names), manifest, shard)
+            advance(len(layout.rows_of(shard)))
+    return Entry(folder, manifest)
 
 
 def imported_table(cache: Path, name: str, dataset: Dataset) -> FeatureTable:
@@ -86,7 +89,7 @@ def imported_table(cache: Path, name: str, dataset: Dataset) -> FeatureTable:
 
 
 def _named(cache: Path, name: str) -> list[Entry]:
-    return [entry for entry in entries(cache) if entry.name == f"imported:{name}"]
+    return [entry for entry in entries(cache) if entry.name == IMPORTED + name]
 
 
 def _order(file: FeatureFile, dataset: Dataset) -> np.ndarray:
@@ -99,12 +102,6 @@ def _order(file: FeatureFile, dataset: Dataset) -> np.ndarray:
             f"first: '{missing[0]}'.{did_you_mean(missing[0], file.ids)} The file's ids look like '{file.ids[0]}'."
         )
     return np.array([row[image.id] for image in dataset.images])
-
-
-def _writer(cache: Path, manifest: Manifest, shard: int, dataset: Dataset) -> ShardWriter:
-    images = [dataset.images[row] for row in manifest.layout.rows_of(shard)]
-    skeleton = make_skeleton(manifest.key, manifest.layout, shard, [(image.id, image.digest) for image in images])
-    return ShardWriter(entry_folder(cache, manifest.key), manifest.key, manifest.layout, shard, skeleton)
 
 
 def _copy_shard(file: FeatureFile, order: np.ndarray, writer: ShardWriter, manifest: Manifest, shard: int) -> None:

@@ -20,6 +20,9 @@ Pooled = Literal["mean", "cls", "pooler", "flat"]
 """A pooled vector: mean over patches, the first token, the model's own pooler, or all pixels in a row."""
 StorageDtype = Literal["float16", "bfloat16"]
 
+IMPORTED = "imported:"
+"""What stands before the name of imported features where an encoder is asked for."""
+
 
 class FeatureOptions(Spec):
     """Which features of an encoder are wanted; `--set` names them."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from taxbench.features.store.catalogue import begin_entry, entry_folder, read_table
-from taxbench.features.store.layout import OK, Shape, make_skeleton, plan_layout
+from taxbench.features.store.layout import OK, Shape, plan_layout
 from taxbench.features.store.reader import FeatureTable
-from taxbench.features.store.writer import ShardWriter
+from taxbench.features.store.writer import begin_shard
 from taxbench.specs.features import FeatureKey, Imported, Manifest, Origin
 from tests.bench.rounds import Ratio, compare, within
 
@@ -126,8 +126,8 @@ def _write(cache: Path, manifest: Manifest) -> None:
     key, layout, data = manifest.key, manifest.layout, _span(manifest)
     for shard in range(layout.shards):
         rows = layout.rows_of(shard)
-        skeleton = make_skeleton(key, layout, shard, [(f"class/image{row:06d}.jpg", f"{row:032x}") for row in rows])
-        writer = ShardWriter(entry_folder(cache, key), key, layout, shard, skeleton)
+        names = [(f"class/image{row:06d}.jpg", f"{row:032x}") for row in rows]
+        writer = begin_shard(entry_folder(cache, key), manifest, shard, names)
         for start in range(0, len(rows), _SPAN):
             part = data[: min(_SPAN, len(rows) - start)]
             writer.write(start, part, np.full(len(part), OK, np.uint8))

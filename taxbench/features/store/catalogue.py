@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from taxbench.features.store.locks import EntryLock
 from taxbench.features.store.reader import FeatureTable, open_table
 from taxbench.features.store.writer import partial_path, shard_path
 from taxbench.paths import replacing
-from taxbench.specs.features import FeatureKey, Layout, Manifest, Origin
+from taxbench.specs.features import IMPORTED, FeatureKey, Layout, Manifest, Origin
 
 _FOLDER = "features"
 
@@ -24,18 +25,27 @@ class Entry:
 
     folder: Path
     manifest: Manifest
-    sealed: int
-    """Shards that are whole."""
-    started: int
-    """Shards that are being filled, or were when a process was stopped."""
-    size: int
-    """Bytes on disk."""
+
+    @property
+    def sealed(self) -> int:
+        """Return the number of shards that are whole."""
+        return sum(shard_path(self.folder, shard).is_file() for shard in range(self.manifest.layout.shards))
+
+    @property
+    def started(self) -> int:
+        """Return the number of shards that are being filled, or were when a process was stopped."""
+        return sum(partial_path(self.folder, shard).is_file() for shard in range(self.manifest.layout.shards))
+
+    @property
+    def size(self) -> int:
+        """Return the bytes on disk."""
+        return _size(self.folder)
 
     @property
     def name(self) -> str:
         """Return what made the features, in a word."""
         source = self.manifest.key.source
-        return f"imported:{source.name}" if source.kind == "imported" else self.manifest.origin.encoder
+        return f"{IMPORTED}{source.name}" if source.kind == "imported" else self.manifest.origin.encoder
 
     @property
     def complete(self) -> bool:
@@ -87,16 +97,12 @@ def begin_entry(cache: Path, key: FeatureKey, layout: Layout, origin: Origin) ->
         CacheError: the folder cannot be written.
     """
     folder = entry_folder(cache, key)
-    lock = EntryLock(folder)
-    try:
-        with lock.manifest():
-            manifest = read_manifest(folder)
-            if manifest is None:
-                manifest = Manifest(key=key, layout=layout, origin=origin)
-                with replacing(folder / "manifest.json") as partial:
-                    partial.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    finally:
-        lock.close()
+    with closing(EntryLock(folder)) as lock, lock.manifest():
+        manifest = read_manifest(folder)
+        if manifest is None:
+            manifest = Manifest(key=key, layout=layout, origin=origin)
+            with replacing(folder / "manifest.json") as partial:
+                partial.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return manifest
 
 
@@ -134,14 +140,7 @@ def entries(cache: Path) -> Iterator[Entry]:
         except CacheError:
             continue  # `strays` names it; opening it by key reports it
         if manifest:
-            shards = range(manifest.layout.shards)
-            yield Entry(
-                folder,
-                manifest,
-                sealed=sum(shard_path(folder, shard).is_file() for shard in shards),
-                started=sum(partial_path(folder, shard).is_file() for shard in shards),
-                size=_size(folder),
-            )
+            yield Entry(folder, manifest)
 
 
 def find_entry(cache: Path, name: str) -> Entry:
@@ -151,7 +150,8 @@ def find_entry(cache: Path, name: str) -> Entry:
         UsageError: none or several are meant.
     """
     found = list(entries(cache))
-    hits = [entry for entry in found if entry.folder.name.startswith(name) or entry.name == f"imported:{name}"]
+    label = IMPORTED + name.removeprefix(IMPORTED)
+    hits = [entry for entry in found if entry.folder.name.startswith(name) or entry.name == label]
     if len(hits) == 1:
         return hits[0]
     keys = ", ".join(entry.folder.name for entry in hits or found) or "none"
@@ -173,14 +173,11 @@ def strays(cache: Path) -> Iterator[Stray]:
         if manifest is None:
             yield Stray(path, "no manifest", _size(path))
             continue
-        lock = EntryLock(path)
-        try:
+        with closing(EntryLock(path)) as lock:
             for shard in range(manifest.layout.shards):
                 partial = partial_path(path, shard)
                 if shard_path(path, shard).is_file() and partial.is_file() and lock.try_shard(shard):
                     yield Stray(partial, "its shard is sealed", partial.stat().st_size)
-        finally:
-            lock.close()
         for leftover in sorted(path.glob(".*.partial")):
             yield Stray(leftover, "left by a process that was stopped", leftover.stat().st_size)
 
@@ -231,14 +228,11 @@ def nearest_difference(cache: Path, key: FeatureKey) -> list[str]:
 
 
 def _refuse_if_busy(folder: Path) -> None:
-    lock = EntryLock(folder)
-    try:
+    with closing(EntryLock(folder)) as lock:
         for partial in sorted(folder.glob("shard-*.h5.partial")):
             shard = int(partial.name[6:11])
             if not lock.try_shard(shard):
                 raise CacheError(f"'{folder}' is being written by another process (shard {shard}): left alone.")
-    finally:
-        lock.close()
 
 
 def _size(folder: Path) -> int:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from pydantic import ValidationError
 
-from taxbench.errors import CacheError
+from taxbench.errors import CacheError, first_line
 from taxbench.features.store.layout import OK, block_digest, seal_digest, storage_numpy
 from taxbench.features.store.mapping import Extent, map_extents
 from taxbench.features.store.writer import shard_path
@@ -53,7 +53,7 @@ def open_shard(path: Path) -> Shard:
             offset, end = int(file["features"].id.get_offset()), path.stat().st_size
             header = ShardHeader.model_validate_json(text)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, ValidationError) as error:
-        raise CacheError(f"The shard '{path}' is broken or truncated ({_brief(error)}). {mend(path)}") from None
+        raise CacheError(f"The shard '{path}' is broken or truncated ({first_line(error)}). {mend(path)}") from None
     rows = len(header.layout.rows_of(header.shard))
     if not sealed or len(arrays[2]) != rows or offset + rows * header.layout.row_bytes > end:
         raise CacheError(f"The shard '{path}' does not match its seal: its bytes were altered. {mend(path)}")
@@ -82,6 +82,8 @@ class FeatureTable:
         self._digests = np.concatenate([shard.block_digests for shard in shards])
         extents = [Extent(shard.path, shard.offset, len(shard.ids)) for shard in shards]
         self._parts = map_extents(extents, self.row_shape, storage_numpy(self.layout.dtype))
+        # Rows of every part but the last: shards that were stitched are one part.
+        self._part_rows = self.layout.n if len(self._parts) == 1 else self.layout.shard_rows
         self._key_digest = self.key.digest
         self._unchecked = np.ones(len(self._digests), bool)
         self._all_ok = bool((self.status == OK).all())
@@ -129,10 +131,10 @@ class FeatureTable:
         if len(self._parts) == 1:
             # Indices were checked; with mode="raise" numpy would copy through a buffer.
             return np.take(self._parts[0], indices, axis=0, out=out, mode="clip")
-        owner = indices // self.layout.shard_rows
-        for shard in np.unique(owner):
-            mine = owner == shard
-            out[mine] = self._parts[shard][indices[mine] - shard * self.layout.shard_rows]
+        owner = indices // self._part_rows
+        for part in np.unique(owner):
+            mine = owner == part
+            out[mine] = self._parts[part][indices[mine] - part * self._part_rows]
         return out
 
     def minibatches(self, size: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -149,7 +151,8 @@ class FeatureTable:
 
     def passes(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield all rows in order, a stretch at a time, without copying.  # slice of n, (r, t, f)"""
-        for part, first in zip(self._parts, self._firsts(), strict=True):
+        for number, part in enumerate(self._parts):
+            first = number * self._part_rows
             step = max(1, _PASS_BYTES // self.layout.row_bytes)
             for start in range(0, len(part), step):
                 stop = min(len(part), start + step)
@@ -198,10 +201,6 @@ class FeatureTable:
                 found.append(problem)
         return found
 
-    def _firsts(self) -> list[int]:
-        """Return the first row of every part."""
-        return [0] if len(self._parts) == 1 else [self.layout.rows_of(i).start for i in range(self.layout.shards)]
-
     def _check(self, indices: np.ndarray) -> None:
         """Check the blocks of rows about to be read that were not checked before, and that the rows have features."""
         if not self._all_ok and (self.status[indices] != OK).any():
@@ -216,14 +215,12 @@ class FeatureTable:
 
     def _problem(self, block: int) -> str | None:
         rows = slice(block * self.layout.block_rows, min(self.layout.n, (block + 1) * self.layout.block_rows))
-        shard = rows.start // self.layout.shard_rows
-        first = 0 if len(self._parts) == 1 else shard * self.layout.shard_rows
-        part = self._parts[0 if len(self._parts) == 1 else shard]
-        data, status = part[rows.start - first : rows.stop - first], self.status[rows]
+        part, first = divmod(rows.start, self._part_rows)
+        data, status = self._parts[part][first : first + rows.stop - rows.start], self.status[rows]
         digest = block_digest(self._key_digest, block, data.data.cast("B"), status.data)
         if digest == self._digests[block]:
             return None
-        path = self._paths[shard]
+        path = self._paths[rows.start // self.layout.shard_rows]
         return (
             f"The shard '{path}', block {block} (rows {rows.start} to {rows.stop - 1}) does not match its digest: its "
             f"bytes were altered. {mend(path)}"
@@ -275,7 +272,3 @@ def _available_memory() -> int:
         fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
         return int(fields["MemAvailable"].split()[0]) * 1024
     return os.sysconf("SC_PHYS_PAGES") * mmap.PAGESIZE // 2
-
-
-def _brief(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,16 +1,16 @@
 """Fill one shard: block by block, so that a kill at any moment costs the blocks in flight and nothing else."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from taxbench.errors import CacheError
-from taxbench.features.store.layout import ABSENT, Skeleton, block_digest, blocks_of, seal_digest
+from taxbench.features.store.layout import ABSENT, Skeleton, block_digest, blocks_of, make_skeleton, seal_digest
 from taxbench.paths import sync_folder
-from taxbench.specs.features import FeatureKey, Layout
+from taxbench.specs.features import FeatureKey, Layout, Manifest
 
 
 def shard_path(folder: Path, shard: int) -> Path:
@@ -147,6 +147,12 @@ class ShardWriter:
                 f"{self._skeleton.size / 2**20:.1f} MB). What was extracted so far is kept: make room, or choose "
                 "another folder with --cache DIR, and run the same command again."
             ) from None
+
+
+def begin_shard(folder: Path, manifest: Manifest, shard: int, rows: Sequence[tuple[str, str]]) -> ShardWriter:
+    """Return the writer of one shard of an entry; see `make_skeleton` for the rows."""
+    skeleton = make_skeleton(manifest.key, manifest.layout, shard, rows)
+    return ShardWriter(folder, manifest.key, manifest.layout, shard, skeleton)
 
 
 def _write_all(fd: int, data: memoryview, offset: int) -> None:

@@ -97,6 +97,7 @@ def test_entries_are_found_by_the_beginning_of_their_key_or_by_the_imported_name
         write_entry(tmp_path, PAGED, key=key)
     assert find_entry(tmp_path, OTHER.digest[:12]).folder == entry_folder(tmp_path, OTHER)
     assert find_entry(tmp_path, "theirs").name == "imported:theirs"
+    assert find_entry(tmp_path, "imported:theirs").name == "imported:theirs"
     with pytest.raises(UsageError, match=f"several entries begin with '': .*{OTHER.digest}"):
         find_entry(tmp_path, "")
     with pytest.raises(UsageError, match=f"no entry begins with 'zz': .*{OTHER.digest}"):
