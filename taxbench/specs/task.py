@@ -1,13 +1,19 @@
 """What a task file may say. A task is a recipe that names no dataset: evidence, re-pairing, questions, measures."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
 
 from taxbench.specs.base import Spec, content_hash
 
 SplitName = Literal["leaf", "seen", "unseen", "heldout_leaf"]
 ControlName = Literal["chance", "random_lm"]
+MetricName = Literal["macro_f1", "auroc", "accuracy"]
+Unit = Literal["pair", "concept"]
+
+PLACEHOLDERS = ("a_term", "term", "plural")
+"""What a question's template may name."""
+_DESCRIPTIVE = frozenset({"summary", "tags", "version", "settings", "metrics", "expected"})
 
 
 class NoDeprivation(Spec):
@@ -16,13 +22,50 @@ class NoDeprivation(Spec):
     kind: Literal["none"]
 
 
+class RandomDeprivation(Spec):
+    """Training is denied a random share of the (leaf, hypernym) pairs; the test splits are the rest and that share."""
+
+    kind: Literal["random"]
+    fraction: float = Field(gt=0, lt=1)
+    """The share to deny: of pairs, or (as published) of the leaves of every hypernym."""
+    unit: Unit = "pair"
+    """`pair`: a leaf may lose one hypernym and keep another, and as large a share of its wrong hypernyms is denied as
+    well. `concept`: a leaf drawn for any of its hypernyms loses all its hypernym questions, so that more than
+    `fraction` of them is removed."""
+
+
+class SystematicDeprivation(Spec):
+    """Training is denied whole hypernyms."""
+
+    kind: Literal["systematic"]
+    n: float | None = Field(default=None, gt=0)
+    """How many hypernyms to remove, drawn from the seed; below 1 it is a share of them."""
+    categories: tuple[str, ...] = ()
+    """The hypernyms to remove, by name, instead of `n`."""
+    negatives: Literal["drop", "keep"] = "drop"
+    """`drop`: training never asks a removed hypernym. `keep`: it asks them where the answer is negative."""
+    unit: Unit = "pair"
+    """`pair`: only questions about removed hypernyms are removed. `concept` (as published): a leaf under a removed
+    hypernym loses all its hypernym questions, so that the split `unseen` mixes removed and kept hypernyms."""
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> "SystematicDeprivation":
+        if (self.n is None) == (not self.categories):
+            raise ValueError("give either n, how many hypernyms to remove, or categories, their names")
+        if self.n is not None and self.n >= 1 and self.n != int(self.n):
+            raise ValueError("n is a whole number of hypernyms, or a share below 1")
+        return self
+
+
 class FullDeprivation(Spec):
     """Training sees leaf questions only; every hypernym is asked for the first time at test."""
 
     kind: Literal["full"]
 
 
-Deprivation = Annotated[NoDeprivation | FullDeprivation, Field(discriminator="kind")]
+Deprivation = Annotated[
+    NoDeprivation | RandomDeprivation | SystematicDeprivation | FullDeprivation, Field(discriminator="kind")
+]
 
 
 class NoCounterfactual(Spec):
@@ -43,50 +86,126 @@ class AcrossCategory(Spec):
     kind: Literal["across_category"]
 
 
-Counterfactual = Annotated[NoCounterfactual | WithinCategory | AcrossCategory, Field(discriminator="kind")]
+class SwapCategories(Spec):
+    """Whole categories swap images: they stay coherent, but their names are arbitrary."""
+
+    kind: Literal["swap_categories"]
+
+
+class Graded(Spec):
+    """A mixture of within_category and across_category that reaches a wanted visual similarity between theirs."""
+
+    kind: Literal["graded"]
+    similarity: float = Field(ge=0, le=1)
+    """0: as across_category; 1: as within_category; between, linear in the measured mean cosine."""
+
+
+Counterfactual = Annotated[
+    NoCounterfactual | WithinCategory | AcrossCategory | SwapCategories | Graded, Field(discriminator="kind")
+]
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+AnswerSet = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
 class Answers(Spec):
-    """The answer strings whose first tokens are compared."""
+    """The answer strings whose first tokens are compared; of a set, the probabilities add up."""
 
-    positive: str = "Yes"
-    """The answer of a question whose term is true of the image."""
-    negative: str = "No"
-    """The answer of a question whose term is false of the image."""
+    positive: AnswerSet = ("Yes",)
+    """The answers of a question whose term is true of the image; one string or a list."""
+    negative: AnswerSet = ("No",)
+    """The answers of a question whose term is false of the image; one string or a list."""
 
     @model_validator(mode="after")
     def _differ(self) -> "Answers":
-        if self.positive.strip().lower() == self.negative.strip().lower():
-            raise ValueError("positive and negative answers are the same")
+        both = {text.strip().lower() for text in self.positive} & {text.strip().lower() for text in self.negative}
+        if both:
+            raise ValueError(f"positive and negative answers are the same: {', '.join(sorted(both))}")
         return self
 
 
 class Questions(Spec):
-    """How a (term, answer) pair becomes text."""
+    """How a (term, answer) pair becomes text, and which wrong terms are asked."""
 
     template: str = "Is there {a_term} in this image?"
-    """The question; `{a_term}` is the term with its article, `{term}` the bare term."""
+    """The question; `{a_term}` is the term with its article, `{term}` the bare term, `{plural}` its plural."""
     answers: Answers = Answers()
+    negatives: Literal["uniform", "sibling", "fixed"] = "uniform"
+    """Wrong terms: `uniform` over all, anew for every question; `sibling`, those that share a hypernym with the right
+    one, where there are any; `fixed`, uniform but drawn once for each right term and leaf."""
     negatives_per_positive: int = Field(default=1, ge=1, le=16)
-    """How many wrong terms are asked for every true one, drawn uniformly and anew for every question."""
+    """How many wrong terms are asked for every true one."""
+    articles: Literal["lexicon", "dataset"] = "lexicon"
+    """Where "a", "an" and no article come from: the suite's lexicon and rule, or the dataset's own forms where it
+    brings them (the published question strings of THINGS)."""
 
     @field_validator("template")
     @classmethod
-    def _one_placeholder(cls, template: str) -> str:
+    def _known_placeholders(cls, template: str) -> str:
+        names = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
         try:
-            filled = template.format(a_term="\0", term="\0")
-        except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(f"the template may use {{a_term}} or {{term}} only (found {error})") from None
+            filled = template.format(**dict.fromkeys(PLACEHOLDERS, "\0"))
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise ValueError(f"the template may use {names} only (found {error})") from None
         if "\0" not in filled:
-            raise ValueError("the template asks nothing: use {a_term} or {term} in it")
+            raise ValueError(f"the template asks nothing: use one of {names} in it")
         return template
 
 
-class TaskSpec(Spec):
-    """One task file, resolved."""
+class Metric(Spec):
+    """One column of the task's table."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    """What users type; lower case, digits and underscores."""
+    name: MetricName
+    """`macro_f1`, `auroc` or `accuracy`; all three are always computed and recorded."""
+    primary: bool = False
+    """Whether it is the figure that stands for the task in a group's average; one of them is."""
+
+
+class PublishedFigure(Spec):
+    """One published cell that a run of this task can be compared with."""
+
+    encoder: str
+    lm: str
+    split: SplitName
+    macro_f1: float
+    sd: float | None = None
+    """Standard deviation over the published seeds."""
+    two_class: float | None = None
+    """The same without categories asked with one answer only, which is how this suite scores; compare with this."""
+    chance: float | None = None
+    control: Literal["none", "random_lm"] = "none"
+    """Whether the LM was the trained one or its randomly initialised twin."""
+    level: float | None = None
+    """The level of the curve it belongs to."""
+
+
+class Expected(Spec):
+    """Published figures, to compare a run with at once. They change nothing."""
+
+    source: str
+    """Where they were published."""
+    dataset: str
+    figures: tuple[PublishedFigure, ...]
+
+
+class Levels(Spec):
+    """One task for each value of one field: a curve."""
+
+    field: str = Field(pattern=r"^[a-z_]+(\.[a-z_]+)+$")
+    """Which field varies, such as deprivation.fraction."""
+    values: tuple[float, ...] = Field(min_length=1)
+    """Its values; the task NAME becomes NAME-0.1, NAME-0.3 and so on, and NAME a group of them."""
+
+
+class TaskSpec(Spec):
+    """One task, resolved."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*(-[0-9]+(\.[0-9]+)?)?$")
+    """What users type; lower case, digits and underscores, and the level where the task is one of a curve."""
     version: int = Field(ge=1)
     """Raised by hand whenever the content changes; results carry `name@version#hash`."""
     summary: str
@@ -99,20 +218,39 @@ class TaskSpec(Spec):
     """How leaves and image classes are re-paired before anything is asked."""
     heldout_leaves: float = Field(default=0.15, ge=0.0, lt=1.0)
     """The share of leaves kept out of training altogether and scored as the split `heldout_leaf`."""
+    leaks: Literal["drop", "keep"] = "drop"
+    """What to do with leaves whose question would name a denied hypernym: leave them out, or (as published) train on
+    them. They are listed with the result either way."""
     questions: Questions = Questions()
     evaluate: tuple[SplitName, ...] = Field(min_length=1)
     """The splits to score; the last one that is not `heldout_leaf` is the task's headline."""
+    metrics: tuple[Metric, ...] = (Metric(name="macro_f1", primary=True), Metric(name="auroc"))
+    """What the table shows."""
     controls: tuple[ControlName, ...] = ("chance", "random_lm")
     """Baselines that say what the score would be without the thing claimed."""
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    """Settings of the features, the trainer or the head that the task was published with, as for `--set`, which
+    overrides them. They are part of a run's identity, not of the task's."""
+    expected: Expected | None = None
+    """Published figures to compare with."""
 
     @model_validator(mode="after")
     def _splits_fit_the_evidence(self) -> "TaskSpec":
-        impossible = "unseen" if self.deprivation.kind == "none" else "seen"
+        impossible = {"none": "unseen", "full": "seen"}.get(self.deprivation.kind)
         if impossible in self.evaluate:
             raise ValueError(f"deprivation '{self.deprivation.kind}' leaves no '{impossible}' hypernyms to evaluate")
         if "heldout_leaf" in self.evaluate and self.heldout_leaves == 0:
             raise ValueError("evaluate names 'heldout_leaf' but heldout_leaves is 0")
+        if set(self.evaluate) == {"heldout_leaf"}:
+            raise ValueError("evaluate names 'heldout_leaf' only; name the split that stands for the task as well")
         return self
+
+    @field_validator("metrics")
+    @classmethod
+    def _one_primary(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+        if sum(metric.primary for metric in metrics) != 1:
+            raise ValueError("exactly one metric is primary")
+        return metrics
 
     @property
     def headline(self) -> SplitName:
@@ -120,9 +258,14 @@ class TaskSpec(Spec):
         return [split for split in self.evaluate if split != "heldout_leaf"][-1]
 
     @property
+    def primary(self) -> MetricName:
+        """Name the metric that stands for the task in a table."""
+        return next(metric.name for metric in self.metrics if metric.primary)
+
+    @property
     def digest(self) -> str:
-        """Hash what changes a number: everything but the words for people."""
-        return content_hash(self.model_dump(mode="json", exclude={"summary", "tags", "version"}), 8)
+        """Hash what changes a number: everything but words for people, defaults of a run, and published figures."""
+        return content_hash(self.model_dump(mode="json", exclude=set(_DESCRIPTIVE)), 8)
 
     @property
     def identity(self) -> str:
@@ -134,5 +277,25 @@ class GroupSpec(Spec):
     """A named list of tasks."""
 
     group: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """What users type."""
     summary: str
+    """One sentence for `taxbench ls`."""
+    tags: tuple[str, ...] = ()
+    """Free labels for filtering."""
     members: tuple[str, ...] = Field(min_length=1)
+    """Tasks, in the order of the table."""
+    weights: Literal["equal"] | dict[str, float] | None = None
+    """How the members' headlines are averaged: all alike, or by the weight of each. Left out: they are not. There is no
+    average where a member is missing."""
+
+    @model_validator(mode="after")
+    def _weights_name_the_members(self) -> "GroupSpec":
+        if isinstance(self.weights, dict):
+            wrong = sorted(set(self.weights) ^ set(self.members))
+            if wrong:
+                raise ValueError(f"weights and members do not name the same tasks: {', '.join(wrong)}")
+            if any(weight < 0 for weight in self.weights.values()) or not any(self.weights.values()):
+                raise ValueError("weights are not negative, and one is above 0")
+        if len(set(self.members)) < len(self.members):
+            raise ValueError("a member is listed twice")
+        return self
