@@ -19,7 +19,7 @@ from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, features_of, require_all
 from taxbench.features.imported import imported_table
 from taxbench.features.rows import FeatureRows
-from taxbench.features.similarity import visual_similarity
+from taxbench.features.similarity import Coherence
 from taxbench.features.store.reader import FeatureTable
 from taxbench.heads.base import Head
 from taxbench.lms.devices import pick_device, pick_dtype
@@ -99,9 +99,9 @@ class Suite:
         return FeatureRows.of(self.features, self.device)
 
     @cached_property
-    def pooled(self) -> np.ndarray:
-        """Return one vector an image, for visual similarity.  # (n, f)"""
-        return self.features.pooled()
+    def coherence(self) -> Coherence:
+        """Return what measures visual similarity inside hypernyms."""
+        return Coherence(self.features.pooled(), self.dataset)
 
     def run_spec(self, task: TaskSpec, seed: int) -> RunSpec:
         """Return the identity of one run."""
@@ -125,7 +125,7 @@ class Suite:
             if stored.run == run and stored.versions == _versions():
                 self.report.say(f"{task.name} seed {seed}: already done, read from {folder} (remove it to run again)")
                 return stored
-        result, predictions = self._measure(Protocol(task, self.dataset, seed), run)
+        result, predictions = self._measure(Protocol(task, self.dataset, seed, self.coherence), run)
         write_result(folder, result, predictions, self._seconds)
         self._seconds.clear()  # what runs share (dataset, features, lm) stands with the run that waited for it
         return result
@@ -160,9 +160,6 @@ class Suite:
 
     def _record(self, protocol: Protocol, run: RunSpec, measured: tuple[Any, Any, Scores, Any]) -> Result:
         scores, controls, validation, categories = measured
-        taxonomy = self.dataset.taxonomy
-        index = {leaf: i for i, leaf in enumerate(taxonomy.leaves)}
-        before = np.array([index[image.leaf] for image in self.dataset.images])
         return Result(
             digest=run.digest,
             task=run.task.identity,
@@ -176,7 +173,7 @@ class Suite:
             validation=validation,
             categories=categories,
             evidence=protocol.evidence(),
-            visual_similarity=visual_similarity(self.pooled, taxonomy, before, protocol.leaf),
+            visual_similarity=self.coherence.report(protocol.pairing),
             run=run,
             versions=_versions(),
         )

@@ -1,13 +1,13 @@
 """Say a term the way English does: "a crow", "an owl", "clothing", "trousers". The single home of that rule."""
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
     """Split a list that reads better as running text."""
     return frozenset(text.split())
 
 
 # Nouns said without an article, looked up by the head noun, so "protective clothing" follows "clothing".
-_MASS = _words(
+_MASS = words(
     """
     air alcohol aluminum ammunition art artwork arugula asparagus bacon baggage bakeware baklava bamboo barley
     bedding beef beer blood bok-choy bracken bread broccoli bubblewrap butter cabbage cake-mix calamari camouflage
@@ -34,13 +34,13 @@ _MASS = _words(
     """
 )
 # Plural in form and said without an article, although the ending alone does not show it.
-_PLURAL = _words("cattle children dice feet geese gentlemen media mice men oxen people police teeth women")
+_PLURAL = words("cattle children dice feet geese gentlemen media mice men oxen people police teeth women")
 # One thing each, although the head noun alone names a material.
 _COUNTED = frozenset(("curling iron", "soldering iron", "steam iron", "waffle iron", "jump rope", "skipping rope"))
 # Ends like a plural but is one thing.
-_SINGULAR_S = _words("atlas bias canvas christmas gas lens pancreas pampas rhinoceros series species texas thermos")
+_SINGULAR_S = words("atlas bias canvas christmas gas lens pancreas pampas rhinoceros series species texas thermos")
 # Sounds like a consonant although it begins with a vowel letter (unicycle, ewe, one-way), and the other way round.
-_CONSONANT_SOUND = _words(
+_CONSONANT_SOUND = words(
     """
     eu ewe one once ouija u- uakari ubiq ufo uku unic unif unio uniq unis unit univ uran ure uric urin usa use usu uten
     utop
@@ -49,7 +49,7 @@ _CONSONANT_SOUND = _words(
 _VOWEL_SOUND = ("heir", "herb", "honest", "honor", "honour", "hour")
 # Letters whose name starts with a vowel: an X-ray, an MRI scanner, an SUV.
 _VOWEL_LETTERS = frozenset("aefhilmnorsx")
-_INITIALISMS = _words("atm atv cd cpu dvd fm gps hdtv led lp mp3 mri mrt rv suv tv usb vcr")
+_INITIALISMS = words("atm atv cd cpu dvd fm gps hdtv led lp mp3 mri mrt rv suv tv usb vcr")
 
 
 def with_article(term: str) -> str:
@@ -58,22 +58,27 @@ def with_article(term: str) -> str:
     The head noun decides on mass and plural ("chest of drawers" goes by "chest"), the first word on a or an. A term
     that is in no list follows its spelling; `term` itself comes back unchanged after the article.
     """
-    words = term.lower().replace("_", " ").split()
-    if not words or _goes_bare(words):
+    parts = _split(term)
+    if not parts or goes_bare(term):
         return term
-    return f"{'an' if _starts_with_vowel_sound(words[0]) else 'a'} {term}"
+    return f"{'an' if _starts_with_vowel_sound(parts[0]) else 'a'} {term}"
 
 
-def _goes_bare(words: list[str]) -> bool:
-    """Tell whether a term is a mass noun or a plural."""
-    end = words.index("of") if "of" in words[1:] else len(words)
-    head = words[end - 1]
-    if " ".join(words) in _COUNTED:
+def goes_bare(term: str) -> bool:
+    """Tell whether a term is a mass noun or a plural, said without an article."""
+    parts = _split(term)
+    end = parts.index("of") if "of" in parts[1:] else len(parts)
+    head = parts[end - 1]
+    if " ".join(parts) in _COUNTED:
         return False
-    if head in _MASS or head in _PLURAL or "-".join(words[:end]) in _MASS:
+    if head in _MASS or head in _PLURAL or "-".join(parts[:end]) in _MASS:
         return True
     looks_plural = head.endswith("s") and not head.endswith(("ss", "us", "is", "'s"))
     return looks_plural and len(head) > 2 and head not in _SINGULAR_S
+
+
+def _split(term: str) -> list[str]:
+    return term.lower().replace("_", " ").split()
 
 
 def _starts_with_vowel_sound(word: str) -> bool:

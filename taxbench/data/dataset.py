@@ -1,7 +1,7 @@
 """A dataset: pictures, the leaf each one shows, splits, and the taxonomy over the leaves."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from itertools import pairwise
@@ -45,6 +45,8 @@ class Dataset:
     decoder: str
     read: Callable[[ImageRecord], Image.Image]
     """Decode one picture to RGB; raises DataError naming the file when it cannot. Must pickle, for other processes."""
+    forms: Mapping[str, str] = field(default_factory=dict)
+    """Terms as the dataset's authors say them, with their article; for tasks that ask for the dataset's own."""
 
     @cached_property
     def fingerprint(self) -> str:

@@ -5,23 +5,27 @@ from functools import cached_property
 
 import numpy as np
 
-from taxbench.data.counterfactual import Pairing, fixed_points, re_pair
+from taxbench.data.counterfactual import Measure, Pairing, fixed_points, re_pair
 from taxbench.data.dataset import Dataset, assign_splits
-from taxbench.data.questions import QuestionSet, Vocabulary, ask_hypernyms, ask_leaves, render_question
+from taxbench.data.evidence import Allowed, apply_deprivation, true_pairs
+from taxbench.data.leaks import find_leaks
+from taxbench.data.questions import Askable, QuestionSet, Vocabulary, render_question
 from taxbench.data.taxonomy import Taxonomy
 from taxbench.errors import DataError
 from taxbench.seeds import rng
-from taxbench.specs.result import Evidence
+from taxbench.specs.result import Evidence, Leak
 from taxbench.specs.task import SplitName, TaskSpec
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Everything a run asks. A pure function of (task, dataset, seed)."""
+    """Everything a run asks. A pure function of (task, dataset, seed), and of the features where a task is graded."""
 
     task: TaskSpec
     dataset: Dataset
     seed: int
+    coherence: Measure | None = None
+    """Measures a re-pairing's visual similarity; graded tasks need it."""
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -31,12 +35,12 @@ class Protocol:
     @cached_property
     def questions(self) -> tuple[str, ...]:
         """Return the question of every term, as text."""
-        return tuple(render_question(self.task.questions.template, term) for term in self.vocabulary.terms)
+        return tuple(render_question(self.task.questions, term, self.dataset.forms) for term in self.vocabulary.terms)
 
     @cached_property
     def pairing(self) -> Pairing:
         """Return the leaf name that each image class is given."""
-        return re_pair(self.dataset.taxonomy, self.task.counterfactual, self.seed)
+        return re_pair(self.dataset.taxonomy, self.task.counterfactual, self.seed, self.coherence)
 
     @cached_property
     def leaf(self) -> np.ndarray:
@@ -50,23 +54,28 @@ class Protocol:
         return choose_heldout(self.dataset.taxonomy, self.task.heldout_leaves, self.seed)
 
     @cached_property
+    def leaks(self) -> tuple[Leak, ...]:
+        """Return the names of leaves, not held out, whose question names a hypernym that training is denied."""
+        held = {self.dataset.taxonomy.spoken(leaf) for leaf in self.heldout}
+        return tuple(leak for leak in self._same_words
+                     if leak.hypernym in self._allowed.denied and leak.leaf not in held)  # fmt: skip
+
+    @cached_property
     def dropped(self) -> tuple[str, ...]:
-        """Return trained leaves whose question would ask a hypernym that training may not see."""
-        if self.task.deprivation.kind == "none":
-            return ()
-        n = self.vocabulary.n_leaves
-        denied = {text.lower() for text in self.questions[n:]}
-        return tuple(leaf for leaf, text in zip(self.dataset.taxonomy.leaves, self.questions[:n], strict=True)
-                     if text.lower() in denied)  # fmt: skip
+        """Return the leaves that are left out of training because of a leak."""
+        leaking = {leak.leaf for leak in self.leaks} if self.task.leaks == "drop" else set()
+        taxonomy = self.dataset.taxonomy
+        return tuple(leaf for leaf in taxonomy.leaves if taxonomy.spoken(leaf) in leaking)
 
     @cached_property
     def trained(self) -> np.ndarray:
         """Return the indices of the leaves that training names, sorted.  # (l,)"""
         out = {*self.heldout, *self.dropped}
         kept = np.array([i for i, leaf in enumerate(self.dataset.taxonomy.leaves) if leaf not in out])
-        if len(kept) < 2:
+        names = {self.vocabulary.name_of[leaf] for leaf in kept}
+        if len(names) < 2:
             raise DataError(
-                f"Only {len(kept)} leaves are left to train on; at least 2 are needed. Lower heldout_leaves."
+                f"Only {len(names)} leaves are left to train on; at least 2 are needed. Lower heldout_leaves."
             )
         return kept
 
@@ -77,7 +86,7 @@ class Protocol:
         return np.flatnonzero((self._splits == split) & np.isin(self.leaf, wanted))
 
     def train_questions(self, epoch: int) -> QuestionSet:
-        """Draw the questions of one epoch; positives stay, negatives are drawn anew.
+        """Draw the questions of one epoch; positives stay, negatives are drawn anew (unless they are `fixed`).
 
         Raises:
             DataError: no image is left to train on.
@@ -86,10 +95,7 @@ class Protocol:
         if not len(images):
             raise DataError(f"The dataset '{self.dataset.name}' has no training image.")
         generator = rng(self.seed, "train", epoch)
-        parts = [ask_leaves(images, self.leaf[images], self.trained, self._negatives, generator)]
-        if self.task.deprivation.kind == "none":
-            parts.append(ask_hypernyms(images, self.leaf[images], self.vocabulary, self._negatives, generator))
-        return QuestionSet.concat(parts)
+        return QuestionSet.concat([self._ask(book, images, generator) for book in (self._leaf_book, self._taught_book)])
 
     def validation(self) -> QuestionSet:
         """Return leaf questions about validation images of trained leaves."""
@@ -98,30 +104,38 @@ class Protocol:
     def test(self, split: SplitName) -> QuestionSet:
         """Return the test questions of one split.
 
-        `leaf`: trained leaves asked by name; `seen`/`unseen`: their hypernyms; `heldout_leaf`: the hypernyms of
-        images whose leaf training never named.
+        `leaf`: trained leaves asked by name; `seen` and `unseen`: their hypernyms, as training might or might not
+        ask them; `heldout_leaf`: the hypernyms of images whose leaf training never named. Hypernym questions are drawn
+        once for all test images and then divided, so tasks that differ in the evidence only ask the same questions.
 
         Raises:
-            DataError: the split has no image.
+            DataError: the split has no question.
         """
         if split == "leaf":
             return self._leaf_questions("test")
-        images = self.images("test", heldout=split == "heldout_leaf")
-        if not len(images):
-            raise DataError(f"The dataset '{self.dataset.name}' has no test image for the split '{split}'.")
-        generator = rng(self.seed, "test", split)
-        return ask_hypernyms(images, self.leaf[images], self.vocabulary, self._negatives, generator)
+        asked, wanted = self._test_hypernyms, self.images("test", heldout=split == "heldout_leaf")
+        rows = np.isin(asked.image, wanted)
+        if split != "heldout_leaf":
+            unseen = self._allowed.unseen[self.leaf[asked.image], asked.term - self.vocabulary.n_names]
+            rows &= unseen == (split == "unseen")
+        if not rows.any():
+            raise DataError(f"The dataset '{self.dataset.name}' has no test question for the split '{split}'.")
+        return asked.where(rows)
 
     def evidence(self) -> Evidence:
         """Say what training sees."""
         asked = self.train_questions(0)
         hypernym = self.vocabulary.is_hypernym(asked.term)
+        images, true = self.images("train"), true_pairs(self.dataset.taxonomy)
+        possible, kept = (int(table[self.leaf[images]].sum()) for table in (true, true & self._allowed.asked))
         return Evidence(
-            n_images=len(np.unique(asked.image)),
+            n_images=len(images),
             n_leaf_questions=int((~hypernym).sum()),
             n_hypernym_questions=int(hypernym.sum()),
-            removed_fraction=0.0 if self.task.deprivation.kind == "none" else 1.0,
+            removed_fraction=round(1 - kept / possible, 6) if possible else None,
+            removed_hypernyms=self._allowed.denied if self.task.deprivation.kind == "systematic" else (),
             heldout_leaves=self.heldout,
+            leaks=self.leaks,
             dropped_leaves=self.dropped,
             fixed_points=fixed_points(self.pairing) if self.task.counterfactual.kind != "none" else (),
         )
@@ -130,22 +144,91 @@ class Protocol:
     def _splits(self) -> np.ndarray:
         return assign_splits(self.dataset, self.seed)
 
-    @property
-    def _negatives(self) -> int:
-        return self.task.questions.negatives_per_positive
+    @cached_property
+    def _allowed(self) -> Allowed:
+        return apply_deprivation(self.dataset.taxonomy, self.task.deprivation, self.seed)
+
+    @cached_property
+    def _same_words(self) -> tuple[Leak, ...]:
+        """Return every leaf name and hypernym that say the same."""
+        n = self.vocabulary.n_names
+        return find_leaks(
+            dict(zip(self.vocabulary.terms[:n], self.questions[:n], strict=True)),
+            dict(zip(self.vocabulary.terms[n:], self.questions[n:], strict=True)),
+        )
+
+    @cached_property
+    def _leaf_book(self) -> Askable:
+        """Return which names may be asked of trained leaves."""
+        names = self.vocabulary.name_of
+        true = np.zeros((len(names), len(self.vocabulary.terms)), bool)
+        wrong = np.zeros_like(true)
+        true[self.trained, names[self.trained]] = True
+        wrong[np.ix_(self.trained, np.unique(names[self.trained]))] = True
+        related = true_pairs(self.dataset.taxonomy).astype(np.float32)  # (l, h)
+        shared = np.zeros((self.vocabulary.n_names, related.shape[1]), np.float32)
+        np.maximum.at(shared, names, related)
+        return self._book(true, wrong & ~true, shared @ shared.T > 0, "leaves")
+
+    @cached_property
+    def _taught_book(self) -> Askable:
+        """Return which hypernyms training may ask of which leaves."""
+        return self._hypernym_book(self._allowed.asked, "taught")
+
+    @cached_property
+    def _test_hypernyms(self) -> QuestionSet:
+        """Return hypernym questions about all test images."""
+        book = self._hypernym_book(np.ones_like(self._allowed.asked), "test")
+        return self._ask(book, np.flatnonzero(self._splits == "test"), rng(self.seed, "test", "hypernyms"))
+
+    def _hypernym_book(self, allowed: np.ndarray, purpose: str) -> Askable:
+        pairs = true_pairs(self.dataset.taxonomy)  # (l, h)
+        names = np.zeros((len(pairs), self.vocabulary.n_names), bool)
+        true, wrong = np.hstack([names, pairs & allowed]), np.hstack([names, ~pairs & allowed])
+        together = (pairs.T.astype(np.float32) @ pairs) > 0  # (h, h): some leaf has both
+        near = (together.astype(np.float32) @ together) > 0
+        related = np.zeros((true.shape[1], true.shape[1]), bool)
+        related[self.vocabulary.n_names :, self.vocabulary.n_names :] = near
+        return self._book(true, wrong, related, purpose)
+
+    def _book(self, true: np.ndarray, wrong: np.ndarray, related: np.ndarray, purpose: str) -> Askable:
+        """Apply the task's choice of negatives; a term that says the same as a true one is no wrong answer."""
+        if self.task.leaks == "drop":
+            wrong = wrong & ~self._says_the_same
+        book = Askable(true, wrong, related if self.task.questions.negatives == "sibling" else None)
+        fixed = self.task.questions.negatives == "fixed"
+        return book.fix(self.task.questions.negatives_per_positive, self.seed, purpose) if fixed else book
+
+    @cached_property
+    def _says_the_same(self) -> np.ndarray:
+        """Say which terms are another word for the name or a hypernym of each leaf.  # (l, v) bool"""
+        taxonomy, vocabulary = self.dataset.taxonomy, self.vocabulary
+        table = np.zeros((len(taxonomy.leaves), len(vocabulary.terms)), bool)
+        pairs = true_pairs(taxonomy)
+        for leak in self._same_words:
+            name = vocabulary.terms.index(leak.leaf)
+            column = taxonomy.hypernyms.index(leak.hypernym)
+            table[pairs[:, column], name] = True  # a crow is no negative for the leaf "bird"
+            table[vocabulary.name_of == name, vocabulary.n_names + column] = True  # nor the leaf "bird" for birds
+        return table
+
+    def _ask(self, book: Askable, images: np.ndarray, generator: np.random.Generator) -> QuestionSet:
+        questions = self.task.questions
+        drawn_once = questions.negatives == "fixed"
+        return book.ask(images, self.leaf[images], questions.negatives_per_positive, None if drawn_once else generator)
 
     def _leaf_questions(self, split: str) -> QuestionSet:
         images = self.images(split)
         if not len(images):
             raise DataError(f"The dataset '{self.dataset.name}' has no image in the split '{split}'.")
-        generator = rng(self.seed, split, "leaf")
-        return ask_leaves(images, self.leaf[images], self.trained, self._negatives, generator)
+        return self._ask(self._leaf_book, images, rng(self.seed, split, "leaf"))
 
 
 def choose_heldout(taxonomy: Taxonomy, fraction: float, seed: int) -> tuple[str, ...]:
     """Choose the leaves to keep out of training, spread evenly over groups of leaves with the same hypernyms.
 
-    Every hypernym keeps at least one trained leaf, so fewer than `fraction` may be chosen from a thin taxonomy.
+    Every hypernym keeps at least one trained leaf, and leaves that share their name with another one stay, so fewer
+    than `fraction` may be chosen from a thin taxonomy.
     """
     generator = rng(seed, "heldout_leaves")
     groups: dict[tuple[str, ...], list[str]] = {}
@@ -154,10 +237,13 @@ def choose_heldout(taxonomy: Taxonomy, fraction: float, seed: int) -> tuple[str,
     rounds = [leaf for rank in range(max(map(len, groups.values())))
               for group in groups.values() for leaf in group[rank : rank + 1]]  # fmt: skip
     left = {hypernym: len(leaves) for hypernym, leaves in taxonomy.leaves_of.items()}
+    spoken = [taxonomy.spoken(leaf) for leaf in taxonomy.leaves]
     chosen: list[str] = []
     for leaf in rounds:
         if len(chosen) >= round(fraction * len(taxonomy.leaves)):
             break
+        if spoken.count(taxonomy.spoken(leaf)) > 1:
+            continue
         if all(left[hypernym] > 1 for hypernym in taxonomy.hypernyms_of[leaf]):
             chosen.append(leaf)
             for hypernym in taxonomy.hypernyms_of[leaf]:

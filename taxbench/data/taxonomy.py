@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,12 @@ class Taxonomy:
     """The hypernyms of every leaf."""
 
     hypernyms_of: Mapping[str, tuple[str, ...]]
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What a leaf is called where that is not its id; leaves may share a name (THINGS has three batons)."""
+
+    def spoken(self, leaf: str) -> str:
+        """Return the name that is asked for a leaf."""
+        return self.names.get(leaf, leaf)
 
     @cached_property
     def leaves(self) -> tuple[str, ...]:

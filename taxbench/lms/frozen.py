@@ -82,28 +82,5 @@ def random_twin(lm: FrozenLM, seed: int) -> FrozenLM:
     return FrozenLM(lm.spec, _freeze(model, lm.device), lm.tokenizer, f"{lm.digest}-random-{seed}", lm.device)
 
 
-def answer_tokens(lm: FrozenLM, question: str, answers: tuple[str, str]) -> tuple[int, int]:
-    """Return the first token of the positive and of the negative answer, as they follow a question.
-
-    Raises:
-        ModelError: the two answers begin with the same token.
-    """
-    prefix = lm.encode(question)
-    first = []
-    for answer in answers:
-        ids = lm.encode(f"{question} {answer}")
-        # A tokenizer may merge across the blank; the answer begins where the two encodings part.
-        same = next((i for i, (a, b) in enumerate(zip(prefix, ids, strict=False)) if a != b), len(prefix))
-        if same < len(prefix) or same >= len(ids):
-            ids, same = lm.encode(f" {answer}"), 0
-        first.append(ids[same])
-    if first[0] == first[1]:
-        raise ModelError(
-            f"The answers '{answers[0]}' and '{answers[1]}' begin with the same token of '{lm.spec.name}'; "
-            "choose answers that differ in their first token."
-        )
-    return first[0], first[1]
-
-
 def _freeze(model: nn.Module, device: torch.device) -> nn.Module:
     return model.to(device).eval().requires_grad_(False)

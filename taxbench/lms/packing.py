@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from taxbench.errors import ModelError
-from taxbench.lms.frozen import FrozenLM, answer_tokens
+from taxbench.lms.answers import first_tokens
+from taxbench.lms.frozen import FrozenLM
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,16 @@ class QuestionTable:
     stem: Tensor  # (s,) int64
     ids: Tensor  # (v, w) int64, 0 where unused
     used: Tensor  # (v, w) bool
-    answers: tuple[int, int]  # token ids of the positive and the negative answer
+    answers: tuple[tuple[int, ...], tuple[int, ...]]  # token ids of the positive and of the negative answers
 
     def full(self, term: int) -> Tensor:
         """Return the whole question about a term.  # (n,)"""
         return torch.cat([self.stem, self.ids[term][self.used[term]]])
 
 
-def tokenise(lm: FrozenLM, questions: tuple[str, ...], answers: tuple[str, str]) -> QuestionTable:
+def tokenise(
+    lm: FrozenLM, questions: tuple[str, ...], answers: tuple[tuple[str, ...], tuple[str, ...]]
+) -> QuestionTable:
     """Tokenise every question once."""
     rows = [lm.encode(question) for question in questions]
     common = 0  # every rest keeps at least the token that the answer is read at
@@ -47,12 +50,14 @@ def tokenise(lm: FrozenLM, questions: tuple[str, ...], answers: tuple[str, str])
         ids[row, width - len(tokens) :] = torch.tensor(tokens)
         used[row, width - len(tokens) :] = True
     bos = torch.tensor(lm.bos(), dtype=torch.int64, device=lm.device)
-    found = answer_tokens(lm, questions[0], answers)
+    found = first_tokens(lm.encode, questions[0], answers)
     return QuestionTable(bos, stem, ids.to(lm.device), used.to(lm.device), found)
 
 
 def margins(lm: FrozenLM, table: QuestionTable, soft_tokens: Tensor, terms: Tensor) -> Tensor:
-    """Return logit(positive answer) − logit(negative answer) of every question of every image.
+    """Return log p(positive answers) − log p(negative answers) of every question of every image.
+
+    Of one answer each that is the difference of their logits; of sets, of the log-sum-exps of theirs.
 
     Args:
         soft_tokens: What stands for the images.  # (b, k, d)
@@ -80,14 +85,19 @@ def margins(lm: FrozenLM, table: QuestionTable, soft_tokens: Tensor, terms: Tens
     return _answer_logits(lm, output.last_hidden_state[:, columns], table.answers)
 
 
-def _answer_logits(lm: FrozenLM, hidden: Tensor, answers: tuple[int, int]) -> Tensor:
-    """Apply only the two rows of the output matrix that matter; every other logit would be thrown away."""
+def _answer_logits(lm: FrozenLM, hidden: Tensor, answers: tuple[tuple[int, ...], tuple[int, ...]]) -> Tensor:
+    """Apply only the rows of the output matrix that matter; every other logit would be thrown away."""
     output = lm.model.get_output_embeddings()
-    difference = output.weight[answers[0]].float() - output.weight[answers[1]].float()  # (d,)
-    margin: Tensor = hidden.float() @ difference  # (b, q)
+    rows = [*answers[0], *answers[1]]
+    logits: Tensor = hidden.float() @ output.weight[rows].float().T  # (b, q, answers)
     if getattr(output, "bias", None) is not None:
-        margin = margin + (output.bias[answers[0]] - output.bias[answers[1]]).float()
-    return margin
+        logits = logits + output.bias[rows].float()
+    return compare(logits[..., : len(answers[0])], logits[..., len(answers[0]) :])
+
+
+def compare(positive: Tensor, negative: Tensor) -> Tensor:
+    """Return log Σ exp(positive) − log Σ exp(negative).  # (..., p), (..., n) → (...)"""
+    return positive.logsumexp(-1) - negative.logsumexp(-1)
 
 
 def _mask(used: Tensor, prefix: int, dtype: torch.dtype) -> Tensor:
@@ -142,7 +152,7 @@ def check_packing(lm: FrozenLM, table: QuestionTable, tolerance: float = 2e-2) -
         mask = torch.full((row.shape[1], row.shape[1]), torch.finfo(lm.dtype).min, dtype=lm.dtype, device=lm.device)
         logits = lm.model(inputs_embeds=row, attention_mask=mask.triu(1)[None, None], use_cache=False).logits
         last = logits[0, -1].float()
-        expected = float(last[table.answers[0]] - last[table.answers[1]])
+        expected = float(compare(last[list(table.answers[0])], last[list(table.answers[1])]))
         if abs(found - expected) > tolerance * max(1.0, float(last.std())):
             raise ModelError(
                 f"'{lm.spec.name}' answers differently when questions are packed ({found:.4f} instead of "

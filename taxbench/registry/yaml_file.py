@@ -1,17 +1,20 @@
 """Read YAML so that every later complaint can say file:line:column.
 
-Differences from plain PyYAML: duplicate keys are errors, and only true/false are booleans (YAML 1.2), because a task
-about yes/no questions that reads `yes` as a boolean is a trap.
+Differences from plain PyYAML: duplicate keys are errors, only true/false are booleans (YAML 1.2), because a task about
+yes/no questions that reads `yes` as a boolean is a trap, and 1e-3 is a number.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from taxbench.errors import TaskError
+from taxbench.registry.findings import Finding, at_file, dotted
 
 try:
     from yaml import CSafeLoader as _Base
@@ -20,7 +23,7 @@ except ImportError:  # PyYAML built without libyaml
 
 
 class _Loader(_Base):
-    """A safe loader with YAML 1.2 booleans."""
+    """A safe loader with YAML 1.2 booleans and exponents."""
 
 
 _BOOL = "tag:yaml.org,2002:bool"
@@ -29,67 +32,154 @@ _Loader.yaml_implicit_resolvers = {
     for first, pairs in _Base.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+# What older YAML readers take for booleans.
+_BARE = frozenset(("yes", "no", "on", "off"))
 
 Position = tuple[int, int]
 KeyPath = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class YamlFile:
-    """A parsed file: its data and where each key stands."""
+    """A parsed file. Where its keys stand is worked out when something is to be said about them."""
 
     path: Path
     data: dict[str, Any]
-    positions: dict[KeyPath, Position]
+    node: yaml.MappingNode | None
+    problems: tuple[Finding, ...] = ()
+    """What made reading it doubtful: keys given twice, answers that other readers take for booleans."""
 
-    def where(self, key: KeyPath) -> str:
-        """Return `file:line:col` of a key, or of the nearest enclosing key that stands in the file."""
+    @cached_property
+    def positions(self) -> dict[KeyPath, Position]:
+        """Return line and column of every key and list item, counted from 1."""
+        found: dict[KeyPath, Position] = {}
+        for key, at, _ in _walk(self.node):
+            found.setdefault(key, _place(at))
+        return found
+
+    def place(self, key: KeyPath) -> Position:
+        """Return line and column of a key, or of the nearest enclosing key that stands in the file."""
         while key and key not in self.positions:
             key = key[:-1]
-        line, column = self.positions.get(key, (1, 1))
-        return f"{self.path}:{line}:{column}"
+        return self.positions.get(key, (1, 1))
+
+    def finding(self, key: KeyPath, message: str) -> Finding:
+        """Return an error at a key."""
+        return Finding(str(self.path), *self.place(key), message, dotted(key))
 
 
-def read_yaml(path: Path) -> YamlFile:
-    """Read one YAML mapping.
+def parse_yaml(path: Path) -> YamlFile:
+    """Read one YAML mapping. What does not prevent reading is in `problems`.
 
     Raises:
-        TaskError: the file cannot be read, is no YAML, repeats a key, or is no mapping.
+        BadYaml: the file cannot be read, is no YAML or is no mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"{path}: cannot be read ({error})") from None
-    loader = _Loader(text)
+        raise BadYaml(at_file(path, f"cannot be read ({error})")) from None
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as error:
+        raise BadYaml(_reader_problem(path, text, error)) from None
     try:
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
-            raise TaskError(f"{path}:1:1: expected a mapping such as 'name: my_task'")
-        positions: dict[KeyPath, Position] = {}
-        _walk(node, (), positions, path)
-        data = loader.construct_document(node)
+            raise BadYaml(at_file(path, "expected a mapping such as 'name: my_task'"))
+        problems = (*_repeated(path, node), *_bare_answers(path, node))
+        return YamlFile(path, loader.construct_document(node), node, problems)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise TaskError(f"{place}: not valid YAML: {error.problem or error.context}") from None
+        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise BadYaml(at_file(path, f"not valid YAML: {error.problem or error.context}", *place)) from None
+    except yaml.reader.ReaderError as error:
+        raise BadYaml(_reader_problem(path, text, error)) from None
     finally:
         loader.dispose()
-    return YamlFile(path, data, positions)
 
 
-def _walk(node: yaml.Node, key: KeyPath, positions: dict[KeyPath, Position], path: Path) -> None:
-    """Record the position of every key and item; refuse a key given twice."""
-    if isinstance(node, yaml.MappingNode):
-        for key_node, value_node in node.value:
-            child = (*key, str(key_node.value))
-            line, column = key_node.start_mark.line + 1, key_node.start_mark.column + 1
-            if child in positions:
-                first = positions[child][0]
-                raise TaskError(f"{path}:{line}:{column}: '{key_node.value}' is given twice (first on line {first})")
-            positions[child] = (line, column)
-            _walk(value_node, child, positions, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            child_key = (*key, index)
-            positions[child_key] = (item.start_mark.line + 1, item.start_mark.column + 1)
-            _walk(item, child_key, positions, path)
+def read_yaml(path: Path) -> YamlFile:
+    """Read one YAML mapping of which nothing is doubtful.
+
+    Raises:
+        TaskError: the file cannot be read, is no YAML, repeats a key, or is no mapping.
+    """
+    found = parse_yaml(path)
+    if found.problems:
+        raise TaskError("\n".join(map(str, found.problems)))
+    return found
+
+
+class BadYaml(TaskError):
+    """A file that is no YAML mapping at all."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding
+
+
+def _walk(root: yaml.Node | None) -> Iterator[tuple[KeyPath, yaml.Node, yaml.Node]]:
+    """Yield every key and list item: its path, the node where it stands, and its value. Aliases are not followed."""
+    seen: set[int] = set()
+    stack: list[tuple[KeyPath, yaml.Node | None]] = [((), root)]
+    while stack:
+        key, node = stack.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        children: list[tuple[KeyPath, yaml.Node, yaml.Node]] = []
+        if isinstance(node, yaml.MappingNode):
+            children = [((*key, str(name.value)), name, value) for name, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            children = [((*key, index), item, item) for index, item in enumerate(node.value)]
+        yield from children
+        stack += [(child, value) for child, _, value in children if not isinstance(value, yaml.ScalarNode)]
+
+
+def _repeated(path: Path, root: yaml.MappingNode) -> Iterator[Finding]:
+    """Find keys that are given twice; construction keeps the last, so the rest can still be checked."""
+    nodes: list[tuple[KeyPath, yaml.Node]] = [((), root)]
+    nodes += [(key, value) for key, _, value in _walk(root) if isinstance(value, yaml.MappingNode)]
+    for key, node in nodes:
+        first: dict[str, int] = {}
+        if len({str(name.value) for name, _ in node.value}) == len(node.value):
+            continue
+        for name, _ in node.value:
+            line, column = _place(name)
+            if str(name.value) in first:
+                text = f"'{name.value}' is given twice (first on line {first[str(name.value)]})"
+                yield Finding(str(path), line, column, text, dotted((*key, str(name.value))))
+            first.setdefault(str(name.value), line)
+
+
+def _bare_answers(path: Path, root: yaml.MappingNode) -> Iterator[Finding]:
+    """Find yes/no answers without quotes."""
+    for key, node, value in _walk(_child(_child(root, "questions"), "answers")):
+        plain = isinstance(value, yaml.ScalarNode) and value.style in (None, "")
+        if plain and str(value.value).lower() in _BARE:
+            line, column = _place(node)
+            yield Finding(
+                str(path), line, column,
+                f"questions.answers.{dotted(key)}: other YAML readers take an unquoted {value.value} for a boolean; "
+                f'write "{value.value}" in quotes', f"questions.answers.{dotted(key)}",
+            )  # fmt: skip
+
+
+def _child(node: yaml.Node | None, name: str) -> yaml.Node | None:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    return next((value for key, value in pairs if key.value == name), None)
+
+
+def _place(node: yaml.Node) -> Position:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _reader_problem(path: Path, text: str, error: "yaml.reader.ReaderError") -> Finding:
+    """Say where a character stands that YAML forbids; the reader knows only how far into the text."""
+    before = text[: error.position]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return at_file(path, f"not valid YAML: {error.reason} (character {error.character!r})", line, column)

@@ -1,5 +1,7 @@
 """The record of one finished run: `result.json`."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from taxbench.specs.base import Spec
@@ -45,6 +47,22 @@ class Similarity(Spec):
     after: float | None
 
 
+LeakKind = Literal["exact", "lemma", "synonym"]
+
+
+class Leak(Spec):
+    """A leaf whose training question says a hypernym that training is denied."""
+
+    leaf: str
+    hypernym: str
+    kind: LeakKind
+    """`exact`: the same question; `lemma`: the same noun, but for number, spelling or "piece of"; `synonym`: WordNet
+    has both for one meaning."""
+
+    def __str__(self) -> str:
+        return self.leaf if self.kind == "exact" else f"{self.leaf} ({self.kind} of {self.hypernym})"
+
+
 class Evidence(Spec):
     """What training saw."""
 
@@ -53,11 +71,16 @@ class Evidence(Spec):
     """Leaf questions an epoch."""
     n_hypernym_questions: int
     """Hypernym questions an epoch."""
-    removed_fraction: float
-    """Share of hypernym questions removed by the deprivation."""
+    removed_fraction: float | None
+    """Share of the hypernym questions of trained leaves that the deprivation removed; None where there are none."""
+    removed_hypernyms: tuple[str, ...]
+    """The hypernyms that a systematic deprivation removed; of the other kinds they are none or all."""
     heldout_leaves: tuple[str, ...]
+    """Leaves kept out of training altogether."""
+    leaks: tuple[Leak, ...]
+    """Leaves, not held out, whose training question would say a denied hypernym."""
     dropped_leaves: tuple[str, ...]
-    """Leaves left out of training because their name is itself a hypernym that training may not see."""
+    """Those of them that were left out of training: all, unless the task keeps leaks."""
     fixed_points: tuple[str, ...]
     """Leaves that a re-pairing could not move."""
 

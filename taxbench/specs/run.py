@@ -79,7 +79,7 @@ class RunSpec(Spec):
 
 
 # The parts of a task that decide what a head is trained on; the others decide what it is asked afterwards.
-TRAINING_FIELDS = frozenset({"deprivation", "counterfactual", "heldout_leaves", "questions"})
+TRAINING_FIELDS = frozenset({"deprivation", "counterfactual", "heldout_leaves", "leaks", "questions"})
 
 
 class HeadKey(Spec):

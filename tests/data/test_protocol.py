@@ -6,16 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from taxbench.data.counterfactual import fixed_points, re_pair
 from taxbench.data.dataset import Dataset, ImageRecord, assign_splits
 from taxbench.data.protocol import Protocol, choose_heldout
 from taxbench.data.taxonomy import Taxonomy
 from taxbench.registry.tasks import find_tasks
-from taxbench.specs.task import AcrossCategory, TaskSpec, WithinCategory
+from taxbench.specs.task import TaskSpec
 
 GROUPS = {"bird": 6, "fish": 5, "tool": 7, "vehicle": 4}
 TAXONOMY = Taxonomy(
@@ -90,7 +87,7 @@ def test_a_leaf_that_is_itself_a_denied_hypernym_is_not_trained() -> None:
     protocol = Protocol(task("unseen_hypernym"), dataset(Taxonomy(words)), seed=1)
     assert protocol.dropped == ("bird",)
     texts = {protocol.questions[term] for term in protocol.train_questions(0).term}
-    assert not texts & set(protocol.questions[protocol.vocabulary.n_leaves :])
+    assert not texts & set(protocol.questions[protocol.vocabulary.n_names :])
     assert Protocol(task("seen_hypernym"), protocol.dataset, seed=1).dropped == ()
 
 
@@ -100,41 +97,6 @@ def test_heldout_leaves_follow_the_seed_and_leave_every_hypernym_a_trained_leaf(
     assert held == choose_heldout(TAXONOMY, 0.15, seed=1) != choose_heldout(TAXONOMY, 0.15, seed=2)
     for leaves in TAXONOMY.leaves_of.values():
         assert set(leaves) - set(choose_heldout(TAXONOMY, 0.9, seed=1))
-
-
-taxonomies = st.dictionaries(
-    st.text("abcdefghij", min_size=1, max_size=4),
-    st.sets(st.sampled_from(["w", "x", "y", "z"]), min_size=1, max_size=3).map(lambda group: tuple(sorted(group))),
-    min_size=1,
-    max_size=30,
-).map(Taxonomy)
-
-
-@given(taxonomies, st.integers(0, 1000))
-@settings(max_examples=150, deadline=None)
-def test_every_re_pairing_is_one_to_one_and_moves_all_it_can(taxonomy: Taxonomy, seed: int) -> None:
-    for kind in (WithinCategory(kind="within_category"), AcrossCategory(kind="across_category")):
-        pairing = re_pair(taxonomy, kind, seed)
-        assert sorted(pairing) == sorted(pairing.values()) == list(taxonomy.leaves)
-        assert len(fixed_points(pairing)) <= 1  # only a leaf without any partner stays
-        assert pairing == re_pair(taxonomy, kind, seed)
-    if len(taxonomy.leaves) > 1:
-        assert not fixed_points(re_pair(taxonomy, AcrossCategory(kind="across_category"), seed))
-
-
-def test_within_category_keeps_hypernyms_and_across_category_does_not() -> None:
-    within = re_pair(TAXONOMY, WithinCategory(kind="within_category"), 7)
-    assert all(TAXONOMY.hypernyms_of[a] == TAXONOMY.hypernyms_of[b] for a, b in within.items())
-    across = re_pair(TAXONOMY, AcrossCategory(kind="across_category"), 7)
-    assert sum(TAXONOMY.hypernyms_of[a] != TAXONOMY.hypernyms_of[b] for a, b in across.items()) > len(across) / 2
-
-
-def test_a_lonely_leaf_joins_the_most_specific_smallest_group_below_it() -> None:
-    words = {"a1": ("animal",), "a2": ("animal",), "b1": ("animal", "bird"), "b2": ("animal", "bird"),
-             "c1": ("animal", "farm"), "c2": ("animal", "farm"), "c3": ("animal", "farm"),
-             "duck": ("animal", "bird", "farm")}  # fmt: skip
-    pairing = re_pair(Taxonomy(words), WithinCategory(kind="within_category"), 0)
-    assert {pairing["b1"], pairing["b2"], pairing["duck"]} == {"b1", "b2", "duck"}
 
 
 def test_questions_are_the_same_in_another_process_with_another_hash_seed() -> None:

@@ -4,22 +4,32 @@ import itertools
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from taxbench.data.dataset import Dataset, ImageRecord
 from taxbench.data.taxonomy import Taxonomy
-from taxbench.features.similarity import visual_similarity
+from taxbench.features.similarity import Coherence
+
+
+def dataset(taxonomy: Taxonomy, leaves: list[str]) -> Dataset:
+    images = tuple(ImageRecord(f"{i:03d}", leaf, str(i)) for i, leaf in enumerate(leaves))
+    return Dataset("toy", images, taxonomy, "none", lambda image: Image.new("RGB", (8, 8)))
 
 
 def test_it_is_the_mean_cosine_over_pairs_of_standardised_features() -> None:
-    rng = np.random.default_rng(0)
-    taxonomy = Taxonomy({"a": ("x",), "b": ("x",), "c": ("y",)})
-    features, leaf = rng.normal(3, 2, size=(12, 6)).astype(np.float32), np.arange(12) % 3
-    found = visual_similarity(features, taxonomy, leaf, np.roll(leaf, 1))
+    features = np.random.default_rng(0).normal(3, 2, size=(12, 6)).astype(np.float32)
+    toy = dataset(Taxonomy({"a": ("x",), "b": ("x",), "c": ("y",)}), ["a", "b", "c"] * 4)
+    turned = {"a": "b", "b": "c", "c": "a"}
+    coherence = Coherence(features, toy)
+    found = coherence.report(turned)
     z = (features - features.mean(0)) / features.std(0)
-    for row, members in zip(found.categories, ([0, 1], [2]), strict=True):
-        rows = z[np.isin(leaf, members)]
-        cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in itertools.combinations(rows, 2)]
-        assert row.before == pytest.approx(np.mean(cosines), abs=1e-5)
-    assert found.before == pytest.approx(np.mean([row.before for row in found.categories]), abs=1e-5)
+    for column, names in (("before", {"a": "a", "b": "b", "c": "c"}), ("after", turned)):
+        for row, members in zip(found.categories, ({"a", "b"}, {"c"}), strict=True):
+            rows = z[[names[image.leaf] in members for image in toy.images]]
+            cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in itertools.combinations(rows, 2)]
+            assert getattr(row, column) == pytest.approx(np.mean(cosines), abs=1e-5)
+    assert found.after == pytest.approx(np.mean([row.after for row in found.categories]), abs=1e-5)
+    assert coherence(turned) == pytest.approx(found.after, abs=1e-6)
 
 
 def test_re_pairing_across_categories_lowers_it() -> None:
@@ -27,12 +37,13 @@ def test_re_pairing_across_categories_lowers_it() -> None:
     leaf = np.repeat(np.arange(8), 10)
     centre = np.where(leaf < 4, 1.0, -1.0)[:, None] * np.ones(5)
     features = centre + 0.3 * np.random.default_rng(0).normal(size=(80, 5))
-    mixed = np.array([0, 4, 1, 5, 2, 6, 3, 7])[leaf]
-    found = visual_similarity(features, taxonomy, leaf, mixed)
+    mixed = dict(zip(taxonomy.leaves, np.array(taxonomy.leaves)[[0, 4, 1, 5, 2, 6, 3, 7]].tolist(), strict=True))
+    found = Coherence(features, dataset(taxonomy, [taxonomy.leaves[i] for i in leaf])).report(mixed)
     assert found.before is not None and found.after is not None
     assert found.before > 0.8 and abs(found.after) < 0.2
 
 
 def test_a_category_of_one_image_has_no_similarity_and_blanks_the_mean() -> None:
-    found = visual_similarity(np.eye(3), Taxonomy({"a": ("x",), "b": ("y",)}), np.array([0, 0, 1]), np.array([0, 0, 1]))
+    toy = dataset(Taxonomy({"a": ("x",), "b": ("y",)}), ["a", "a", "b"])
+    found = Coherence(np.eye(3), toy).report({"a": "a", "b": "b"})
     assert found.categories[1].before is None and found.before is None

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from taxbench.errors import ModelError
-from taxbench.lms.frozen import FrozenLM, answer_tokens, load_lm, random_twin
+from taxbench.lms.answers import first_tokens
+from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
 from taxbench.lms.packing import check_packing, margins, tokenise
 from taxbench.specs.models import LMSpec
 from tests.conftest import TINY_LMS, save_tiny_lm
@@ -23,10 +24,16 @@ def load(folder: Path) -> FrozenLM:
     return load_lm(LMSpec(name=folder.name, source=str(folder)), torch.device("cpu"), torch.float32)
 
 
-@pytest.mark.parametrize("kind", sorted(TINY_LMS))
-def test_packed_answers_and_gradients_equal_one_question_a_row(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "answers"),
+    [*((kind, (("Yes",), ("No",))) for kind in sorted(TINY_LMS)), ("llama", (("Yes", "crow", "a"), ("No", "tool")))],
+)
+def test_packed_answers_and_gradients_equal_one_question_a_row(
+    kind: str, answers: tuple[tuple[str, ...], tuple[str, ...]], tmp_path: Path
+) -> None:
     lm = load(save_tiny_lm(kind, tmp_path / kind))
-    table = tokenise(lm, QUESTIONS, ("Yes", "No"))
+    table = tokenise(lm, QUESTIONS, answers)
+    assert [len(tokens) for tokens in table.answers] == [len(texts) for texts in answers]
     soft = torch.randn(2, 3, lm.width, generator=torch.Generator().manual_seed(1)) * 0.1
     terms = torch.tensor([[0, 1, 2, 3], [3, 1, -1, -1]])
     packed_input = soft.clone().requires_grad_()
@@ -43,7 +50,8 @@ def test_packed_answers_and_gradients_equal_one_question_a_row(kind: str, tmp_pa
             ids = torch.tensor(lm.encode(QUESTIONS[term]))
             row = torch.cat([lm.embed(torch.tensor(lm.bos())), plain_input[image], lm.embed(ids)])[None]
             logits = lm.model(inputs_embeds=row).logits[0, -1]
-            margin = logits[table.answers[0]] - logits[table.answers[1]]
+            odds = [logits.softmax(-1)[list(tokens)].sum().log() for tokens in table.answers]
+            margin = odds[0] - odds[1]
             torch.testing.assert_close(packed[image, column], margin, atol=1e-5, rtol=1e-4)
             total = total + margin
     total.backward()
@@ -53,7 +61,7 @@ def test_packed_answers_and_gradients_equal_one_question_a_row(kind: str, tmp_pa
 
 def test_the_start_up_check_refuses_a_model_whose_logits_are_rescaled(tiny_llama: Path) -> None:
     lm = load(tiny_llama)
-    table = tokenise(lm, QUESTIONS, ("Yes", "No"))
+    table = tokenise(lm, QUESTIONS, (("Yes",), ("No",)))
     lm.model.lm_head.register_forward_hook(lambda module, args, output: output * 3)
     with pytest.raises(ModelError, match="packed"):
         check_packing(lm, table)
@@ -61,7 +69,7 @@ def test_the_start_up_check_refuses_a_model_whose_logits_are_rescaled(tiny_llama
 
 def test_answers_that_share_their_first_token_are_refused(tiny_llama: Path) -> None:
     with pytest.raises(ModelError, match="same token"):
-        answer_tokens(load(tiny_llama), QUESTIONS[0], ("Yes", "Yes yes"))
+        first_tokens(load(tiny_llama).encode, QUESTIONS[0], (("Maybe", "Yes"), ("Yes yes",)))
 
 
 def test_the_random_twin_follows_its_seed_and_differs_from_the_model(tiny_llama: Path) -> None:

@@ -1,0 +1,200 @@
+"""Turn what pydantic says about a task file into findings: where, what was expected, and the nearest known name."""
+
+import re
+from collections.abc import Callable, Iterator
+from string import Formatter
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from taxbench.errors import did_you_mean
+from taxbench.registry.findings import Finding, dotted
+from taxbench.registry.yaml_file import KeyPath
+from taxbench.specs.task import PLACEHOLDERS
+
+Locate = Callable[[KeyPath, str], Finding]
+"""Makes a finding of a key and a message."""
+Model = type[BaseModel]
+
+# By the first word of pydantic's type of problem: what to call the thing that was expected.
+_EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "string": "text",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+    "bool": "true or false",
+}
+
+
+def explain(model: Model, data: Any, error: ValidationError, locate: Locate) -> Iterator[Finding]:
+    """Yield one finding for each thing that is wrong.
+
+    Args:
+        model: What the data was validated as.
+        data: The data, for what stands where.
+        locate: Makes a finding of a key, without pydantic's tags of unions, and a message.
+    """
+    problems = [(problem, *_follow(model, data, problem["loc"])) for problem in error.errors(include_url=False)]
+    mistaken = {
+        (*key[:-1], near)
+        for problem, key, models in problems
+        if problem["type"] == "extra_forbidden" and (near := _nearest(str(key[-1]), _fields(models)))
+    }
+    for problem, key, models in problems:
+        kind = str(problem["type"])
+        if _other_branch(problem, kind):
+            continue
+        if kind == "extra_forbidden":
+            hint = did_you_mean(str(key[-1]), _fields(models))
+            yield locate(key, f"{_prefix(key[:-1])}unknown field '{key[-1]}'.{hint}")
+        elif kind == "missing":
+            if key not in mistaken:  # the misspelt field has been named
+                yield locate(key, f"{_prefix(key[:-1])}field '{key[-1]}' is missing")
+        elif kind == "value_error":
+            yield from _refused(str(problem["ctx"]["error"]), key, models, problem["input"], locate)
+        else:
+            key = (*key, "kind") if kind == "union_tag_invalid" else key
+            yield locate(key, f"{_prefix(key)}{_unfit(kind, problem, models)}")
+
+
+def field_names(model: Model, key: KeyPath, data: Any) -> list[str]:
+    """Return the fields that may stand where `key` leads in some data."""
+    return _fields(_follow(model, data, (*key, ""))[1])
+
+
+def _follow(model: Model, data: Any, loc: tuple[Any, ...]) -> tuple[KeyPath, list[Model]]:
+    """Follow a pydantic location: the key without tags of unions, and the models that hold its last part."""
+    key: list[str | int] = []
+    models, holders = [model], [model]
+    here = data
+    for part in loc:
+        tagged = [each for each in models if part in _tags(each)]
+        if isinstance(part, str) and ("[" in part or (tagged and isinstance(here, dict) and part == here.get("kind"))):
+            models = tagged or models
+            continue
+        if key and isinstance(key[-1], str) and part in ("list", "dict", "str", "float", "int", "bool", "none"):
+            continue  # a branch of JsonValue
+        key.append(part)
+        holders = models
+        if isinstance(part, str):
+            models = [found for each in models if (field := each.model_fields.get(part))
+                      for found in _models_in(field.annotation)]  # fmt: skip
+        here = _value(here, part)
+    return tuple(key), holders if len(key) and not _ends_in_tag(loc, key) else models
+
+
+def _ends_in_tag(loc: tuple[Any, ...], key: list[str | int]) -> bool:
+    return bool(loc) and bool(key) and loc[-1] != key[-1]
+
+
+def _value(data: Any, part: Any) -> Any:
+    if isinstance(data, dict):
+        return data.get(part)
+    return data[part] if isinstance(data, list) and isinstance(part, int) and part < len(data) else None
+
+
+def _models_in(annotation: Any) -> list[Model]:
+    """Return the models that a field's annotation names, through unions, lists and Annotated."""
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [found for part in get_args(annotation) for found in _models_in(part)]
+
+
+def _tags(model: Model) -> tuple[Any, ...]:
+    kind = model.model_fields.get("kind")
+    return get_args(kind.annotation) if kind and get_origin(kind.annotation) is Literal else ()
+
+
+def _fields(models: list[Model]) -> list[str]:
+    return list(dict.fromkeys(name for model in models for name in model.model_fields))
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    return did_you_mean(name, known).removeprefix(" Did you mean '").removesuffix("'?")
+
+
+def _other_branch(problem: Any, kind: str) -> bool:
+    """Say whether a problem is about the branch of a union that was plainly not meant."""
+    label = str(problem["loc"][-1]) if problem["loc"] else ""
+    given = problem["input"]
+    return (label.startswith("literal[") and isinstance(given, dict)) or (
+        label.startswith("dict[") and isinstance(given, str) and kind == "dict_type"
+    )
+
+
+def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
+    """Say what a value should have been."""
+    given, context = problem["input"], problem.get("ctx", {})
+    if kind in ("literal_error", "union_tag_invalid"):
+        names = re.findall(r"'([^']*)'", str(context.get("expected", context.get("expected_tags"))))
+        found = context.get("tag", given)
+        hint = did_you_mean(str(found), names) if isinstance(found, str) else ""
+        return f"expected {'one of ' if len(names) > 1 else ''}{', '.join(names)}, found {_shown(found)}.{hint}"
+    if kind == "union_tag_not_found":
+        tags = [tag for model in models for tag in _tags(model)]
+        hints = [name for name in given if did_you_mean(str(name), ["kind"])] if isinstance(given, dict) else []
+        found = f", found '{hints[0]}'. Did you mean 'kind'?" if hints else ""
+        return f"field 'kind' is missing, one of {', '.join(map(str, tags))}{found}"
+    if kind == "string_pattern_mismatch":
+        return f"{_shown(given)} does not fit: {_PATTERN}"
+    if kind == "invalid_key":
+        return f"the key {_shown(given)} is no text"
+    expected = _EXPECTED.get(kind.split("_")[0])
+    if expected and kind.endswith(("_type", "_parsing", "_from_float", "_attributes_type")):
+        return f"expected {expected}, found {_shown(given)}"
+    message = str(problem["msg"])
+    if message.startswith("Input should be "):
+        return f"expected a value {message.removeprefix('Input should be ')}, found {_shown(given)}"
+    return f"{message[:1].lower()}{message[1:]}, found {_shown(given)}"
+
+
+_PATTERN = "lower-case letters, digits and underscores, a letter first, such as my_task"
+
+
+def _refused(message: str, key: KeyPath, models: list[Model], given: Any, locate: Locate) -> Iterator[Finding]:
+    """Explain what one of our own validators says; it speaks of a whole model, so look for the key it means."""
+    if key[-1:] == ("template",) and isinstance(given, str) and (unknown := _unknown_placeholders(given)):
+        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        for name in unknown:
+            hint = did_you_mean(name, PLACEHOLDERS)
+            yield locate(key, f"{_prefix(key)}unknown placeholder {{{name}}}; known are {known}.{hint}")
+        return
+    helpful = (*key, *_meant(message, given)) if isinstance(given, dict) else key
+    yield locate(helpful, f"{_prefix(key)}{message}")
+
+
+def _meant(message: str, data: dict[str, Any]) -> KeyPath:
+    """Return the key that a message about a whole mapping is about: a quoted list item, else a field it names."""
+    quoted = set(re.findall(r"'([^']*)'", message))
+    for name, value in data.items():
+        for index, item in enumerate(value) if isinstance(value, list) else ():
+            if item in quoted and name in ("evaluate", "members"):
+                return (name, index)
+    words = re.findall(r"[a-z_]+", message)
+    return next(((word,) for word in words for word in (word, f"{word}s") if word in data), ())
+
+
+def _unknown_placeholders(template: str) -> list[str]:
+    """Return the names in braces that a question cannot fill, or nothing where the braces themselves are wrong."""
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    except ValueError:
+        return []
+    return [name for name in dict.fromkeys(names) if name not in PLACEHOLDERS]
+
+
+def _prefix(key: KeyPath) -> str:
+    return f"{dotted(key)}: " if key else ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "nothing" if value is None else repr(value)[:80]
