@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from taxbench.errors import UsageError, did_you_mean
-from taxbench.registry.heads import head_module_fields, head_spec
+from taxbench.errors import TaskError, UsageError, did_you_mean
+from taxbench.registry.heads import head_module_fields, head_spec, heads
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.registry.tasks import find_tasks
 from taxbench.specs.features import IMPORTED, FeatureOptions, Origin
@@ -41,18 +41,33 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """How one task is run: the defaults, under the task's own settings, under those of the command line."""
+
+    features: FeatureOptions
+    trainer: TrainerSpec
+    head: HeadSpec
+
+    def describe(self) -> str:
+        """Return one line that names every value."""
+        parts = (("features", self.features.model_dump()), ("trainer", self.trainer.model_dump()),
+                 (f"head {self.head.name}", self.head.settings))  # fmt: skip
+        return " · ".join(f"{name} ({', '.join(f'{key}={value}' for key, value in part.items())})"
+                          for name, part in parts)  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Request:
     """The options with every name resolved."""
 
     tasks: tuple[TaskSpec, ...]
+    settings: tuple[Setting, ...]
+    """One for each task."""
     encoder: EncoderSpec
     lm: LMSpec
-    head: HeadSpec
-    trainer: TrainerSpec
     dataset: str
     taxonomy: Path | None
     seeds: tuple[int, ...]
-    features: FeatureOptions
     device: str
     cache: Path | None
     out: Path
@@ -68,16 +83,17 @@ class Request:
         return origin_of(self.dataset, self.taxonomy, self.encoder)
 
     def describe(self) -> str:
-        """Return one line that names everything in force."""
-        head = ", ".join(f"{key}={value}" for key, value in self.head.settings.items())
-        trainer = ", ".join(f"{key}={value}" for key, value in self.trainer.model_dump().items())
-        features = ", ".join(f"{key}={value}" for key, value in self.features.model_dump().items())
-        return (
-            f"tasks {', '.join(task.name for task in self.tasks)} · dataset {self.dataset} · "
-            f"encoder {self.encoder.name} ({features}) · model {self.lm.name} · head {self.head.name} ({head}) · "
-            f"trainer ({trainer}) · seeds {', '.join(map(str, self.seeds))} · device {self.device} · "
-            f"results in {self.out}"
-        )
+        """Return lines that name everything in force."""
+        lines = [
+            f"dataset {self.dataset} · encoder {self.encoder.name} · model {self.lm.name} · "
+            f"seeds {', '.join(map(str, self.seeds))} · device {self.device} · results in {self.out}"
+        ]
+        for setting in dict.fromkeys(map(Setting.describe, self.settings)):
+            names = [
+                task.name for task, own in zip(self.tasks, self.settings, strict=True) if own.describe() == setting
+            ]
+            lines.append(f"tasks {', '.join(names)} · {setting}")
+        return "\n".join(lines)
 
 
 def resolve(options: Options) -> Request:
@@ -87,17 +103,15 @@ def resolve(options: Options) -> Request:
         UsageError: a name, a seed or a setting is wrong.
         TaskError: a task file is broken.
     """
-    features, trainer, head = _settings(options)
+    tasks = tuple(find_tasks().resolve(options.task.split(",")))
     return Request(
-        tasks=tuple(find_tasks().resolve(options.task.split(","))),
+        tasks=tasks,
+        settings=tuple(_setting(task, options) for task in tasks),
         encoder=encoder_spec(options.encoder),
         lm=find_lm(options.model),
-        head=head,
-        trainer=trainer,
         dataset=options.dataset,
         taxonomy=Path(options.taxonomy).expanduser() if options.taxonomy else None,
         seeds=_seeds(options.seeds),
-        features=features,
         device=options.device,
         cache=Path(options.cache) if options.cache else None,
         out=Path(options.out).expanduser(),
@@ -148,12 +162,17 @@ def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Orig
     )
 
 
-def _settings(options: Options) -> tuple[FeatureOptions, TrainerSpec, HeadSpec]:
-    """Sort `--set key=value` into fields of the features, the trainer, and the head's settings."""
+def _setting(task: TaskSpec, options: Options) -> Setting:
+    """Sort a task's settings and `--set key=value` into fields of the features, the trainer, and the head."""
     owners = {name: "features" for name in FeatureOptions.model_fields}
     owners |= {name: "trainer" for name in TrainerSpec.model_fields}
     owners |= {name: "head" for name in head_module_fields(options.head)}
     given: dict[str, dict[str, Any]] = {"features": {}, "trainer": {}, "head": {}}
+    for key, value in task.settings.items():
+        if key in owners:
+            given[owners[key]][key] = value
+        elif not any(key in head_module_fields(name) for name in heads()):  # one of another head does not apply here
+            raise TaskError(f"The task '{task.name}' sets '{key}', which nothing has.{did_you_mean(key, owners)}")
     for setting in options.settings:
         key, equals, text = setting.partition("=")
         if not equals or key not in owners:
@@ -167,4 +186,4 @@ def _settings(options: Options) -> tuple[FeatureOptions, TrainerSpec, HeadSpec]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UsageError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}.") from None
-    return features, trainer, head_spec(options.head, given["head"])
+    return Setting(features, trainer, head_spec(options.head, given["head"]))

@@ -27,9 +27,10 @@ from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
 from taxbench.lms.packing import check_packing, tokenise
 from taxbench.paths import cache_folder
 from taxbench.progress import Reporter
-from taxbench.request import Request
+from taxbench.request import Request, Setting
 from taxbench.scoring.metrics import category_scores, chance_control, summarise
 from taxbench.scoring.records import Predictions, read_result, result_folder, write_result
+from taxbench.specs.features import FeatureOptions
 from taxbench.specs.result import CategoryScore, Result, Scores, Versions
 from taxbench.specs.run import ControlOrRun, DatasetId, EncoderId, LMId, RunSpec, head_key
 from taxbench.specs.task import TaskSpec
@@ -37,6 +38,16 @@ from taxbench.training.head_cache import load_head, save_head
 from taxbench.training.parallel import side_by_side
 from taxbench.training.trainer import Bench, ask, build_head, train_head
 from taxbench.version import source_version
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One run that has to be computed."""
+
+    run: RunSpec
+    protocol: Protocol
+    rows: FeatureRows
+    coherence: Coherence
 
 
 @dataclass
@@ -47,6 +58,7 @@ class Suite:
     report: Reporter
     _twin_of: tuple[int, FrozenLM] | None = None
     _benches: dict[ControlOrRun, tuple[Any, Bench]] = field(default_factory=dict)
+    _tables: dict[FeatureOptions, tuple[FeatureTable, FeatureRows, Coherence]] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
 
     def results(self) -> Iterator[Result]:
@@ -56,8 +68,8 @@ class Suite:
         interrupted command goes on where it stopped.
         """
         for seed in self.request.seeds:
-            for task in self.request.tasks:
-                yield self._result(task, seed)
+            for task, setting in zip(self.request.tasks, self.request.settings, strict=True):
+                yield self._result(task, setting, seed)
 
     @cached_property
     def device(self) -> torch.device:
@@ -75,17 +87,23 @@ class Suite:
         with self._timed("dataset"):
             return load_dataset(self.request.dataset, self.request.taxonomy)
 
-    @cached_property
-    def features(self) -> FeatureTable:
-        """Return the features, extracted once."""
-        with self._timed("features"):
-            if self.request.imported:
-                return imported_table(self.cache, self.request.imported, self.dataset)
-            card, wanted = describe_encoder(self.request.encoder), self.request.features
-            how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.request.origin)
-            reading = card.reading(wanted.layer, wanted.pool)
-            (table,) = features_of(self.dataset, card, [reading], how, self.cache, self.report)
-            return require_all(table, self.dataset)
+    def features(self, wanted: FeatureOptions) -> tuple[FeatureTable, FeatureRows, Coherence]:
+        """Return features, extracted once: on disk, as heads see them, and as a measure of visual similarity."""
+        if wanted not in self._tables:
+            with self._timed("features"):
+                table = self._extracted(wanted)
+                rows, coherence = FeatureRows.of(table, self.device), Coherence(table.pooled(), self.dataset)
+                self._tables[wanted] = table, rows, coherence
+        return self._tables[wanted]
+
+    def _extracted(self, wanted: FeatureOptions) -> FeatureTable:
+        if self.request.imported:
+            return imported_table(self.cache, self.request.imported, self.dataset)
+        card = describe_encoder(self.request.encoder)
+        how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.request.origin)
+        reading = card.reading(wanted.layer, wanted.pool)
+        (table,) = features_of(self.dataset, card, [reading], how, self.cache, self.report)
+        return require_all(table, self.dataset)
 
     @cached_property
     def lm(self) -> FrozenLM:
@@ -93,49 +111,49 @@ class Suite:
         with self._timed("lm"):
             return load_lm(self.request.lm, self.device, pick_dtype(self.device.type))
 
-    @cached_property
-    def feature_rows(self) -> FeatureRows:
-        """Return the features as heads see them."""
-        return FeatureRows.of(self.features, self.device)
-
-    @cached_property
-    def coherence(self) -> Coherence:
-        """Return what measures visual similarity inside hypernyms."""
-        return Coherence(self.features.pooled(), self.dataset)
-
-    def run_spec(self, task: TaskSpec, seed: int) -> RunSpec:
+    def run_spec(self, task: TaskSpec, setting: Setting, seed: int) -> RunSpec:
         """Return the identity of one run."""
-        key = self.features.key
+        key = self.features(setting.features)[0].key
         return RunSpec(
-            task=task,
+            task=task.model_copy(update={"expected": None}),  # published figures are no part of a run
             dataset=DatasetId(name=self.dataset.name, fingerprint=self.dataset.fingerprint),
             encoder=EncoderId(name=self.request.encoder.name, digest=key.source.digest, features=key.digest),
             lm=LMId(name=self.request.lm.name, digest=self.lm.digest, dtype=_dtype_name(self.lm.dtype)),
-            head=self.request.head,
-            trainer=self.request.trainer,
+            head=setting.head,
+            trainer=setting.trainer,
             seed=seed,
             device=self.device.type,
         )
 
-    def _result(self, task: TaskSpec, seed: int) -> Result:
-        run = self.run_spec(task, seed)
+    def _result(self, task: TaskSpec, setting: Setting, seed: int) -> Result:
+        run = self.run_spec(task, setting, seed)
         folder = result_folder(self.request.out, run)
         if (folder / "result.json").is_file():
             stored = read_result(folder / "result.json")
             if stored.run == run and stored.versions == _versions():
                 self.report.say(f"{task.name} seed {seed}: already done, read from {folder} (remove it to run again)")
                 return stored
-        result, predictions = self._measure(Protocol(task, self.dataset, seed, self.coherence), run)
+        _, rows, coherence = self.features(setting.features)
+        job = _Job(run, Protocol(task, self.dataset, seed, coherence), rows, coherence)
+        self._tell(job.protocol)
+        result, predictions = self._measure(job)
         write_result(folder, result, predictions, self._seconds)
         self._seconds.clear()  # what runs share (dataset, features, lm) stands with the run that waited for it
         return result
 
-    def _measure(self, protocol: Protocol, run: RunSpec) -> tuple[Result, bytes]:
+    def _tell(self, protocol: Protocol) -> None:
+        """Say what the leak guard found; nothing is left out, or left in, silently."""
+        if protocol.leaks:
+            did = "left out of training" if protocol.task.leaks == "drop" else "KEPT in training, as the task says"
+            names = ", ".join(map(str, protocol.leaks))
+            self.report.say(f"{protocol.task.name}: leaves that say a denied hypernym, {did}: {names}")
+
+    def _measure(self, job: _Job) -> tuple[Result, bytes]:
         """Train, ask and score one run and its controls."""
-        task = protocol.task
+        protocol, task = job.protocol, job.run.task
         names: list[ControlOrRun] = ["none"]
         names += ["random_lm"] if "random_lm" in task.controls else []
-        trained = self._trained(protocol, run, names)
+        trained = self._trained(job, names)
         predictions = Predictions(self.dataset, protocol.vocabulary, tuple(names[1:]))
         scores: dict[str, Scores] = {}
         controls: dict[str, dict[str, Scores]] = {name: {} for name in task.controls}
@@ -153,13 +171,14 @@ class Suite:
                 for name, row in zip(names[1:], rows[1:], strict=True):
                     controls[name][split] = summarise(row)
             validation = self._score(trained["none"], protocol, protocol.validation())
-        return self._record(protocol, run, (scores, controls, validation, tuple(categories))), predictions.bytes()
+        return self._record(job, (scores, controls, validation, tuple(categories))), predictions.bytes()
 
     def _score(self, trained: tuple[Head, Bench], protocol: Protocol, asked: QuestionSet) -> Scores:
         return summarise(category_scores("val", protocol.vocabulary.terms, asked, ask(*trained, asked)))
 
-    def _record(self, protocol: Protocol, run: RunSpec, measured: tuple[Any, Any, Scores, Any]) -> Result:
+    def _record(self, job: _Job, measured: tuple[Any, Any, Scores, Any]) -> Result:
         scores, controls, validation, categories = measured
+        run, protocol = job.run, job.protocol
         return Result(
             digest=run.digest,
             task=run.task.identity,
@@ -173,34 +192,35 @@ class Suite:
             validation=validation,
             categories=categories,
             evidence=protocol.evidence(),
-            visual_similarity=self.coherence.report(protocol.pairing),
+            visual_similarity=job.coherence.report(protocol.pairing),
             run=run,
             versions=_versions(),
         )
 
-    def _trained(self, protocol: Protocol, run: RunSpec, names: list[ControlOrRun]) -> dict[str, tuple[Head, Bench]]:
+    def _trained(self, job: _Job, names: list[ControlOrRun]) -> dict[str, tuple[Head, Bench]]:
         """Return the run's trained head and its controls', from the cache where they are there."""
         with self._timed("train"):
-            fresh = {name: self._untrained(protocol, run, name) for name in names}
-            keys = {name: head_key(run, name, f"{source_version()} torch {torch.__version__}") for name in names}
+            fresh = {name: self._untrained(job, name) for name in names}
+            keys = {name: head_key(job.run, name, f"{source_version()} torch {torch.__version__}") for name in names}
             missing = [name for name in names if not load_head(self.cache, keys[name], fresh[name][0])]
-            jobs = [partial(train_head, *fresh[name], protocol, run.trainer, self.report) for name in missing]
+            jobs = [partial(train_head, *fresh[name], job.protocol, job.run.trainer, self.report) for name in missing]
             for name, head in zip(missing, side_by_side(jobs, self.device), strict=True):
                 save_head(self.cache, keys[name], head)
         return {name: (head.eval(), bench) for name, (head, bench) in fresh.items()}
 
-    def _untrained(self, protocol: Protocol, run: RunSpec, name: ControlOrRun) -> tuple[Head, Bench]:
+    def _untrained(self, job: _Job, name: ControlOrRun) -> tuple[Head, Bench]:
         """Return a fresh head and what it is trained on."""
-        bench = self._bench(protocol, name)
-        return build_head(run.head, bench, protocol.images("train"), run.seed), bench
+        bench = self._bench(job, name)
+        return build_head(job.run.head, bench, job.protocol.images("train"), job.run.seed), bench
 
-    def _bench(self, protocol: Protocol, name: ControlOrRun) -> Bench:
+    def _bench(self, job: _Job, name: ControlOrRun) -> Bench:
         """Return the LM, or its random twin, with the questions it is asked; tasks that ask the same share it."""
+        protocol = job.protocol
         lm = self._twin(protocol.seed) if name == "random_lm" else self.lm
         answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
-        key = (lm.digest, protocol.questions, answers)
+        key = (lm.digest, protocol.questions, answers, job.run.encoder.features)
         if name not in self._benches or self._benches[name][0] != key:
-            bench = Bench(lm, tokenise(lm, protocol.questions, answers), self.feature_rows)
+            bench = Bench(lm, tokenise(lm, protocol.questions, answers), job.rows)
             check_packing(lm, bench.table)
             self._benches[name] = (key, bench)
         return self._benches[name][1]

@@ -3,14 +3,18 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from taxbench.board.groups import GroupRow
+from taxbench.board.published import Comparison
 from taxbench.board.table import Figure, Row
 
 _COLUMNS = {
     "leaf_f1": "leaf F1",
     "f1": "F1",
     "auroc": "AUROC",
+    "accuracy": "accuracy",
     "random_lm_f1": "random LM F1",
     "transfer": "transfer",
     "chance_f1": "chance F1",
@@ -25,17 +29,39 @@ LEGEND = (
 )
 
 
-def markdown(rows: list[Row]) -> str:
-    """Return one table for every (dataset, LM, encoder, head), aligned so that it also reads well as plain text."""
+def markdown(rows: list[Row], groups: Sequence[GroupRow] = (), published: Sequence[Comparison] = ()) -> str:
+    """Return one table for every (dataset, LM, encoder, head), aligned so that it also reads well as plain text.
+
+    Averages of groups stand under their table; published figures, beside ours, in a table of their own. Accuracy is a
+    column only where a task lists it among its metrics.
+    """
     blocks = []
     for title in dict.fromkeys(_title(row) for row in rows):
-        lines = [["task", "split", *_COLUMNS.values()]]
-        for row in rows:
-            if _title(row) == title:
-                name = row.task.partition("#")[0]
-                lines.append([name, row.split, *(str(getattr(row, column)) for column in _COLUMNS)])
+        block = [row for row in rows if _title(row) == title]
+        columns = [name for name in _COLUMNS if name != "accuracy" or any("accuracy" in row.metrics for row in block)]
+        lines = [["task", "split", *(_COLUMNS[column] for column in columns)]]
+        lines += [[row.task.partition("#")[0], row.split, *(str(getattr(row, column)) for column in columns)]
+                  for row in block]  # fmt: skip
         blocks.append(f"**{title}**\n\n{_align(lines)}\n")
+        here = {(row.dataset, row.encoder, row.lm, row.head) for row in block}
+        for group in groups:
+            if (group.dataset, group.encoder, group.lm, group.head) in here:
+                why = f" ({group.blank_because})" if group.blank_because else ""
+                blocks.append(f"{group.group}, average: {group.average}{why}\n")
+    if published:
+        blocks.append(_published(published))
     return "\n".join(blocks)
+
+
+def _published(comparisons: Sequence[Comparison]) -> str:
+    lines = [["task", "split", "language model", "F1 here", "published", "difference"]]
+    for each in comparisons:
+        sd = "" if each.published.sd is None else f" ± {each.published.sd:.3f}"
+        difference = "–" if each.difference is None else f"{each.difference:+.3f}"
+        kind = "trained" if each.control == "none" else "random"
+        lines.append([each.task, each.split, kind, str(each.here), f"{each.value:.3f}{sd}", difference])
+    sources = "; ".join(dict.fromkeys(each.source for each in comparisons))
+    return f"**Beside the published figures** ({sources})\n\n{_align(lines)}\n"
 
 
 def csv_text(rows: list[Row]) -> str:

@@ -35,6 +35,7 @@ class Row:
     leaf_f1: Figure
     f1: Figure
     auroc: Figure
+    accuracy: Figure
     random_lm_f1: Figure
     transfer: Figure
     """F1 minus the random-LM control's, seed by seed."""
@@ -43,6 +44,19 @@ class Row:
     heldout_auroc: Figure
     similarity: Figure
     """Visual similarity inside hypernyms under the task's pairing."""
+    metrics: tuple[str, ...]
+    """The metrics that the task lists."""
+    primary: tuple[float | None, ...]
+    """The task's primary metric on its headline split, seed by seed."""
+    split_f1: dict[str, Figure]
+    """Macro-F1 of every split."""
+    random_lm_split_f1: dict[str, Figure]
+    """The same of the random-LM control."""
+
+    @property
+    def name(self) -> str:
+        """Return the task's name without version and hash."""
+        return self.task.partition("@")[0]
 
 
 def make_table(results: Iterable[Result]) -> list[Row]:
@@ -72,16 +86,25 @@ def _row(group: list[Result]) -> Row:
         head=first.head,
         seeds=tuple(result.seed for result in group),
         split=split,
-        leaf_f1=_figure(_column([result.scores.get("leaf") for result in group], "macro_f1")),
-        f1=_figure(_column(own, "macro_f1")),
-        auroc=_figure(_column(own, "auroc")),
-        random_lm_f1=_figure(_column(twin, "macro_f1")),
-        transfer=_figure(_minus(_column(own, "macro_f1"), _column(twin, "macro_f1"))),
-        chance_f1=_figure(_column(own, "chance_f1")),
-        heldout_f1=_figure(_column(held, "macro_f1")),
-        heldout_auroc=_figure(_column(held, "auroc")),
-        similarity=_figure([result.visual_similarity.after for result in group]),
+        leaf_f1=figure(_column([result.scores.get("leaf") for result in group], "macro_f1")),
+        f1=figure(_column(own, "macro_f1")),
+        auroc=figure(_column(own, "auroc")),
+        accuracy=figure(_column(own, "accuracy")),
+        random_lm_f1=figure(_column(twin, "macro_f1")),
+        transfer=figure(_minus(_column(own, "macro_f1"), _column(twin, "macro_f1"))),
+        chance_f1=figure(_column(own, "chance_f1")),
+        heldout_f1=figure(_column(held, "macro_f1")),
+        heldout_auroc=figure(_column(held, "auroc")),
+        similarity=figure([result.visual_similarity.after for result in group]),
+        metrics=tuple(metric.name for metric in first.run.task.metrics),
+        primary=tuple(_column(own, first.run.task.primary)),
+        split_f1=_splits([result.scores for result in group]),
+        random_lm_split_f1=_splits([result.controls.get("random_lm", {}) for result in group]),
     )
+
+
+def _splits(scores: list[dict[str, Scores]]) -> dict[str, Figure]:
+    return {split: figure(_column([each.get(split) for each in scores], "macro_f1")) for split in scores[0]}
 
 
 def _column(scores: list[Scores | None], name: str) -> list[float | None]:
@@ -92,7 +115,8 @@ def _minus(left: list[float | None], right: list[float | None]) -> list[float | 
     return [None if a is None or b is None else a - b for a, b in zip(left, right, strict=True)]
 
 
-def _figure(values: list[float | None]) -> Figure:
+def figure(values: list[float | None]) -> Figure:
+    """Return the mean and the spread over seeds; blank where a value is missing or there is none."""
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return Figure(None, None)
@@ -102,6 +126,8 @@ def _figure(values: list[float | None]) -> Figure:
 _ORDER = ("leaf", "seen_hypernym", "unseen_hypernym", "counterfactual_high", "counterfactual_low")
 
 
-def _task_order(identity: str) -> int:
+def _task_order(identity: str) -> tuple[int, str, float]:
+    """Put the tasks of the question first, then the others by name, curves by level."""
     name = identity.partition("@")[0]
-    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
+    base, _, level = name.partition("-")
+    return _ORDER.index(name) if name in _ORDER else len(_ORDER), base, float(level or 0)

@@ -13,8 +13,11 @@ from taxbench.errors import UsageError
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(folders: tuple[str, ...], form: str, as_json: bool) -> None:
     """Make the table from every result.json below FOLDERS (default: results)."""
+    from taxbench.board.groups import group_rows
+    from taxbench.board.published import compare_with_published
     from taxbench.board.render import csv_text, json_text, markdown
     from taxbench.board.table import make_table
+    from taxbench.registry.tasks import find_tasks
     from taxbench.scoring.records import find_results, read_result
 
     paths = [Path(folder) for folder in folders or ("results",)]
@@ -24,5 +27,11 @@ def command(folders: tuple[str, ...], form: str, as_json: bool) -> None:
     results = [read_result(path) for path in find_results(paths)]
     if not results:
         raise UsageError(f"No result.json below {', '.join(map(str, paths))}. Make one: taxbench run")
-    write = {"md": markdown, "csv": csv_text, "json": json_text}["json" if as_json else form]
-    click.echo(write(make_table(results)), nl=False)
+    rows, registry = make_table(results), find_tasks()
+    if as_json or form == "json":
+        click.echo(json_text(rows), nl=False)
+    elif form == "csv":
+        click.echo(csv_text(rows), nl=False)
+    else:
+        groups = group_rows(rows, registry.groups.values())
+        click.echo(markdown(rows, groups, compare_with_published(rows, registry.tasks)), nl=False)

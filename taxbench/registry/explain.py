@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from string import Formatter
 from typing import Any, Literal, get_args, get_origin
 
@@ -29,65 +30,74 @@ _EXPECTED = {
 }
 
 
-def explain(model: Model, data: Any, error: ValidationError, locate: Locate) -> Iterator[Finding]:
+def explain(
+    model: Model, data: Any, error: ValidationError, locate: Locate, missing: bool = True, under: KeyPath = ()
+) -> Iterator[Finding]:
     """Yield one finding for each thing that is wrong.
 
     Args:
         model: What the data was validated as.
         data: The data, for what stands where.
         locate: Makes a finding of a key, without pydantic's tags of unions, and a message.
+        missing: Whether to speak of fields that are missing.
+        under: The key that the data stands under, for the findings.
     """
-    problems = [(problem, *_follow(model, data, problem["loc"])) for problem in error.errors(include_url=False)]
+    problems = [(problem, _follow(model, data, problem["loc"])) for problem in error.errors(include_url=False)]
     mistaken = {
-        (*key[:-1], near)
-        for problem, key, models in problems
-        if problem["type"] == "extra_forbidden" and (near := _nearest(str(key[-1]), _fields(models)))
+        (*under, *spot.key[:-1], near)
+        for problem, spot in problems
+        if problem["type"] == "extra_forbidden" and (near := _nearest(spot.key[-1], _fields(spot.holders)))
     }
-    for problem, key, models in problems:
-        kind = str(problem["type"])
-        if _other_branch(problem, kind):
+    for problem, spot in problems:
+        key, kind = (*under, *spot.key), str(problem["type"])
+        if _other_branch(problem) or (not missing and _may_be_completed(problem, spot)):
             continue
         if kind == "extra_forbidden":
-            hint = did_you_mean(str(key[-1]), _fields(models))
+            hint = did_you_mean(str(key[-1]), _fields(spot.holders))
             yield locate(key, f"{_prefix(key[:-1])}unknown field '{key[-1]}'.{hint}")
         elif kind == "missing":
-            if key not in mistaken:  # the misspelt field has been named
+            if missing and key not in mistaken:  # the misspelt field has been named
                 yield locate(key, f"{_prefix(key[:-1])}field '{key[-1]}' is missing")
         elif kind == "value_error":
-            yield from _refused(str(problem["ctx"]["error"]), key, models, problem["input"], locate)
+            yield from _refused(str(problem["ctx"]["error"]), key, problem["input"], locate)
         else:
             key = (*key, "kind") if kind == "union_tag_invalid" else key
-            yield locate(key, f"{_prefix(key)}{_unfit(kind, problem, models)}")
+            yield locate(key, f"{_prefix(key)}{_unfit(kind, problem, spot.inside)}")
 
 
 def field_names(model: Model, key: KeyPath, data: Any) -> list[str]:
     """Return the fields that may stand where `key` leads in some data."""
-    return _fields(_follow(model, data, (*key, ""))[1])
+    return _fields(_follow(model, data, key).inside)
 
 
-def _follow(model: Model, data: Any, loc: tuple[Any, ...]) -> tuple[KeyPath, list[Model]]:
-    """Follow a pydantic location: the key without tags of unions, and the models that hold its last part."""
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where a pydantic location leads: the key, the models that hold its last part, and those that are its value."""
+
+    key: KeyPath
+    holders: list[Model]
+    inside: list[Model]
+
+
+def _follow(model: Model, data: Any, loc: tuple[Any, ...]) -> _Spot:
+    """Follow a pydantic location, leaving out what stands in no file: tags of unions and names of their branches."""
     key: list[str | int] = []
-    models, holders = [model], [model]
-    here = data
+    holders = inside = [model]
     for part in loc:
-        tagged = [each for each in models if part in _tags(each)]
-        if isinstance(part, str) and ("[" in part or (tagged and isinstance(here, dict) and part == here.get("kind"))):
-            models = tagged or models
-            continue
-        if key and isinstance(key[-1], str) and part in ("list", "dict", "str", "float", "int", "bool", "none"):
-            continue  # a branch of JsonValue
-        key.append(part)
-        holders = models
-        if isinstance(part, str):
-            models = [found for each in models if (field := each.model_fields.get(part))
-                      for found in _models_in(field.annotation)]  # fmt: skip
-        here = _value(here, part)
-    return tuple(key), holders if len(key) and not _ends_in_tag(loc, key) else models
+        tagged = [each for each in inside if part in _tags(each)]
+        if tagged and isinstance(data, dict) and part == data.get("kind"):
+            inside = tagged
+        elif isinstance(part, int) or (isinstance(data, dict) and part in data) or not _is_branch(part):
+            key.append(part)
+            holders = inside
+            fields = [each.model_fields[part] for each in inside if isinstance(part, str) and part in each.model_fields]
+            inside = [found for field in fields for found in _models_in(field.annotation)] if fields else inside
+            data = _value(data, part)
+    return _Spot(tuple(key), holders, inside)
 
 
-def _ends_in_tag(loc: tuple[Any, ...], key: list[str | int]) -> bool:
-    return bool(loc) and bool(key) and loc[-1] != key[-1]
+def _is_branch(part: str) -> bool:
+    return "[" in part or part in ("list", "dict", "str", "float", "int", "bool")
 
 
 def _value(data: Any, part: Any) -> Any:
@@ -112,17 +122,25 @@ def _fields(models: list[Model]) -> list[str]:
     return list(dict.fromkeys(name for model in models for name in model.model_fields))
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    return did_you_mean(name, known).removeprefix(" Did you mean '").removesuffix("'?")
+def _nearest(name: Any, known: list[str]) -> str:
+    return did_you_mean(str(name), known).removeprefix(" Did you mean '").removesuffix("'?")
 
 
-def _other_branch(problem: Any, kind: str) -> bool:
+def _other_branch(problem: Any) -> bool:
     """Say whether a problem is about the branch of a union that was plainly not meant."""
-    label = str(problem["loc"][-1]) if problem["loc"] else ""
-    given = problem["input"]
+    label, given = str(problem["loc"][-1]) if problem["loc"] else "", problem["input"]
     return (label.startswith("literal[") and isinstance(given, dict)) or (
-        label.startswith("dict[") and isinstance(given, str) and kind == "dict_type"
+        label.startswith("dict[") and isinstance(given, str)
     )
+
+
+def _may_be_completed(problem: Any, spot: _Spot) -> bool:
+    """Say whether what is wrong is that something is not there, or may be put right by what is not there."""
+    given = problem["input"]
+    if problem["type"] == "union_tag_not_found":
+        return isinstance(given, dict) and not any(did_you_mean(str(name), ["kind"]) for name in given)
+    named = set(re.findall(r"[a-z_]+", str(problem["msg"]))) & set(_fields(spot.inside))
+    return problem["type"] == "value_error" and isinstance(given, dict) and not named <= set(given)
 
 
 def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
@@ -132,7 +150,8 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
         names = re.findall(r"'([^']*)'", str(context.get("expected", context.get("expected_tags"))))
         found = context.get("tag", given)
         hint = did_you_mean(str(found), names) if isinstance(found, str) else ""
-        return f"expected {'one of ' if len(names) > 1 else ''}{', '.join(names)}, found {_shown(found)}.{hint}"
+        one_of = f"{'one of ' if len(names) > 1 else ''}{', '.join(names)}"
+        return f"expected {one_of}, found {_shown(found)}{'.' if hint else ''}{hint}"
     if kind == "union_tag_not_found":
         tags = [tag for model in models for tag in _tags(model)]
         hints = [name for name in given if did_you_mean(str(name), ["kind"])] if isinstance(given, dict) else []
@@ -142,6 +161,10 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
         return f"{_shown(given)} does not fit: {_PATTERN}"
     if kind == "invalid_key":
         return f"the key {_shown(given)} is no text"
+    if kind == "too_short":
+        return f"expected at least {context['min_length']} of them, found {context['actual_length']}"
+    if kind == "model_attributes_type" and (tags := [tag for model in models for tag in _tags(model)]):
+        return f"expected a choice such as {{kind: {given if given in tags else tags[0]}}}, found {_shown(given)}"
     expected = _EXPECTED.get(kind.split("_")[0])
     if expected and kind.endswith(("_type", "_parsing", "_from_float", "_attributes_type")):
         return f"expected {expected}, found {_shown(given)}"
@@ -154,7 +177,7 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
 _PATTERN = "lower-case letters, digits and underscores, a letter first, such as my_task"
 
 
-def _refused(message: str, key: KeyPath, models: list[Model], given: Any, locate: Locate) -> Iterator[Finding]:
+def _refused(message: str, key: KeyPath, given: Any, locate: Locate) -> Iterator[Finding]:
     """Explain what one of our own validators says; it speaks of a whole model, so look for the key it means."""
     if key[-1:] == ("template",) and isinstance(given, str) and (unknown := _unknown_placeholders(given)):
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)

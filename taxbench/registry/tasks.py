@@ -1,88 +1,141 @@
-"""Find tasks: every YAML file of the built-in folder is a task, a group, or (name begins with `_`) an abstract base."""
+"""Find tasks: every YAML file of a task folder is a task, a curve, a group, or (name begins with `_`) an abstract base.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+Task folders are the built-in one, those of `--include-path`, and those that installed packages offer.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from taxbench.errors import TaskError, UsageError, did_you_mean
-from taxbench.registry.yaml_file import YamlFile, read_yaml
+from taxbench.registry.findings import Finding, errors
+from taxbench.registry.layers import SUFFIXES, Library, builtin_folder
+from taxbench.registry.task_files import TaskFile, read_task_file
 from taxbench.specs.task import GroupSpec, TaskSpec
 
-M = TypeVar("M", bound=BaseModel)
+ENTRY_POINTS = "taxbench.tasks"
+"""The group under which installed packages offer tasks; the value is a package whose folder holds the files."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class TaskRegistry:
-    """All tasks that could be read, all groups, and the first error of every file that could not."""
+    """All tasks that could be read, all groups and curves, and what is wrong with every file that could not."""
 
-    tasks: dict[str, TaskSpec]
-    groups: dict[str, GroupSpec]
-    broken: dict[Path, str]
+    library: Library
+    tasks: dict[str, TaskSpec] = field(default_factory=dict)
+    groups: dict[str, GroupSpec] = field(default_factory=dict)
+    files: dict[str, TaskFile] = field(default_factory=dict)
+    """The file of every name."""
+    all_files: list[TaskFile] = field(default_factory=list)
+    """Every file, in the order in which it was found, abstract and broken ones too."""
+    findings: dict[Path, tuple[Finding, ...]] = field(default_factory=dict)
+    """What is wrong, by file."""
+
+    @property
+    def broken(self) -> dict[Path, str]:
+        """Return the first error of every file that cannot be used."""
+        return {path: str(found[0]) for path, each in self.findings.items() if (found := errors(each))}
 
     def resolve(self, names: Iterable[str]) -> list[TaskSpec]:
-        """Return the tasks that task names, group names and paths to YAML files stand for, each once, in order.
+        """Return the tasks that task, curve and group names and paths to YAML files stand for, each once, in order.
 
         Raises:
-            UsageError: a name is unknown.
+            UsageError: a name is unknown, or stands for two different tasks.
             TaskError: a file that was named is broken.
         """
         found: dict[str, TaskSpec] = {}
         for name in names:
             for task in self._one(name.strip()):
-                found.setdefault(task.name, task)
+                if found.setdefault(task.name, task).digest != task.digest:
+                    raise UsageError(f"Two different tasks are named '{task.name}': run them in two commands.")
         if not found:
             raise UsageError("No task was named. Type 'taxbench ls tasks' to see them.")
         return list(found.values())
 
-    def _one(self, name: str) -> list[TaskSpec]:
+    def file(self, name: str) -> TaskFile:
+        """Return the file that a name or a path stands for.
+
+        Raises:
+            UsageError: the name is unknown.
+            TaskError: the file is broken; with every problem of it, one a line.
+        """
+        if name in self.files:
+            return self.files[name]
+        if name.endswith(SUFFIXES):
+            return self._sound(read_task_file(Path(name), self.library))
+        for each in self.all_files:
+            if each.path in self.findings and name in (each.path.stem, each.own_name):
+                raise TaskError(f"Task '{name}' cannot be used:\n" + "\n".join(map(str, self.findings[each.path])))
+        hint = did_you_mean(name, self.files)
+        raise UsageError(
+            f"There is no task or group '{name}'.{hint} Type 'taxbench ls tasks' to see all {len(self.files)}."
+        )
+
+    def _one(self, name: str, within: tuple[Path, ...] = ()) -> list[TaskSpec]:
         if name in self.tasks:
             return [self.tasks[name]]
         if name in self.groups:
             return self.resolve(self.groups[name].members)
-        if name.endswith((".yaml", ".yml")):
-            return [load_task(Path(name))]
-        for path, error in self.broken.items():
-            if path.stem == name:
-                raise TaskError(f"Task '{name}' cannot be used: {error}")
-        known = [*self.tasks, *self.groups]
-        hint = did_you_mean(name, known)
-        raise UsageError(f"There is no task or group '{name}'.{hint} Type 'taxbench ls tasks' to see all {len(known)}.")
+        file = self.file(name)
+        if file.tasks or file.group is None:
+            return list(file.tasks)
+        members = [self._member(file, index, (*within, file.path)) for index in range(len(file.group.members))]
+        return [task for tasks in members for task in tasks]
+
+    def _member(self, file: TaskFile, index: int, within: tuple[Path, ...]) -> list[TaskSpec]:
+        """Return the tasks of a member of a group file that was named by its path: registered, or beside it."""
+        assert file.group is not None
+        name = file.group.members[index]
+        beside = [path for suffix in SUFFIXES if (path := file.path.parent / f"{name}{suffix}").is_file()]
+        if name in self.files or not beside:
+            if name not in self.files:
+                raise TaskError(str(_no_member(file, index, self.files)))
+            return self._one(name)
+        if beside[0] in within:
+            raise TaskError(str(_circle(file, index, [path.stem for path in (*within, beside[0])])))
+        return self._one(str(beside[0]), within)
+
+    def _sound(self, file: TaskFile) -> TaskFile:
+        if file.broken:
+            raise TaskError("\n".join(map(str, file.findings)))
+        if not file.names:
+            raise TaskError(f"{file.path}: a file that begins with '_' is no task; it is there to be extended.")
+        return file
 
 
-def builtin_folder() -> Path:
-    """Return the folder of the default tasks: inside the wheel, or the top-level `tasks/` of a source checkout."""
-    package = Path(__file__).resolve().parents[1]
-    shipped = package / "_tasks"
-    return shipped if shipped.is_dir() else package.parent / "tasks"
+def find_tasks(include: Iterable[Path] = (), files: Iterable[Path] = ()) -> TaskRegistry:
+    """Read every task file. A broken file is listed as broken and hides no other.
 
+    Args:
+        include: More task folders.
+        files: Single files to read as well.
 
-def find_tasks(include: Iterable[Path] = ()) -> TaskRegistry:
-    """Read every task file. A broken file is listed as broken and hides no other."""
-    registry = TaskRegistry({}, {}, {})
-    for folder in (builtin_folder(), *include):
+    Raises:
+        UsageError: a folder does not exist.
+    """
+    folders = list(dict.fromkeys((builtin_folder(), *include)))
+    for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"The task folder '{folder}' does not exist.")
-        for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
-            if not path.name.startswith("_"):
-                _add(registry, path)
+    findings: dict[Path, tuple[Finding, ...]] = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS)):
+        try:
+            folders += [path for path in _package_folders(point) if path not in folders]
+        except (ImportError, ValueError, AttributeError) as error:
+            name = f"entry point {point.name}"
+            findings[Path(name)] = (Finding(name, 0, 0, f"'{point.value}' is no package with tasks ({error})"),)
+    library = Library(tuple(folders))
+    registry = TaskRegistry(library, findings=findings)
+    seen: set[Path] = set()
+    for path in (*(path for folder in folders for path in library.files(folder)), *files):
+        if path.resolve() not in seen:
+            seen.add(path.resolve())
+            _add(registry, read_task_file(path, library))
+    _check_groups(registry)
     return registry
-
-
-def _add(registry: TaskRegistry, path: Path) -> None:
-    try:
-        spec = _load(path)
-        name = spec.group if isinstance(spec, GroupSpec) else spec.name
-        if name in registry.tasks or name in registry.groups:
-            raise TaskError(f"{path}: the name '{name}' is taken by another file")
-        if isinstance(spec, GroupSpec):
-            registry.groups[name] = spec
-        else:
-            registry.tasks[name] = spec
-    except TaskError as error:
-        registry.broken[path] = str(error).splitlines()[0]
 
 
 def load_task(path: Path) -> TaskSpec:
@@ -91,73 +144,94 @@ def load_task(path: Path) -> TaskSpec:
     Raises:
         TaskError: with every problem of the file, one a line.
     """
-    spec = _load(path)
-    if isinstance(spec, GroupSpec):
-        raise TaskError(f"{path}: is a group; name it by its group name and --include-path")
-    return spec
+    file = TaskRegistry(Library((builtin_folder(),))).file(str(path))
+    if file.group is not None:
+        kind = "a curve" if file.tasks else "a group"
+        raise TaskError(f"{path}: is {kind} of several tasks: {', '.join(file.group.members)}")
+    return file.tasks[0]
 
 
-def _load(path: Path) -> TaskSpec | GroupSpec:
-    source = read_yaml(path)
-    if "group" in source.data:
-        return _validate(GroupSpec, source.data, source)
-    return _validate(TaskSpec, _with_parents(source, ()), source)
+def _package_folders(point: EntryPoint) -> Iterator[Path]:
+    """Yield the folders of the package that an entry point names. None of its code is run."""
+    parts = point.module.split(".")
+    spec = find_spec(parts[0])
+    for depth in range(2, len(parts) + 1):  # find_spec itself would import the packages around it
+        inside = spec.submodule_search_locations if spec else None
+        name = ".".join(parts[:depth])
+        found = (finder.find_spec(name, inside) for finder in sys.meta_path) if inside else iter(())
+        spec = next((each for each in found if each is not None), None)
+    places = (spec.submodule_search_locations if spec else None) or ()
+    folders = [path for place in places if (path := Path(place)).is_dir()]
+    if not folders:
+        raise ImportError(f"no folder of a package '{point.module}' was found")
+    yield from folders
 
 
-def _with_parents(source: YamlFile, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """Merge a file over the parent it `extends`, deeply; a choice by `kind` replaces the parent's whole choice."""
-    data = dict(source.data)
-    parent = data.pop("extends", None)
-    if parent is None:
-        return data
-    here = source.path.resolve()
-    if here in seen:
-        chain = " → ".join(path.name for path in (*seen, here))
-        raise TaskError(f"{source.where(('extends',))}: the files extend each other in a circle: {chain}")
-    folders = (source.path.parent, builtin_folder())  # a file beside this one, else a default task
-    target = next((path for folder in folders if (path := folder / f"{parent}.yaml").is_file()), None)
-    if target is None:
-        hint = did_you_mean(str(parent), [path.stem for folder in folders for path in folder.glob("*.yaml")])
-        raise TaskError(f"{source.where(('extends',))}: extends '{parent}', but there is no {parent}.yaml.{hint}")
-    return _merge(_with_parents(read_yaml(target), (*seen, here)), data)
+def _add(registry: TaskRegistry, file: TaskFile) -> None:
+    registry.all_files.append(file)
+    if file.findings:
+        registry.findings[file.path] = file.findings
+    if file.broken:
+        return
+    for name in file.names:
+        if name in registry.files:
+            key = ("group",) if file.is_group else ("name",)
+            first = registry.files[name].locate(key, "")
+            text = f"the name '{name}' is taken by {first.path}:{first.line}; choose another"
+            registry.findings[file.path] = (*file.findings, file.locate(key, text))
+            return
+    registry.files |= dict.fromkeys(file.names, file)
+    registry.tasks |= {task.name: task for task in file.tasks}
+    if file.group is not None:
+        registry.groups[file.group.group] = file.group
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        deep = isinstance(value, dict) and isinstance(old, dict) and "kind" not in value
-        merged[key] = _merge(old, value) if deep and isinstance(old, dict) else value
-    return merged
+def _check_groups(registry: TaskRegistry) -> None:
+    """Find members that are not there, and groups that contain themselves; take such groups out."""
+    lists = [file for file in registry.files.values() if file.is_group]
+    bad: dict[str, list[Finding]] = {}
+    while True:
+        for file in lists:
+            assert file.group is not None
+            if file.group.group not in bad and (found := list(_member_problems(file, registry))):
+                bad[file.group.group] = found
+        gone = [name for name in bad if name in registry.files]
+        for name in gone:
+            file = registry.files.pop(name)
+            registry.groups.pop(name)
+            registry.findings[file.path] = tuple(bad[name])
+        if not gone:
+            return
 
 
-def _validate(model: type[M], data: dict[str, Any], source: YamlFile) -> M:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        problems = [_explain(model, problem, source) for problem in error.errors(include_url=False)]
-        raise TaskError("\n".join(problems)) from None
+def _member_problems(file: TaskFile, registry: TaskRegistry) -> Iterator[Finding]:
+    assert file.group is not None
+    for index, member in enumerate(file.group.members):
+        if member not in registry.files:
+            yield _no_member(file, index, registry.files, registry)
+        elif path := _path_back(file.group.group, member, registry, ()):
+            yield _circle(file, index, [file.group.group, *path])
 
 
-def _explain(model: type[BaseModel], problem: Any, source: YamlFile) -> str:
-    """Turn one pydantic problem into a line: where, what, and the nearest known field."""
-    key = tuple(problem["loc"])
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    hint = ""
-    if problem["type"] == "extra_forbidden":
-        message = f"unknown field '{key[-1]}'."
-        hint = did_you_mean(str(key[-1]), _field_names(model, key[:-1]))
-    elif problem["type"] == "missing":
-        message = f"field '{key[-1]}' is missing"
-    name = ".".join(str(part) for part in key)
-    return f"{source.where(key)}: {name + ': ' if name else ''}{message}{hint}"
+def _path_back(goal: str, name: str, registry: TaskRegistry, seen: tuple[str, ...]) -> list[str]:
+    """Return the members that lead from a group to itself, or nothing."""
+    if name == goal:
+        return [name]
+    if name in seen or name not in registry.groups:
+        return []
+    for member in registry.groups[name].members:
+        if path := _path_back(goal, member, registry, (*seen, name)):
+            return [name, *path]
+    return []
 
 
-def _field_names(model: type[BaseModel], key: tuple[Any, ...]) -> list[str]:
-    """Return the fields that may stand where `key` leads, following plain nested models."""
-    for part in key:
-        field = model.model_fields.get(str(part))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return []
-        model = field.annotation
-    return list(model.model_fields)
+def _no_member(file: TaskFile, index: int, known: Iterable[str], registry: TaskRegistry | None = None) -> Finding:
+    assert file.group is not None
+    member = file.group.members[index]
+    broken = [path for path in (registry.findings if registry else ()) if path.stem == member]
+    why = f"cannot be used, see {broken[0]}." if broken else f"is no task or group.{did_you_mean(member, known)}"
+    return file.locate(("members", index), f"members[{index}]: '{member}' {why}")
+
+
+def _circle(file: TaskFile, index: int, chain: list[str]) -> Finding:
+    return file.locate(("members", index), f"members[{index}]: the group contains itself: {' → '.join(chain)}")

@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from taxbench.board.groups import group_rows
+from taxbench.board.published import compare_with_published
 from taxbench.board.render import csv_text, json_text, markdown
 from taxbench.board.table import make_table
 from taxbench.registry.tasks import find_tasks
 from taxbench.specs.result import Evidence, Result, Scores, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LMId, RunSpec, TrainerSpec
+from taxbench.specs.task import GroupSpec
 
 
 def scores(f1: float | None) -> Scores:
@@ -22,7 +25,7 @@ def result(seed: int = 42, f1: float | None = 0.8, twin: float = 0.4, **changes:
         head=HeadSpec(name="mlp"), trainer=TrainerSpec(), seed=seed,
     ).model_copy(update=changes)  # fmt: skip
     evidence = Evidence(n_images=1, n_leaf_questions=1, n_hypernym_questions=0, removed_fraction=1.0, heldout_leaves=(),
-                        dropped_leaves=(), fixed_points=())  # fmt: skip
+                        removed_hypernyms=(), leaks=(), dropped_leaves=(), fixed_points=())  # fmt: skip
     return Result(
         digest=run.digest, task=run.task.identity, dataset="pocket", encoder="pocket", lm="pocket", head="mlp",
         seed=seed,
@@ -58,3 +61,36 @@ def test_all_forms_carry_the_same_figures() -> None:
     header, line = csv_text(rows).splitlines()
     assert dict(zip(header.split(","), line.split(","), strict=True))["f1"] == "0.700000"
     assert json.loads(json_text(rows))[0]["f1"]["mean"] == pytest.approx(0.7)
+
+
+def test_a_group_is_averaged_by_weight_only_where_every_member_is_there() -> None:
+    tasks = find_tasks().tasks
+    rows = make_table([result(seed, f1) for seed, f1 in ((7, 0.6), (42, 0.8))]
+                      + [result(seed, 0.4, task=tasks["counterfactual_low"]) for seed in (7, 42)])  # fmt: skip
+    both = GroupSpec(group="both", summary="", members=("unseen_hypernym", "counterfactual_low"),
+                     weights={"unseen_hypernym": 3, "counterfactual_low": 1})  # fmt: skip
+    (row,) = group_rows(rows, [both])
+    assert row.average.mean == pytest.approx((3 * 0.7 + 0.4) / 4) and row.blank_because == ""
+    more = both.model_copy(update={"members": (*both.members, "leaf"), "weights": "equal"})
+    (row,) = group_rows(rows, [more])
+    assert row.average.mean is None and row.blank_because == "1 of 3 members missing: leaf"
+    assert "average: – (1 of 3 members missing: leaf)" in markdown(rows, [row])
+    (row,) = group_rows(rows[:1] + make_table([result(1, 0.4, task=tasks["counterfactual_low"])]), [both])
+    assert row.blank_because == "the members were run with different seeds"
+    assert group_rows(rows, [both.model_copy(update={"weights": None})]) == []
+
+
+def test_published_figures_stand_beside_runs_of_the_same_task_dataset_encoder_and_lm() -> None:
+    tasks = find_tasks().tasks
+    paper = tasks["paper_full"]
+    ran = result(7, 0.7, task=paper).model_copy(
+        update={"dataset": "things", "encoder": "dinov2-reg-large", "lm": "qwen3-1.7b", "task": paper.identity}
+    )
+    found = compare_with_published(make_table([ran]), tasks)
+    cells = {(each.split, each.control): each for each in found}
+    assert set(cells) == {("leaf", "none"), ("unseen", "none"), ("unseen", "random_lm")}
+    unseen = cells["unseen", "none"]
+    assert unseen.value == unseen.published.two_class and unseen.difference == pytest.approx(0.7 - unseen.value)
+    assert "arXiv 2603.07474" in markdown(make_table([ran]), (), found)
+    other = ran.model_copy(update={"task": "paper_full@1#00000000"})
+    assert compare_with_published(make_table([other]), tasks) == []

@@ -1,0 +1,55 @@
+"""Averages over the tasks of a group, where every member is there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from taxbench.board.table import Figure, Row, figure
+from taxbench.specs.task import GroupSpec
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """The weighted mean of a group's members, each by its primary metric on its headline split."""
+
+    group: str
+    dataset: str
+    encoder: str
+    lm: str
+    head: str
+    average: Figure
+    """Blank where a member is missing or has no score."""
+    blank_because: str
+    """Why there is no average, or nothing."""
+
+
+def group_rows(rows: Iterable[Row], groups: Iterable[GroupSpec]) -> list[GroupRow]:
+    """Average the groups that have weights and of which any member is in the table."""
+    blocks: dict[tuple[str, str, str, str], list[Row]] = {}
+    for row in rows:
+        blocks.setdefault((row.dataset, row.encoder, row.lm, row.head), []).append(row)
+    found = []
+    for block, members in blocks.items():
+        for group in groups:
+            present = [row for row in members if row.name in group.members]
+            if group.weights is not None and present:
+                values, reason = _average(group, present)
+                found.append(GroupRow(group.group, *block, figure(values), reason))
+    return found
+
+
+def _average(group: GroupSpec, rows: list[Row]) -> tuple[list[float | None], str]:
+    """Return the weighted mean of each seed, or nothing and why."""
+    missing = [name for name in group.members if name not in {row.name for row in rows}]
+    if missing:
+        return [], f"{len(missing)} of {len(group.members)} members missing: {', '.join(missing)}"
+    if len(rows) > len(group.members):
+        return [], "a member was run with several settings or versions"
+    if len({row.seeds for row in rows}) > 1:
+        return [], "the members were run with different seeds"
+    if any(value is None for row in rows for value in row.primary):
+        return [], "a member has no score"
+    weights = [group.weights[row.name] if isinstance(group.weights, dict) else 1.0 for row in rows]
+    table = np.array([row.primary for row in rows], dtype=np.float64)  # (members, seeds)
+    return [float(value) for value in np.average(table, axis=0, weights=weights)], ""

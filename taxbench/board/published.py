@@ -1,0 +1,47 @@
+"""Runs beside the published figures that their tasks carry."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from taxbench.board.table import Figure, Row
+from taxbench.specs.task import PublishedFigure, TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One published cell and ours."""
+
+    task: str
+    split: str
+    control: str
+    here: Figure
+    published: PublishedFigure
+    source: str
+
+    @property
+    def value(self) -> float:
+        """Return the published figure that is scored as ours is: without categories of one class."""
+        return self.published.macro_f1 if self.published.two_class is None else self.published.two_class
+
+    @property
+    def difference(self) -> float | None:
+        """Return ours minus the published."""
+        return None if self.here.mean is None else self.here.mean - self.value
+
+
+def compare_with_published(rows: Iterable[Row], tasks: Mapping[str, TaskSpec]) -> list[Comparison]:
+    """Find the published figures of the same task, content, dataset, encoder, LM and split."""
+    found = []
+    for row in rows:
+        task = tasks.get(row.name)
+        if task is None or task.expected is None or task.identity != row.task:
+            continue
+        if task.expected.dataset != row.dataset.partition(":")[0]:
+            continue
+        for cell in task.expected.figures:
+            figures = row.split_f1 if cell.control == "none" else row.random_lm_split_f1
+            if (cell.encoder, cell.lm) == (row.encoder, row.lm) and cell.split in figures:
+                found.append(
+                    Comparison(row.name, cell.split, cell.control, figures[cell.split], cell, task.expected.source)
+                )
+    return found
