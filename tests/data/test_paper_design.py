@@ -76,7 +76,7 @@ def test_leaves_that_are_hypernyms_are_kept_and_reported_as_published_or_dropped
     assert {leak.leaf for leak in published.leaks if leak.kind == "exact"} == TEN
     assert published.evidence().dropped_leaves == ()
     ours = Protocol(tasks["unseen_hypernym"].model_copy(update={"heldout_leaves": 0.0}), things, 42)
-    assert TEN <= set(ours.evidence().dropped_leaves)
+    assert set(ours.evidence().dropped_leaves) >= TEN
     assert {str(leak) for leak in ours.leaks if leak.kind != "exact"} == {
         "jewelry (lemma of piece of jewelry)",
         "arm (synonym of weapon)",
@@ -119,10 +119,15 @@ def test_published_re_pairings_are_one_to_one_without_fixed_points(
 
 
 def test_questions_do_not_depend_on_directory_order(tmp_path: Path, tasks: dict[str, TaskSpec]) -> None:
-    def digest(folder: Path, reverse: bool) -> bytes:
-        root = make_things(folder, lambda concept: 4, reverse=reverse)
+    first, second = make_things(tmp_path / "a", lambda concept: 4), tmp_path / "b"
+    for path in sorted(first.rglob("*.bmp"), reverse=True):  # the same files, written in the opposite order
+        copy = second / path.relative_to(first)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+
+    def digest(root: Path) -> bytes:
         one = Protocol(tasks["deprivation_random-0.5"], load_dataset(f"things:{root}"), 42)
         sets = [one.train_questions(3), one.test("unseen"), one.test("heldout_leaf")]
         return b"".join(part.image.tobytes() + part.term.tobytes() + part.answer.tobytes() for part in sets)
 
-    assert digest(tmp_path / "a", False) == digest(tmp_path / "b", True)
+    assert digest(first) == digest(second)

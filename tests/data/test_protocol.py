@@ -1,5 +1,6 @@
 """The protocol: what training sees, what it may not see, and that everything is a function of the seed."""
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from taxbench.data.counterfactual import Pairing
 from taxbench.data.dataset import Dataset, ImageRecord, assign_splits
 from taxbench.data.protocol import Protocol, choose_heldout
 from taxbench.data.taxonomy import Taxonomy
@@ -29,8 +31,11 @@ def dataset(taxonomy: Taxonomy = TAXONOMY, per_leaf: int = 20) -> Dataset:
     return Dataset("toy", tuple(images), taxonomy, "none", lambda image: Image.new("RGB", (8, 8)))
 
 
+TASKS = find_tasks().tasks
+
+
 def task(name: str) -> TaskSpec:
-    return find_tasks().tasks[name]
+    return TASKS[name]
 
 
 @pytest.mark.parametrize("name", ["unseen_hypernym", "counterfactual_high", "counterfactual_low"])
@@ -49,14 +54,24 @@ def test_seen_training_asks_hypernyms_too() -> None:
     assert protocol.evidence().removed_fraction == 0.0
 
 
-@pytest.mark.parametrize("name", sorted(find_tasks().tasks))
+def alike(pairing: Pairing) -> float:
+    """Measure a re-pairing by how many leaves keep their hypernyms: stands for features where there are none."""
+    return float(np.mean([TAXONOMY.hypernyms_of[a] == TAXONOMY.hypernyms_of[b] for a, b in pairing.items()]))
+
+
+# Removing 80 % of the toy's five hypernyms leaves one, and so no wrong one to ask.
+FITTING = sorted(name for name in TASKS if not name.startswith("paper") and not name.endswith("-0.8"))
+
+
+@pytest.mark.parametrize("name", FITTING)
 def test_answers_are_true_balanced_and_about_the_right_images(name: str) -> None:
-    protocol = Protocol(task(name), dataset(), seed=5)
+    protocol = Protocol(task(name), dataset(), 5, alike)
     sets = {"train": protocol.train_questions(1), "val": protocol.validation()}
     sets |= {split: protocol.test(split) for split in protocol.task.evaluate}
     splits = assign_splits(protocol.dataset, 5)
     for kind, asked in sets.items():
-        assert asked.answer.mean() == 0.5
+        whole = kind not in ("seen", "unseen") or protocol.task.deprivation.kind in ("none", "full")
+        assert asked.answer.mean() == 0.5 if whole else 0 < asked.answer.mean() < 1
         expected = kind if kind in ("train", "val") else "test"
         assert set(splits[asked.image]) == {expected}
         for image, term, answer in zip(asked.image, asked.term, asked.answer, strict=True):
@@ -117,3 +132,11 @@ def test_another_template_or_seed_changes_the_questions() -> None:
     protocol = Protocol(task("unseen_hypernym"), dataset(), 1)
     assert (protocol.test("unseen").term != Protocol(protocol.task, protocol.dataset, 2).test("unseen").term).any()
     assert (replace(protocol, seed=1).test("unseen").term == protocol.test("unseen").term).all()
+
+
+def test_the_questions_of_a_seed_are_these_on_every_machine() -> None:
+    protocol = Protocol(task("counterfactual_high"), dataset(), 42)
+    sets = [protocol.train_questions(2), protocol.validation(), *map(protocol.test, protocol.task.evaluate)]
+    columns = [column.astype("<i8").tobytes() for asked in sets for column in (asked.image, asked.term)]
+    # Changes only when questions are drawn differently; the tasks' versions must then be raised.
+    assert hashlib.sha256(b"".join(columns)).hexdigest()[:16] == "ee646055a29b7fe0"
