@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from taxbench.data.taxonomy import WORDNET
 from taxbench.errors import TaskError, UsageError, did_you_mean
 from taxbench.registry.heads import head_module_fields, head_spec, heads
 from taxbench.registry.models import find_encoder, find_lm
@@ -38,6 +39,8 @@ class Options:
     out: str = "results"
     settings: tuple[str, ...] = ()
     """`key=value` for the features, the trainer or the head."""
+    include: tuple[Path, ...] = ()
+    """Folders with more task files."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def resolve(options: Options) -> Request:
         UsageError: a name, a seed or a setting is wrong.
         TaskError: a task file is broken.
     """
-    tasks = tuple(find_tasks().resolve(options.task.split(",")))
+    tasks = tuple(find_tasks(options.include).resolve(options.task.split(",")))
     return Request(
         tasks=tasks,
         settings=tuple(_setting(task, options) for task in tasks),
@@ -152,12 +155,13 @@ def encoder_spec(name: str) -> EncoderSpec:
 
 def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Origin:
     """Return what `cache verify` needs to find the pictures and the encoder again, from any folder."""
-    kind, colon, path = dataset.partition(":")
-    if kind == "folder":
-        dataset = f"{kind}{colon}{Path(path).expanduser().resolve()}"
+    kind, _, path = dataset.partition(":")
+    local = Path(path).expanduser()
+    if path and (kind in ("folder", "things", "cifar100") or (kind == "hf" and local.is_dir())):
+        dataset = f"{kind}:{local.resolve()}"
     return Origin(
         dataset=dataset,
-        taxonomy=str(taxonomy.resolve()) if taxonomy else None,
+        taxonomy=None if taxonomy is None else str(taxonomy if str(taxonomy) == WORDNET else taxonomy.resolve()),
         encoder=encoder.source if Path(encoder.source).is_dir() else encoder.name,
     )
 

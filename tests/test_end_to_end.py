@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,13 @@ import numpy as np
 import pytest
 
 import taxbench
+from taxbench.data.counterfactual import re_pair
+from taxbench.data.dataset import load_dataset
 from taxbench.data.questions import QuestionSet
+from taxbench.features.similarity import Coherence
+from taxbench.features.store.catalogue import entries, open_entry
 from taxbench.scoring.metrics import category_scores, summarise
+from taxbench.specs.task import AcrossCategory, Graded, WithinCategory
 
 TASKS = "unseen_hypernym,counterfactual_low"
 
@@ -92,3 +98,52 @@ def test_a_finished_run_is_not_repeated(cache: Path, outcome: dict[str, Any]) ->
     done = run(cache, outcome["out"], "--task", TASKS)
     assert done.stderr.count("already done") == 2
     assert "unseen_hypernym@1" in done.stdout
+
+
+def test_a_graded_re_pairing_reaches_the_similarity_it_is_asked_for(cache: Path, outcome: dict[str, Any]) -> None:
+    dataset = load_dataset("pocket")
+    (entry,) = entries(cache)
+    coherence = Coherence(open_entry(entry).pooled(), dataset)
+    for seed in (42, 218, 7):
+        wanted = np.linspace(0, 1, 11)
+        kinds = [Graded(kind="graded", similarity=level) for level in wanted]
+        found = np.array([coherence(re_pair(dataset.taxonomy, kind, seed, coherence)) for kind in kinds])
+        low = coherence(re_pair(dataset.taxonomy, AcrossCategory(kind="across_category"), seed))
+        high = coherence(re_pair(dataset.taxonomy, WithinCategory(kind="within_category"), seed))
+        assert (found[0], found[-1]) == (low, high)
+        assert np.abs((found - low) / (high - low) - wanted).max() < 0.02
+        assert (np.diff(found) > 0).all()
+
+
+def test_a_task_s_settings_apply_and_the_command_line_overrides_them(
+    cache: Path, outcome: dict[str, Any], tmp_path: Path
+) -> None:
+    task = tmp_path / "short.yaml"
+    task.write_text(
+        "name: short\nversion: 1\nsummary: s\nextends: leaf\ncontrols: []\nheldout_leaves: 0.9\n"
+        "settings: {epochs: 2, hidden: 8, dropout: 0.0}\n"
+    )
+    done = run(
+        cache, tmp_path / "out", "--task", f"{task},leaf", "--set", "hidden=16", "--set", "batch_images=64", "--json"
+    )
+    short, plain = json.loads(done.stdout)
+    assert (short["run"]["trainer"]["epochs"], plain["run"]["trainer"]["epochs"]) == (2, 1)
+    assert short["run"]["head"]["settings"] == {"tokens": 1, "hidden": 16, "dropout": 0.0}
+    assert plain["run"]["head"]["settings"] == {"tokens": 1, "hidden": 16, "dropout": 0.3}
+
+
+def test_the_worked_example_of_the_tasks_page_works_as_it_is_printed(
+    cache: Path, outcome: dict[str, Any], tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[1] / "tasks" / "README.md").read_text()
+    example, commands = re.findall(r"```(?:yaml|sh)\n(.*?)```", page.partition("<!-- worked example -->")[2], re.S)[:2]
+    (tmp_path / "my_photo.yaml").write_text(example)
+    lines = [line.partition("#")[0].split() for line in commands.splitlines()]
+    assert [line[1] for line in lines] == ["validate", "show", "run"]
+    shown = []
+    for line in lines:
+        fast = ["--cache", str(cache), "--set", "batch_images=128"] if line[1] == "run" else []
+        command = [sys.executable, "-m", *line, *fast]
+        shown.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+    assert "Does this photo show " in shown[1]
+    assert "| my_photo@1" in shown[2]

@@ -61,6 +61,12 @@ def test_files_and_functions_stay_small(path: Path) -> None:
         "pocket --help",
         "extract --help",
         "cache verify --help",
+        "validate",
+        "validate --help",
+        "schema",
+        "new --help",
+        "show --help",
+        "show taxonomic",
     ],
 )
 def test_light_commands_import_nothing_heavy(line: str) -> None:

@@ -1,26 +1,33 @@
 """`taxbench ls`: what can be named."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
+
+from taxbench.cli.options import include_path
 
 KINDS = ("tasks", "models", "encoders", "heads", "datasets")
 
 
 @click.command("ls")
 @click.argument("kind", required=False, type=click.Choice(KINDS))
+@click.option("--tag", help="Only tasks and groups with this tag.")
+@include_path
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(kind: str | None, as_json: bool) -> None:
+def command(kind: str | None, tag: str | None, include: tuple[Path, ...], as_json: bool) -> None:
     """List tasks, models, encoders, heads and datasets, or one kind of them."""
-    listing = {name: _entries(name) for name in ([kind] if kind else KINDS)}
+    kinds = [kind] if kind else ["tasks"] if tag else list(KINDS)
+    listing = {name: _tasks(tag, include) if name == "tasks" else _entries(name) for name in kinds}
     if as_json:
         click.echo(json.dumps(listing[kind] if kind else listing, indent=1))
         return
     for name, entries in listing.items():
         click.secho(name, bold=True)
-        width = max(len(entry["name"]) for entry in entries)
-        for entry in entries:
+        shown = [entry for entry in entries if "curve" not in entry]
+        width = max((len(entry["name"]) for entry in shown), default=0)
+        for entry in shown:
             broken = "error" in entry
             line = f"  {entry['name'].ljust(width)}  {entry['error'] if broken else entry['summary']}"
             click.secho(line, fg="red" if broken else None)
@@ -28,17 +35,32 @@ def command(kind: str | None, as_json: bool) -> None:
             click.echo()
 
 
-def _entries(kind: str) -> list[dict[str, Any]]:
-    """Return the entries of one kind; each has a name and a summary, or an error."""
-    if kind == "tasks":
-        from taxbench.registry.tasks import find_tasks
+def _tasks(tag: str | None, include: tuple[Path, ...]) -> list[dict[str, Any]]:
+    """Return tasks, then curves and groups, then what is broken; a curve's tasks name it."""
+    from taxbench.registry.tasks import find_tasks
 
-        found = find_tasks()
-        rows = [{"name": task.name, "summary": task.summary, "identity": task.identity, "tags": list(task.tags)}
-                for task in found.tasks.values()]  # fmt: skip
-        groups = [{"name": group.group, "summary": f"{group.summary} ({', '.join(group.members)})"}
-                  for group in found.groups.values()]  # fmt: skip
-        return [*rows, *groups, *({"name": path.name, "error": error} for path, error in found.broken.items())]
+    found = find_tasks(include)
+    curve_of = {task.name: file.group.group for file in found.files.values() if file.group for task in file.tasks}
+    rows: list[dict[str, Any]] = []
+    for task in found.tasks.values():
+        row = {"name": task.name, "summary": task.summary, "identity": task.identity, "tags": list(task.tags)}
+        rows.append(row | ({"curve": curve_of[task.name]} if task.name in curve_of else {}))
+    for name, group in found.groups.items():
+        kind = "curve" if found.files[name].tasks else "group"
+        members = f"{kind}: {_briefly(name, group.members) if kind == 'curve' else ', '.join(group.members)}"
+        rows.append({"name": name, "summary": f"{group.summary} ({members})", "tags": list(group.tags), "kind": kind,
+                     "members": list(group.members)})  # fmt: skip
+    rows = [row for row in rows if tag is None or tag in row["tags"]]
+    return [*rows, *({"name": path.name, "error": error} for path, error in found.broken.items())]
+
+
+def _briefly(curve: str, members: tuple[str, ...]) -> str:
+    """Name the levels of a curve without saying its name again and again."""
+    return f"{members[0]}, {', '.join(member.removeprefix(curve) for member in members[1:])}".removesuffix(", ")
+
+
+def _entries(kind: str) -> list[dict[str, Any]]:
+    """Return the entries of one kind; each has a name and a summary."""
     if kind == "heads":
         from taxbench.registry.heads import heads
 

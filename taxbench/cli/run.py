@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from taxbench.cli.options import complete_task, include_path
 from taxbench.progress import Reporter
 from taxbench.request import Options, resolve
 
@@ -12,7 +13,9 @@ _DEFAULT = Options()
 
 
 @click.command("run")
-@click.option("--task", default=_DEFAULT.task, show_default=True, help="Tasks, groups or YAML files, by commas.")
+@click.option("--task", default=_DEFAULT.task, show_default=True, help="Tasks, groups or YAML files, by commas.",
+              shell_complete=complete_task)  # fmt: skip
+@include_path
 @click.option("--model", default=_DEFAULT.model, show_default=True, help="Frozen LM: an alias, a directory, a hub id.")
 @click.option("--encoder", default=_DEFAULT.encoder, show_default=True, help="Encoder: alias, directory, hub id.")
 @click.option("--dataset", default=_DEFAULT.dataset, show_default=True, help="pocket or folder:PATH.")

@@ -77,7 +77,9 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
     kind, _, argument = name.partition(":")
     if kind not in DATASETS:
         hint = did_you_mean(kind, DATASETS)
-        raise UsageError(f"There is no dataset '{name}'.{hint} Datasets: {', '.join(DATASETS)}; see 'taxbench ls datasets'.")
+        raise UsageError(
+            f"There is no dataset '{name}'.{hint} Datasets: {', '.join(DATASETS)}; see 'taxbench ls datasets'."
+        )
     module, function = DATASETS[kind].loader.split(":")
     dataset: Dataset = getattr(import_module(module), function)(argument, taxonomy)
     return dataset

@@ -1,5 +1,7 @@
 """An image folder on disk: one folder per class, with or without `train/` and `test/` (and `val/`) above."""
 
+import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,10 +10,13 @@ import xxhash
 from PIL import Image
 
 from taxbench.data.dataset import Dataset, ImageRecord, Split
-from taxbench.data.taxonomy import Taxonomy, TaxonomyFile, read_taxonomy
+from taxbench.data.taxonomy import TaxonomyFile, keep_leaves, taxonomy_of
 from taxbench.errors import DataError, UsageError, did_you_mean
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+DECODER = f"pillow {PIL.__version__}"
+# What Pillow raises at a file that it cannot decode.
+UNDECODABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -27,43 +32,69 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     root = Path(argument).expanduser()
     if not root.is_dir():
         raise UsageError(f"There is no folder '{root}'. Expected PATH/CLASS/*.jpg or PATH/train/CLASS/*.jpg.")
-    if taxonomy is None:
-        raise UsageError(
-            "An image folder needs a taxonomy: --taxonomy FILE.tsv with the columns folder, leaf, hypernyms "
-            "(hypernyms separated by '|')."
-        )
-    listed = read_taxonomy(taxonomy)
-    split_dirs: list[Split | None] = [split for split in _SPLITS if (root / split).is_dir()]
+    classes = _classes(root)
+    listed = taxonomy_of({folder.name for _, folder in classes}, taxonomy)
     images: list[ImageRecord] = []
-    for split in split_dirs or [None]:
-        images += _scan(root / split if split else root, root, split, listed)
-    if not images:
-        raise DataError(f"The folder '{root}' holds no image ({', '.join(sorted(_SUFFIXES))}) in a class folder.")
-    _check_classes(root, taxonomy, listed, images)
-    images.sort(key=lambda image: image.id)
-    present = {image.leaf for image in images}
-    kept = Taxonomy({leaf: group for leaf, group in listed.taxonomy.hypernyms_of.items() if leaf in present})
-    return Dataset(f"folder:{root.name}", tuple(images), kept, f"pillow {PIL.__version__}", partial(_read, root))
-
-
-def _scan(base: Path, root: Path, split: Split | None, listed: TaxonomyFile) -> list[ImageRecord]:
-    """List the images of the class folders in `base` that the taxonomy knows."""
-    records = []
-    for folder in sorted(path for path in base.iterdir() if path.is_dir()):
+    for split, folder in classes:
         leaf = listed.leaf_of_folder.get(folder.name)
         if leaf is None:
             raise DataError(
                 f"The class folder '{folder}' is not in the taxonomy."
                 f"{did_you_mean(folder.name, listed.leaf_of_folder)} Add a line for it, or move the folder away."
             )
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in _SUFFIXES and path.is_file():
-                digest = xxhash.xxh3_128_hexdigest(path.read_bytes())
-                records.append(ImageRecord(path.relative_to(root).as_posix(), leaf, digest, split))
-    return records
+        images += scan(folder, folder.relative_to(root).as_posix(), leaf, split)
+    if not images:
+        raise DataError(f"The folder '{root}' holds no image ({', '.join(_SUFFIXES)}) in a class folder.")
+    _check_classes(root, taxonomy, listed, images)
+    images.sort(key=lambda image: image.id)
+    kept = keep_leaves(listed.taxonomy, {image.leaf for image in images})
+    return Dataset(f"folder:{root.name}", tuple(images), kept, DECODER, partial(_read, root), notes=listed.notes)
 
 
-def _check_classes(root: Path, taxonomy: Path, listed: TaxonomyFile, images: list[ImageRecord]) -> None:
+def class_names(root: Path) -> list[str]:
+    """Return the names of the class folders, with or without splits above them, sorted."""
+    return sorted({folder.name for _, folder in _classes(root)})
+
+
+def scan(folder: Path, prefix: str, leaf: str, split: Split | None = None) -> Iterator[ImageRecord]:
+    """Yield a record of every image below a folder; ids are `prefix` and the path inside the folder."""
+    for base, folders, names in os.walk(folder):
+        folders.sort()
+        inside = Path(base).relative_to(folder).as_posix()
+        above = prefix if inside == "." else f"{prefix}/{inside}"
+        for name in sorted(names):
+            path = os.path.join(base, name)
+            if name.lower().endswith(_SUFFIXES) and os.path.isfile(path):
+                with open(path, "rb") as file:
+                    digest = xxhash.xxh3_128_hexdigest(file.read())
+                yield ImageRecord(f"{above}/{name}", leaf, digest, split)
+
+
+def read_image(path: Path) -> Image.Image:
+    """Decode an image file to RGB.
+
+    Raises:
+        DataError: it cannot be decoded.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except UNDECODABLE as error:
+        raise DataError(f"The image '{path}' cannot be decoded ({error}). Repair or remove it and run again.") from None
+
+
+def _classes(root: Path) -> list[tuple[Split | None, Path]]:
+    """List the class folders with their splits, sorted."""
+    splits: list[Split | None] = [split for split in _SPLITS if (root / split).is_dir()]
+    return [
+        (split, folder)
+        for split in splits or [None]
+        for folder in sorted((root / split if split else root).iterdir())
+        if folder.is_dir()
+    ]
+
+
+def _check_classes(root: Path, taxonomy: Path | None, listed: TaxonomyFile, images: list[ImageRecord]) -> None:
     present = {image.leaf for image in images}
     missing = sorted(folder for folder, leaf in listed.leaf_of_folder.items() if leaf not in present)
     if missing:
@@ -74,9 +105,4 @@ def _check_classes(root: Path, taxonomy: Path, listed: TaxonomyFile, images: lis
 
 
 def _read(root: Path, image: ImageRecord) -> Image.Image:
-    path = root / image.id
-    try:
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"The image '{path}' cannot be decoded ({error}). Repair or remove it and run again.") from None
+    return read_image(root / image.id)

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -154,7 +154,12 @@ def taxonomy_of(classes: Iterable[str], taxonomy: Path | None) -> TaxonomyFile:
         return read_taxonomy(taxonomy)
     from taxbench.data.wordnet_taxonomy import wordnet_taxonomy
 
-    return wordnet_taxonomy(sorted(classes))
+    made = wordnet_taxonomy(classes)
+    said = (
+        f"The hypernyms are made from WordNet, with {len(made.notes)} points to look at: 'taxbench taxonomy LEAVES --out "
+        "FILE.tsv' lists them and writes a file to be edited."
+    )
+    return replace(made, notes=(said,) if made.notes else ())
 
 
 def keep_leaves(taxonomy: Taxonomy, present: Iterable[str]) -> Taxonomy:

@@ -1,15 +1,18 @@
 """Read the noun synsets of WordNet 3.0 from a local folder.
 
-WordNet is the one source of taxonomic knowledge in the package: the text-only LM is trained on it and the leak guard
-takes synonyms from it. Two homes are known: Debian's `wordnet-base` (bare dict files) and nltk's download.
+WordNet is the one source of taxonomic knowledge in the package: the text-only LM is trained on it, the leak guard
+takes synonyms from it, and taxonomies of image folders are made from it. Two homes are known: Debian's `wordnet-base`
+(bare dict files) and nltk's download.
 The files are read here rather than through nltk's reader: nltk wants a `lexnames` file that Debian leaves out, refuses
 folders outside its own search path, and takes nine seconds for what a plain parser does in one. Format: wndb(5WN).
 """
 
+import os
 import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nltk.data import path as nltk_search_path
@@ -46,6 +49,8 @@ class Nouns:
     """Lower-cased word -> how often SemCor has it as a verb, adjective or adverb."""
     texts: tuple[str, ...]
     """Glosses with examples of every part of speech, as running text for word counts."""
+    at_offset: dict[int, int] = field(default_factory=dict)
+    """Offset in data.noun -> position: ImageNet's n01443537 is the synset at 1443537."""
 
     def position(self, key: str) -> int:
         """Return the position of the synset with this WordNet name; raise DataError when there is none."""
@@ -67,7 +72,26 @@ class _Record:
 
 
 def find_wordnet() -> Path:
-    """Return the folder that holds WordNet's dict files: nltk's download if there is one, else Debian's."""
+    """Return the folder that holds WordNet's dict files: nltk's download if there is one, else Debian's.
+
+    Where there is neither, nltk downloads it, unless HF_HUB_OFFLINE or TAXBENCH_OFFLINE is set.
+
+    Raises:
+        DataError: it is nowhere; says how to install it.
+    """
+    found = _look()
+    if found is None and not (os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TAXBENCH_OFFLINE")):
+        _download()
+        found = _look()
+    if found is None:
+        raise DataError(
+            f"WordNet is not installed: no data.noun under {DEBIAN_FOLDER} or in nltk's folders. "
+            "Install it with `apt-get install wordnet-base` or `python -m nltk.downloader wordnet`."
+        )
+    return found
+
+
+def _look() -> Path | None:
     candidates = [Path(root) / "corpora" / "wordnet" for root in nltk_search_path]
     for folder in [*candidates, DEBIAN_FOLDER]:
         archive = folder.with_suffix(".zip")
@@ -76,10 +100,15 @@ def find_wordnet() -> Path:
                 packed.extractall(archive.parent)
         if (folder / "data.noun").is_file():
             return folder
-    raise DataError(
-        f"WordNet is not installed: no data.noun under {DEBIAN_FOLDER} or in nltk's folders. "
-        "Install it with `apt-get install wordnet-base` or `python -m nltk.downloader wordnet`."
-    )
+    return None
+
+
+def _download() -> None:
+    """Let nltk download WordNet; without network it says nothing and changes nothing."""
+    import nltk
+
+    with suppress(OSError, ValueError):
+        nltk.download("wordnet", quiet=True)
 
 
 def read_nouns(folder: Path | None = None) -> Nouns:
@@ -105,7 +134,7 @@ def read_nouns(folder: Path | None = None) -> Nouns:
                 counts=tuple(counts.get(key, 0) for key in record.sense_keys),
             )
         )
-    return Nouns(tuple(synsets), senses, _count_other_uses(counts), tuple(_read_texts(folder)))
+    return Nouns(tuple(synsets), senses, _count_other_uses(counts), tuple(_read_texts(folder)), position)
 
 
 def _lines(path: Path) -> list[str]:

@@ -16,5 +16,17 @@ DATASETS = {
     "pocket": DatasetEntry(
         "taxbench.pocket.dataset:load", "Rendered pictures of 104 everyday concepts; nothing to download."
     ),
-    "folder": DatasetEntry("taxbench.data.folder:load", "folder:PATH, an image folder with --taxonomy FILE.tsv."),
+    "things": DatasetEntry(
+        "taxbench.data.things:load", "things[:PATH], THINGS as downloaded from OSF; 1,222 concepts, 53 hypernyms."
+    ),
+    "cifar100": DatasetEntry(
+        "taxbench.data.cifar100:load",
+        "cifar100[:PATH], the standard archive or from the hub; 100 leaves, 19 hypernyms.",
+    ),
+    "hf": DatasetEntry(
+        "taxbench.data.hub_images:load", "hf:NAME, a labelled image dataset of the Hugging Face hub or a local one."
+    ),
+    "folder": DatasetEntry(
+        "taxbench.data.folder:load", "folder:PATH, an image folder with --taxonomy FILE.tsv or --taxonomy wordnet."
+    ),
 }

@@ -1,7 +1,7 @@
 """Turn what pydantic says about a task file into findings: where, what was expected, and the nearest known name."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any, Literal, get_args, get_origin
@@ -53,8 +53,8 @@ def explain(
         if _other_branch(problem) or (not missing and _may_be_completed(problem, spot)):
             continue
         if kind == "extra_forbidden":
-            hint = did_you_mean(str(key[-1]), _fields(spot.holders))
-            yield locate(key, f"{_prefix(key[:-1])}unknown field '{key[-1]}'.{hint}")
+            text = f"{_prefix(key[:-1])}unknown field '{key[-1]}'"
+            yield locate(key, _hinted(text, str(key[-1]), _fields(spot.holders)))
         elif kind == "missing":
             if missing and key not in mistaken:  # the misspelt field has been named
                 yield locate(key, f"{_prefix(key[:-1])}field '{key[-1]}' is missing")
@@ -126,6 +126,12 @@ def _nearest(name: Any, known: list[str]) -> str:
     return did_you_mean(str(name), known).removeprefix(" Did you mean '").removesuffix("'?")
 
 
+def _hinted(text: str, name: str, known: Iterable[str]) -> str:
+    """Add the nearest known name to a text, where one is near."""
+    hint = did_you_mean(name, known)
+    return f"{text}.{hint}" if hint else text
+
+
 def _other_branch(problem: Any) -> bool:
     """Say whether a problem is about the branch of a union that was plainly not meant."""
     label, given = str(problem["loc"][-1]) if problem["loc"] else "", problem["input"]
@@ -149,16 +155,15 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
     if kind in ("literal_error", "union_tag_invalid"):
         names = re.findall(r"'([^']*)'", str(context.get("expected", context.get("expected_tags"))))
         found = context.get("tag", given)
-        hint = did_you_mean(str(found), names) if isinstance(found, str) else ""
         one_of = f"{'one of ' if len(names) > 1 else ''}{', '.join(names)}"
-        return f"expected {one_of}, found {_shown(found)}{'.' if hint else ''}{hint}"
+        return _hinted(f"expected {one_of}, found {_shown(found)}", str(found), names)
     if kind == "union_tag_not_found":
         tags = [tag for model in models for tag in _tags(model)]
         hints = [name for name in given if did_you_mean(str(name), ["kind"])] if isinstance(given, dict) else []
         found = f", found '{hints[0]}'. Did you mean 'kind'?" if hints else ""
         return f"field 'kind' is missing, one of {', '.join(map(str, tags))}{found}"
     if kind == "string_pattern_mismatch":
-        return f"{_shown(given)} does not fit: {_PATTERN}"
+        return f"expected {_FIELD if problem['loc'] == ('field',) else _NAME}, found {_shown(given)}"
     if kind == "invalid_key":
         return f"the key {_shown(given)} is no text"
     if kind == "too_short":
@@ -174,7 +179,8 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
     return f"{message[:1].lower()}{message[1:]}, found {_shown(given)}"
 
 
-_PATTERN = "lower-case letters, digits and underscores, a letter first, such as my_task"
+_NAME = "lower-case letters, digits and underscores, a letter first, such as my_task"
+_FIELD = "a field inside another one, such as deprivation.fraction"
 
 
 def _refused(message: str, key: KeyPath, given: Any, locate: Locate) -> Iterator[Finding]:
@@ -182,8 +188,9 @@ def _refused(message: str, key: KeyPath, given: Any, locate: Locate) -> Iterator
     if key[-1:] == ("template",) and isinstance(given, str) and (unknown := _unknown_placeholders(given)):
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
         for name in unknown:
-            hint = did_you_mean(name, PLACEHOLDERS)
-            yield locate(key, f"{_prefix(key)}unknown placeholder {{{name}}}; known are {known}.{hint}")
+            yield locate(
+                key, _hinted(f"{_prefix(key)}unknown placeholder {{{name}}}; known: {known}", name, PLACEHOLDERS)
+            )
         return
     helpful = (*key, *_meant(message, given)) if isinstance(given, dict) else key
     yield locate(helpful, f"{_prefix(key)}{message}")

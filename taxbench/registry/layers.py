@@ -66,7 +66,7 @@ class Library:
         return next((root for root in self.roots if here.is_relative_to(root.resolve())), path.parent)
 
     def parent(self, name: str, child: Path) -> Path | None:
-        """Find NAME.yaml: beside the file, then in its task folder, then among the default tasks.
+        """Find NAME.yaml: beside the file, then outward to its task folder and anywhere in it, then among the defaults.
 
         A file that extends its own name means the next one of that name, and itself only where there is no other.
         """
@@ -85,13 +85,15 @@ class Library:
         return list(dict.fromkeys(path.stem for path in found if path.resolve() != child.resolve()))
 
     def _places(self, name: str, child: Path) -> Iterator[Path]:
-        for suffix in SUFFIXES:
-            yield child.parent / f"{name}{suffix}"
-        root = self.root_of(child)
-        for folder in (root, builtin_folder()) if root in self.roots else (builtin_folder(),):
-            for suffix in SUFFIXES:
-                yield folder / f"{name}{suffix}"
-            yield from (path for path in self.files(folder) if path.stem == name)
+        outward = [child.parent]
+        if (root := self.root_of(child)) in self.roots:
+            inside = child.resolve().parent.relative_to(root.resolve()).parts
+            outward += [root.joinpath(*inside[:depth]) for depth in range(len(inside) - 1, -1, -1)]
+            outward += [root] if not inside else []
+        for folder in (*outward, builtin_folder()):
+            yield from (folder / f"{name}{suffix}" for suffix in SUFFIXES)
+            if folder in self.roots and name != child.stem:
+                yield from (path for path in self.files(folder) if path.stem == name)
 
 
 @dataclass(frozen=True)

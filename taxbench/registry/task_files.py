@@ -135,7 +135,7 @@ class _Reading:
         levels = self.checked(Levels, data.pop("levels"), ("levels",))
         field = levels.field if levels else self.layers.data["levels"]
         field = field.get("field") if isinstance(field, dict) else field
-        known = isinstance(field, str) and self._known(field, data)
+        known = isinstance(field, str) and "." in field and self._known(field, data)
         if levels is None or not known:
             self._fit(TaskSpec, data, self.layers.locate)
             return None, ()

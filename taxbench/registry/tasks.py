@@ -37,7 +37,9 @@ class TaskRegistry:
     @property
     def broken(self) -> dict[Path, str]:
         """Return the first error of every file that cannot be used."""
-        return {path: str(found[0]) for path, each in self.findings.items() if (found := errors(each))}
+        found = {path: errors(each) for path, each in self.findings.items()}
+        own = {path: [each for each in some if each.path == str(path)] for path, some in found.items()}
+        return {path: str((own[path] or some)[0]) for path, some in found.items() if some}
 
     def resolve(self, names: Iterable[str]) -> list[TaskSpec]:
         """Return the tasks that task, curve and group names and paths to YAML files stand for, each once, in order.

@@ -38,7 +38,7 @@ class SystematicDeprivation(Spec):
     """Training is denied whole hypernyms."""
 
     kind: Literal["systematic"]
-    n: float | None = Field(default=None, gt=0)
+    n: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """How many hypernyms to remove, drawn from the seed; below 1 it is a share of them."""
     categories: tuple[str, ...] = ()
     """The hypernyms to remove, by name, instead of `n`."""

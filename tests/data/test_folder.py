@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from taxbench.data.dataset import load_dataset
+from taxbench.data.folder import class_names
 from taxbench.errors import DataError, TaxbenchError, UsageError
 
 TSV = "folder\tleaf\thypernyms\nn1\tcrow\tbird|animal\nn2\tgull\tbird|animal\nn3\thammer\ttool\n"
@@ -90,3 +91,18 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     for name, path, kind, words in cases:
         with pytest.raises(kind, match=words):
             load_dataset(name, path)
+
+
+@pytest.mark.parametrize("names", [("crow", "gull", "hammer"), ("crow.n.01", "gull.n.02", "hammer.n.02")])
+def test_the_taxonomy_can_come_from_wordnet(tmp_path: Path, names: tuple[str, ...]) -> None:
+    root, _ = make(tmp_path / "photos", names=(*names, *"robin thrush finch wren".split()))
+    dataset = load_dataset(f"folder:{root}", Path("wordnet"))
+    assert len(dataset.taxonomy.leaves) == 7
+    assert dataset.taxonomy.leaves_of["bird"] == ("crow", "finch", "gull", "robin", "thrush", "wren")
+    assert {image.leaf for image in dataset.images} == set(dataset.taxonomy.leaves)
+
+
+def test_both_layouts_name_the_same_classes(tmp_path: Path) -> None:
+    for layout in ("{split}/{name}", "{name}"):
+        root, _ = make(tmp_path / layout.replace("/", "_") / "photos", layout)
+        assert class_names(root) == ["n1", "n2", "n3"]

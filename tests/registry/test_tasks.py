@@ -41,12 +41,16 @@ def test_words_for_people_do_not_change_the_identity_but_content_does(tmp_path: 
     ("change", "line", "words"),
     [
         (("deprivation:", "depravation:"), 4, ["unknown field 'depravation'", "Did you mean 'deprivation'"]),
-        (("kind: full", "kind: ful"), 4, ["deprivation", "'none', 'full'"]),
-        (("version: 1", "version: one"), 2, ["version", "integer"]),
+        (
+            ("kind: full", "kind: ful"),
+            4,
+            ["deprivation.kind", "one of none, random, systematic, full", "Did you mean 'full'"],
+        ),
+        (("version: 1", "version: one"), 2, ["version", "a whole number, found 'one'"]),
         (("version: 1", "version: 1\nversion: 2"), 3, ["given twice", "line 2"]),
         (("summary: A task.", "summary: [A task."), 4, ["not valid YAML"]),
         (("summary: A task.\n", ""), 1, ["field 'summary' is missing"]),
-        (("evaluate: [leaf, unseen]", "evaluate: [leaf, seen]"), 1, ["leaves no 'seen' hypernyms"]),
+        (("evaluate: [leaf, unseen]", "evaluate: [leaf, seen]"), 5, ["leaves no 'seen' hypernyms"]),
         (("evaluate:", "extends: nothing\nevaluate:"), 5, ["extends 'nothing'", "there is no"]),
         (("evaluate:", "questions: {template: 'Is it {thing}?'}\nevaluate:"), 5, ["{a_term}", "thing"]),
         (("evaluate:", "questions: {answers: {positive: yes, negative: Yes}}\nevaluate:"), 5, ["are the same"]),
@@ -97,6 +101,70 @@ def test_files_that_extend_each_other_are_refused(tmp_path: Path) -> None:
     write(tmp_path, "extends: b\n", "a.yaml")
     with pytest.raises(TaskError, match="circle"):
         load_task(write(tmp_path, "extends: a\n", "b.yaml"))
+
+
+def test_a_parent_is_looked_for_beside_the_file_then_in_its_folder_then_among_the_defaults(tmp_path: Path) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    write(inner, "name: child\nextends: leaf\n", "child.yaml")
+    heldout = [find_tasks([tmp_path]).tasks["child"].heldout_leaves]
+    for folder, value in ((tmp_path / "a", 0.3), (inner, 0.4)):
+        text = f"name: other{value * 10:g}\nextends: leaf\nheldout_leaves: {value}\n"
+        write(folder, text, "leaf.yaml")  # extends its own name: the next one of that name is meant
+        heldout.append(find_tasks([tmp_path]).tasks["child"].heldout_leaves)
+    assert heldout == [0.15, 0.3, 0.4]
+
+
+def test_a_chain_of_parents_is_no_circle_and_a_file_that_means_only_itself_is_one(tmp_path: Path) -> None:
+    write(tmp_path, GOOD, "_a.yaml")
+    write(tmp_path, "extends: _a\n", "_b.yaml")
+    assert load_task(write(tmp_path, "name: c\nextends: _b\n", "c.yaml")).name == "c"
+    with pytest.raises(TaskError, match="circle: d → d"):
+        load_task(write(tmp_path, "name: d\nextends: d\n", "d.yaml"))
+
+
+def test_a_name_is_never_inherited_nor_are_the_figures_of_a_task_that_is_changed(tmp_path: Path) -> None:
+    figures = "expected: {source: s, dataset: d, figures: [{encoder: e, lm: l, split: leaf, macro_f1: 0.5}]}\n"
+    write(tmp_path, GOOD + figures)
+    child = "name: child\nextends: mine\nversion: 3\n"
+    assert load_task(write(tmp_path, child, "child.yaml")).expected is None
+    with pytest.raises(TaskError, match=r"nameless\.yaml:1:1: field 'name' is missing"):
+        load_task(write(tmp_path, "extends: mine\n", "nameless.yaml"))
+    write(tmp_path, "expected: {source: s, dataset: d}\n", "_base_of_paper.yaml")
+    text = GOOD + "extends: _base_of_paper\nexpected: {figures: []}\n"
+    expected = load_task(write(tmp_path, text, "paper.yaml")).expected
+    assert expected is not None and (expected.source, expected.figures) == ("s", ())
+
+
+def test_a_group_cannot_be_extended(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="which is a group"):
+        load_task(write(tmp_path, "name: mine\nextends: taxonomic\n"))
+
+
+def test_an_abstract_file_is_checked_for_what_it_says_only(tmp_path: Path) -> None:
+    write(tmp_path, 'deprivation: {fraction: 0.2}\nquestions: {answers: {positive: "No"}}\n', "_open.yaml")
+    write(tmp_path, "deprivation: {kind: systematic}\nlevels: {field: deprivation.n}\n", "_curve.yaml")
+    write(tmp_path, "depravation: {kind: random}\nversion: x\n", "_wrong.yaml")
+    findings = find_tasks([tmp_path]).findings
+    assert list(findings) == [tmp_path / "_wrong.yaml"]
+    assert [each.line for each in findings[tmp_path / "_wrong.yaml"]] == [1, 2]
+    with pytest.raises(TaskError, match="there to be extended"):
+        load_task(tmp_path / "_open.yaml")
+
+
+def test_the_same_file_reached_twice_is_no_clash(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "again.yaml").symlink_to(tmp_path / "mine.yaml")
+    found = find_tasks([tmp_path, tmp_path / "link"], [tmp_path / "mine.yaml"])
+    assert "mine" in found.tasks and not found.broken
+
+
+def test_two_tasks_of_one_name_are_not_run_together(tmp_path: Path) -> None:
+    other = write(tmp_path, GOOD.replace("name: mine", "name: leaf"))
+    assert [task.name for task in find_tasks().resolve([str(other)])] == ["leaf"]
+    with pytest.raises(UsageError, match="Two different tasks are named 'leaf'"):
+        find_tasks().resolve(["leaf", str(other)])
 
 
 def test_a_broken_file_is_listed_and_hides_nothing(tmp_path: Path) -> None:

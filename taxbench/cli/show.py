@@ -1,0 +1,111 @@
+"""`taxbench show`: a task with all it inherits, and what a dataset makes of it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taxbench.cli.options import complete_task, dataset_options, include_path
+
+if TYPE_CHECKING:
+    from taxbench.registry.task_files import TaskFile
+    from taxbench.registry.tasks import TaskRegistry
+    from taxbench.specs.task import TaskSpec
+    from taxbench.task_report import TaskReport
+
+
+@click.command("show")
+@click.argument("task", shell_complete=complete_task)
+@dataset_options
+@include_path
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(task: str, as_json: bool, include: tuple[Path, ...], **how: Any) -> None:
+    """Print TASK (a name or a YAML file) as it holds, where each value comes from, and what a dataset makes of it.
+
+    Of a curve or a group, its members.
+    """
+    from taxbench.registry.tasks import find_tasks
+
+    registry = find_tasks(include)
+    file = registry.file(task)
+    if file.group is not None and task not in registry.tasks:
+        _show_members(registry, task, file, as_json)
+        return
+    spec = registry.tasks[task] if task in registry.tasks else file.tasks[0]
+    _show_task(registry, spec, file, how, as_json)
+
+
+def _show_members(registry: "TaskRegistry", name: str, file: "TaskFile", as_json: bool) -> None:
+    group, members = file.group, registry.resolve([name])
+    assert group is not None
+    kind = "group" if file.is_group else "curve"
+    if as_json:
+        rows = [{"name": each.name, "identity": each.identity, "summary": each.summary} for each in members]
+        click.echo(json.dumps({"kind": kind, **group.model_dump(mode="json"), "tasks": rows}, indent=1))
+        return
+    click.echo(f"{kind} {group.group}: {group.summary}")
+    averaged = {None: "not averaged", "equal": "averaged, all alike"}
+    said = "averaged by weight" if isinstance(group.weights, dict) else averaged[group.weights]
+    click.echo(f"{len(members)} tasks, {said}:")
+    width = max(len(each.identity) for each in members)
+    for each in members:
+        weight = (
+            f"  {group.weights[each.name]:g}" if isinstance(group.weights, dict) and each.name in group.weights else ""
+        )
+        click.echo(f"  {each.identity.ljust(width)}{weight}  {each.summary}")
+
+
+def _show_task(
+    registry: "TaskRegistry", task: "TaskSpec", file: "TaskFile", how: dict[str, Any], as_json: bool
+) -> None:
+    from taxbench.data.dataset import load_dataset
+    from taxbench.registry.findings import dotted
+    from taxbench.registry.provenance import as_yaml, values_of
+    from taxbench.task_report import report_task
+
+    values = values_of(task, file, registry.library)
+    report = report_task(task, load_dataset(how["dataset"], how["taxonomy"]), how["seed"])
+    if as_json:
+        sources = {dotted(each.key): {"value": each.value, "from": each.source} for each in values}
+        row = {"name": task.name, "identity": task.identity, "file": str(file.path), "values": sources}
+        click.echo(json.dumps({**row, "report": report.model_dump(mode="json")}, indent=1))
+        return
+    click.echo(f"{as_yaml(values)}\nidentity {task.identity}\n")
+    for line in _report_lines(report):
+        click.echo(line)
+
+
+def _report_lines(report: "TaskReport") -> Iterator[str]:
+    yield (
+        f"dataset {report.dataset}, seed {report.seed}: {report.images} images, {report.leaves} leaves, "
+        f"{report.hypernyms} hypernyms"
+    )
+    for note in report.notes:
+        yield f"  {note}"
+    if report.splits:
+        yield "\n  split         questions   images  terms  positive  terms with one answer only"
+    for row in report.splits:
+        yield (
+            f"  {row.split:<12} {row.questions:>10} {row.images:>8} {row.terms:>6} {row.positive:>8.1%}"
+            f"  {row.one_class or '-':>5}"
+        )
+    if report.evidence:
+        found = report.evidence
+        removed = "none to remove" if found.removed_fraction is None else f"{found.removed_fraction:.1%} removed"
+        yield f"\ntraining: {found.n_leaf_questions} leaf and {found.n_hypernym_questions} hypernym questions an epoch"
+        yield f"  hypernym evidence: {removed}"
+        for what, names in (
+            ("removed hypernyms", found.removed_hypernyms),
+            ("held-out leaves", found.heldout_leaves),
+            ("leaves that name a denied hypernym", tuple(map(str, found.leaks))),
+            ("of them left out of training", found.dropped_leaves),
+            ("leaves not moved by the re-pairing", found.fixed_points),
+        ):
+            if names:
+                yield f"  {what} ({len(names)}): {', '.join(names)}"
+    if report.samples:
+        yield "\nten questions (an epoch of training, and the test)"
+    for sample in report.samples:
+        yield f"  {sample.split:<12} {sample.question} {sample.answer}   [{sample.image}]"

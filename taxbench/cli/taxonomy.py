@@ -1,0 +1,64 @@
+"""`taxbench taxonomy`: a taxonomy from WordNet, for a person to edit."""
+
+import json
+from pathlib import Path
+
+import click
+
+from taxbench.errors import DataError, UsageError
+
+
+@click.command("taxonomy")
+@click.argument("leaves", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE.tsv", help="The file to write.")
+@click.option("--min-leaves", type=click.IntRange(1), default=5, show_default=True, help="Leaves under a hypernym.")
+@click.option(
+    "--min-depth", type=click.IntRange(0), default=4, show_default=True, help="Steps below 'entity', at least."
+)
+@click.option("--max-depth", type=click.IntRange(0), default=14, show_default=True, help="Steps below it, at most.")
+@click.option("--wordnet", type=click.Path(path_type=Path), help="Folder of WordNet's dict files [default: found].")
+@click.option("--force", is_flag=True, help="Write over FILE.tsv if it is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int | Path | None) -> None:
+    """Find the hypernyms of LEAVES in WordNet and write them for a person to edit.
+
+    LEAVES is a text file with one leaf a line, or an image folder (class folders, with or without train and test
+    above). A leaf is a name, a WordNet name such as crow.n.01, or a number such as n01579028.
+    """
+    from taxbench.data.taxonomy import write_taxonomy
+    from taxbench.data.wordnet_taxonomy import wordnet_taxonomy
+
+    if out.exists() and not force:
+        raise UsageError(f"'{out}' is there already. Choose another --out, or write over it with --force.")
+    made = wordnet_taxonomy(_names(leaves), **limits)  # type: ignore[arg-type]
+    write_taxonomy(out, made)
+    groups = made.taxonomy.leaves_of
+    if as_json:
+        found = {"out": str(out), "leaves": len(made.taxonomy.leaves), "hypernyms": groups, "notes": made.notes}
+        click.echo(json.dumps(found, indent=1))
+        return
+    for note in made.notes:
+        click.echo(note)
+    for hypernym in sorted(groups, key=lambda name: (-len(groups[name]), name)):
+        click.echo(f"{len(groups[hypernym]):5d}  {hypernym}")
+    click.echo(
+        f"Wrote {out}: {len(made.taxonomy.leaves)} leaves under {len(groups)} hypernyms. Read it, mend it, then type:\n"
+        f"  taxbench run --dataset folder:PATH --taxonomy {out}"
+    )
+
+
+def _names(leaves: Path) -> list[str]:
+    """Read the leaves from a text file or the class folders of an image folder."""
+    from taxbench.data.folder import class_names
+
+    if leaves.is_dir():
+        return class_names(leaves)
+    try:
+        lines = leaves.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no '{leaves}'. Expected a text file with one leaf a line, or an image folder."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"'{leaves}' cannot be read as UTF-8 text ({error}).") from None
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -1,0 +1,45 @@
+"""`taxbench validate`: check task files, all mistakes at once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from taxbench.cli.options import dataset_options, include_path
+
+
+@click.command("validate")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option("--lock", is_flag=True, help="Add the versions that lock.json of the folders lacks; none is changed.")
+@click.option("--data", is_flag=True, help="Check the questions that a dataset makes of the tasks as well.")
+@dataset_options
+@include_path
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(paths: tuple[Path, ...], lock: bool, data: bool, as_json: bool, **how: Any) -> None:
+    """Check task files and folders of them [default: everything 'taxbench ls tasks' lists].
+
+    Exits with 1 if there is an error. A folder with a lock.json is also checked against it: a task's content may change
+    only when its version does.
+    """
+    from taxbench.registry.findings import errors
+    from taxbench.registry.validation import validate
+
+    found = validate(paths, how["include"])
+    if data:
+        from taxbench.data.dataset import load_dataset
+        from taxbench.task_checks import check_tasks
+
+        dataset = load_dataset(how["dataset"], how["taxonomy"])
+        found.add(check_tasks(found.sound, dataset, how["seed"]))
+    added = found.lock() if lock else {}
+    if as_json:
+        click.echo(json.dumps({**found.as_json(), "locked": {str(path): n for path, n in added.items()}}, indent=1))
+    else:
+        for finding in found.findings:
+            click.echo(str(finding))
+        for path, n in added.items():
+            click.echo(f"{path}: {n} added")
+        click.echo(found.summary())
+    if errors(found.findings):
+        click.get_current_context().exit(1)

@@ -1,0 +1,65 @@
+"""Write a task file to start from."""
+
+import re
+from pathlib import Path
+
+from taxbench.errors import UsageError, did_you_mean
+from taxbench.paths import replacing
+from taxbench.registry.layers import SUFFIXES, is_abstract
+from taxbench.registry.task_files import TaskFile, read_task_file
+from taxbench.registry.tasks import TaskRegistry
+
+_TEXT = """\
+# A task: what differs from '{parent}'. 'taxbench schema' lists every field, 'taxbench show {shown}' what holds now.
+name: {name}
+version: 1        # raise it when the content changes; results carry it
+summary: As {parent}, but ...
+tags: [mine]
+extends: {parent}
+
+# Take away a '#' to change something; what is not said here is inherited.
+# deprivation: {{kind: random, fraction: 0.3}}    # none, full, random or systematic
+# counterfactual: {{kind: across_category}}        # none, within_category, across_category, swap_categories or graded
+# evaluate: [leaf, heldout_leaf, seen, unseen]
+# questions:
+#   template: "Does this picture show {{a_term}}?"
+#   answers: {{positive: "Yes", negative: "No"}}    # in quotes
+"""
+
+
+def write_new_task(name: str, parent: str, folder: Path, registry: TaskRegistry) -> Path:
+    """Write NAME.yaml, which extends a task, into a folder; it is valid as it stands.
+
+    Raises:
+        UsageError: the name is no name or taken, the file is there, or the parent cannot be extended from there.
+        CacheError: the folder cannot be written.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise UsageError(f"'{name}' is no task name: use lower-case letters, digits and underscores, such as my_task.")
+    path = folder / f"{name}.yaml"
+    if taken := [each for suffix in SUFFIXES if (each := folder / f"{name}{suffix}").exists()]:
+        raise UsageError(f"'{taken[0]}' is there already. Nothing was written; choose another name or --out.")
+    if name in registry.files:
+        raise UsageError(f"The name '{name}' is taken by {registry.files[name].path}. Choose another.")
+    _check_parent(parent, path, registry)
+    with replacing(path) as partial:
+        partial.write_text(_TEXT.format(name=name, parent=parent, shown=path), encoding="utf-8")
+    return path
+
+
+def _check_parent(parent: str, child: Path, registry: TaskRegistry) -> None:
+    """Make sure that a file which says nothing but `extends` would be a task."""
+    found = registry.library.parent(parent, child)
+    known = [stem for stem in registry.library.parents(child) if stem in registry.files]
+    if found is None:
+        if (home := registry.files.get(parent)) is not None and home.path.stem != parent:
+            raise UsageError(f"'{parent}' is made by the file '{home.path.stem}': type --extends {home.path.stem}.")
+        beside = " It must lie in --out or be a default task." if parent in registry.files else ""
+        raise UsageError(f"--extends '{parent}': there is no such task file.{did_you_mean(parent, known)}{beside}")
+    file: TaskFile = read_task_file(found, registry.library)
+    if file.broken:
+        raise UsageError(f"--extends '{parent}' is broken:\n" + "\n".join(map(str, file.findings)))
+    if file.group is not None and file.is_group:
+        raise UsageError(f"--extends '{parent}' is a group; extend a member: {', '.join(file.group.members)}.")
+    if is_abstract(found):
+        raise UsageError(f"--extends '{parent}' is abstract and leaves fields open; extend a task that builds on it.")

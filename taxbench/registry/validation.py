@@ -1,0 +1,104 @@
+"""Check task files, all of them in one go. Nothing here needs a dataset; `task_checks.py` has what does."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taxbench.errors import TaskError, UsageError
+from taxbench.registry.findings import Finding, errors, in_order
+from taxbench.registry.layers import SUFFIXES, builtin_folder, yaml_files
+from taxbench.registry.lock import LOCK, add_to_lock, lock_problems
+from taxbench.registry.task_files import TaskFile
+from taxbench.registry.tasks import TaskRegistry, find_tasks
+
+
+@dataclass
+class Validation:
+    """What was checked and what was found."""
+
+    registry: TaskRegistry
+    files: list[TaskFile]
+    findings: tuple[Finding, ...]
+    may_lock: tuple[Path, ...]
+    """The folders whose lock may be written: not those of installed packages."""
+
+    @property
+    def sound(self) -> list[TaskFile]:
+        """Return the files whose tasks can be used."""
+        return [file for file in self.files if file.tasks and self.registry.files.get(file.tasks[0].name) is file]
+
+    def add(self, more: Iterable[Finding]) -> None:
+        """Add findings of further checks."""
+        self.findings = in_order([*self.findings, *more])
+
+    def lock(self) -> dict[Path, int]:
+        """Add the versions that locks lack, and return how many were added to which lock.
+
+        Raises:
+            CacheError: a lock cannot be written.
+        """
+        added = {}
+        for root, files in _by_root(self.sound, self.registry):
+            if root in self.may_lock:
+                with suppress(TaskError):  # a damaged lock is among the findings
+                    added[root / LOCK] = add_to_lock(root, [task for file in files for task in file.tasks])
+        return added
+
+    def summary(self) -> str:
+        """Return one line."""
+        wrong, warned = len(errors(self.findings)), len(self.findings) - len(errors(self.findings))
+        tasks = sum(len(file.tasks) for file in self.sound)
+        problems = f"{_count(wrong, 'error')}, {_count(warned, 'warning')}" if self.findings else "no problem"
+        return f"{_count(len(self.files), 'file')}, {_count(tasks, 'usable task')}: {problems}."
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for `--json`."""
+        return {
+            "files": len(self.files),
+            "tasks": [task.identity for file in self.sound for task in file.tasks],
+            "errors": len(errors(self.findings)),
+            "warnings": len(self.findings) - len(errors(self.findings)),
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
+    """Check files and the files of folders; without any, all that is registered.
+
+    Raises:
+        UsageError: a path does not exist or is no YAML file.
+    """
+    chosen, include = list(paths), list(include)
+    for path in chosen:
+        if not path.exists():
+            raise UsageError(f"There is no file or folder '{path}'.")
+        if path.is_file() and path.suffix not in SUFFIXES:
+            raise UsageError(f"'{path}' is no task file: expected .yaml or .yml, or a folder.")
+    inside = [folder.resolve() for folder in (builtin_folder(), *include)]
+    folders = [path for path in chosen if path.is_dir() and not any(path.resolve().is_relative_to(f) for f in inside)]
+    single = [path for path in chosen if path.is_file()]
+    registry = find_tasks([*include, *folders], single)
+    files = registry.all_files
+    if chosen:
+        wanted = {path.resolve() for each in chosen for path in ([each] if each.is_file() else yaml_files(each))}
+        files = [file for file in files if file.path.resolve() in wanted]
+    found = [finding for file in files for finding in registry.findings.get(file.path, ())]
+    if not chosen:
+        found += [finding for each in registry.findings.values() for finding in each if not finding.line]
+    for root, some in _by_root(files, registry):
+        found += lock_problems(root, some)
+    may_lock = (builtin_folder(), *include, *folders, *(path.parent for path in single))
+    return Validation(registry, files, in_order(found), may_lock)
+
+
+def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> Iterator[tuple[Path, list[TaskFile]]]:
+    groups: dict[Path, list[TaskFile]] = {}
+    for file in files:
+        groups.setdefault(registry.library.root_of(file.path), []).append(file)
+    yield from groups.items()
+
+
+def _count(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"
