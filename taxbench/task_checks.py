@@ -32,6 +32,7 @@ class _Subject:
     protocol: Protocol
 
     def error(self, key: KeyPath, message: str) -> Finding:
+        """Return an error at a key; where the level decides, at the level."""
         levels = levels_of(self.file.layers) if self.file.layers else None
         level = level_of(self.task, levels) if levels else None
         if levels and level is not None and key[0] == levels.field.partition(".")[0]:
@@ -39,6 +40,7 @@ class _Subject:
         return self.file.locate(key, f"{self.task.name}: {message}")
 
     def warning(self, key: KeyPath, message: str) -> Finding:
+        """Return what is worth knowing but no error."""
         return replace(self.error(key, message), level="warning")
 
 

@@ -72,7 +72,7 @@ def wordnet_taxonomy(
 ) -> TaxonomyFile:
     """Make a taxonomy of leaves given by name, WordNet name (crow.n.01) or ImageNet's number (n01579028).
 
-    A name means its most usual noun sense that is a physical thing. A compound that WordNet does not have is taken as
+    A name means its most usual noun sense that is a physical thing, and an animal before its fur. A compound that WordNet does not have is taken as
     a kind of its last word ("aquarium fish"). Notes tell where another sense would have had other hypernyms.
 
     Args:
@@ -84,7 +84,7 @@ def wordnet_taxonomy(
     Raises:
         DataError: WordNet is not installed or does not know a leaf.
     """
-    graph = _Graph(read_nouns(wordnet))
+    graph = _graph(wordnet)
     found = [_find(graph, given) for given in sorted(set(leaves))]
     if not found:
         raise DataError("There are no leaves to make a taxonomy of.")
@@ -95,6 +95,11 @@ def wordnet_taxonomy(
         groups[names[leaf.given]] |= {name for name, synsets in kept.items() if leaf.above & synsets}
     table = Taxonomy({name: tuple(sorted(group)) for name, group in sorted(groups.items())})
     return TaxonomyFile(table, names, tuple(_notes(graph, found, kept)))
+
+
+@lru_cache(maxsize=1)
+def _graph(wordnet: Path | None) -> "_Graph":
+    return _Graph(read_nouns(wordnet))
 
 
 class _Graph:

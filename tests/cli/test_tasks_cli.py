@@ -81,7 +81,7 @@ def test_validate_with_data_checks_the_questions(capsys: pytest.CaptureFixture[s
     (folder / "many.yaml").write_text("name: many\nextends: deprivation_systematic_drop\nlevels: {values: [0.3, 99]}\n")
     assert call(["validate", str(folder), "--data"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"{folder / 'many.yaml'}:3:38: many-99: split 'train': The task removes 99 hypernyms")
+    assert lines[0].startswith(f"{folder / 'many.yaml'}:3:24: many-99: split 'train': The task removes 99 hypernyms")
     assert lines[-1].startswith("2 files, 3 usable tasks: 1 error")
 
 

@@ -152,7 +152,7 @@ def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         load_dataset(f"things:{root}")
     for path in (root / "object_images" / "baton2").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match="1 of 4 concepts of THINGS have no image in .*: baton2"):
+    with pytest.raises(DataError, match=r"1 of 4 concepts of THINGS have no image in .*: baton2"):
         load_dataset(f"things:{root}", listed)
     with pytest.raises(UsageError, match="brings its own taxonomy"):
         load_dataset(f"things:{root}", Path("wordnet"))

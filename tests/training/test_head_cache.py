@@ -15,7 +15,7 @@ from tests.board.test_table import result
 RUN = result().run
 KEY = head_key(RUN, "none", "code")
 # What a task says for people and about asking; it must not separate heads that are trained alike.
-ASKING_FIELDS = {"name", "version", "summary", "tags", "evaluate", "controls"}
+ASKING_FIELDS = {"name", "version", "summary", "tags", "evaluate", "controls", "metrics", "settings", "expected"}
 
 
 def make_head(seed: int) -> Head:
@@ -52,6 +52,7 @@ def test_tasks_that_train_alike_share_heads_and_others_do_not() -> None:
     assert key(deprivation=FullDeprivation(kind="full")) == KEY.digest
     assert key(counterfactual=WithinCategory(kind="within_category")) != KEY.digest
     assert key(heldout_leaves=0.3) != KEY.digest
+    assert key(leaks="keep") != KEY.digest
     assert head_key(RUN, "random_lm", "code").digest != KEY.digest
     assert head_key(RUN, "none", "other code").digest != KEY.digest
     assert head_key(RUN.model_copy(update={"seed": 43}), "none", "code").digest != KEY.digest

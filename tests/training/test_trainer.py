@@ -39,7 +39,7 @@ def bench(tiny_llama: Path, protocol: Protocol) -> Bench:
     centres = rng.normal(size=(len(protocol.vocabulary.terms), 16))  # one cluster a leaf: easy to tell apart
     rows = centres[protocol.leaf] + 0.1 * rng.normal(size=(len(protocol.leaf), 16))
     features = torch.from_numpy(rows[:, None].astype(np.float32))
-    return Bench(lm, tokenise(lm, protocol.questions, ("Yes", "No")), on_cpu(features))
+    return Bench(lm, tokenise(lm, protocol.questions, (("Yes",), ("No",))), on_cpu(features))
 
 
 def on_cpu(features: torch.Tensor) -> FeatureRows:
