@@ -56,6 +56,8 @@ def extract(options: ExtractOptions, report: Reporter) -> list[EntryInfo]:
     device = pick_device(options.device)
     taxonomy = Path(options.taxonomy).expanduser() if options.taxonomy else None
     dataset = load_dataset(options.dataset, taxonomy)
+    for note in dataset.notes:
+        report.say(note)
     card = describe_encoder(spec)
     how = Extraction(
         device,

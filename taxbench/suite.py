@@ -85,7 +85,10 @@ class Suite:
     def dataset(self) -> Dataset:
         """Return the dataset."""
         with self._timed("dataset"):
-            return load_dataset(self.request.dataset, self.request.taxonomy)
+            dataset = load_dataset(self.request.dataset, self.request.taxonomy)
+        for note in dataset.notes:
+            self.report.say(note)
+        return dataset
 
     def features(self, wanted: FeatureOptions) -> tuple[FeatureTable, FeatureRows, Coherence]:
         """Return features, extracted once: on disk, as heads see them, and as a measure of visual similarity."""

@@ -67,12 +67,12 @@ def test_terms_with_one_answer_are_counted_and_a_split_with_one_answer_is_an_err
 
 def test_answers_that_begin_alike_are_named_with_the_model(tmp_path: Path) -> None:
     text = 'extends: leaf\nquestions:\n  answers: {positive: "Yes", negative: "Yes it is not"}\n'
-    (finding, *_) = check(tmp_path, text, dataset(SMALL))
+    (finding, *_) = [each for each in check(tmp_path, text, dataset(SMALL)) if each.level == "error"]
     assert finding.line == 5 and "mine: model 'pocket': The answers" in finding.message
 
 
 def test_graded_tasks_are_not_checked_without_features_and_that_is_no_error(tmp_path: Path) -> None:
-    text = "extends: unseen_hypernym\ncounterfactual: {kind: graded, similarity: 0.5}\n"
+    text = "extends: leaf\ncounterfactual: {kind: graded, similarity: 0.5}\n"
     (finding,) = check(tmp_path, text, dataset(SMALL))
     assert finding.level == "warning" and "needs features" in finding.message
 

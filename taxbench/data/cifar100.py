@@ -62,7 +62,7 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
                 f"There is no CIFAR-100 in '{path}', nor through the hub. {_how_to_get(path)}\n{error}"
             ) from None
         return as_dataset("cifar100", found, _listed(found.labels, taxonomy))
-    names = [_text(name) for name in _unpickle(archive, "meta")["fine_label_names"]]
+    names = _class_names(archive)
     listed = _listed(names, taxonomy)
     unknown = sorted(set(listed.leaf_of_folder) - set(names))
     if unknown:
@@ -91,6 +91,13 @@ def _find_archive(path: Path) -> Path | None:
         if all((folder / name).is_file() for name in (*_SPLITS, "meta")):
             return folder
     return next((file for file in (path, path / _PACKED) if file.is_file()), None)
+
+
+def _class_names(archive: Path) -> list[str]:
+    names = _unpickle(archive, "meta").get("fine_label_names")
+    if not (isinstance(names, list) and all(isinstance(name, bytes | str) for name in names)):
+        raise DataError(f"'meta' in '{archive}' has no list of class names (fine_label_names).")
+    return [_text(name) for name in names]
 
 
 def _records(archive: Path, split: Split, names: list[str], listed: TaxonomyFile) -> list[ImageRecord]:

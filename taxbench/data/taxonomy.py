@@ -156,8 +156,8 @@ def taxonomy_of(classes: Iterable[str], taxonomy: Path | None) -> TaxonomyFile:
 
     made = wordnet_taxonomy(classes)
     said = (
-        f"The hypernyms are made from WordNet, with {len(made.notes)} points to look at: 'taxbench taxonomy LEAVES --out "
-        "FILE.tsv' lists them and writes a file to be edited."
+        f"The hypernyms are made from WordNet, with {len(made.notes)} points to look at: 'taxbench taxonomy LEAVES "
+        "--out FILE.tsv' lists them and writes a file to be edited."
     )
     return replace(made, notes=(said,) if made.notes else ())
 

@@ -72,8 +72,9 @@ def wordnet_taxonomy(
 ) -> TaxonomyFile:
     """Make a taxonomy of leaves given by name, WordNet name (crow.n.01) or ImageNet's number (n01579028).
 
-    A name means its most usual noun sense that is a physical thing, and an animal before its fur. A compound that WordNet does not have is taken as
-    a kind of its last word ("aquarium fish"). Notes tell where another sense would have had other hypernyms.
+    A name means its most usual noun sense that is a physical thing, and an animal before its fur. A compound that
+    WordNet does not have is taken as a kind of its last word ("aquarium fish"). Notes tell where another sense would
+    have had other hypernyms.
 
     Args:
         min_leaves: How many leaves a hypernym has at least.

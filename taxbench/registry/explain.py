@@ -192,19 +192,21 @@ def _refused(message: str, key: KeyPath, given: Any, locate: Locate) -> Iterator
                 key, _hinted(f"{_prefix(key)}unknown placeholder {{{name}}}; known: {known}", name, PLACEHOLDERS)
             )
         return
-    helpful = (*key, *_meant(message, given)) if isinstance(given, dict) else key
-    yield locate(helpful, f"{_prefix(key)}{message}")
+    about = [(*key, *part) for part in _meant(message, given)] if isinstance(given, dict) else []
+    places = [locate(each, f"{_prefix(key)}{message}") for each in (*about, key)]
+    file = locate((), "").path  # what a file says itself is more to the point than what it inherits
+    yield next((place for place in places if place.path == file and place.key != dotted(key)), places[0])
 
 
-def _meant(message: str, data: dict[str, Any]) -> KeyPath:
-    """Return the key that a message about a whole mapping is about: a quoted list item, else a field it names."""
+def _meant(message: str, data: dict[str, Any]) -> Iterator[KeyPath]:
+    """Yield the keys that a message about a whole mapping may be about: quoted list items, then fields it names."""
     quoted = set(re.findall(r"'([^']*)'", message))
-    for name, value in data.items():
-        for index, item in enumerate(value) if isinstance(value, list) else ():
-            if item in quoted and name in ("evaluate", "members"):
-                return (name, index)
+    for name in ("evaluate", "members"):
+        for index, item in enumerate(data.get(name) or ()):
+            if item in quoted:
+                yield (name, index)
     words = re.findall(r"[a-z_]+", message)
-    return next(((word,) for word in words for word in (word, f"{word}s") if word in data), ())
+    yield from ((word,) for each in words for word in (each, f"{each}s") if word in data)
 
 
 def _unknown_placeholders(template: str) -> list[str]:

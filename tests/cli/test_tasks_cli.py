@@ -181,13 +181,12 @@ def test_ls_shows_own_tasks_by_tag_and_broken_files_beside_them(
     assert "broken.yaml" in out and "  leaf " in out and "(curve: deprivation_random-0.1, -0.3" in out
 
 
-def test_run_finds_tasks_of_own_folders(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_run_finds_tasks_of_own_folders(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [task.name for task in resolve(Options(task="mine,leaf", include=(folder,))).tasks] == ["mine", "leaf"]
-    root, taxonomy = make(tmp_path / "photos")
-    arguments = ["-q", "run", "--task", "mine", "--include-path", folder, "--dataset", f"folder:{root}", "--taxonomy",
-                 taxonomy, "--cache", tmp_path / "cache", "--out", tmp_path / "out", "--set", "epochs=1"]  # fmt: skip
-    assert "mine" in said(capsys, *arguments)
-    assert call(["run", "--task", "mine"]) == 2
+    arguments = ["run", "--task", "mine", "--encoder", "poket"]  # the task is looked up first
+    for include, words in (([], "no task or group 'mine'"), (["--include-path", str(folder)], "no encoder 'poket'")):
+        assert call([*arguments, *include]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_task_names_are_completed(folder: Path) -> None:

@@ -57,6 +57,28 @@ def test_absence_says_what_to_install(tmp_path: Path) -> None:
         read_nouns(tmp_path)
 
 
+def test_nothing_is_downloaded_when_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taxbench.data.wordnet.DEBIAN_FOLDER", tmp_path / "debian")
+    monkeypatch.setattr("taxbench.data.wordnet.nltk_search_path", [str(tmp_path)])
+    fetched: list[str] = []
+    monkeypatch.setattr("nltk.download", lambda name, quiet: fetched.append(name))
+    for switch in ("TAXBENCH_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv("TAXBENCH_OFFLINE", raising=False)
+        monkeypatch.setenv(switch, "1")
+        with pytest.raises(DataError, match=r"apt-get install wordnet-base.*nltk\.downloader wordnet"):
+            find_wordnet()
+    assert not fetched
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    with pytest.raises(DataError, match="WordNet is not installed"):
+        find_wordnet()
+    assert fetched == ["wordnet"]
+
+
+def test_synsets_are_found_by_the_numbers_of_imagenet(nouns: Nouns) -> None:
+    assert nouns.synsets[nouns.at_offset[1443537]].key == "goldfish.n.01"
+    assert len(nouns.at_offset) == len(nouns.synsets)
+
+
 def test_unknown_synset_names_the_expected_form(nouns: Nouns) -> None:
     with pytest.raises(DataError, match=r"crow\.n\.01"):
         nouns.position("crow.n.99")

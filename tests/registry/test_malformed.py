@@ -60,6 +60,14 @@ def test_an_error_in_an_inherited_value_points_into_the_parent(tmp_path: Path) -
     assert len(validate([tmp_path]).findings) == 1  # said once, though two files are the worse for it
 
 
+def test_a_clash_with_what_is_inherited_is_reported_where_the_file_caused_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    for line in ("heldout_leaves: 0", "deprivation: {kind: none}", "evaluate: [seen]", "evaluate: [heldout_leaf]"):
+        path.write_text(f"name: x\nextends: unseen_hypernym\n{line}\n")
+        with pytest.raises(TaskError, match=r"x\.yaml:3:\d+: "):
+            load_task(path)
+
+
 def test_a_parent_that_cannot_be_read_is_reported_where_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "_p.yaml").write_text("version: [\n")
     (tmp_path / "child.yaml").write_text("name: child\nextends: _p\nfoo: 1\n")
