@@ -15,7 +15,7 @@ from taxbench.registry.tasks import find_tasks
 from taxbench.specs.features import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.models import EncoderSpec, LMSpec
 from taxbench.specs.run import HeadSpec, TrainerSpec
-from taxbench.specs.task import TaskSpec
+from taxbench.specs.task import GroupSpec, TaskSpec
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -66,6 +66,8 @@ class Request:
     tasks: tuple[TaskSpec, ...]
     settings: tuple[Setting, ...]
     """One for each task."""
+    groups: tuple[GroupSpec, ...]
+    """The groups and curves that were named."""
     encoder: EncoderSpec
     lm: LMSpec
     dataset: str
@@ -106,9 +108,11 @@ def resolve(options: Options) -> Request:
         UsageError: a name, a seed or a setting is wrong.
         TaskError: a task file is broken.
     """
-    tasks = tuple(find_tasks(options.include).resolve(options.task.split(",")))
+    registry, names = find_tasks(options.include), options.task.split(",")
+    tasks = tuple(registry.resolve(names))
     return Request(
         tasks=tasks,
+        groups=tuple(registry.groups[name] for name in map(str.strip, names) if name in registry.groups),
         settings=tuple(_setting(task, options) for task in tasks),
         encoder=encoder_spec(options.encoder),
         lm=find_lm(options.model),

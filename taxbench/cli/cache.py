@@ -8,6 +8,7 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
+from taxbench.cli.options import dataset_options
 from taxbench.paths import cache_folder
 from taxbench.progress import Reporter
 
@@ -108,8 +109,7 @@ def gc(keys: tuple[str, ...], incomplete: bool, dry_run: bool, cache: Path | Non
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="They are then found as --encoder imported:NAME.")
-@click.option("--dataset", default="pocket", show_default=True, help="The dataset whose images they belong to.")
-@click.option("--taxonomy", type=click.Path(path_type=Path), help="TSV of an image folder.")
+@dataset_options
 @click.option("--ids", type=click.Path(path_type=Path), help="One image id a line, if the file holds no 'ids'.")
 @click.option("--storage", type=click.Choice(["float16", "bfloat16"]), default="float16", show_default=True)
 @_cache

@@ -4,12 +4,12 @@ import json
 
 import click
 
+from taxbench.cli.options import dataset_options
 from taxbench.progress import Reporter
 
 
 @click.command("extract")
-@click.option("--dataset", default="pocket", show_default=True, help="pocket or folder:PATH.")
-@click.option("--taxonomy", type=click.Path(), help="TSV of an image folder: folder, leaf, hypernyms.")
+@dataset_options
 @click.option("--encoder", default="pocket", show_default=True, help="Alias, random-ALIAS, pixels, directory, hub id.")
 @click.option("--pool", default="pooled", show_default=True, help="pooled, tokens, or gridK; several by commas.")
 @click.option("--layers", default="-1", show_default=True, help="Hidden states by commas; -1 is the output.")

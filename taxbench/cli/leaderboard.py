@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from taxbench.cli.options import include_path
 from taxbench.errors import UsageError
 
 
@@ -11,7 +12,8 @@ from taxbench.errors import UsageError
 @click.argument("folders", nargs=-1, type=click.Path())
 @click.option("--format", "form", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-def command(folders: tuple[str, ...], form: str, as_json: bool) -> None:
+@include_path
+def command(folders: tuple[str, ...], include: tuple[Path, ...], form: str, as_json: bool) -> None:
     """Make the table from every result.json below FOLDERS (default: results)."""
     from taxbench.board.groups import group_rows
     from taxbench.board.published import compare_with_published
@@ -27,7 +29,7 @@ def command(folders: tuple[str, ...], form: str, as_json: bool) -> None:
     results = [read_result(path) for path in find_results(paths)]
     if not results:
         raise UsageError(f"No result.json below {', '.join(map(str, paths))}. Make one: taxbench run")
-    rows, registry = make_table(results), find_tasks()
+    rows, registry = make_table(results), find_tasks(include)
     if as_json or form == "json":
         click.echo(json_text(rows), nl=False)
     elif form == "csv":

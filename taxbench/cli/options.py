@@ -19,14 +19,22 @@ def include_path(command: Any) -> Any:
 
 
 def dataset_options(command: Any) -> Any:
-    """Add --dataset, --taxonomy and --seed."""
+    """Add --dataset and --taxonomy."""
     for option in (
-        click.option("--seed", type=click.IntRange(0), default=42, show_default=True, help="Seed of splits and draws."),
-        click.option("--taxonomy", type=click.Path(path_type=Path), help="TSV of an image folder."),
-        click.option("--dataset", default="pocket", show_default=True, help="A name of 'taxbench ls datasets'."),
-    ):
+        click.option("--taxonomy", type=click.Path(path_type=Path), metavar="FILE",
+                     help="TSV of folder, leaf, hypernyms for folder: and hf:, or 'wordnet'."),
+        click.option("--dataset", default="pocket", show_default=True, metavar="NAME",
+                     help="pocket, things, cifar100, folder:PATH or hf:NAME; see 'taxbench ls datasets'."),
+    ):  # fmt: skip
         command = option(command)
     return command
+
+
+def seed_option(command: Any) -> Any:
+    """Add --seed."""
+    return click.option(
+        "--seed", type=click.IntRange(0), default=42, show_default=True, help="Seed of splits and draws."
+    )(command)
 
 
 def complete_task(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from taxbench.cli.options import complete_task, include_path
+from taxbench.cli.options import complete_task, dataset_options, include_path
 from taxbench.progress import Reporter
 from taxbench.request import Options, resolve
 
@@ -18,8 +18,7 @@ _DEFAULT = Options()
 @include_path
 @click.option("--model", default=_DEFAULT.model, show_default=True, help="Frozen LM: an alias, a directory, a hub id.")
 @click.option("--encoder", default=_DEFAULT.encoder, show_default=True, help="Encoder: alias, directory, hub id.")
-@click.option("--dataset", default=_DEFAULT.dataset, show_default=True, help="pocket or folder:PATH.")
-@click.option("--taxonomy", type=click.Path(), help="TSV of an image folder: folder, leaf, hypernyms.")
+@dataset_options
 @click.option("--head", default=_DEFAULT.head, show_default=True, help="The trained mapping; see 'taxbench ls heads'.")
 @click.option("--seeds", default=_DEFAULT.seeds, show_default=True, help="Seeds, by commas; the paper's: 42,218,7.")
 @click.option("--device", default=_DEFAULT.device, show_default=True, help="auto, cpu, cuda or mps.")
@@ -40,6 +39,8 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
     request = resolve(Options(**options))  # type: ignore[arg-type]
     report.say(request.describe())
 
+    from taxbench.board.groups import group_rows
+    from taxbench.board.published import compare_with_published
     from taxbench.board.render import LEGEND, markdown
     from taxbench.board.table import make_table
     from taxbench.suite import Suite
@@ -48,5 +49,7 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
     if as_json:
         click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=1))
         return
-    click.echo(markdown(make_table(results)))
+    rows = make_table(results)
+    published = compare_with_published(rows, {task.name: task for task in request.tasks})
+    click.echo(markdown(rows, group_rows(rows, request.groups), published))
     report.say(f"{LEGEND}\nResults: {Path(request.out).resolve()}. In one table: taxbench leaderboard {request.out}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taxbench.cli.options import complete_task, dataset_options, include_path
+from taxbench.cli.options import complete_task, dataset_options, include_path, seed_option
 
 if TYPE_CHECKING:
     from taxbench.registry.task_files import TaskFile
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("task", shell_complete=complete_task)
 @dataset_options
+@seed_option
 @include_path
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(task: str, as_json: bool, include: tuple[Path, ...], **how: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from taxbench.cli.options import dataset_options, include_path
+from taxbench.cli.options import dataset_options, include_path, seed_option
 
 
 @click.command("validate")
@@ -14,6 +14,7 @@ from taxbench.cli.options import dataset_options, include_path
 @click.option("--lock", is_flag=True, help="Add the versions that lock.json of the folders lacks; none is changed.")
 @click.option("--data", is_flag=True, help="Check the questions that a dataset makes of the tasks as well.")
 @dataset_options
+@seed_option
 @include_path
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(paths: tuple[Path, ...], lock: bool, data: bool, as_json: bool, **how: Any) -> None:
