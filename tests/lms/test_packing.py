@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, GraniteConfig, LlamaConfig, MambaConfig, MptConfig
 
 from taxbench.errors import ModelError
 from taxbench.lms.answers import first_tokens
@@ -56,7 +57,7 @@ def test_packed_answers_and_gradients_equal_one_question_a_row(
             total = total + margin
     total.backward()
     torch.testing.assert_close(packed_input.grad, plain_input.grad, atol=1e-5, rtol=1e-3)
-    check_packing(lm, table, tolerance=1e-4)
+    check_packing(lm, table)
 
 
 def test_the_start_up_check_refuses_a_model_whose_logits_are_rescaled(tiny_llama: Path) -> None:
@@ -65,6 +66,32 @@ def test_the_start_up_check_refuses_a_model_whose_logits_are_rescaled(tiny_llama
     lm.model.lm_head.register_forward_hook(lambda module, args, output: output * 3)
     with pytest.raises(ModelError, match="packed"):
         check_packing(lm, table)
+
+
+_WIDE = {"vocab_size": 300, "hidden_size": 512}
+WIDE_LMS = {
+    "llama": lambda: LlamaConfig(**_WIDE, intermediate_size=1024, num_hidden_layers=12, num_attention_heads=8),
+    "granite": lambda: GraniteConfig(**_WIDE, num_hidden_layers=4, num_attention_heads=8, logits_scaling=8.0),
+    "mpt": lambda: MptConfig(vocab_size=300, d_model=512, n_layers=8, n_heads=8),  # ALiBi
+    "mamba": lambda: MambaConfig(**_WIDE, num_hidden_layers=2),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", sorted(WIDE_LMS))
+def test_the_start_up_check_tells_rounding_from_a_model_that_cannot_be_packed(
+    kind: str, dtype: torch.dtype, tiny_llama: Path
+) -> None:
+    small = load(tiny_llama)
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(WIDE_LMS[kind](), attn_implementation="eager").to(dtype).eval()
+    lm = FrozenLM(small.spec, model.requires_grad_(False), small.tokenizer, kind, small.device)
+    table = tokenise(lm, QUESTIONS, (("Yes",), ("No",)))
+    if kind == "llama":
+        check_packing(lm, table)
+    else:
+        with pytest.raises(ModelError, match=r"packed questions|are packed"):
+            check_packing(lm, table)
 
 
 def test_answers_that_share_their_first_token_are_refused(tiny_llama: Path) -> None:
