@@ -8,10 +8,12 @@ import yaml
 from pydantic import ValidationError
 
 from taxbench.data.taxonomy import WORDNET
-from taxbench.errors import TaskError, UsageError, did_you_mean
-from taxbench.registry.heads import head_module_fields, head_spec, heads
+from taxbench.errors import UsageError, did_you_mean, first_line
+from taxbench.registry.heads import head_spec, settings_defaults
 from taxbench.registry.models import find_encoder, find_lm
+from taxbench.registry.settings import known_settings, part_of
 from taxbench.registry.tasks import find_tasks
+from taxbench.registry.validation import doubts
 from taxbench.specs.features import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.models import EncoderSpec, LMSpec
 from taxbench.specs.run import HeadSpec, TrainerSpec
@@ -68,6 +70,8 @@ class Request:
     """One for each task."""
     groups: tuple[GroupSpec, ...]
     """The groups and curves that were named."""
+    notes: tuple[str, ...]
+    """What the user should know about the files that were named."""
     encoder: EncoderSpec
     lm: LMSpec
     dataset: str
@@ -112,6 +116,7 @@ def resolve(options: Options) -> Request:
     tasks = tuple(registry.resolve(names))
     return Request(
         tasks=tasks,
+        notes=tuple(map(str, doubts(registry, names))),
         groups=tuple(registry.groups[name] for name in map(str.strip, names) if name in registry.groups),
         settings=tuple(_setting(task, options) for task in tasks),
         encoder=encoder_spec(options.encoder),
@@ -172,26 +177,31 @@ def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Orig
 
 def _setting(task: TaskSpec, options: Options) -> Setting:
     """Sort a task's settings and `--set key=value` into fields of the features, the trainer, and the head."""
-    owners = {name: "features" for name in FeatureOptions.model_fields}
-    owners |= {name: "trainer" for name in TrainerSpec.model_fields}
-    owners |= {name: "head" for name in head_module_fields(options.head)}
-    given: dict[str, dict[str, Any]] = {"features": {}, "trainer": {}, "head": {}}
-    for key, value in task.settings.items():
-        if key in owners:
-            given[owners[key]][key] = value
-        elif not any(key in head_module_fields(name) for name in heads()):  # one of another head does not apply here
-            raise TaskError(f"The task '{task.name}' sets '{key}', which nothing has.{did_you_mean(key, owners)}")
+    known = known_settings(options.head)
+    # What a task sets of another head does not apply here.
+    given = {key: value for key, value in task.settings.items() if key in known}
     for setting in options.settings:
         key, equals, text = setting.partition("=")
-        if not equals or key not in owners:
+        if not equals:
+            raise UsageError(f"--set '{setting}': expected KEY=VALUE.{did_you_mean(key, known)}")
+        if key not in known:
             raise UsageError(
-                f"--set '{setting}': expected KEY=VALUE.{did_you_mean(key, owners)} Keys: {', '.join(owners)}."
+                f"--set {setting}: nothing has the setting '{key}'.{did_you_mean(key, known)} "
+                f"Settings: {', '.join(known)}."
             )
-        given[owners[key]][key] = yaml.safe_load(text)
+        given[key] = _value(setting, text)
     try:
-        features = FeatureOptions.model_validate(given["features"])
-        trainer = TrainerSpec.model_validate(given["trainer"])
+        features = FeatureOptions.model_validate(part_of(FeatureOptions, given))
+        trainer = TrainerSpec.model_validate(part_of(TrainerSpec, given))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UsageError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}.") from None
-    return Setting(features, trainer, head_spec(options.head, given["head"]))
+    own = {key: value for key, value in given.items() if key in settings_defaults(options.head)}
+    return Setting(features, trainer, head_spec(options.head, own))
+
+
+def _value(setting: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set '{setting}': the value is no number, word or list ({first_line(error)}).") from None

@@ -14,7 +14,6 @@ import torch
 
 from taxbench.data.dataset import Dataset, load_dataset
 from taxbench.data.protocol import Protocol
-from taxbench.data.questions import QuestionSet
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, features_of, require_all
 from taxbench.features.imported import imported_table
@@ -67,9 +66,17 @@ class Suite:
         A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
         interrupted command goes on where it stopped.
         """
-        for seed in self.request.seeds:
-            for task, setting in zip(self.request.tasks, self.request.settings, strict=True):
-                yield self._result(task, setting, seed)
+        for note in self.request.notes:
+            self.report.say(note)
+        total = len(self.request.seeds) * len(self.request.tasks)
+        for number, seed in enumerate(self.request.seeds):
+            for index, (task, setting) in enumerate(zip(self.request.tasks, self.request.settings, strict=True), 1):
+                result = self._result(task, setting, seed)
+                f1 = result.scores[task.headline].macro_f1
+                shown = "no score" if f1 is None else f"macro-F1 {f1:.3f}"
+                done = number * len(self.request.tasks) + index
+                self.report.say(f"[{done}/{total}] {task.name} seed {seed}: {task.headline} {shown}")
+                yield result
 
     @cached_property
     def device(self) -> torch.device:
@@ -164,7 +171,8 @@ class Suite:
         with self._timed("evaluate"):
             for split in task.evaluate:
                 asked = protocol.test(split)
-                margins = side_by_side([partial(ask, *trained[name], asked) for name in names], self.device)
+                asking = [partial(ask, *trained[name], asked, self.report, _label("ask", job, name)) for name in names]
+                margins = side_by_side(asking, self.device, self.report)
                 predictions.add(split, asked, margins)
                 rows = [category_scores(split, protocol.vocabulary.terms, asked, margin) for margin in margins]
                 scores[split] = summarise(rows[0])
@@ -173,11 +181,13 @@ class Suite:
                     controls["chance"][split] = chance_control(rows[0])
                 for name, row in zip(names[1:], rows[1:], strict=True):
                     controls[name][split] = summarise(row)
-            validation = self._score(trained["none"], protocol, protocol.validation())
+            validation = self._validation(job, *trained["none"])
         return self._record(job, (scores, controls, validation, tuple(categories))), predictions.bytes()
 
-    def _score(self, trained: tuple[Head, Bench], protocol: Protocol, asked: QuestionSet) -> Scores:
-        return summarise(category_scores("val", protocol.vocabulary.terms, asked, ask(*trained, asked)))
+    def _validation(self, job: _Job, head: Head, bench: Bench) -> Scores:
+        asked = job.protocol.validation()
+        margins = ask(head, bench, asked, self.report, _label("validate", job, "none"))
+        return summarise(category_scores("val", job.protocol.vocabulary.terms, asked, margins))
 
     def _record(self, job: _Job, measured: tuple[Any, Any, Scores, Any]) -> Result:
         scores, controls, validation, categories = measured
@@ -206,9 +216,15 @@ class Suite:
             fresh = {name: self._untrained(job, name) for name in names}
             keys = {name: head_key(job.run, name, f"{source_version()} torch {torch.__version__}") for name in names}
             missing = [name for name in names if not load_head(self.cache, keys[name], fresh[name][0])]
-            jobs = [partial(train_head, *fresh[name], job.protocol, job.run.trainer, self.report) for name in missing]
-            for name, head in zip(missing, side_by_side(jobs, self.device), strict=True):
-                save_head(self.cache, keys[name], head)
+
+            def train(name: ControlOrRun) -> None:
+                label = _label("train", job, name)
+                head = train_head(*fresh[name], job.protocol, job.run.trainer, self.report, label)
+                save_head(
+                    self.cache, keys[name], head
+                )  # at once: what is trained is kept, whatever becomes of the others
+
+            side_by_side([partial(train, name) for name in missing], self.device, self.report)
         return {name: (head.eval(), bench) for name, (head, bench) in fresh.items()}
 
     def _untrained(self, job: _Job, name: ControlOrRun) -> tuple[Head, Bench]:
@@ -239,6 +255,11 @@ class Suite:
         start = time.perf_counter()
         yield
         self._seconds[phase] = self._seconds.get(phase, 0.0) + time.perf_counter() - start
+
+
+def _label(verb: str, job: _Job, name: ControlOrRun) -> str:
+    """Name a piece of work for its progress bar."""
+    return f"{verb} {job.run.task.name} seed {job.run.seed}{' (random LM)' if name == 'random_lm' else ''}"
 
 
 def _dtype_name(dtype: torch.dtype) -> Any:

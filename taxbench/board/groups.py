@@ -14,10 +14,8 @@ class GroupRow:
     """The weighted mean of a group's members, each by its primary metric on its headline split."""
 
     group: str
-    dataset: str
-    encoder: str
-    lm: str
-    head: str
+    place: tuple[str, ...]
+    """The place of its members' rows."""
     average: Figure
     """Blank where a member is missing or has no score."""
     blank_because: str
@@ -26,16 +24,16 @@ class GroupRow:
 
 def group_rows(rows: Iterable[Row], groups: Iterable[GroupSpec]) -> list[GroupRow]:
     """Average the groups that have weights and of which any member is in the table."""
-    blocks: dict[tuple[str, str, str, str], list[Row]] = {}
+    blocks: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        blocks.setdefault((row.dataset, row.encoder, row.lm, row.head), []).append(row)
+        blocks.setdefault(row.place, []).append(row)
     found = []
-    for block, members in blocks.items():
+    for place, members in blocks.items():
         for group in groups:
             present = [row for row in members if row.name in group.members]
             if group.weights is not None and present:
                 values, reason = _average(group, present)
-                found.append(GroupRow(group.group, *block, figure(values), reason))
+                found.append(GroupRow(group.group, place, figure(values), reason))
     return found
 
 

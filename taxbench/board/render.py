@@ -40,12 +40,11 @@ def markdown(rows: list[Row], groups: Sequence[GroupRow] = (), published: Sequen
         block = [row for row in rows if _title(row) == title]
         columns = [name for name in _COLUMNS if name != "accuracy" or any("accuracy" in row.metrics for row in block)]
         lines = [["task", "split", *(_COLUMNS[column] for column in columns)]]
-        lines += [[row.task.partition("#")[0], row.split, *(str(getattr(row, column)) for column in columns)]
+        lines += [[_task(row, block), row.split, *(str(getattr(row, column)) for column in columns)]
                   for row in block]  # fmt: skip
         blocks.append(f"**{title}**\n\n{_align(lines)}\n")
-        here = {(row.dataset, row.encoder, row.lm, row.head) for row in block}
         for group in groups:
-            if (group.dataset, group.encoder, group.lm, group.head) in here:
+            if group.place in {row.place for row in block}:
                 why = f" ({group.blank_because})" if group.blank_because else ""
                 blocks.append(f"{group.group}, average: {group.average}{why}\n")
     if published:
@@ -67,14 +66,15 @@ def _published(comparisons: Sequence[Comparison]) -> str:
 def csv_text(rows: list[Row]) -> str:
     """Return the table as CSV, one line a row, mean and spread in columns of their own."""
     text = io.StringIO()
-    names = ["task", "dataset", "encoder", "lm", "head", "seeds", "split"]
+    names = ["task", "dataset", "encoder", "lm", "head", "setting", "seeds", "split"]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*names, *(f"{column}{part}" for column in _COLUMNS for part in ("", "_sd"))])
     for row in rows:
         figures: list[Figure] = [getattr(row, column) for column in _COLUMNS]
         numbers = ["" if value is None else f"{value:.6f}" for figure in figures for value in (figure.mean, figure.sd)]
         seeds = " ".join(map(str, row.seeds))
-        writer.writerow([row.task, row.dataset, row.encoder, row.lm, row.head, seeds, row.split, *numbers])
+        names_of = [row.task, row.dataset, row.encoder, row.lm, row.head, row.setting, seeds, row.split]
+        writer.writerow([*names_of, *numbers])
     return text.getvalue()
 
 
@@ -85,7 +85,14 @@ def json_text(rows: list[Row]) -> str:
 
 def _title(row: Row) -> str:
     seeds = ", ".join(map(str, row.seeds))
-    return f"{row.lm} ← {row.head} ← {row.encoder} on {row.dataset} (seeds {seeds})"
+    setting = f" · {row.setting}" if row.setting else ""
+    return f"{row.lm} ← {row.head} ← {row.encoder} on {row.dataset} (seeds {seeds}){setting}"
+
+
+def _task(row: Row, block: list[Row]) -> str:
+    """Return name@version, with the hash only where it tells rows apart."""
+    short = row.task.partition("#")[0]
+    return row.task if len({each.task for each in block if each.task.startswith(f"{short}#")}) > 1 else short
 
 
 def _align(lines: list[list[str]]) -> str:

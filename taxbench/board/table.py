@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import mean, stdev
 
+from taxbench.registry.heads import heads, settings_defaults
 from taxbench.specs.result import Result, Scores
+from taxbench.specs.run import RunSpec, TrainerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Row:
     encoder: str
     lm: str
     head: str
+    setting: str
+    """What is not as by default, and what tells rows of the same names apart; else empty."""
     seeds: tuple[int, ...]
     split: str
     """The task's headline split; the columns below are about it where they do not say otherwise."""
@@ -58,21 +62,28 @@ class Row:
         """Return the task's name without version and hash."""
         return self.task.partition("@")[0]
 
+    @property
+    def place(self) -> tuple[str, str, str, str, str]:
+        """Return what rows of one table have in common: dataset, LM, encoder, head, setting."""
+        return self.dataset, self.lm, self.encoder, self.head, self.setting
+
 
 def make_table(results: Iterable[Result]) -> list[Row]:
     """Group results over seeds; tasks of another version or content, and other datasets, stay apart."""
     groups: dict[tuple[str, ...], list[Result]] = {}
-    for result in results:
+    everything = list(results)
+    for result in everything:
         run = result.run
         # Everything but the seed keeps rows apart, so that a row never averages over different settings.
         identity = run.model_copy(update={"seed": 0}).digest
         key = (result.dataset, result.lm, result.encoder, result.head, identity)
         groups.setdefault(key, []).append(result)
-    rows = [_row(sorted(group, key=lambda result: result.seed)) for group in groups.values()]
-    return sorted(rows, key=lambda row: (row.dataset, row.lm, row.encoder, row.head, _task_order(row.task), row.task))
+    parts = _telling_apart(everything)
+    rows = [_row(sorted(group, key=lambda result: result.seed), parts) for group in groups.values()]
+    return sorted(rows, key=lambda row: (row.place, _task_order(row.task), row.task))
 
 
-def _row(group: list[Result]) -> Row:
+def _row(group: list[Result], parts: dict[tuple[str, ...], set[str]]) -> Row:
     first = group[0]
     split = first.run.task.headline
     own = [result.scores.get(split) for result in group]
@@ -84,6 +95,7 @@ def _row(group: list[Result]) -> Row:
         encoder=first.encoder,
         lm=first.lm,
         head=first.head,
+        setting=_setting(first.run, parts[_names(first)]),
         seeds=tuple(result.seed for result in group),
         split=split,
         leaf_f1=figure(_column([result.scores.get("leaf") for result in group], "macro_f1")),
@@ -101,6 +113,40 @@ def _row(group: list[Result]) -> Row:
         split_f1=_splits([result.scores for result in group]),
         random_lm_split_f1=_splits([result.controls.get("random_lm", {}) for result in group]),
     )
+
+
+def _identities(run: RunSpec) -> dict[str, str]:
+    """Return what may differ behind the same names."""
+    return {
+        "dataset": run.dataset.fingerprint[:8],
+        "encoder": run.encoder.digest[:8],
+        "features": run.encoder.features[:8],
+        "lm": run.lm.digest[:8],
+        "dtype": run.lm.dtype,
+        "device": run.device,
+    }
+
+
+def _names(result: Result) -> tuple[str, ...]:
+    return result.dataset, result.lm, result.encoder, result.head
+
+
+def _telling_apart(results: list[Result]) -> dict[tuple[str, ...], set[str]]:
+    """Return, for results of the same names, which of their identities are not all alike."""
+    found: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for result in results:
+        found.setdefault(_names(result), []).append(_identities(result.run))
+    return {
+        names: {part for part in some[0] if len({each[part] for each in some}) > 1} for names, some in found.items()
+    }
+
+
+def _setting(run: RunSpec, parts: set[str]) -> str:
+    head = settings_defaults(run.head.name) if run.head.name in heads() else {}
+    usual = TrainerSpec().model_dump() | head
+    given = run.trainer.model_dump() | run.head.settings
+    changed = [f"{name}={value}" for name, value in given.items() if name not in usual or usual[name] != value]
+    return ", ".join([*changed, *(f"{name} {value}" for name, value in _identities(run).items() if name in parts)])
 
 
 def _splits(scores: list[dict[str, Scores]]) -> dict[str, Figure]:

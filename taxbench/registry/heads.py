@@ -1,6 +1,7 @@
 """Find heads. One file of `taxbench/heads/` is one head, named as the file."""
 
 import ast
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,38 @@ _NO_HEADS = {"__init__", "base"}
 
 def heads() -> dict[str, str]:
     """Return every head's name and the first line of its file's docstring, without importing it."""
-    found = {}
-    for path in sorted(_FOLDER.glob("*.py")):
-        if path.stem not in _NO_HEADS:
-            found[path.stem] = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[0]
-    return found
+    return {name: (ast.get_docstring(tree) or "").splitlines()[0] for name, tree in _sources().items()}
+
+
+def settings_defaults(name: str) -> dict[str, Any]:
+    """Return a head's settings and their defaults, read from the literals of its `Settings` without importing it.
+
+    Raises:
+        UsageError: there is no such head.
+    """
+    classes = [node for node in _source(name).body if isinstance(node, ast.ClassDef) and node.name == "Settings"]
+    lines = [line for each in classes for line in each.body if isinstance(line, ast.AnnAssign)]
+    return {line.target.id: _default(line.value) for line in lines if isinstance(line.target, ast.Name)}
+
+
+def _default(value: ast.expr | None) -> Any:
+    """Return the literal that `= 1` or `= Field(default=1, ...)` gives; None where there is none."""
+    if isinstance(value, ast.Call):
+        value = next((each.value for each in value.keywords if each.arg == "default"), None)
+    return None if value is None else ast.literal_eval(value)
+
+
+@cache
+def _sources() -> dict[str, ast.Module]:
+    paths = [path for path in sorted(_FOLDER.glob("*.py")) if path.stem not in _NO_HEADS]
+    return {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def _source(name: str) -> ast.Module:
+    known = _sources()
+    if name not in known:
+        raise UsageError(f"There is no head '{name}'.{did_you_mean(name, known)} Heads: {', '.join(known)}.")
+    return known[name]
 
 
 def head_module(name: str) -> Any:
@@ -29,19 +57,8 @@ def head_module(name: str) -> Any:
     Raises:
         UsageError: there is no such head.
     """
-    known = heads()
-    if name not in known:
-        raise UsageError(f"There is no head '{name}'.{did_you_mean(name, known)} Heads: {', '.join(known)}.")
+    _source(name)
     return import_module(f"taxbench.heads.{name}")
-
-
-def head_module_fields(name: str) -> tuple[str, ...]:
-    """Return the names of a head's settings.
-
-    Raises:
-        UsageError: there is no such head.
-    """
-    return tuple(head_module(name).Settings.model_fields)
 
 
 def head_spec(name: str, settings: dict[str, Any]) -> HeadSpec:

@@ -12,6 +12,7 @@ from taxbench.errors import did_you_mean
 from taxbench.registry.explain import Locate, explain, field_names
 from taxbench.registry.findings import Finding, errors, in_order
 from taxbench.registry.layers import Layers, Library, is_abstract, stack
+from taxbench.registry.settings import SHARED, known_settings, part_of, unknown_settings
 from taxbench.registry.yaml_file import KeyPath
 from taxbench.specs.task import Expected, GroupSpec, Levels, TaskSpec
 
@@ -110,8 +111,11 @@ class _Reading:
     def abstract(self) -> None:
         """Check what stands in a file that is there to be extended; what is not there may be added."""
         data = dict(self.layers.data)
+        self._settings(data)
         parts: list[tuple[type[BaseModel], KeyPath, Any]] = [(TaskSpec, (), data)]
-        if "levels" in data:
+        if data.get("levels") is None:
+            data.pop("levels", None)
+        else:
             parts.append((Levels, ("levels",), data.pop("levels")))
         for model, under, value in parts:
             try:
@@ -129,9 +133,11 @@ class _Reading:
         name = data.get("name")
         if isinstance(name, str) and _WITH_LEVEL.fullmatch(name):
             self._at(("name",), f"name: '{name}' ends in a level; levels: makes such names, a file has none")
-        if "levels" not in data:
+        self._settings(data)
+        if data.get("levels") is None:  # left out, or an inherited curve switched off
+            data.pop("levels", None)
             task = self.checked(TaskSpec, data)
-            return None, (task,) if task else ()
+            return None, (task,) if task and not self.findings else ()
         levels = self.checked(Levels, data.pop("levels"), ("levels",))
         field = levels.field if levels else self.layers.data["levels"]
         field = field.get("field") if isinstance(field, dict) else field
@@ -142,6 +148,7 @@ class _Reading:
         return self._curve(levels, data)
 
     def _curve(self, levels: Levels, data: dict[str, Any]) -> Made:
+        self._varies_alone(levels)
         expected = None
         if "expected" in data:
             expected = self.checked(Expected, data.pop("expected"), ("expected",))
@@ -180,6 +187,30 @@ class _Reading:
 
         return self.checked(TaskSpec, filled, locate=locate)
 
+    def _varies_alone(self, levels: Levels) -> None:
+        """Check that nobody gives the field that varies a value of its own, which would have no effect."""
+        path = tuple(levels.field.split("."))
+        varies, given = self.layers.origin(("levels", "values")), self.layers.origin(path)
+        if varies and given and self.layers.files.index(given[0]) <= self.layers.files.index(varies[0]):
+            line, _ = varies[0].place(("levels",))
+            self._at(path, f"{levels.field}: no effect, since levels ({varies[0].path.name}:{line}) vary this field; "
+                           "leave it out, or say 'levels: null' to have one task and no curve")  # fmt: skip
+
+    def _settings(self, data: dict[str, Any]) -> None:
+        """Check the settings that the task gives to features, trainer and head."""
+        given = data.get("settings")
+        if not isinstance(given, dict):  # said elsewhere
+            return
+        for model in SHARED:
+            try:
+                model.model_validate(part_of(model, given))
+            except ValidationError as error:
+                self._add(explain(model, given, error, self.layers.locate, under=("settings",)))
+        for name in unknown_settings(given):
+            hint = did_you_mean(str(name), known_settings())
+            text = f"settings: nothing has the setting '{name}'.{hint} Known: {', '.join(known_settings())}"
+            self._at(("settings", name), text)
+
     def _known(self, field: str, data: dict[str, Any]) -> bool:
         """Check that there is the field which varies."""
         path = tuple(field.split("."))
@@ -187,7 +218,7 @@ class _Reading:
             known = field_names(TaskSpec, path[:depth], data)
             if part not in known:
                 hint = did_you_mean(part, known)
-                self._at(("levels", "field"), f"levels.field: there is no field '{field}' here.{hint}")
+                self._at(("levels", "field"), f"levels.field: '{field}': there is no '{part}' here.{hint}")
                 return False
         return True
 

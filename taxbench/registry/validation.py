@@ -76,6 +76,8 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
             raise UsageError(f"There is no file or folder '{path}'.")
         if path.is_file() and path.suffix not in SUFFIXES:
             raise UsageError(f"'{path}' is no task file: expected .yaml or .yml, or a folder.")
+        if path.is_dir() and next(yaml_files(path), None) is None:
+            raise UsageError(f"There is no task file (.yaml or .yml) in '{path}'.")
     inside = [folder.resolve() for folder in (builtin_folder(), *include)]
     folders = [path for path in chosen if path.is_dir() and not any(path.resolve().is_relative_to(f) for f in inside)]
     single = [path for path in chosen if path.is_file()]
@@ -91,6 +93,28 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
         found += lock_problems(root, some)
     may_lock = (builtin_folder(), *include, *folders, *(path.parent for path in single))
     return Validation(registry, files, in_order(found), may_lock)
+
+
+def doubts(registry: TaskRegistry, names: Iterable[str]) -> Iterator[Finding]:
+    """Yield what may make tasks others than the user means: files that claim a name too, and versions that changed.
+
+    Args:
+        names: Names and paths as the user gave them.
+
+    Raises:
+        UsageError: a name is unknown.
+        TaskError: a file that was named is broken.
+    """
+    wanted = list(names)
+    tasks = {task.name: task.digest for task in registry.resolve(wanted)}
+    for file in registry.all_files:
+        if any(name in tasks and registry.files.get(name) is not file for name in file.names):
+            yield from registry.findings.get(file.path, ())
+    named = [registry.file(name.strip()) for name in wanted]
+    files = {file.path: file for file in (*registry.all_files, *named)}.values()
+    meant = [file for file in files if any(tasks.get(task.name) == task.digest for task in file.tasks)]
+    for root, some in _by_root(meant, registry):
+        yield from (each for each in lock_problems(root, some) if any(f"'{name}'" in each.message for name in tasks))
 
 
 def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> Iterator[tuple[Path, list[TaskFile]]]:

@@ -95,11 +95,22 @@ def parse_yaml(path: Path) -> YamlFile:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise BadYaml(at_file(path, f"not valid YAML: {error.problem or error.context}", *place)) from None
+        raise BadYaml(at_file(path, f"not valid YAML: {_in_words(error, text)}", *place)) from None
     except yaml.reader.ReaderError as error:
         raise BadYaml(_reader_problem(path, text, error)) from None
     finally:
         loader.dispose()
+
+
+def _in_words(error: yaml.MarkedYAMLError, text: str) -> str:
+    """Return what the parser says, and what most often is behind it."""
+    said, mark = str(error.problem or error.context), error.problem_mark
+    line = (text.splitlines() or [""])[min(mark.line, len(text.splitlines()) - 1)] if mark else ""
+    if mark and "cannot start any token" in said and line[mark.column : mark.column + 1] == "\t":
+        return "a tab; indent with spaces"
+    if "expected key" in said or "mapping values are not allowed" in said or "expected <block end>" in said:
+        return f"{said}; is this line, or the one above, indented as its neighbours are, and are colons in quotes?"
+    return said
 
 
 def read_yaml(path: Path) -> YamlFile:

@@ -236,6 +236,8 @@ class TaskSpec(Spec):
 
     @model_validator(mode="after")
     def _splits_fit_the_evidence(self) -> "TaskSpec":
+        if len(set(self.evaluate)) < len(self.evaluate):
+            raise ValueError("evaluate names a split twice")
         impossible = {"none": "unseen", "full": "seen"}.get(self.deprivation.kind)
         if impossible in self.evaluate:
             raise ValueError(f"deprivation '{self.deprivation.kind}' leaves no '{impossible}' hypernyms to evaluate")
@@ -250,6 +252,8 @@ class TaskSpec(Spec):
     def _one_primary(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
         if sum(metric.primary for metric in metrics) != 1:
             raise ValueError("exactly one metric is primary")
+        if len({metric.name for metric in metrics}) < len(metrics):
+            raise ValueError("a metric is listed twice")
         return metrics
 
     @property

@@ -44,8 +44,13 @@ def build_head(spec: HeadSpec, bench: Bench, train_images: np.ndarray, seed: int
     return Head(mapping.to(bench.lm.device), mean, std, bench.lm.embedding_rms()).to(bench.lm.device)
 
 
-def train_head(head: Head, bench: Bench, protocol: Protocol, trainer: TrainerSpec, report: Reporter) -> Head:
+def train_head(
+    head: Head, bench: Bench, protocol: Protocol, trainer: TrainerSpec, report: Reporter, label: str
+) -> Head:
     """Train a head on the protocol's questions; the loss is the cross-entropy between the two answers.
+
+    Args:
+        label: What the progress bar calls it.
 
     Raises:
         TrainingError: the loss stops being a number.
@@ -54,7 +59,6 @@ def train_head(head: Head, bench: Bench, protocol: Protocol, trainer: TrainerSpe
     total = trainer.epochs * math.ceil(n_images / trainer.batch_images)
     optimiser = torch.optim.AdamW(head.parameters(), lr=trainer.learning_rate, weight_decay=trainer.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, total, trainer.warmup))
-    label = f"train {protocol.task.name} seed {protocol.seed}"
     with report.bar(label, trainer.epochs * n_images, "img") as advance:
         for epoch in range(trainer.epochs):
             rows = group_by_image(protocol.train_questions(epoch), most=1 << 30)
@@ -77,15 +81,17 @@ def train_head(head: Head, bench: Bench, protocol: Protocol, trainer: TrainerSpe
 
 
 @torch.inference_mode()
-def ask(head: Head, bench: Bench, questions: QuestionSet) -> np.ndarray:
+def ask(head: Head, bench: Bench, questions: QuestionSet, report: Reporter, label: str) -> np.ndarray:
     """Return the margin logit(Yes) − logit(No) of every question.  # (q,) float32"""
     rows = group_by_image(questions, _EVAL_QUESTIONS)
     found = np.full(len(questions), np.nan, np.float32)
-    for start in range(0, len(rows.image), _EVAL_IMAGES):
-        part = slice(start, start + _EVAL_IMAGES)
-        answer = _margins(head, bench, rows.image[part], rows.term[part]).cpu().numpy()
-        source = rows.source[part]
-        found[source[source >= 0]] = answer[source >= 0]
+    with report.bar(label, len(questions), "q") as advance:
+        for start in range(0, len(rows.image), _EVAL_IMAGES):
+            part = slice(start, start + _EVAL_IMAGES)
+            answer = _margins(head, bench, rows.image[part], rows.term[part]).cpu().numpy()
+            source = rows.source[part]
+            found[source[source >= 0]] = answer[source >= 0]
+            advance(int((source >= 0).sum()))
     return found
 
 

@@ -55,6 +55,25 @@ def test_runs_with_different_settings_are_never_averaged() -> None:
     assert [row.seeds for row in rows] in ([(7,), (42,)], [(42,), (7,)])
 
 
+def test_rows_say_what_is_not_as_by_default_and_what_tells_them_apart() -> None:
+    task = find_tasks().tasks["unseen_hypernym"]
+    versions = [task.model_copy(update={"heldout_leaves": share, "name": "u"}) for share in (0.2, 0.3)]
+    other = DatasetId(name="pocket", fingerprint="g")
+    rows = make_table(
+        [
+            result(),
+            result(trainer=TrainerSpec(epochs=3), head=HeadSpec(name="mlp", settings={"dropout": 0.5, "hidden": 512})),
+            result(dataset=other),
+            *(result(task=changed).model_copy(update={"task": changed.identity}) for changed in versions),
+        ]
+    )
+    assert {row.setting for row in rows} == {"dataset f", "epochs=3, dropout=0.5, dataset f", "dataset g"}
+    text = markdown(rows)
+    assert "(seeds 42) · epochs=3, dropout=0.5, dataset f**" in text
+    assert all(f"| {changed.identity} " in text for changed in versions) and "| unseen_hypernym@1 " in text
+    assert [line.split(",")[5] for line in csv_text(make_table([result()])).splitlines()] == ["setting", ""]
+
+
 def test_all_forms_carry_the_same_figures() -> None:
     rows = make_table([result(7, 0.6), result(42, 0.8)])
     assert "| unseen_hypernym@1 | unseen | 0.900 ± 0.000 | 0.700 ± 0.141 |" in markdown(rows)

@@ -47,6 +47,24 @@ def test_levels_are_inherited_and_can_be_changed(tmp_path: Path) -> None:
     assert (task.name, task.heldout_leaves) == ("child-0.7", 0.3)
 
 
+def test_a_value_of_ones_own_for_the_field_that_varies_is_refused_and_a_curve_can_be_switched_off(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "curve.yaml", CURVE)
+    own = "name: {0}\nextends: curve\ndeprivation: {{kind: random, fraction: 0.33}}\n"
+    child = write(tmp_path, "child.yaml", own.format("child"))
+    with pytest.raises(
+        TaskError, match=r"child.yaml:3:29: deprivation.fraction: no effect, since levels \(curve.yaml:6\)"
+    ):
+        find_tasks([tmp_path]).resolve(["child"])
+    child.write_text(own.format("child") + "levels: null\n")
+    write(tmp_path, "again.yaml", own.format("again") + "levels: {values: [0.2]}\n")
+    found = find_tasks([tmp_path])
+    (task,) = found.resolve(["child"])
+    assert (task.name, getattr(task.deprivation, "fraction", None)) == ("child", 0.33)
+    assert "no effect" in found.broken[tmp_path / "again.yaml"]
+
+
 def test_each_level_keeps_its_own_published_figures(tmp_path: Path) -> None:
     rows = [("0.1", 0.9), ("0.3", 0.8), ("null", 0.5)]
     figures = "".join(f"    - {{encoder: e, lm: l, split: leaf, macro_f1: {f1}, level: {at}}}\n" for at, f1 in rows)
@@ -71,7 +89,7 @@ def test_each_level_keeps_its_own_published_figures(tmp_path: Path) -> None:
         (
             ("deprivation.fraction", "deprivation.fractio"),
             6,
-            "no field 'deprivation.fractio' here. Did you mean 'fraction'",
+            "there is no 'fractio' here. Did you mean 'fraction'",
         ),
         (("deprivation.fraction", "depravation.fraction"), 6, "Did you mean 'deprivation'"),
         (("deprivation.fraction", "fraction"), 6, "levels.field"),

@@ -98,6 +98,27 @@ def test_what_is_no_yaml_mapping_is_one_finding(tmp_path: Path, text: str, place
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "column", "words"),
+    [
+        ("settings: {epoch: 3}", 12, "nothing has the setting 'epoch'. Did you mean 'epochs'?"),
+        ("settings: {epochs: 0}", 12, "settings.epochs: expected a value greater than or equal to 1, found 0"),
+        ("settings: {pool: grid}", 12, "settings.pool: expected pooled, tokens or gridK"),
+        ("evaluate: [leaf, leaf]", 1, "evaluate names a split twice"),
+        ("metrics: [{name: auroc}, {name: auroc, primary: true}]", 1, "a metric is listed twice"),
+    ],
+)
+def test_settings_and_lists_are_checked_where_they_stand(tmp_path: Path, line: str, column: int, words: str) -> None:
+    (tmp_path / "x.yaml").write_text(f"name: x\nextends: leaf\n{line}\n")
+    (finding,) = validate([tmp_path]).findings
+    assert (finding.line, finding.column) == (3, column) and words in finding.message
+
+
+def test_a_folder_without_task_files_is_no_success(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no task file"):
+        validate([tmp_path])
+
+
 def test_bytes_that_are_no_text_and_files_that_are_gone_are_findings(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"name: \xff\n")
     for name in ("x.yaml", "gone.yaml"):

@@ -17,7 +17,7 @@ from taxbench.heads.base import Shape
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.packing import tokenise
 from taxbench.progress import Reporter
-from taxbench.registry.heads import head_module, head_spec, heads
+from taxbench.registry.heads import head_module, head_spec, heads, settings_defaults
 from taxbench.specs.models import LMSpec
 from taxbench.specs.run import TrainerSpec
 from taxbench.training.batches import group_by_image
@@ -48,9 +48,9 @@ def on_cpu(features: torch.Tensor) -> FeatureRows:
 
 def train(bench: Bench, protocol: Protocol, trainer: TrainerSpec, name: str = "mlp") -> tuple[np.ndarray, float]:
     head = build_head(head_spec(name, {}), bench, protocol.images("train"), protocol.seed)
-    train_head(head, bench, protocol, trainer, QUIET)
+    train_head(head, bench, protocol, trainer, QUIET, "train")
     asked = protocol.train_questions(0)
-    margin = ask(head, bench, asked)
+    margin = ask(head, bench, asked, QUIET, "ask")
     return margin, float(((margin > 0) == asked.answer).mean())
 
 
@@ -80,10 +80,15 @@ def test_a_loss_that_is_no_number_stops_with_a_way_out(bench: Bench, protocol: P
 def test_asking_one_by_one_gives_the_same_margins(bench: Bench, protocol: Protocol) -> None:
     head = build_head(head_spec("linear", {"tokens": 3}), bench, protocol.images("train"), 1)
     asked = protocol.test("unseen")
-    together = ask(head, bench, asked)
+    together = ask(head, bench, asked, QUIET, "ask")
     for i in range(0, len(asked), 37):
         one = QuestionSet(asked.image[i : i + 1], asked.term[i : i + 1], asked.answer[i : i + 1])
-        assert ask(head, bench, one)[0] == pytest.approx(together[i], abs=1e-4)
+        assert ask(head, bench, one, QUIET, "ask")[0] == pytest.approx(together[i], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(heads()))
+def test_the_settings_of_a_head_are_known_without_importing_it(name: str) -> None:
+    assert settings_defaults(name) == head_module(name).Settings().model_dump()
 
 
 @pytest.mark.parametrize("name", sorted(heads()))
