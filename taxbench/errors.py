@@ -1,6 +1,7 @@
 """The one error tree. Every message says what is wrong, where, what was expected, and what to type next."""
 
 import difflib
+import os
 from collections.abc import Iterable
 
 
@@ -41,6 +42,18 @@ class TrainingError(TaxbenchError):
 def first_line(error: Exception) -> str:
     """Return the first line of another library's error, or its type where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def some(items: Iterable[object], most: int = 5, between: str = ", ") -> str:
+    """Name the first few of many things, and say how many more there are."""
+    texts = list(map(str, items))
+    return between.join(texts[:most]) + (f"{between}and {len(texts) - most} more" if len(texts) > most else "")
+
+
+def with_network() -> str:
+    """Return how an advice to download begins: the hub's libraries may have been told not to."""
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    return "HF_HUB_OFFLINE forbids it: with network, unset it, " if offline else "With network, "
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import xxhash
 
-from taxbench.errors import ModelError, first_line
+from taxbench.errors import ModelError, first_line, with_network
 
 # What holds the weights, the first that is there: one file, or the list of several.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -109,6 +109,6 @@ def _missing(source: str, gated: bool, error: Exception) -> str:
             f"'hf auth login' and '{download}'."
         )
     return (
-        f"The model '{source}' is not on this machine and cannot be fetched ({type(error).__name__}). With network, "
+        f"The model '{source}' is not on this machine and cannot be fetched ({type(error).__name__}). {with_network()}"
         f"type '{download}', or give a local directory instead of the name."
     )

@@ -187,7 +187,7 @@ def _setting(task: TaskSpec, options: Options) -> Setting:
         if key not in known:
             raise UsageError(
                 f"--set {setting}: nothing has the setting '{key}'.{did_you_mean(key, known)} "
-                f"Settings: {', '.join(known)}."
+                f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
             )
         given[key] = _value(setting, text)
     try:

@@ -21,8 +21,9 @@ from taxbench.features.rows import FeatureRows
 from taxbench.features.similarity import Coherence
 from taxbench.features.store.reader import FeatureTable
 from taxbench.heads.base import Head
+from taxbench.hub import model_files
 from taxbench.lms.devices import pick_device, pick_dtype
-from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
+from taxbench.lms.frozen import FrozenLM, lm_source, load_lm, random_twin
 from taxbench.lms.packing import check_packing, tokenise
 from taxbench.paths import cache_folder
 from taxbench.progress import Reporter
@@ -66,6 +67,7 @@ class Suite:
         A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
         interrupted command goes on where it stopped.
         """
+        model_files(lm_source(self.request.lm), self.request.lm.gated)  # missed now, not after an hour of features
         for note in self.request.notes:
             self.report.say(note)
         total = len(self.request.seeds) * len(self.request.tasks)

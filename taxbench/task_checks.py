@@ -12,7 +12,7 @@ from taxbench.data.dataset import Dataset
 from taxbench.data.evidence import apply_deprivation
 from taxbench.data.protocol import Protocol
 from taxbench.data.questions import QuestionSet
-from taxbench.errors import DataError, ModelError
+from taxbench.errors import DataError, ModelError, some
 from taxbench.lms.answers import Encode, first_tokens
 from taxbench.registry.findings import Finding
 from taxbench.registry.models import POCKET_LM, lms
@@ -110,7 +110,7 @@ def _no_leak(subject: _Subject, asked: QuestionSet) -> Iterator[Finding]:
     protocol, task = subject.protocol, subject.task
     if protocol.leaks:
         done = "left out of training" if task.leaks == "drop" else "trained all the same (leaks: keep)"
-        yield subject.warning(("leaks",), f"leaves that say a denied hypernym, {done}: {_some(protocol.leaks)}")
+        yield subject.warning(("leaks",), f"leaves that say a denied hypernym, {done}: {some(protocol.leaks, _SHOWN)}")
     if task.leaks == "keep":
         return
     denied = apply_deprivation(protocol.dataset.taxonomy, task.deprivation, protocol.seed).denied
@@ -119,14 +119,8 @@ def _no_leak(subject: _Subject, asked: QuestionSet) -> Iterator[Finding]:
     leaf_terms = np.unique(asked.term[~protocol.vocabulary.is_hypernym(asked.term)])
     said = {protocol.questions[term].casefold() for term in leaf_terms} & forbidden.keys()
     if said:
-        names = _some(sorted(forbidden[text] for text in said))
+        names = some(sorted(forbidden[text] for text in said), _SHOWN)
         yield subject.error(("leaks",), f"training asks the very question of hypernyms it is denied: {names}")
-
-
-def _some(items: Iterable[object]) -> str:
-    texts = list(map(str, items))
-    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return ", ".join(texts[:_SHOWN]) + more
 
 
 @cache

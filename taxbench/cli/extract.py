@@ -4,17 +4,18 @@ import json
 
 import click
 
-from taxbench.cli.options import dataset_options
+from taxbench.cli.options import complete_encoder, dataset_options, device_option
 from taxbench.progress import Reporter
 
 
 @click.command("extract")
 @dataset_options
-@click.option("--encoder", default="pocket", show_default=True, help="Alias, random-ALIAS, pixels, directory, hub id.")
+@click.option("--encoder", default="pocket", show_default=True, help="Alias, random-ALIAS, pixels, directory, hub id.",
+              shell_complete=complete_encoder)  # fmt: skip
 @click.option("--pool", default="pooled", show_default=True, help="pooled, tokens, or gridK; several by commas.")
 @click.option("--layers", default="-1", show_default=True, help="Hidden states by commas; -1 is the output.")
 @click.option("--storage", type=click.Choice(["float16", "bfloat16"]), default="float16", show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@device_option
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images the encoder sees at once.")
 @click.option("--workers", type=click.IntRange(0), help="Decoding processes [default: one a core, at most 16].")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the encoder first; pays off on GPUs.")

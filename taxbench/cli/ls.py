@@ -6,18 +6,19 @@ from typing import Any
 
 import click
 
-from taxbench.cli.options import include_path
+from taxbench.cli.options import complete_tag, include_path, tags_of
+from taxbench.errors import UsageError, did_you_mean
 
-KINDS = ("tasks", "models", "encoders", "heads", "datasets")
+KINDS = ("tasks", "models", "encoders", "heads", "settings", "datasets")
 
 
 @click.command("ls")
 @click.argument("kind", required=False, type=click.Choice(KINDS))
-@click.option("--tag", help="Only tasks and groups with this tag.")
+@click.option("--tag", help="Only tasks and groups with this tag.", shell_complete=complete_tag)
 @include_path
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(kind: str | None, tag: str | None, include: tuple[Path, ...], as_json: bool) -> None:
-    """List tasks, models, encoders, heads and datasets, or one kind of them."""
+    """List tasks, models, encoders, heads, settings and datasets, or one kind of them."""
     kinds = [kind] if kind else ["tasks"] if tag else list(KINDS)
     listing = {name: _tasks(tag, include) if name == "tasks" else _entries(name) for name in kinds}
     if as_json:
@@ -40,6 +41,8 @@ def _tasks(tag: str | None, include: tuple[Path, ...]) -> list[dict[str, Any]]:
     from taxbench.registry.tasks import find_tasks
 
     found = find_tasks(include)
+    if tag is not None and tag not in (known := tags_of(found)):
+        raise UsageError(f"No task has the tag '{tag}'.{did_you_mean(tag, known)} Tags: {', '.join(known)}.")
     curve_of = {task.name: file.group.group for file in found.files.values() if file.group for task in file.tasks}
     rows: list[dict[str, Any]] = []
     for task in found.tasks.values():
@@ -69,6 +72,13 @@ def _entries(kind: str) -> list[dict[str, Any]]:
         from taxbench.registry.datasets import DATASETS
 
         return [{"name": name, "summary": entry.summary} for name, entry in DATASETS.items()]
+    if kind == "settings":
+        from taxbench.registry.settings import settings
+
+        return [
+            {"name": each.name, "default": each.default, "owner": each.owner,
+             "summary": f"{each.owner}, {each.default}: {each.summary}"} for each in settings()
+        ]  # fmt: skip
     from taxbench.registry.models import encoders, lms
 
     specs = encoders().values() if kind == "encoders" else lms().values()

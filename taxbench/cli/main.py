@@ -25,6 +25,8 @@ _VERBS = {
     "completion": "Print the shell's completion script.",
 }
 
+_ANYWHERE = ("-q", "--quiet", "--debug")
+
 
 class _Verbs(click.Group):
     """A group that imports a verb when it is typed."""
@@ -71,6 +73,7 @@ def main() -> None:
 def call(arguments: list[str]) -> int:
     """Run one command line; 0 is well, 1 failed, 2 wrong usage, 130 interrupted."""
     debug = "--debug" in arguments
+    arguments = sorted(arguments, key=lambda word: word not in _ANYWHERE)  # stable: these go first, wherever they stand
     try:
         # Without standalone mode click returns the code of `ctx.exit(code)`, and None after a command that ends well.
         return int(cli.main(arguments, prog_name="taxbench", standalone_mode=False) or 0)

@@ -1,5 +1,6 @@
 """Options that several verbs share, and what completes task names in a shell."""
 
+from glob import escape as glob_escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,8 @@ from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from taxbench.registry.tasks import TaskRegistry
+
+_DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def include_path(command: Any) -> Any:
@@ -24,10 +27,19 @@ def dataset_options(command: Any) -> Any:
         click.option("--taxonomy", type=click.Path(path_type=Path), metavar="FILE",
                      help="TSV of folder, leaf, hypernyms for folder: and hf:, or 'wordnet'."),
         click.option("--dataset", default="pocket", show_default=True, metavar="NAME",
-                     help="pocket, things, cifar100, folder:PATH or hf:NAME; see 'taxbench ls datasets'."),
+                     help="pocket, things, cifar100, folder:PATH or hf:NAME; see 'taxbench ls datasets'.",
+                     shell_complete=complete_dataset),
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def device_option(command: Any) -> Any:
+    """Add --device."""
+    return click.option(
+        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.",
+        shell_complete=lambda ctx, param, incomplete: _beginning(incomplete, dict.fromkeys(_DEVICES, "")),
+    )(command)  # fmt: skip
 
 
 def seed_option(command: Any) -> Any:
@@ -46,6 +58,68 @@ def complete_task(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return [
         CompletionItem(f"{before}{comma}{name}", help=said[name]) for name in sorted(said) if name.startswith(begun)
     ]
+
+
+def complete_tag(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a tag."""
+    return _beginning(incomplete, dict.fromkeys(tags_of(_registry(ctx)), ""))
+
+
+def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the alias of a language model; else a directory."""
+    from taxbench.registry.models import lms
+
+    return _beginning(incomplete, {name: spec.summary for name, spec in lms().items()}) or _path("dir", incomplete)
+
+
+def complete_encoder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the alias of an encoder; else a directory."""
+    from taxbench.registry.models import encoders
+
+    return _beginning(incomplete, {name: spec.summary for name, spec in encoders().items()}) or _path("dir", incomplete)
+
+
+def complete_head(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a head."""
+    from taxbench.registry.heads import heads
+
+    return _beginning(incomplete, heads())
+
+
+def complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the key of a setting of the features, the trainer, or the head that is given."""
+    from taxbench.registry.heads import heads
+    from taxbench.registry.settings import settings
+
+    head = ctx.params.get("head")
+    known = settings(head if head in heads() else None)
+    return _beginning(incomplete, {f"{each.name}=": each.summary for each in known})
+
+
+def complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a dataset, and the folder after its colon."""
+    from taxbench.registry.datasets import DATASETS
+
+    kind, colon, path = incomplete.partition(":")
+    if not colon:
+        return _beginning(incomplete, {name: entry.summary for name, entry in DATASETS.items()})
+    above, slash, begun = path.rpartition("/")
+    folders = sorted(Path(f"{above}{slash}" or ".").expanduser().glob(f"{glob_escape(begun)}*/"))
+    return [CompletionItem(f"{kind}:{above}{slash}{folder.name}") for folder in folders]
+
+
+def tags_of(registry: "TaskRegistry") -> list[str]:
+    """Return every tag, sorted."""
+    lists = [*(task.tags for task in registry.tasks.values()), *(group.tags for group in registry.groups.values())]
+    return sorted({tag for tags in lists for tag in tags})
+
+
+def _beginning(incomplete: str, known: dict[str, str]) -> list[CompletionItem]:
+    return [CompletionItem(name, help=known[name] or None) for name in known if name.startswith(incomplete)]
+
+
+def _path(kind: str, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type=kind)]
 
 
 def _registry(ctx: click.Context) -> "TaskRegistry":

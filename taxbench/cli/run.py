@@ -5,7 +5,16 @@ from pathlib import Path
 
 import click
 
-from taxbench.cli.options import complete_task, dataset_options, include_path
+from taxbench.cli.options import (
+    complete_encoder,
+    complete_head,
+    complete_model,
+    complete_setting,
+    complete_task,
+    dataset_options,
+    device_option,
+    include_path,
+)
 from taxbench.progress import Reporter
 from taxbench.request import Options, resolve
 
@@ -16,17 +25,21 @@ _DEFAULT = Options()
 @click.option("--task", default=_DEFAULT.task, show_default=True, help="Tasks, groups or YAML files, by commas.",
               shell_complete=complete_task)  # fmt: skip
 @include_path
-@click.option("--model", default=_DEFAULT.model, show_default=True, help="Frozen LM: an alias, a directory, a hub id.")
-@click.option("--encoder", default=_DEFAULT.encoder, show_default=True, help="Encoder: alias, directory, hub id.")
+@click.option("--model", default=_DEFAULT.model, show_default=True, help="Frozen LM: an alias, a directory, a hub id.",
+              shell_complete=complete_model)  # fmt: skip
+@click.option("--encoder", default=_DEFAULT.encoder, show_default=True, help="Encoder: alias, directory, hub id.",
+              shell_complete=complete_encoder)  # fmt: skip
 @dataset_options
-@click.option("--head", default=_DEFAULT.head, show_default=True, help="The trained mapping; see 'taxbench ls heads'.")
+@click.option("--head", default=_DEFAULT.head, show_default=True, help="The trained mapping; see 'taxbench ls heads'.",
+              shell_complete=complete_head)  # fmt: skip
 @click.option("--seeds", default=_DEFAULT.seeds, show_default=True, help="Seeds, by commas; the paper's: 42,218,7.")
-@click.option("--device", default=_DEFAULT.device, show_default=True, help="auto, cpu, cuda or mps.")
+@device_option
 @click.option(
     "--cache", type=click.Path(), help="Where features are kept [default: TAXBENCH_CACHE, or a standard place]."
 )
 @click.option("--out", default=_DEFAULT.out, show_default=True, help="Where results are written.", type=click.Path())
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A trainer or head setting; repeatable.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", shell_complete=complete_setting,
+              help="Of features, trainer or head; repeatable; see 'taxbench ls settings'.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list of results instead of the table.")
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:

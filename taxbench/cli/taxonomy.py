@@ -43,7 +43,7 @@ def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int |
         click.echo(f"{len(groups[hypernym]):5d}  {hypernym}")
     click.echo(
         f"Wrote {out}: {len(made.taxonomy.leaves)} leaves under {len(groups)} hypernyms. Read it, mend it, then type:\n"
-        f"  taxbench run --dataset folder:PATH --taxonomy {out}"
+        f"  taxbench run --dataset folder:{leaves if leaves.is_dir() else 'PATH'} --taxonomy {out}"
     )
 
 

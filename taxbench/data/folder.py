@@ -11,7 +11,7 @@ from PIL import Image
 
 from taxbench.data.dataset import Dataset, ImageRecord, Split
 from taxbench.data.taxonomy import TaxonomyFile, keep_leaves, taxonomy_of
-from taxbench.errors import DataError, UsageError, did_you_mean
+from taxbench.errors import DataError, UsageError, did_you_mean, some
 
 DECODER = f"pillow {PIL.__version__}"
 # What Pillow raises at a file that it cannot decode.
@@ -33,15 +33,17 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     if not root.is_dir():
         raise UsageError(f"There is no folder '{root}'. Expected PATH/CLASS/*.jpg or PATH/train/CLASS/*.jpg.")
     classes = _classes(root)
-    listed = taxonomy_of({folder.name for _, folder in classes}, taxonomy)
+    names = {folder.name for _, folder in classes}
+    listed = taxonomy_of(names, taxonomy)
+    unlisted = sorted(names - set(listed.leaf_of_folder))
+    if unlisted:
+        raise DataError(
+            f"{len(unlisted)} of {len(names)} class folders of '{root}' are not in the taxonomy: {some(unlisted, 10)}."
+            f"{did_you_mean(unlisted[0], listed.leaf_of_folder)} Add a line for each, or move the folders away."
+        )
     images: list[ImageRecord] = []
     for split, folder in classes:
-        leaf = listed.leaf_of_folder.get(folder.name)
-        if leaf is None:
-            raise DataError(
-                f"The class folder '{folder}' is not in the taxonomy."
-                f"{did_you_mean(folder.name, listed.leaf_of_folder)} Add a line for it, or move the folder away."
-            )
+        leaf = listed.leaf_of_folder[folder.name]
         images += scan(folder, folder.relative_to(root).as_posix(), leaf, split)
     if not images:
         raise DataError(f"The folder '{root}' holds no image ({', '.join(_SUFFIXES)}) in a class folder.")
@@ -100,7 +102,7 @@ def _check_classes(root: Path, taxonomy: Path | None, listed: TaxonomyFile, imag
     if missing:
         raise DataError(
             f"The taxonomy '{taxonomy}' names {len(missing)} class folders without an image in '{root}': "
-            f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}. Remove those lines or add the images."
+            f"{some(missing)}. Remove those lines or add the images."
         )
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from taxbench.data.dataset import Dataset, ImageRecord, Split
 from taxbench.data.folder import DECODER, UNDECODABLE
 from taxbench.data.taxonomy import TaxonomyFile, keep_leaves, taxonomy_of
-from taxbench.errors import DataError, UsageError, did_you_mean, first_line
+from taxbench.errors import DataError, UsageError, did_you_mean, first_line, some, with_network
 
 # What the hub calls splits, and what they are here.
 _SPLITS: dict[str, Split] = {
@@ -102,9 +102,9 @@ def as_dataset(name: str, found: HubImages, listed: TaxonomyFile) -> Dataset:
     lacking = sorted(set(listed.leaf_of_folder) - found.labels)
     if lacking:
         raise DataError(
-            f"The taxonomy lists {len(lacking)} labels without an image in '{found.source}': {', '.join(lacking[:5])}"
-            f"{', ...' if len(lacking) > 5 else ''}.{did_you_mean(lacking[0], found.labels)} Its labels: "
-            f"{', '.join(sorted(found.labels)[:5])}, ... Remove or mend those lines."
+            f"The taxonomy lists {len(lacking)} labels without an image in '{found.source}': {some(lacking)}."
+            f"{did_you_mean(lacking[0], found.labels)} Its labels: "
+            f"{some(sorted(found.labels))}. Remove or mend those lines."
         )
     split_of = _own_splits({name for name, split in found.splits.items() if any(split.labels)})
     images = [
@@ -136,6 +136,8 @@ def _load(source: str) -> Mapping[str, Any]:
             f"The dataset '{source}' needs the datasets library: type 'pip install \"taxbench[hub]\"'."
         ) from None
     local = Path(source).expanduser()
+    if not local.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") > 1):
+        raise UsageError(f"There is no folder '{source}'. Expected a local directory, or a hub id such as owner/name.")
     path = str(local.resolve()) if local.is_dir() else source
     saved = local.is_dir() and any((local / name).is_file() for name in ("dataset_dict.json", "state.json"))
     problems = (datasets.exceptions.DatasetsError, HfHubHTTPError, HFValidationError, OSError, ValueError, RuntimeError)
@@ -145,7 +147,7 @@ def _load(source: str) -> Mapping[str, Any]:
         where = (
             "Expected what datasets.load_dataset understands: CLASS/*.jpg, train/CLASS/*.jpg, or parquet files."
             if local.is_dir()
-            else f"With network, type 'hf download {source} --repo-type dataset' (after 'hf auth login' if it is "
+            else f"{with_network()}type 'hf download {source} --repo-type dataset' (after 'hf auth login' if it is "
             "gated) and run again, or give a local directory."
         )
         raise DataError(f"The dataset '{source}' cannot be loaded ({first_line(error)}). {where}") from None

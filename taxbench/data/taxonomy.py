@@ -80,7 +80,8 @@ def read_taxonomy(path: Path) -> TaxonomyFile:
     asked by its own name only.
 
     Raises:
-        DataError: the file is missing, has no such header, or contradicts itself; with the line.
+        UsageError: there is no such file.
+        DataError: it has no such header, or contradicts itself; with the line.
     """
     hypernyms_of: dict[str, tuple[str, ...]] = {}
     leaf_of_folder: dict[str, str] = {}
@@ -95,12 +96,13 @@ def read_rows(path: Path) -> list[Row]:
     """Read the lines of a taxonomy file; those that begin with `#` above the header are comments.
 
     Raises:
-        DataError: the file is missing, has no header that is understood, or lists a folder twice; with the line.
+        UsageError: there is no such file.
+        DataError: it has no header that is understood, or lists a folder twice; with the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DataError(f"There is no taxonomy file '{path}'. Give one with --taxonomy FILE.tsv.") from None
+        raise UsageError(f"There is no taxonomy file '{path}'. Give one with --taxonomy FILE.tsv.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The taxonomy '{path}' cannot be read as UTF-8 text ({error}).") from None
     lines = text.splitlines()

@@ -17,7 +17,7 @@ from taxbench.data.dataset import Dataset, ImageRecord
 from taxbench.data.folder import DECODER, read_image, scan
 from taxbench.data.home import data_home
 from taxbench.data.taxonomy import WORDNET, Row, Taxonomy, read_rows
-from taxbench.errors import DataError, UsageError
+from taxbench.errors import DataError, UsageError, some
 
 CONCEPTS = Path(__file__).with_name("files") / "things.tsv"
 _HYPERNYMS = CONCEPTS.with_name("things_hypernyms.tsv")
@@ -152,8 +152,8 @@ def _find_concepts(root: Path, wanted: set[str]) -> tuple[dict[str, Path], int]:
 def _check_complete(root: Path, missing: list[str], expected: int) -> None:
     if missing:
         raise DataError(
-            f"{len(missing)} of {expected} concepts of THINGS have no image in '{root}': {', '.join(missing[:5])}"
-            f"{', ...' if len(missing) > 5 else ''}. Unpack the archive again ('unzip -n' keeps what is there), or "
+            f"{len(missing)} of {expected} concepts of THINGS have no image in '{root}': {some(missing)}. "
+            "Unpack the archive again ('unzip -n' keeps what is there), or "
             f"name the concepts to use with --taxonomy FILE.tsv, some lines of '{CONCEPTS}'."
         )
 
@@ -161,7 +161,7 @@ def _check_complete(root: Path, missing: list[str], expected: int) -> None:
 def _how_to_get(root: Path) -> str:
     return (
         "THINGS is free for research: download images_THINGS.zip (5 GB) and password_images.txt from "
-        "https://osf.io/jum2f/ (the password stands for agreeing to the terms in LICENSE), then type\n"
+        "https://osf.io/jum2f/ (to use the password is to agree to the terms on that page), then type\n"
         f"  mkdir -p '{root}' && unzip images_THINGS.zip -d '{root}'\n"
         f"  taxbench run --dataset things:{root}\n"
         f"'{root}/object_images/aardvark/aardvark_01b.jpg' should then be there. With the images in "

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from taxbench.data.taxonomy import Taxonomy, TaxonomyFile
 from taxbench.data.wordnet import Nouns, read_nouns
-from taxbench.errors import DataError, did_you_mean
+from taxbench.errors import DataError, did_you_mean, some
 
 MIN_LEAVES = 5
 MIN_DEPTH = 4
@@ -44,6 +44,7 @@ _COMMON = 5
 # How often WordNet's glosses must use a name that SemCor does not have.
 _IN_GLOSSES = 25
 _USUAL_SENSES = 2
+_SHOWN = 20
 _SYNSET = re.compile(r"[^\s]+\.n\.\d\d")
 _WNID = re.compile(r"n\d{8}")
 _PHYSICAL = "physical_entity.n.01"
@@ -83,13 +84,17 @@ def wordnet_taxonomy(
         wordnet: The folder of WordNet's dict files.
 
     Raises:
-        DataError: WordNet is not installed or does not know a leaf.
+        DataError: WordNet is not installed, does not know leaves (all are named), or has no hypernym within the limits.
     """
     graph = _graph(wordnet)
-    found = [_find(graph, given) for given in sorted(set(leaves))]
-    if not found:
-        raise DataError("There are no leaves to make a taxonomy of.")
+    found = _find_all(graph, sorted(set(leaves)))
     kept = _choose(graph, found, min_leaves, (min_depth, max_depth))
+    if not kept:
+        fewer = f"with '--min-leaves {max(1, min_leaves // 2)}', " if min_leaves > 1 else ""
+        raise DataError(
+            f"No hypernym that people say has {min_leaves} of the {len(found)} leaves under it and one that is not. "
+            f"Type 'taxbench taxonomy LEAVES --out FILE.tsv' {fewer}or write the taxonomy by hand."
+        )
     names = _distinct_names(graph, found)
     groups: dict[str, set[str]] = {name: set() for name in names.values()}
     for leaf in found:
@@ -185,6 +190,23 @@ def _count_in(texts: Iterable[str], names: Iterable[str]) -> Counter[str]:
     return found
 
 
+def _find_all(graph: _Graph, leaves: Sequence[str]) -> list[_Leaf]:
+    found, problems = [], []
+    for given in leaves:
+        try:
+            found.append(_find(graph, given))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError(
+            f"{some(problems, _SHOWN, chr(10))}\nGive the WordNet name (crow.n.01) or number (n01579028) in its place, "
+            "or leave it out and write its line of the taxonomy by hand."
+        )
+    if not found:
+        raise DataError("There are no leaves to make a taxonomy of.")
+    return found
+
+
 def _find(graph: _Graph, given: str) -> _Leaf:
     """Find the meaning of a leaf."""
     nouns = graph.nouns
@@ -204,10 +226,7 @@ def _find(graph: _Graph, given: str) -> _Leaf:
         if things := graph.things(spelling):
             return _Leaf(given, name, things[0], graph.above(things[0]) | {things[0]}, tuple(things[1:]))
     close = did_you_mean(name, (noun for noun in nouns.senses if noun[:2] == name.lower()[:2]))
-    raise DataError(
-        f"WordNet has no noun '{name}'.{close} Give its WordNet name (crow.n.01) or number (n01579028) in its place, "
-        "or write its line of the taxonomy by hand."
-    )
+    raise DataError(f"WordNet has no noun '{name}'.{close}")
 
 
 def _spellings(name: str) -> Iterator[str]:
@@ -238,14 +257,17 @@ def _choose(graph: _Graph, found: Sequence[_Leaf], min_leaves: int, depths: tupl
 
 
 def _distinct_names(graph: _Graph, found: Sequence[_Leaf]) -> dict[str, str]:
-    """Return a name of its own for every leaf; two cranes become "crane (bird)" and "crane (device)"."""
+    """Return a name of its own for every leaf; two cranes become "crane (bird)" and "crane (device)".
+
+    What was given as a plain word keeps it.
+    """
     wanted: dict[str, set[int]] = {}
     for leaf in found:
         wanted.setdefault(leaf.name, set()).add(leaf.synset)
     names: dict[str, str] = {}
     for leaf in found:
         name = leaf.name
-        if len(wanted[name]) > 1:
+        if len(wanted[name]) > 1 and (_SYNSET.fullmatch(leaf.given) or _WNID.fullmatch(leaf.given)):
             free = [lemma for lemma in graph.nouns.synsets[leaf.synset].lemmas if lemma not in wanted]
             parent = graph.nouns.synsets[min(graph.nouns.synsets[leaf.synset].hypernyms, default=leaf.synset)]
             name = free[0] if free else f"{name} ({parent.lemmas[0]})"
@@ -261,11 +283,12 @@ def _notes(graph: _Graph, found: Sequence[_Leaf], kept: dict[str, set[int]]) -> 
 
     for leaf in found:
         synset = graph.nouns.synsets[leaf.synset]
-        differing = [other for other in leaf.others if groups(graph.above(other)) != groups(leaf.above)]
+        lost = not groups(leaf.above)
+        differing = [other for other in leaf.others if lost or groups(graph.above(other)) != groups(leaf.above)]
         if leaf.synset in leaf.above:
             yield f"'{leaf.name}' is not in WordNet: taken as a kind of {synset.key} ({synset.gloss})."
         elif differing:
             listed = (f"{graph.nouns.synsets[other].key} ({graph.nouns.synsets[other].gloss})" for other in differing)
             yield f"'{leaf.name}' was taken as {synset.key} ({synset.gloss}), not as {' or '.join(islice(listed, 2))}."
-        if not groups(leaf.above):
+        if lost:
             yield f"'{leaf.name}' has no hypernym: it is only asked by its own name."

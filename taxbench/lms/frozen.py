@@ -54,6 +54,11 @@ class FrozenLM:
         return [] if token is None else [int(token)]
 
 
+def lm_source(spec: LMSpec) -> str:
+    """Return the directory or the hub id that a model is loaded from."""
+    return str(POCKET_LM) if spec.source == "pocket" else spec.source
+
+
 def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype) -> FrozenLM:
     """Load a causal LM and its tokenizer from the package, a local directory or the Hugging Face cache/hub.
 
@@ -62,7 +67,7 @@ def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype) -> FrozenLM:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    source = str(POCKET_LM) if spec.source == "pocket" else spec.source
+    source = lm_source(spec)
     model_files(source, spec.gated)
     model = load_pretrained(AutoModelForCausalLM, source, spec.gated, dtype)
     # On CPUs the fused attention's backward takes about twice the time of the plain one on rows this short.

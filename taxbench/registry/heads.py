@@ -21,14 +21,31 @@ def heads() -> dict[str, str]:
 
 
 def settings_defaults(name: str) -> dict[str, Any]:
-    """Return a head's settings and their defaults, read from the literals of its `Settings` without importing it.
+    """Return a head's settings and their defaults, without importing it.
 
     Raises:
         UsageError: there is no such head.
     """
-    classes = [node for node in _source(name).body if isinstance(node, ast.ClassDef) and node.name == "Settings"]
-    lines = [line for each in classes for line in each.body if isinstance(line, ast.AnnAssign)]
-    return {line.target.id: _default(line.value) for line in lines if isinstance(line.target, ast.Name)}
+    return {setting: default for setting, default, _ in head_settings(name)}
+
+
+def head_settings(name: str) -> list[tuple[str, Any, str]]:
+    """Return name, default and docstring of a head's settings: the fields of its `Settings`, read without importing it.
+
+    Defaults must be literals, alone or in `Field(default=...)`.
+
+    Raises:
+        UsageError: there is no such head.
+    """
+    lines = [line for node in _source(name).body if isinstance(node, ast.ClassDef) and node.name == "Settings"
+             for line in node.body]  # fmt: skip
+    found: list[tuple[str, Any, str]] = []
+    for line, below in zip(lines, [*lines[1:], None], strict=True):
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            said = below.value if isinstance(below, ast.Expr) else None
+            text = str(said.value) if isinstance(said, ast.Constant) else ""
+            found.append((line.target.id, _default(line.value), " ".join(text.split())))
+    return found
 
 
 def _default(value: ast.expr | None) -> Any:

@@ -170,6 +170,9 @@ def _next(files: list[YamlFile], name: Any, library: Library) -> YamlFile | Find
     child = files[-1]
     if not isinstance(name, str):
         return child.finding(("extends",), "extends: expected the name of one file, without .yaml")
+    if "/" in name or name.endswith(SUFFIXES):
+        hint = did_you_mean(Path(name).stem, library.parents(child.path))
+        return child.finding(("extends",), f"extends: expected a name without folder or .yaml, found '{name}'.{hint}")
     path = library.parent(name, child.path)
     if path is None:
         hint = did_you_mean(name, library.parents(child.path))

@@ -201,7 +201,7 @@ class _Reading:
         given = data.get("settings")
         if not isinstance(given, dict):  # said elsewhere
             return
-        for model in SHARED:
+        for model in SHARED.values():
             try:
                 model.model_validate(part_of(model, given))
             except ValidationError as error:

@@ -71,10 +71,10 @@ class TaskRegistry:
         for each in self.all_files:
             if each.path in self.findings and name in (each.path.stem, each.own_name):
                 raise TaskError(f"Task '{name}' cannot be used:\n" + "\n".join(map(str, self.findings[each.path])))
+        if Path(name).is_dir():
+            raise UsageError(f"'{name}' is a folder. Its tasks can be named with --include-path {name}.")
         hint = did_you_mean(name, self.files)
-        raise UsageError(
-            f"There is no task or group '{name}'.{hint} Type 'taxbench ls tasks' to see all {len(self.files)}."
-        )
+        raise UsageError(f"There is no task or group '{name}'.{hint} Type 'taxbench ls tasks' to see them.")
 
     def _one(self, name: str, within: tuple[Path, ...] = ()) -> list[TaskSpec]:
         if name in self.tasks:

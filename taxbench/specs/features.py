@@ -28,6 +28,7 @@ class FeatureOptions(Spec):
     """Which features of an encoder are wanted; `--set` names them."""
 
     pool: Pool = "pooled"
+    """pooled: one vector an image; tokens: the patch grid; gridK: the grid averaged to K × K."""
     layer: int = -1
     """Which hidden state: -1 is the encoder's output, -2 the output of the block before, 0 the embeddings."""
     storage: StorageDtype = "float16"

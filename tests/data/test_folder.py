@@ -61,7 +61,7 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     ("tsv", "words"),
     [
         (TSV + "n4\towl\tbird\n", "names 1 class folders without an image.*n4"),
-        (TSV.replace("n1\t", "n9\t"), "'.*n1' is not in the taxonomy.*"),
+        (TSV.replace("n1\t", "n9\t"), "1 of 3 class folders of '.*' are not in the taxonomy: n1"),
         (TSV + "n1\tcrow\tbird|animal\n", "listed twice"),
         (TSV.replace("n2\tgull\tbird|animal", "n2\tcrow\tbird"), "different hypernyms"),
         (TSV.replace("leaf\thypernyms", "leaf\tparents"), "expected a tab-separated header"),
@@ -85,7 +85,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         (f"folder:{tmp_path}/nowhere", taxonomy, UsageError, "There is no folder"),
         (f"folder:{tmp_path}/empty", None, UsageError, "--taxonomy"),
         ("folder:", taxonomy, UsageError, "Say which folder"),
-        (f"folder:{tmp_path}/empty", tmp_path / "no.tsv", DataError, "no taxonomy file"),
+        (f"folder:{tmp_path}/empty", tmp_path / "no.tsv", UsageError, "no taxonomy file"),
         ("pockett", None, UsageError, "Did you mean 'pocket'"),
     ]
     for name, path, kind, words in cases:

@@ -222,8 +222,13 @@ def collect(cache: Path, names: Sequence[str], incomplete: bool, dry_run: bool) 
 
 
 def nearest_difference(cache: Path, key: FeatureKey) -> list[str]:
-    """Say how the key differs from the most similar cached one; empty when the cache holds none."""
-    differences = [key.difference(entry.manifest.key) for entry in entries(cache)]
+    """Say how the key differs from the most similar cached one of the same pictures or the same encoder, if any."""
+
+    def related(other: FeatureKey) -> bool:
+        return other.images_digest == key.images_digest or other.source.digest == key.source.digest
+
+    keys = [entry.manifest.key for entry in entries(cache)]
+    differences = [key.difference(other) for other in keys if related(other)]
     return min(differences, key=len, default=[])
 
 
