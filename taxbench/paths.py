@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from taxbench.errors import CacheError
@@ -27,8 +27,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well, fsync it and move it over `path` in one step.
 
     Raises:
-        CacheError: the folder cannot be written or the disk is full.
+        CacheError: the folder cannot be written, the disk is full, or `path` is a folder or a device.
     """
+    path = Path(os.path.realpath(path))  # a link stays a link
+    if path.exists() and not path.is_file():
+        raise CacheError(f"'{path}' cannot be written: it is there and no regular file. Choose another name.")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +46,20 @@ def replacing(path: Path) -> Iterator[Path]:
             "another folder, and run again."
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Check that a folder can be written or made, before hours of work and not after.
+
+    Raises:
+        CacheError: it cannot.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        why = "may not be written to" if there.is_dir() else "is no folder"
+        raise CacheError(f"Nothing can be written to '{folder}': '{there}' {why}. Choose another folder.")
 
 
 def sync_folder(folder: Path) -> None:

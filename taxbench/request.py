@@ -159,6 +159,8 @@ def encoder_spec(name: str) -> EncoderSpec:
     Raises:
         UsageError: there is no such encoder.
     """
+    if name == IMPORTED:
+        raise UsageError(f"--encoder {IMPORTED}NAME: say which imported features. Type 'taxbench cache ls' to see them.")
     return EncoderSpec(name=name, source=name) if name.startswith(IMPORTED) else find_encoder(name)
 
 

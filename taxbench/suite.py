@@ -14,6 +14,7 @@ import torch
 
 from taxbench.data.dataset import Dataset, load_dataset
 from taxbench.data.protocol import Protocol
+from taxbench.errors import DataError, TaxbenchError, TrainingError, some
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, features_of, require_all
 from taxbench.features.imported import imported_table
@@ -25,7 +26,7 @@ from taxbench.hub import model_files
 from taxbench.lms.devices import pick_device, pick_dtype
 from taxbench.lms.frozen import FrozenLM, lm_source, load_lm, random_twin
 from taxbench.lms.packing import check_packing, tokenise
-from taxbench.paths import cache_folder
+from taxbench.paths import cache_folder, check_writable
 from taxbench.progress import Reporter
 from taxbench.request import Request, Setting
 from taxbench.scoring.metrics import category_scores, chance_control, summarise
@@ -65,20 +66,33 @@ class Suite:
         """Yield one result for every seed and task, written to disk before it is yielded.
 
         A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
-        interrupted command goes on where it stopped.
+        interrupted command goes on where it stopped. A task that this dataset cannot serve does not stop the others.
+
+        Raises:
+            TaxbenchError: at the end, where runs failed; at once, where none can be.
         """
-        model_files(lm_source(self.request.lm), self.request.lm.gated)  # missed now, not after an hour of features
+        _ = self.device, self.dataset  # what is missing is missed now, not after an hour of features
+        model_files(lm_source(self.request.lm), self.request.lm.gated)
+        check_writable(self.request.out)
         for note in self.request.notes:
             self.report.say(note)
-        total = len(self.request.seeds) * len(self.request.tasks)
-        for number, seed in enumerate(self.request.seeds):
-            for index, (task, setting) in enumerate(zip(self.request.tasks, self.request.settings, strict=True), 1):
-                result = self._result(task, setting, seed)
-                f1 = result.scores[task.headline].macro_f1
-                shown = "no score" if f1 is None else f"macro-F1 {f1:.3f}"
-                done = number * len(self.request.tasks) + index
-                self.report.say(f"[{done}/{total}] {task.name} seed {seed}: {task.headline} {shown}")
-                yield result
+        tasks = list(zip(self.request.tasks, self.request.settings, strict=True))
+        wanted = [(task, setting, seed) for seed in self.request.seeds for task, setting in tasks]
+        failed: list[str] = []
+        for number, (task, setting, seed) in enumerate(wanted, 1):
+            run, name = self.run_spec(task, setting, seed), f"{task.name} seed {seed}"
+            try:
+                result = self._result(run, setting)
+            except (DataError, TrainingError) as error:
+                failed.append(f"{name}: {error}")
+                self.report.say(f"[{number}/{len(wanted)}] {name} FAILED: {error}")
+                continue
+            f1 = result.scores[task.headline].macro_f1
+            shown = "no score, every term was asked with one answer only" if f1 is None else f"macro-F1 {f1:.3f}"
+            self.report.say(f"[{number}/{len(wanted)}] {name}: {task.headline} {shown}")
+            yield result
+        if failed:
+            raise TaxbenchError("\n".join([f"{len(failed)} of {len(wanted)} runs failed.", *failed]))
 
     @cached_property
     def device(self) -> torch.device:
@@ -137,16 +151,17 @@ class Suite:
             device=self.device.type,
         )
 
-    def _result(self, task: TaskSpec, setting: Setting, seed: int) -> Result:
-        run = self.run_spec(task, setting, seed)
+    def _result(self, run: RunSpec, setting: Setting) -> Result:
         folder = result_folder(self.request.out, run)
         if (folder / "result.json").is_file():
             stored = read_result(folder / "result.json")
             if stored.run == run and stored.versions == _versions():
-                self.report.say(f"{task.name} seed {seed}: already done, read from {folder} (remove it to run again)")
+                self.report.say(
+                    f"{run.task.name} seed {run.seed}: already done, read from {folder} (remove it to run again)"
+                )
                 return stored
         _, rows, coherence = self.features(setting.features)
-        job = _Job(run, Protocol(task, self.dataset, seed, coherence), rows, coherence)
+        job = _Job(run, Protocol(run.task, self.dataset, run.seed, coherence), rows, coherence)
         self._tell(job.protocol)
         result, predictions = self._measure(job)
         write_result(folder, result, predictions, self._seconds)
@@ -159,20 +174,26 @@ class Suite:
             did = "left out of training" if protocol.task.leaks == "drop" else "KEPT in training, as the task says"
             names = ", ".join(map(str, protocol.leaks))
             self.report.say(f"{protocol.task.name}: leaves that say a denied hypernym, {did}: {names}")
+        if protocol.unpictured:
+            names = some(protocol.unpictured, 10)
+            self.report.say(
+                f"{protocol.task.name}: leaves without a training picture, neither trained nor asked: {names}"
+            )
 
     def _measure(self, job: _Job) -> tuple[Result, bytes]:
         """Train, ask and score one run and its controls."""
         protocol, task = job.protocol, job.run.task
         names: list[ControlOrRun] = ["none"]
         names += ["random_lm"] if "random_lm" in task.controls else []
+        tests = {split: protocol.test(split) for split in task.evaluate}  # what cannot be asked is said before training
+        validating = protocol.validation()
         trained = self._trained(job, names)
         predictions = Predictions(self.dataset, protocol.vocabulary, tuple(names[1:]))
         scores: dict[str, Scores] = {}
         controls: dict[str, dict[str, Scores]] = {name: {} for name in task.controls}
         categories: list[CategoryScore] = []
         with self._timed("evaluate"):
-            for split in task.evaluate:
-                asked = protocol.test(split)
+            for split, asked in tests.items():
                 asking = [partial(ask, *trained[name], asked, self.report, _label("ask", job, name)) for name in names]
                 margins = side_by_side(asking, self.device, self.report)
                 predictions.add(split, asked, margins)
@@ -183,13 +204,9 @@ class Suite:
                     controls["chance"][split] = chance_control(rows[0])
                 for name, row in zip(names[1:], rows[1:], strict=True):
                     controls[name][split] = summarise(row)
-            validation = self._validation(job, *trained["none"])
+            margin = ask(*trained["none"], validating, self.report, _label("validate", job, "none"))
+            validation = summarise(category_scores("val", protocol.vocabulary.terms, validating, margin))
         return self._record(job, (scores, controls, validation, tuple(categories))), predictions.bytes()
-
-    def _validation(self, job: _Job, head: Head, bench: Bench) -> Scores:
-        asked = job.protocol.validation()
-        margins = ask(head, bench, asked, self.report, _label("validate", job, "none"))
-        return summarise(category_scores("val", job.protocol.vocabulary.terms, asked, margins))
 
     def _record(self, job: _Job, measured: tuple[Any, Any, Scores, Any]) -> Result:
         scores, controls, validation, categories = measured

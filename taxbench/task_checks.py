@@ -108,6 +108,9 @@ def _both_answers(subject: _Subject, key: KeyPath, split: str, asked: QuestionSe
 
 def _no_leak(subject: _Subject, asked: QuestionSet) -> Iterator[Finding]:
     protocol, task = subject.protocol, subject.task
+    if protocol.unpictured:
+        text = f"leaves without a training picture, neither trained nor asked: {some(protocol.unpictured, _SHOWN)}"
+        yield subject.warning(("evaluate",), text)
     if protocol.leaks:
         done = "left out of training" if task.leaks == "drop" else "trained all the same (leaks: keep)"
         yield subject.warning(("leaks",), f"leaves that say a denied hypernym, {done}: {some(protocol.leaks, _SHOWN)}")

@@ -86,7 +86,7 @@ def json_text(rows: list[Row]) -> str:
 def _title(row: Row) -> str:
     seeds = ", ".join(map(str, row.seeds))
     setting = f" · {row.setting}" if row.setting else ""
-    return f"{row.lm} ← {row.head} ← {row.encoder} on {row.dataset} (seeds {seeds}){setting}"
+    return f"LM {row.lm} ← head {row.head} ← encoder {row.encoder} · dataset {row.dataset} · seeds {seeds}{setting}"
 
 
 def _task(row: Row, block: list[Row]) -> str:

@@ -39,7 +39,9 @@ def ls(cache: Path | None, as_json: bool) -> None:
         return
     for entry in found:
         click.echo(entry.line())
-    if not found:
+    if found:
+        click.echo(f"In {folder}", err=True)
+    else:
         click.echo(f"No features in '{folder}'. 'taxbench extract' puts some there.")
 
 

@@ -1,7 +1,7 @@
 """`taxbench run`: train heads, ask them, and print the table."""
 
 import json
-from pathlib import Path
+import shlex
 
 import click
 
@@ -56,13 +56,21 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
     from taxbench.board.published import compare_with_published
     from taxbench.board.render import LEGEND, markdown
     from taxbench.board.table import make_table
+    from taxbench.specs.result import Result
     from taxbench.suite import Suite
 
-    results = list(Suite(request, report).results())
-    if as_json:
-        click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=1))
-        return
-    rows = make_table(results)
-    published = compare_with_published(rows, {task.name: task for task in request.tasks})
-    click.echo(markdown(rows, group_rows(rows, request.groups), published))
-    report.say(f"{LEGEND}\nResults: {Path(request.out).resolve()}. In one table: taxbench leaderboard {request.out}")
+    results: list[Result] = []
+    try:
+        for result in Suite(request, report).results():
+            results.append(result)
+    finally:  # what is finished is shown, also when a run failed or the user interrupts
+        if as_json and results:
+            click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=1))
+        elif results:
+            rows = make_table(results)
+            published = compare_with_published(rows, {task.name: task for task in request.tasks})
+            click.echo(markdown(rows, group_rows(rows, request.groups), published))
+            out = request.out
+            report.say(
+                f"{LEGEND}\nResults: {out.resolve()}. In one table: taxbench leaderboard {shlex.quote(str(out))}"
+            )

@@ -102,6 +102,7 @@ def _report_lines(report: "TaskReport") -> Iterator[str]:
             ("held-out leaves", found.heldout_leaves),
             ("leaves that name a denied hypernym", tuple(map(str, found.leaks))),
             ("of them left out of training", found.dropped_leaves),
+            ("leaves without a training picture", found.unpictured_leaves),
             ("leaves not moved by the re-pairing", found.fixed_points),
         ):
             if names:

@@ -109,10 +109,12 @@ def assign_splits(dataset: Dataset, seed: int) -> np.ndarray:
         mine = np.array(members[leaf], dtype=int)
         free = generator.permutation(mine[splits[mine] == ""])
         n_test, n_val = math.ceil(_TEST_SHARE * len(free)), round(_VAL_SHARE * len(free))
+        if not n_val and len(free) - n_test > 1:  # up to ten pictures: one for validation where one is left to train on
+            n_val = 1
         splits[free[:n_test]] = "test"
         splits[free[n_test : n_test + n_val]] = "val"
         splits[free[n_test + n_val :]] = "train"
         own = generator.permutation(mine[splits[mine] == "train"])
         if not brings_val and not len(free):
-            splits[own[: max(1, round(_VAL_OF_TRAIN * len(own)))]] = "val"
+            splits[own[: min(max(1, round(_VAL_OF_TRAIN * len(own))), len(own) - 1)]] = "val"
     return splits

@@ -16,6 +16,8 @@ from taxbench.seeds import rng
 from taxbench.specs.result import Evidence, Leak
 from taxbench.specs.task import SplitName, TaskSpec
 
+_NO_SPLIT = "pictures that come in train/ and test/ need both; without them, three of a leaf are enough for all splits."
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -68,14 +70,27 @@ class Protocol:
         return tuple(leaf for leaf in taxonomy.leaves if taxonomy.spoken(leaf) in leaking)
 
     @cached_property
+    def unpictured(self) -> tuple[str, ...]:
+        """Return the leaves, not held out, that no training image shows: training cannot name them."""
+        pictured = set(np.unique(self.leaf[self._splits == "train"]).tolist())
+        leaves = enumerate(self.dataset.taxonomy.leaves)
+        return tuple(leaf for index, leaf in leaves if index not in pictured and leaf not in self.heldout)
+
+    @cached_property
     def trained(self) -> np.ndarray:
-        """Return the indices of the leaves that training names, sorted.  # (l,)"""
-        out = {*self.heldout, *self.dropped}
+        """Return the indices of the leaves that training names, sorted.  # (l,)
+
+        Raises:
+            DataError: they are fewer than two.
+        """
+        out = {*self.heldout, *self.dropped, *self.unpictured}
         kept = np.array([i for i, leaf in enumerate(self.dataset.taxonomy.leaves) if leaf not in out])
         names = {self.vocabulary.name_of[leaf] for leaf in kept}
         if len(names) < 2:
             raise DataError(
-                f"Only {len(names)} leaves are left to train on; at least 2 are needed. Lower heldout_leaves."
+                f"Of the {len(self.dataset.taxonomy.leaves)} leaves of '{self.dataset.name}', {len(self.heldout)} are "
+                f"held out, {len(self.dropped)} say a denied hypernym and {len(self.unpictured)} have no training "
+                f"picture: {len(names)} are left to train on, and at least 2 are needed."
             )
         return kept
 
@@ -89,16 +104,18 @@ class Protocol:
         """Draw the questions of one epoch; positives stay, negatives are drawn anew (unless they are `fixed`).
 
         Raises:
-            DataError: no image is left to train on.
+            DataError: there are not two leaves to train on.
         """
         images = self.images("train")
-        if not len(images):
-            raise DataError(f"The dataset '{self.dataset.name}' has no training image.")
         generator = rng(self.seed, "train", epoch)
         return QuestionSet.concat([self._ask(book, images, generator) for book in (self._leaf_book, self._taught_book)])
 
     def validation(self) -> QuestionSet:
-        """Return leaf questions about validation images of trained leaves."""
+        """Return leaf questions about validation images of trained leaves.
+
+        Raises:
+            DataError: there is no such image.
+        """
         return self._leaf_questions("val")
 
     def test(self, split: SplitName) -> QuestionSet:
@@ -119,7 +136,9 @@ class Protocol:
             unseen = self._allowed.unseen[self.leaf[asked.image], asked.term - self.vocabulary.n_names]
             rows &= unseen == (split == "unseen")
         if not rows.any():
-            raise DataError(f"The dataset '{self.dataset.name}' has no test question for the split '{split}'.")
+            raise DataError(
+                f"There is no test question for the split '{split}' of '{self.dataset.name}': {self._why(split)}"
+            )
         return asked.where(rows)
 
     def evidence(self) -> Evidence:
@@ -137,6 +156,7 @@ class Protocol:
             heldout_leaves=self.heldout,
             leaks=self.leaks,
             dropped_leaves=self.dropped,
+            unpictured_leaves=self.unpictured,
             fixed_points=fixed_points(self.pairing) if self.task.counterfactual.kind != "none" else (),
         )
 
@@ -217,10 +237,20 @@ class Protocol:
         drawn_once = questions.negatives == "fixed"
         return book.ask(images, self.leaf[images], questions.negatives_per_positive, None if drawn_once else generator)
 
+    def _why(self, split: SplitName) -> str:
+        """Say why a split has no hypernym question."""
+        if not self.dataset.taxonomy.hypernyms:
+            return "its taxonomy has no hypernym."
+        if not (self._splits == "test").any():
+            return _NO_SPLIT
+        if split == "heldout_leaf" and not self.heldout:
+            return "no leaf could be held out, since every hypernym keeps a trained leaf. Set heldout_leaves to 0."
+        return "the task's evidence and the dataset's taxonomy leave none."
+
     def _leaf_questions(self, split: str) -> QuestionSet:
         images = self.images(split)
         if not len(images):
-            raise DataError(f"The dataset '{self.dataset.name}' has no image in the split '{split}'.")
+            raise DataError(f"The dataset '{self.dataset.name}' has no image in the split '{split}': {_NO_SPLIT}")
         return self._ask(self._leaf_book, images, rng(self.seed, split, "leaf"))
 
 

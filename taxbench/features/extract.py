@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from taxbench.data.dataset import Dataset, first_twice
-from taxbench.errors import CacheError, DataError
+from taxbench.errors import CacheError, DataError, some
 from taxbench.features.encoders import Encoder, EncoderCard, load_encoder
 from taxbench.features.fill import Pass, Target
 from taxbench.features.store.adopt import find_donor
@@ -93,7 +93,8 @@ def require_all(table: FeatureTable, dataset: Dataset) -> FeatureTable:
         try:
             dataset.read(dataset.images[bad[0]])
         except DataError as error:
-            others = f" So it is with {len(bad)} of {len(table)} images." if len(bad) > 1 else ""
+            which = some(table.ids[row] for row in bad)
+            others = f" So it is with {len(bad)} of {len(table)} images: {which}." if len(bad) > 1 else ""
             raise DataError(f"{error}{others} The other features stay in the cache.") from None
         raise CacheError(
             f"The image '{table.ids[bad[0]]}' could not be decoded when features were extracted, and now it can. Type "

@@ -12,7 +12,7 @@ class Settings(Spec):
 
     tokens: int = Field(default=1, ge=1, le=64)
     """Soft tokens for every feature vector; k = t · tokens."""
-    hidden: int = Field(default=512, ge=1)
+    hidden: int = Field(default=512, ge=1, le=1 << 17)
     """Width of the hidden layer."""
     dropout: float = Field(default=0.3, ge=0, lt=1)
     """Share of the features left out at random in training. It slows down learning arbitrary image-to-word maps more

@@ -47,7 +47,7 @@ def find_encoder(name: str) -> EncoderSpec:
         UsageError: it is no alias, no directory and no hub id.
     """
     known = encoders()
-    if name.startswith(_RANDOM) and name not in known and not Path(name).is_dir():
+    if name.startswith(_RANDOM) and not name.startswith(2 * _RANDOM) and name not in known and not Path(name).is_dir():
         trained = find_encoder(name.removeprefix(_RANDOM))
         return trained.model_copy(update={"name": _RANDOM + trained.name, "random": True})
     return _find(name, known, EncoderSpec, "encoder")

@@ -81,6 +81,8 @@ class Evidence(Spec):
     """Leaves, not held out, whose training question would say a denied hypernym."""
     dropped_leaves: tuple[str, ...]
     """Those of them that were left out of training: all, unless the task keeps leaks."""
+    unpictured_leaves: tuple[str, ...] = ()
+    """Leaves, not held out, that have no training picture: they are neither trained nor asked."""
     fixed_points: tuple[str, ...]
     """Leaves that a re-pairing could not move."""
 

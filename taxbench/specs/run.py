@@ -51,13 +51,13 @@ class TrainerSpec(Spec):
     """Passes over the training images; negatives and order are drawn anew in each."""
     batch_images: int = Field(default=16, ge=1)
     """Images a step; each comes with all its questions."""
-    learning_rate: float = Field(default=3e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0, allow_inf_nan=False)
     """AdamW's highest step size."""
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """AdamW's decay of the weights."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps in which the learning rate rises linearly; a cosine to zero follows."""
-    clip: float = Field(default=1.0, gt=0)
+    clip: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Largest norm of the gradient."""
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.shell_completion import ShellComplete
 from PIL import Image
 
-from taxbench.cli.main import call
+from taxbench.cli.main import call, cli
+from taxbench.registry.settings import known_settings
 from tests.data.test_folder import make
 
 RUN = ["-q", "run"]
@@ -87,6 +89,19 @@ def test_a_truncated_cache_file_ends_the_run_and_is_left_alone(
     assert f"rm '{path}'" in capsys.readouterr().err and path.exists()
 
 
+def test_a_task_that_the_dataset_cannot_serve_does_not_stop_the_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    (tmp_path / "mine.yaml").write_text("name: mine\nextends: leaf\ndeprivation: {kind: systematic, n: 14}\n")
+    arguments = ["run", "--dataset", f"folder:{root}", "--taxonomy", str(taxonomy), "--cache", str(tmp_path / "cache"),
+                 "--task", f"{tmp_path}/mine.yaml,leaf", "--out", str(tmp_path / "out"), "-q"]  # fmt: skip
+    assert call(arguments) == 1
+    said = capsys.readouterr()
+    assert "| leaf@1 " in said.out
+    assert said.err.startswith("taxbench: 1 of 2 runs failed.\nmine seed 42: The task removes 14 hypernyms")
+
+
 def test_every_run_reports_its_own_wall_times(tmp_path: Path) -> None:
     root, taxonomy = make(tmp_path / "photos")
     arguments = [*RUN, "--dataset", f"folder:{root}", "--taxonomy", str(taxonomy), "--task", "leaf", "--seeds", "1,2",
@@ -109,6 +124,41 @@ def test_python_dash_m_is_the_same_program_and_its_exit_code_reaches_the_shell()
     done = subprocess.run([sys.executable, "-m", "taxbench", "ls", "things"], capture_output=True, text=True)
     assert done.returncode == 2 and "things" in done.stderr
     assert shutil.which("taxbench")
+
+
+@pytest.mark.parametrize(
+    ("words", "begun", "found"),
+    [
+        (["run", "--model"], "smollm2-1", ["smollm2-135m"]),
+        (["run", "--encoder"], "dinov2-reg-l", ["dinov2-reg-large"]),
+        (["extract", "--encoder"], "pix", ["pixels"]),
+        (["run", "--head"], "l", ["linear"]),
+        (["run", "--head", "linear", "--set"], "", [f"{name}=" for name in known_settings("linear")]),
+        (["run", "--device"], "cu", ["cuda"]),
+        (["run", "--dataset"], "th", ["things"]),
+        (["run", "--dataset"], "folder:ph", ["folder:photos"]),
+        (["ls", "--tag"], "curv", ["curve"]),
+    ],
+)
+def test_names_are_completed(
+    words: list[str], begun: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    complete = ShellComplete(cli, {}, "taxbench", "_TAXBENCH_COMPLETE")
+    assert [item.value for item in complete.get_completions(words, begun)] == found
+
+
+def test_settings_are_listed_with_owner_default_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["ls", "settings", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {"name": "epochs", "default": 1, "owner": "trainer"}.items() <= listed[3].items()
+    assert all(len(entry["summary"].partition(": ")[2]) > 10 for entry in listed)
+
+
+def test_an_unknown_tag_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["ls", "--tag", "curv"]) == 2
+    assert "Did you mean 'curve'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

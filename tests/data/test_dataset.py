@@ -29,6 +29,18 @@ def test_parts_are_those_published(images: int, expected: tuple[int, int, int]) 
     assert (found["train"], found["val"], found["test"]) == expected
 
 
+@pytest.mark.parametrize(
+    ("images", "expected"), [(1, (0, 0, 1)), (2, (1, 0, 1)), (3, (1, 1, 1)), (4, (2, 1, 1)), (10, (6, 1, 3))]
+)
+def test_a_few_pictures_are_enough_for_every_part(images: int, expected: tuple[int, int, int]) -> None:
+    found = Counter(assign_splits(dataset({"crow": images}), 42).tolist())
+    assert (found["train"], found["val"], found["test"]) == expected
+
+
+def test_validation_never_takes_the_only_training_picture() -> None:
+    assert Counter(assign_splits(dataset({"crow": 1, "owl": 2}, "train"), 42).tolist()) == {"train": 2, "val": 1}
+
+
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(0, 3))
 def test_every_image_is_in_one_part_and_every_leaf_is_tested(counts: list[int], seed: int) -> None:
     toy = dataset({f"leaf{i}": count for i, count in enumerate(counts)})

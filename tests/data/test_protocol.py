@@ -13,6 +13,7 @@ from taxbench.data.counterfactual import Pairing
 from taxbench.data.dataset import Dataset, ImageRecord, assign_splits
 from taxbench.data.protocol import Protocol, choose_heldout
 from taxbench.data.taxonomy import Taxonomy
+from taxbench.errors import DataError
 from taxbench.registry.tasks import find_tasks
 from taxbench.specs.task import TaskSpec
 
@@ -45,6 +46,33 @@ def test_training_never_asks_a_hypernym_nor_a_heldout_leaf(name: str) -> None:
     assert words == set(TAXONOMY.leaves) - set(protocol.heldout)
     trained_images = protocol.train_questions(0).image
     assert not {protocol.dataset.taxonomy.leaves[i] for i in protocol.leaf[trained_images]} & set(protocol.heldout)
+
+
+def test_a_leaf_without_a_training_picture_is_neither_trained_nor_asked_and_is_recorded() -> None:
+    whole = dataset()
+    lacking = ("bird0", "tool1")  # all their pictures are test pictures
+    images = [replace(image, split="test" if image.leaf in lacking or image.id.endswith(("0", "1", "2")) else "train")
+              for image in whole.images]  # fmt: skip
+    protocol = Protocol(task("unseen_hypernym"), replace(whole, images=tuple(images)), seed=3)
+    assert protocol.evidence().unpictured_leaves == protocol.unpictured
+    assert set(protocol.unpictured) == set(lacking) - set(protocol.heldout)
+    names = protocol.vocabulary.terms
+    questions = (protocol.train_questions(0), protocol.test("leaf"), protocol.validation())
+    assert not {names[term] for asked in questions for term in asked.term} & set(lacking)
+    re_paired = Protocol(task("counterfactual_low"), protocol.dataset, seed=3)
+    trained = {names[term] for term in re_paired.train_questions(0).term}
+    assert len(re_paired.unpictured) <= 2 and trained.isdisjoint(re_paired.unpictured)
+
+
+def test_what_cannot_be_asked_says_why() -> None:
+    bare = Taxonomy({leaf: () for leaf in TAXONOMY.leaves})
+    with pytest.raises(DataError, match="no hypernym"):
+        Protocol(task("unseen_hypernym"), dataset(bare), seed=3).test("unseen")
+    with pytest.raises(DataError, match=r"Of the 22 leaves of 'toy', \d are held out, 0 .* and \d+ have no training"):
+        Protocol(task("unseen_hypernym"), dataset(per_leaf=1), seed=3).train_questions(0)
+    trained = replace(dataset(), images=tuple(replace(image, split="train") for image in dataset().images))
+    with pytest.raises(DataError, match=r"no image in the split 'test': .* need both"):
+        Protocol(task("leaf"), trained, seed=3).test("leaf")
 
 
 def test_seen_training_asks_hypernyms_too() -> None:
