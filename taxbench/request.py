@@ -4,16 +4,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from taxbench.data.taxonomy import WORDNET
-from taxbench.errors import UsageError, did_you_mean, first_line
+from taxbench.errors import UsageError, did_you_mean
 from taxbench.registry.heads import head_spec, settings_defaults
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.registry.settings import known_settings, part_of
 from taxbench.registry.tasks import find_tasks
 from taxbench.registry.validation import doubts
+from taxbench.registry.yaml_file import parse_scalar
 from taxbench.specs.features import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.models import EncoderSpec, LMSpec
 from taxbench.specs.run import HeadSpec, TrainerSpec
@@ -117,7 +117,7 @@ def resolve(options: Options) -> Request:
     return Request(
         tasks=tasks,
         notes=tuple(map(str, doubts(registry, names))),
-        groups=tuple(registry.groups[name] for name in map(str.strip, names) if name in registry.groups),
+        groups=tuple(registry.named_groups(names)),
         settings=tuple(_setting(task, options) for task in tasks),
         encoder=encoder_spec(options.encoder),
         lm=find_lm(options.model),
@@ -160,7 +160,7 @@ def encoder_spec(name: str) -> EncoderSpec:
         UsageError: there is no such encoder.
     """
     if name == IMPORTED:
-        raise UsageError(f"--encoder {IMPORTED}NAME: say which imported features. Type 'taxbench cache ls' to see them.")
+        raise UsageError(f"--encoder {IMPORTED}NAME: say which features. Type 'taxbench cache ls' to see them.")
     return EncoderSpec(name=name, source=name) if name.startswith(IMPORTED) else find_encoder(name)
 
 
@@ -204,6 +204,6 @@ def _setting(task: TaskSpec, options: Options) -> Setting:
 
 def _value(setting: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set '{setting}': the value is no number, word or list ({first_line(error)}).") from None
+        return parse_scalar(text)
+    except ValueError as error:
+        raise UsageError(f"--set '{setting}': {error}") from None

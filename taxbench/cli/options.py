@@ -13,10 +13,20 @@ if TYPE_CHECKING:
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
+class _Folder(click.Path):
+    """A folder that has a name: click would read an empty one, of a shell variable that is not set, as the current."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse the empty name."""
+        if value == "":
+            self.fail("the name of a folder is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def include_path(command: Any) -> Any:
     """Add --include-path; the value is a tuple of folders named `include`."""
     return click.option(
-        "--include-path", "include", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+        "--include-path", "include", multiple=True, type=_Folder(path_type=Path), metavar="DIR",
         help="A folder with more task files; repeatable.",
     )(command)  # fmt: skip
 

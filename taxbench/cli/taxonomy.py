@@ -28,8 +28,15 @@ def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int |
     from taxbench.data.taxonomy import write_taxonomy
     from taxbench.data.wordnet_taxonomy import wordnet_taxonomy
 
+    if out.exists() and leaves.exists() and out.samefile(leaves):
+        raise UsageError(f"'{out}' is what the leaves are read from. Choose another --out.")
     if out.exists() and not force:
         raise UsageError(f"'{out}' is there already. Choose another --out, or write over it with --force.")
+    if limits["min_depth"] > limits["max_depth"]:  # type: ignore[operator]
+        raise UsageError(
+            f"No hypernym is at least {limits['min_depth']} and at most {limits['max_depth']} steps below 'entity'. "
+            "Lower --min-depth or raise --max-depth."
+        )
     made = wordnet_taxonomy(_names(leaves), **limits)  # type: ignore[arg-type]
     write_taxonomy(out, made)
     groups = made.taxonomy.leaves_of
@@ -50,11 +57,12 @@ def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int |
 def _names(leaves: Path) -> list[str]:
     """Read the leaves from a text file or the class folders of an image folder."""
     from taxbench.data.folder import class_names
+    from taxbench.data.tables import normal
 
     if leaves.is_dir():
         return class_names(leaves)
     try:
-        lines = leaves.read_text(encoding="utf-8-sig").splitlines()
+        lines = normal(leaves.read_text(encoding="utf-8-sig")).splitlines()
     except FileNotFoundError:
         raise UsageError(
             f"There is no '{leaves}'. Expected a text file with one leaf a line, or an image folder."

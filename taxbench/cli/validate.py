@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from taxbench.cli.options import dataset_options, include_path, seed_option
+from taxbench.errors import TaxbenchError
 
 
 @click.command("validate")
@@ -26,13 +27,16 @@ def command(paths: tuple[Path, ...], lock: bool, data: bool, as_json: bool, **ho
     from taxbench.registry.findings import errors
     from taxbench.registry.validation import validate
 
-    found = validate(paths, how["include"])
+    found, no_data = validate(paths, how["include"]), None
     if data:
         from taxbench.data.dataset import load_dataset
         from taxbench.task_checks import check_tasks
 
-        dataset = load_dataset(how["dataset"], how["taxonomy"])
-        found.add(check_tasks(found.sound, dataset, how["seed"]))
+        try:
+            dataset = load_dataset(how["dataset"], how["taxonomy"])
+            found.add(check_tasks(found.sound, dataset, how["seed"]))
+        except TaxbenchError as error:  # said after what was found in the files
+            no_data = error
     added = found.lock() if lock else {}
     if as_json:
         click.echo(json.dumps({**found.as_json(), "locked": {str(path): n for path, n in added.items()}}, indent=1))
@@ -42,5 +46,7 @@ def command(paths: tuple[Path, ...], lock: bool, data: bool, as_json: bool, **ho
         for path, n in added.items():
             click.echo(f"{path}: {n} added")
         click.echo(found.summary())
+    if no_data is not None:
+        raise no_data
     if errors(found.findings):
         click.get_current_context().exit(1)

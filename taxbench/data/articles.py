@@ -59,7 +59,7 @@ def with_article(term: str) -> str:
     that is in no list follows its spelling; `term` itself comes back unchanged after the article.
     """
     parts = _split(term)
-    if not parts or goes_bare(term):
+    if goes_bare(term):
         return term
     return f"{'an' if _starts_with_vowel_sound(parts[0]) else 'a'} {term}"
 
@@ -67,6 +67,8 @@ def with_article(term: str) -> str:
 def goes_bare(term: str) -> bool:
     """Tell whether a term is a mass noun or a plural, said without an article."""
     parts = _split(term)
+    if not parts:
+        return True
     end = parts.index("of") if "of" in parts[1:] else len(parts)
     head = parts[end - 1]
     if " ".join(parts) in _COUNTED:

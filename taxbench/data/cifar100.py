@@ -1,9 +1,12 @@
 """CIFAR-100: the standard Python archive, packed or unpacked, or the same images from the hub."""
 
 import io
+import lzma
 import pickle
 import tarfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,14 +21,16 @@ from PIL import Image
 from taxbench.data.dataset import Dataset, ImageRecord, Split
 from taxbench.data.home import data_home
 from taxbench.data.hub_images import HubImages, as_dataset, open_images
-from taxbench.data.taxonomy import TaxonomyFile, keep_leaves, read_taxonomy, taxonomy_of
-from taxbench.errors import DataError, UsageError
+from taxbench.data.taxonomy import TaxonomyFile, keep_leaves, read_taxonomy
+from taxbench.data.taxonomy_choice import taxonomy_of
+from taxbench.errors import DataError, UsageError, first_line
 
 TAXONOMY = Path(__file__).with_name("files") / "cifar100.tsv"
 HUB_ID = "uoft-cs/cifar100"
 _FOLDER = "cifar-100-python"
 _PACKED = f"{_FOLDER}.tar.gz"
 _SIDE = 32
+_CHUNK = 1 << 20
 _SPLITS: tuple[Split, ...] = ("train", "test")
 # The hub misspells one class.
 _HUB_NAMES = {"cra": "crab"}
@@ -38,7 +43,11 @@ _ALLOWED = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }
-_BROKEN = (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, MemoryError)
+# What unpickling raises at damage, and what its content then raises where it is of another kind.
+_BROKEN = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
+    *(MemoryError, RecursionError),
+)
 
 
 def load(argument: str, taxonomy: Path | None) -> Dataset:
@@ -94,16 +103,21 @@ def _find_archive(path: Path) -> Path | None:
 
 
 def _class_names(archive: Path) -> list[str]:
-    names = _unpickle(archive, "meta").get("fine_label_names")
-    if not (isinstance(names, list) and all(isinstance(name, bytes | str) for name in names)):
-        raise DataError(f"'meta' in '{archive}' has no list of class names (fine_label_names).")
-    return [_text(name) for name in names]
+    with _saying_what_is_broken(archive, "meta"):
+        names = _unpickle(archive, "meta").get("fine_label_names")
+        if not isinstance(names, list) or not all(isinstance(name, bytes | str) for name in names):
+            raise ValueError("no list of class names, fine_label_names")
+        if len(set(names)) < len(names):
+            raise ValueError("class names come twice")
+        return list(map(_text, names))
 
 
 def _records(archive: Path, split: Split, names: list[str], listed: TaxonomyFile) -> list[ImageRecord]:
     pixels, labels = _pixels(archive, split)
     if labels.size and not 0 <= labels.min() <= labels.max() < len(names):
-        raise DataError(f"The labels of '{split}' in '{archive}' do not fit its {len(names)} class names.")
+        raise DataError(
+            f"The labels of '{split}' in '{archive}' do not fit its {len(names)} class names. Download it again."
+        )
     return [
         ImageRecord(f"{split}/{index:05d}", leaf, xxhash.xxh3_128_hexdigest(pixels[index].tobytes()), split)
         for index, label in enumerate(labels.tolist())
@@ -114,18 +128,14 @@ def _records(archive: Path, split: Split, names: list[str], listed: TaxonomyFile
 @lru_cache(maxsize=4)
 def _pixels(archive: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Return a split's pixels (n, 3072), the channels one after the other, and labels (n,)."""
-    table = _unpickle(archive, split)
-    pixels, labels = table.get("data"), np.asarray(table.get("fine_labels", ()))
-    good = (
-        isinstance(pixels, np.ndarray)
-        and pixels.dtype == np.uint8
-        and pixels.shape == (len(labels), 3 * _SIDE * _SIDE)
-        and labels.dtype.kind == "i"
-    )
-    if not good:
-        raise DataError(f"'{split}' in '{archive}' is not a split of CIFAR-100: its pixels and labels do not fit.")
-    assert isinstance(pixels, np.ndarray)
-    return pixels, labels
+    with _saying_what_is_broken(archive, split):
+        table = _unpickle(archive, split)
+        pixels, labels = table.get("data"), np.asarray(table.get("fine_labels", ()))
+        if not (isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8):
+            raise ValueError("no array of pixels")
+        if labels.dtype.kind != "i" or labels.ndim != 1 or pixels.shape != (len(labels), 3 * _SIDE * _SIDE):
+            raise ValueError("its pixels and labels do not fit")
+        return pixels, labels
 
 
 class _Unpickler(pickle.Unpickler):
@@ -148,31 +158,43 @@ def _encode_latin1(text: str, encoding: str) -> bytes:
 
 def _unpickle(archive: Path, name: str) -> dict[str, Any]:
     """Return one of the archive's tables, its keys as text."""
+    table = _Unpickler(io.BytesIO(_bytes(archive, name)), encoding="bytes").load()
+    if not isinstance(table, dict):
+        raise ValueError(f"a {type(table).__name__}, not a table")
+    return {_text(key): value for key, value in table.items()}
+
+
+@contextmanager
+def _saying_what_is_broken(archive: Path, name: str) -> Iterator[None]:
     try:
-        table = _Unpickler(io.BytesIO(_bytes(archive, name)), encoding="bytes").load()
-        if not isinstance(table, dict):
-            raise ValueError(f"a {type(table).__name__}, not a table")
-        return {_text(key): value for key, value in table.items()}
+        yield
     except _BROKEN as error:
         raise DataError(
-            f"'{name}' in '{archive}' is not what CIFAR-100 holds there ({error}). Download the archive again."
+            f"'{name}' in '{archive}' is not what CIFAR-100 holds there ({first_line(error)}). Download the archive "
+            "again."
         ) from None
 
 
 def _bytes(archive: Path, name: str) -> bytes:
+    """Return a file of the archive, which is read to its end: only there does gzip tell whether a byte was changed."""
     try:
         if archive.is_dir():
             return (archive / name).read_bytes()
+        content = None
         with tarfile.open(archive) as packed:
-            member = packed.extractfile(f"{_FOLDER}/{name}")
-            if member is None:
-                raise KeyError(name)
-            return member.read()
-    except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error) as error:
+            for member in packed:
+                if member.name == f"{_FOLDER}/{name}" and (file := packed.extractfile(member)):
+                    content = file.read()
+            while packed.fileobj and packed.fileobj.read(_CHUNK):
+                pass
+        if content is None:
+            raise KeyError(name)
+        return content
+    except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error, lzma.LZMAError, RecursionError) as error:
         raise DataError(f"'{name}' cannot be read from '{archive}' ({error}). Download the archive again.") from None
 
 
-def _text(value: bytes | str) -> str:
+def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 

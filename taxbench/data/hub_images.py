@@ -15,15 +15,12 @@ import xxhash
 from PIL import Image
 
 from taxbench.data.dataset import Dataset, ImageRecord, Split
-from taxbench.data.folder import DECODER, UNDECODABLE
-from taxbench.data.taxonomy import TaxonomyFile, keep_leaves, taxonomy_of
+from taxbench.data.folder import DECODER, SPLITS, decode
+from taxbench.data.tables import normal
+from taxbench.data.taxonomy import TaxonomyFile, keep_leaves
+from taxbench.data.taxonomy_choice import taxonomy_of
 from taxbench.errors import DataError, UsageError, did_you_mean, first_line, some, with_network
 
-# What the hub calls splits, and what they are here.
-_SPLITS: dict[str, Split] = {
-    "train": "train", "training": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 _LABELS = ("label", "labels", "class", "category", "fine_label")
 _BATCH = 64
 
@@ -79,7 +76,7 @@ def open_images(source: str) -> HubImages:
     parts = _load(source)
     splits, ignored = {}, []
     for name, part in sorted(parts.items()):
-        if name not in _SPLITS:
+        if name not in SPLITS:
             ignored.append(name)
             continue
         image, label = _columns(source, part)
@@ -87,7 +84,7 @@ def open_images(source: str) -> HubImages:
         splits[name] = HubSplit(files, image, tuple(_labels(part, label)))
     if not any(label is not None for split in splits.values() for label in split.labels):
         raise DataError(
-            f"The dataset '{source}' has no labelled image. Expected splits named {', '.join(_SPLITS)}, found "
+            f"The dataset '{source}' has no labelled image. Expected splits named {', '.join(SPLITS)}, found "
             f"{', '.join(sorted(parts))}."
         )
     return HubImages(source, splits, tuple(ignored))
@@ -140,12 +137,17 @@ def _load(source: str) -> Mapping[str, Any]:
         raise UsageError(f"There is no folder '{source}'. Expected a local directory, or a hub id such as owner/name.")
     path = str(local.resolve()) if local.is_dir() else source
     saved = local.is_dir() and any((local / name).is_file() for name in ("dataset_dict.json", "state.json"))
-    problems = (datasets.exceptions.DatasetsError, HfHubHTTPError, HFValidationError, OSError, ValueError, RuntimeError)
+    # The last three are what the library raises at JSON files in a saved dataset that do not hold what it expects.
+    problems = (
+        *(datasets.exceptions.DatasetsError, HfHubHTTPError, HFValidationError, OSError, ValueError, RuntimeError),
+        *(TypeError, LookupError, AttributeError),
+    )
     try:
         opened = datasets.load_from_disk(path) if saved else datasets.load_dataset(path)
     except problems as error:
         where = (
-            "Expected what datasets.load_dataset understands: CLASS/*.jpg, train/CLASS/*.jpg, or parquet files."
+            "Expected what datasets.load_dataset understands: CLASS/*.jpg, train/CLASS/*.jpg, parquet files, or "
+            "a folder of save_to_disk."
             if local.is_dir()
             else f"{with_network()}type 'hf download {source} --repo-type dataset' (after 'hf auth login' if it is "
             "gated) and run again, or give a local directory."
@@ -179,15 +181,15 @@ def _labels(part: Any, column: str) -> Iterator[str | None]:
     kind = part.features[column]
     values: Iterable[Any] = part.select_columns([column])[column]
     if isinstance(kind, datasets.ClassLabel):
-        names: list[str] = kind.names
+        names = list(map(normal, kind.names))
         yield from (None if value is None or value < 0 else names[value] for value in values)
     else:
-        yield from (str(value).strip() or None if value is not None else None for value in values)
+        yield from (normal(str(value)).strip() or None if value is not None else None for value in values)
 
 
 def _own_splits(labelled: Collection[str]) -> dict[str, Split]:
     """Say what the labelled splits are here; nothing where they cannot both train and test."""
-    ours = {name: _SPLITS[name] for name in labelled}
+    ours = {name: SPLITS[name] for name in labelled}
     kinds = set(ours.values())
     if kinds == {"train", "val"}:
         return {name: "test" if kind == "val" else kind for name, kind in ours.items()}
@@ -232,8 +234,4 @@ def _read(source: str, files: Mapping[str, tuple[tuple[str, ...], str]], image: 
     split, _, number = image.id.partition("/")
     names, column = files[split]
     encoded = _encoded(image.id, _open(names, column)[int(number)][column])
-    try:
-        with Image.open(io.BytesIO(encoded)) as picture:
-            return picture.convert("RGB")
-    except UNDECODABLE as error:
-        raise DataError(f"The image '{image.id}' of '{source}' cannot be decoded ({error}).") from None
+    return decode(io.BytesIO(encoded), f"The image '{image.id}' of '{source}'")

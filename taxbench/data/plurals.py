@@ -42,9 +42,9 @@ def plural(term: str) -> str:
 
     The head noun changes: the last word, or the one before "of".
     """
-    parts = term.split()
-    if not parts or goes_bare(term):
+    if goes_bare(term):
         return term
+    parts = term.split()
     head = (parts.index("of") if "of" in parts[1:] else len(parts)) - 1
     return " ".join([*parts[:head], _plural_word(parts[head]), *parts[head + 1 :]])
 

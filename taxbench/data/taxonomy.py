@@ -1,14 +1,12 @@
 """Leaves, their hypernyms, and the TSV that people write them in."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from taxbench.data.tables import read_table, unwritable, write_table
 from taxbench.errors import DataError, UsageError
-from taxbench.paths import replacing
 
 WORDNET = "wordnet"
 """What --taxonomy says in place of a file to have the taxonomy made from WordNet."""
@@ -17,6 +15,8 @@ _FOLDER = ("folder", "wnid", "concept", "class")
 _LEAF = ("leaf", "leaf_name", "leaf_form", "name")
 _HYPERNYMS = "hypernyms"
 _FORM = "form"
+# Letters of a name that is asked; a longer cell is a slip, such as a file without its tabs.
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -97,29 +97,28 @@ def read_rows(path: Path) -> list[Row]:
 
     Raises:
         UsageError: there is no such file.
-        DataError: it has no header that is understood, or lists a folder twice; with the line.
+        DataError: it has no header that is understood, lists a folder twice, names terms that differ only by case, or
+            a row does not fit; with the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UsageError(f"There is no taxonomy file '{path}'. Give one with --taxonomy FILE.tsv.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The taxonomy '{path}' cannot be read as UTF-8 text ({error}).") from None
-    lines = text.splitlines()
-    above = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    table = csv.DictReader(lines[above:], delimiter="\t")
-    folder_column, leaf_column = _columns(path, above + 1, table.fieldnames or [])
+    if not path.exists():
+        raise UsageError(f"There is no taxonomy file '{path}'. Give one with --taxonomy FILE.tsv.")
+    table = read_table(path, f"; {_HYPERNYMS} are separated by '|'")
+    folder_column, leaf_column = _columns(path, table.line, table.columns)
     rows: list[Row] = []
-    seen: set[str] = set()
-    for cells in table:
-        line = above + table.line_num
-        folder, leaf = (cells[folder_column] or "").strip(), (cells[leaf_column] or "").strip()
-        if not (folder and leaf):
-            raise DataError(f"{path}:{line}: expected a folder, a leaf and its hypernyms, found {cells}")
-        if folder in seen:
-            raise DataError(f"{path}:{line}: the folder '{folder}' is listed twice")
-        seen.add(folder)
-        rows.append(Row(line, folder, leaf, _split(cells[_HYPERNYMS]), (cells.get(_FORM) or "").strip()))
+    folders: set[str] = set()
+    leaves: dict[str, tuple[str, int]] = {}
+    hypernyms: dict[str, tuple[str, int]] = {}
+    for line, cells in table.rows:
+        row = Row(line, cells[folder_column], cells[leaf_column], _split(cells[_HYPERNYMS]), cells.get(_FORM, ""))
+        if not (row.folder and row.leaf):
+            raise DataError(f"{path}:{line}: expected a folder, a leaf and its hypernyms, found {list(cells.values())}")
+        if row.folder in folders:
+            raise DataError(f"{path}:{line}: the folder '{row.folder}' is listed twice")
+        folders.add(row.folder)
+        _check_term(f"{path}:{line}: the leaf", row.leaf, line, leaves)
+        for hypernym in row.hypernyms:
+            _check_term(f"{path}:{line}: the hypernym", hypernym, line, hypernyms)
+        rows.append(row)
     if not rows:
         raise DataError(f"The taxonomy '{path}' lists no leaf.")
     return rows
@@ -129,39 +128,14 @@ def write_taxonomy(path: Path, listed: TaxonomyFile) -> None:
     """Write a file that `read_taxonomy` reads back, sorted by folder.
 
     Raises:
-        CacheError: it cannot be written.
+        DataError: a name cannot be written, such as one with a tab in it.
+        CacheError: the file cannot be written.
     """
-    text = io.StringIO()
-    table = csv.writer(text, delimiter="\t", lineterminator="\n")
-    table.writerow(("folder", "leaf", _HYPERNYMS))
-    for folder, leaf in sorted(listed.leaf_of_folder.items()):
-        table.writerow((folder, leaf, "|".join(listed.taxonomy.hypernyms_of[leaf])))
-    with replacing(path) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8")
-
-
-def taxonomy_of(classes: Iterable[str], taxonomy: Path | None) -> TaxonomyFile:
-    """Return the taxonomy a user asks for: that of a file, or one made from WordNet for the classes.
-
-    Raises:
-        UsageError: none is asked for.
-        DataError: the file cannot be read, or WordNet does not know a class.
-    """
-    if taxonomy is None:
-        raise UsageError(
-            "These images need a taxonomy: --taxonomy FILE.tsv with the columns folder, leaf, hypernyms (hypernyms "
-            "separated by '|'), or --taxonomy wordnet. 'taxbench taxonomy' makes a file from WordNet to be edited."
-        )
-    if str(taxonomy) != WORDNET:
-        return read_taxonomy(taxonomy)
-    from taxbench.data.wordnet_taxonomy import wordnet_taxonomy
-
-    made = wordnet_taxonomy(classes)
-    said = (
-        f"The hypernyms are made from WordNet, with {len(made.notes)} points to look at: 'taxbench taxonomy LEAVES "
-        "--out FILE.tsv' lists them and writes a file to be edited."
-    )
-    return replace(made, notes=(said,) if made.notes else ())
+    rows = [
+        (folder, leaf, "|".join(listed.taxonomy.hypernyms_of[leaf]))
+        for folder, leaf in sorted(listed.leaf_of_folder.items())
+    ]
+    write_table(path, ("folder", "leaf", _HYPERNYMS), rows)
 
 
 def keep_leaves(taxonomy: Taxonomy, present: Iterable[str]) -> Taxonomy:
@@ -173,8 +147,21 @@ def keep_leaves(taxonomy: Taxonomy, present: Iterable[str]) -> Taxonomy:
     )
 
 
-def _split(cell: str | None) -> tuple[str, ...]:
-    return tuple(sorted({part.strip() for part in (cell or "").split("|") if part.strip()}))
+def _split(cell: str) -> tuple[str, ...]:
+    return tuple(sorted({part.strip() for part in cell.split("|") if part.strip()}))
+
+
+def _check_term(what: str, term: str, line: int, seen: dict[str, tuple[str, int]]) -> None:
+    """Refuse what cannot be asked, and a term that was spelled otherwise before."""
+    if not any(map(str.isalnum, term)):
+        raise DataError(f"{what} '{term}' is no word: it has no letter or digit")
+    if len(term) > _LONGEST:
+        raise DataError(f"{what} '{term[:40]}...' has {len(term)} letters; expected a name of at most {_LONGEST}")
+    if problem := unwritable(term):
+        raise DataError(f"{what} {term!r} {problem}")
+    before, where = seen.setdefault(term.casefold(), (term, line))
+    if before != term:
+        raise DataError(f"{what} '{term}' differs only by case from '{before}' in line {where}. Write both the same.")
 
 
 def _columns(path: Path, line: int, header: Sequence[str]) -> tuple[str, str]:

@@ -5,17 +5,17 @@ differ in their hypernyms; what is asked is the name. `files/things.tsv` and `fi
 published selection and wording; a THINGSplus category file beside the images takes their place.
 """
 
-import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from taxbench.data.dataset import Dataset, ImageRecord
-from taxbench.data.folder import DECODER, read_image, scan
+from taxbench.data.folder import DECODER, ClassFolder, read_image, scan
 from taxbench.data.home import data_home
+from taxbench.data.tables import Table, read_table
 from taxbench.data.taxonomy import WORDNET, Row, Taxonomy, read_rows
 from taxbench.errors import DataError, UsageError, some
 
@@ -23,6 +23,7 @@ CONCEPTS = Path(__file__).with_name("files") / "things.tsv"
 _HYPERNYMS = CONCEPTS.with_name("things_hypernyms.tsv")
 # Where OSF keeps the category file, from the images' folder or the one above.
 _CATEGORY_FOLDERS = (".", "03_category-level", "THINGSplus/Metadata/Concept-specific", "Metadata/Concept-specific")
+_MEND = "Download the file (category53_longFormat.tsv) again or move it away."
 # The archives unpack to object_images/CONCEPT, and in parts to Images/object_images_A-C/CONCEPT.
 _DEPTH = 3
 
@@ -45,11 +46,9 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     folders, others = _find_concepts(root, {row.folder for row in rows})
     if not folders:
         raise DataError(f"The folder '{root}' holds no concept of THINGS. {_how_to_get(root)}")
-    images = [image for row in rows if row.folder in folders
-              for image in scan(folders[row.folder], row.folder, row.folder)]  # fmt: skip
+    images = scan(ClassFolder(folders[row.folder], row.folder, row.folder) for row in rows if row.folder in folders)
     present = {image.leaf for image in images}
     _check_complete(root, [row.folder for row in rows if row.folder not in present], len(rows))
-    images.sort(key=lambda image: image.id)
     table = Taxonomy(
         {row.folder: row.hypernyms for row in rows},
         {row.folder: row.leaf for row in rows if row.leaf != row.folder},
@@ -66,7 +65,7 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
 def published_forms() -> dict[str, str]:
     """Return the terms of THINGS as the published questions say them: "aardvark" -> "an aardvark"."""
     forms = {row.leaf: row.form for row in read_rows(CONCEPTS)}
-    return forms | {row["hypernym"]: row["form"] for row in _table(_HYPERNYMS)}
+    return forms | {row["hypernym"]: row["form"] for _, row in read_table(_HYPERNYMS).rows}
 
 
 def _rows(source: Path, given: bool) -> list[Row]:
@@ -76,9 +75,9 @@ def _rows(source: Path, given: bool) -> list[Row]:
     if given or source == CONCEPTS:
         return sorted(read_rows(source), key=lambda row: row.folder)
     names = {row.folder: row.leaf for row in read_rows(CONCEPTS)}
-    hypernym_of = {_letters(row["category"]): row["hypernym"] for row in _table(_HYPERNYMS)}
+    hypernym_of = {_letters(row["category"]): row["hypernym"] for _, row in read_table(_HYPERNYMS).rows}
     groups: dict[str, set[str]] = {}
-    for concept, category in _memberships(source):
+    for concept, category in _memberships(source, hypernym_of):
         groups.setdefault(concept, set()).add(hypernym_of.get(_letters(category), category))
     if not groups:
         raise DataError(f"The category file '{source}' puts no concept into a category.")
@@ -95,30 +94,34 @@ def _category_file(root: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _memberships(source: Path) -> Iterable[tuple[str, str]]:
+def _memberships(source: Path, known: Collection[str]) -> Iterable[tuple[str, str]]:
     """Yield concept and category of a file in long format (a category a line) or wide format (a 0/1 column each)."""
-    rows = _table(source)
-    columns = list(rows[0]) if rows else []
-    concept = next((name for name in columns if _letters(name) == "uniqueid"), None)
-    category = next((name for name in columns if _letters(name) == "category"), None)
-    flags = [name for name in columns if rows and {row[name].strip() for row in rows} <= {"0", "1"}]
+    table = read_table(source, f". {_MEND}")
+    concept = next((name for name in table.columns if _letters(name) == "uniqueid"), None)
+    category = next((name for name in table.columns if _letters(name) == "category"), None)
+    flags = [] if category else _flags(source, table, known)
     if concept is None or not (category or flags):
         raise DataError(
-            f"{source}:1: expected the columns 'uniqueID' and 'category', or 'uniqueID' and a 0/1 column for each "
-            f"category, found {columns}. Download category53_longFormat.tsv again or move the file away."
+            f"{source}:{table.line}: expected the columns 'uniqueID' and 'category', or 'uniqueID' and a 0/1 column "
+            f"for each category, found {list(table.columns)}. {_MEND}"
         )
-    for row in rows:
-        held = [row[category]] if category else [name.replace(".", " ") for name in flags if row[name].strip() == "1"]
-        yield from ((row[concept].strip(), name.strip()) for name in held if name.strip())
+    for _, row in table.rows:
+        held = [row[category]] if category else [name.replace(".", " ") for name in flags if row[name] == "1"]
+        yield from ((row[concept], name.strip()) for name in held if name.strip())
 
 
-def _table(path: Path) -> list[dict[str, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The table '{path}' cannot be read as UTF-8 text ({error}).") from None
-    reader = csv.DictReader([line for line in lines if not line.startswith("#")], delimiter="\t", restval="")
-    return [{key: value for key, value in row.items() if isinstance(key, str)} for row in reader]
+def _flags(source: Path, table: Table, known: Collection[str]) -> list[str]:
+    """Return the columns of 0 and 1: those of known categories must be, and those that are in half of the rows."""
+    flags = []
+    for name in table.columns:
+        odd = [(line, row[name]) for line, row in table.rows if row[name] not in ("0", "1")]
+        if not table.rows or (2 * len(odd) > len(table.rows) and _letters(name) not in known):
+            continue
+        if odd:
+            line, cell = odd[0]
+            raise DataError(f"{source}:{line}: expected 0 or 1 in the column '{name}', found '{cell}'. {_MEND}")
+        flags.append(name)
+    return flags
 
 
 def _letters(text: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from nltk.data import path as nltk_search_path
 
-from taxbench.errors import DataError
+from taxbench.errors import DataError, first_line
 
 DEBIAN_FOLDER = Path("/usr/share/wordnet")
 
@@ -96,8 +96,11 @@ def _look() -> Path | None:
     for folder in [*candidates, DEBIAN_FOLDER]:
         archive = folder.with_suffix(".zip")
         if archive.is_file() and not folder.is_dir():  # nltk's downloader leaves it packed
-            with zipfile.ZipFile(archive) as packed:
-                packed.extractall(archive.parent)
+            try:
+                with zipfile.ZipFile(archive) as packed:
+                    packed.extractall(archive.parent)
+            except (OSError, zipfile.BadZipFile) as error:
+                raise DataError(f"'{archive}' cannot be unpacked ({error}). Remove it and run again.") from None
         if (folder / "data.noun").is_file():
             return folder
     return None
@@ -112,10 +115,25 @@ def _download() -> None:
 
 
 def read_nouns(folder: Path | None = None) -> Nouns:
-    """Read every noun synset, in the order of the file; raise DataError where WordNet is missing."""
+    """Read every noun synset, in the order of the file.
+
+    Raises:
+        DataError: WordNet is missing, incomplete or damaged.
+    """
     folder = folder or find_wordnet()
     if not (folder / "data.noun").is_file():
         raise DataError(f"{folder} holds no WordNet (no data.noun). Try `apt-get install wordnet-base`.")
+    try:
+        return _read(folder)
+    except (OSError, LookupError, ValueError) as error:
+        raise DataError(
+            f"The WordNet in '{folder}' cannot be read ({type(error).__name__}: {first_line(error)}): a file is "
+            "missing or damaged. Install it again with `apt-get install --reinstall wordnet-base`, or give another "
+            "folder."
+        ) from None
+
+
+def _read(folder: Path) -> Nouns:
     records = dict(_read_records(folder))
     position = {offset: index for index, offset in enumerate(records)}
     senses = {name: tuple(position[offset] for offset in offsets) for name, offsets in _read_senses(folder)}

@@ -11,7 +11,7 @@ WordNet's upper levels are written for logicians ("instrumentality", "placental"
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -88,19 +88,20 @@ def wordnet_taxonomy(
     """
     graph = _graph(wordnet)
     found = _find_all(graph, sorted(set(leaves)))
-    kept = _choose(graph, found, min_leaves, (min_depth, max_depth))
+    names = _distinct_names(graph, found)
+    kept = _choose(graph, found, names, min_leaves, (min_depth, max_depth))
     if not kept:
+        total = len(set(names.values()))
         fewer = f"with '--min-leaves {max(1, min_leaves // 2)}', " if min_leaves > 1 else ""
         raise DataError(
-            f"No hypernym that people say has {min_leaves} of the {len(found)} leaves under it and one that is not. "
+            f"No hypernym that people say has {min_leaves} of the {total} leaves under it and one that is not. "
             f"Type 'taxbench taxonomy LEAVES --out FILE.tsv' {fewer}or write the taxonomy by hand."
         )
-    names = _distinct_names(graph, found)
     groups: dict[str, set[str]] = {name: set() for name in names.values()}
     for leaf in found:
         groups[names[leaf.given]] |= {name for name, synsets in kept.items() if leaf.above & synsets}
     table = Taxonomy({name: tuple(sorted(group)) for name, group in sorted(groups.items())})
-    return TaxonomyFile(table, names, tuple(_notes(graph, found, kept)))
+    return TaxonomyFile(table, names, tuple(dict.fromkeys(_notes(graph, found, names, kept))))
 
 
 @lru_cache(maxsize=1)
@@ -226,7 +227,7 @@ def _find(graph: _Graph, given: str) -> _Leaf:
         if things := graph.things(spelling):
             return _Leaf(given, name, things[0], graph.above(things[0]) | {things[0]}, tuple(things[1:]))
     close = did_you_mean(name, (noun for noun in nouns.senses if noun[:2] == name.lower()[:2]))
-    raise DataError(f"WordNet has no noun '{name}'.{close}")
+    raise DataError(f"WordNet has no noun '{name or given}'.{close}")
 
 
 def _spellings(name: str) -> Iterator[str]:
@@ -239,8 +240,11 @@ def _spellings(name: str) -> Iterator[str]:
                 yield form[: -len(ending)] + instead
 
 
-def _choose(graph: _Graph, found: Sequence[_Leaf], min_leaves: int, depths: tuple[int, int]) -> dict[str, set[int]]:
+def _choose(
+    graph: _Graph, found: Sequence[_Leaf], names: Mapping[str, str], min_leaves: int, depths: tuple[int, int]
+) -> dict[str, set[int]]:
     """Choose hypernyms; return the synsets that each name stands for."""
+    total = len(set(names.values()))
     above = sorted(frozenset().union(*(leaf.above for leaf in found)))
     wanted = [each for each in above if depths[0] <= graph.depth(each) <= depths[1] and graph.is_thing(each)]
     synsets: dict[str, set[int]] = {}
@@ -250,8 +254,8 @@ def _choose(graph: _Graph, found: Sequence[_Leaf], min_leaves: int, depths: tupl
         known[name] = max(how_well, known.get(name, how_well))
     best_for: dict[frozenset[str], str] = {}
     for name in sorted(synsets, key=lambda name: (known[name], name), reverse=True):
-        under = frozenset(leaf.given for leaf in found if leaf.above & synsets[name])
-        if min_leaves <= len(under) < len(found):
+        under = frozenset(names[leaf.given] for leaf in found if leaf.above & synsets[name])
+        if min_leaves <= len(under) < total:
             best_for.setdefault(under, name)
     return {name: synsets[name] for name in sorted(best_for.values())}
 
@@ -259,36 +263,46 @@ def _choose(graph: _Graph, found: Sequence[_Leaf], min_leaves: int, depths: tupl
 def _distinct_names(graph: _Graph, found: Sequence[_Leaf]) -> dict[str, str]:
     """Return a name of its own for every leaf; two cranes become "crane (bird)" and "crane (device)".
 
-    What was given as a plain word keeps it.
+    What was given as a plain word keeps it. Names that differ only by case are one: of "Crow" and "crow", the latter.
     """
     wanted: dict[str, set[int]] = {}
+    spelled: dict[str, str] = {}
     for leaf in found:
-        wanted.setdefault(leaf.name, set()).add(leaf.synset)
+        low = leaf.name.casefold()
+        wanted.setdefault(low, set()).add(leaf.synset)
+        spelled[low] = max(leaf.name, spelled.get(low, leaf.name))
     names: dict[str, str] = {}
     for leaf in found:
-        name = leaf.name
-        if len(wanted[name]) > 1 and (_SYNSET.fullmatch(leaf.given) or _WNID.fullmatch(leaf.given)):
-            free = [lemma for lemma in graph.nouns.synsets[leaf.synset].lemmas if lemma not in wanted]
+        name = spelled[leaf.name.casefold()]
+        if len(wanted[name.casefold()]) > 1 and (_SYNSET.fullmatch(leaf.given) or _WNID.fullmatch(leaf.given)):
+            free = [lemma for lemma in graph.nouns.synsets[leaf.synset].lemmas if lemma.casefold() not in wanted]
             parent = graph.nouns.synsets[min(graph.nouns.synsets[leaf.synset].hypernyms, default=leaf.synset)]
             name = free[0] if free else f"{name} ({parent.lemmas[0]})"
         names[leaf.given] = name
     return names
 
 
-def _notes(graph: _Graph, found: Sequence[_Leaf], kept: dict[str, set[int]]) -> Iterator[str]:
-    """Tell what a person should look at."""
+def _notes(
+    graph: _Graph, found: Sequence[_Leaf], names: Mapping[str, str], kept: Mapping[str, set[int]]
+) -> Iterator[str]:
+    """Tell what a person should look at; the same may come twice."""
 
     def groups(above: frozenset[int]) -> set[str]:
         return {name for name, synsets in kept.items() if above & synsets}
 
+    given: dict[str, list[str]] = {}
     for leaf in found:
-        synset = graph.nouns.synsets[leaf.synset]
+        given.setdefault(names[leaf.given], []).append(f"'{leaf.given}'")
+    for leaf in found:
+        synset, name = graph.nouns.synsets[leaf.synset], names[leaf.given]
         lost = not groups(leaf.above)
         differing = [other for other in leaf.others if lost or groups(graph.above(other)) != groups(leaf.above)]
+        if len(given[name]) > 1:
+            yield f"{some(given[name])} are one leaf: '{name}'."
         if leaf.synset in leaf.above:
-            yield f"'{leaf.name}' is not in WordNet: taken as a kind of {synset.key} ({synset.gloss})."
+            yield f"'{name}' is not in WordNet: taken as a kind of {synset.key} ({synset.gloss})."
         elif differing:
             listed = (f"{graph.nouns.synsets[other].key} ({graph.nouns.synsets[other].gloss})" for other in differing)
-            yield f"'{leaf.name}' was taken as {synset.key} ({synset.gloss}), not as {' or '.join(islice(listed, 2))}."
+            yield f"'{name}' was taken as {synset.key} ({synset.gloss}), not as {' or '.join(islice(listed, 2))}."
         if lost:
-            yield f"'{leaf.name}' has no hypernym: it is only asked by its own name."
+            yield f"'{name}' has no hypernym: it is only asked by its own name."

@@ -7,7 +7,7 @@ from taxbench.heads.base import Shape
 from taxbench.specs.base import Spec
 
 
-class Settings(Spec):
+class Settings(Spec, strict=True):
     """Options of the linear head."""
 
     tokens: int = Field(default=1, ge=1, le=64)

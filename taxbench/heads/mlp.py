@@ -7,7 +7,7 @@ from taxbench.heads.base import Dropout, Shape
 from taxbench.specs.base import Spec
 
 
-class Settings(Spec):
+class Settings(Spec, strict=True):
     """Options of the MLP head."""
 
     tokens: int = Field(default=1, ge=1, le=64)

@@ -50,7 +50,7 @@ def explain(
     }
     for problem, spot in problems:
         key, kind = (*under, *spot.key), str(problem["type"])
-        if _other_branch(problem) or (not missing and _may_be_completed(problem, spot)):
+        if _other_branch(problem) or _only_less(problem) or (not missing and _may_be_completed(problem, spot)):
             continue
         if kind == "extra_forbidden":
             text = f"{_prefix(key[:-1])}unknown field '{key[-1]}'"
@@ -140,6 +140,11 @@ def _other_branch(problem: Any) -> bool:
     )
 
 
+def _only_less(problem: Any) -> bool:
+    """Say whether a list is too short only because some of its items, which are spoken of, are wrong."""
+    return bool(problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"])
+
+
 def _may_be_completed(problem: Any, spot: _Spot) -> bool:
     """Say whether what is wrong is that something is not there, or may be put right by what is not there."""
     given = problem["input"]
@@ -164,8 +169,6 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
         return f"field 'kind' is missing, one of {', '.join(map(str, tags))}{found}"
     if kind == "string_pattern_mismatch":
         return f"expected {_FIELD if problem['loc'] == ('field',) else _NAME}, found {_shown(given)}"
-    if kind == "invalid_key":
-        return f"the key {_shown(given)} is no text"
     if kind == "too_short":
         return f"expected at least {context['min_length']} of them, found {context['actual_length']}"
     if kind == "model_attributes_type" and (tags := [tag for model in models for tag in _tags(model)]):
@@ -175,11 +178,12 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
         return f"expected {expected}, found {_shown(given)}"
     message = str(problem["msg"])
     if message.startswith("Input should be "):
-        return f"expected a value {message.removeprefix('Input should be ')}, found {_shown(given)}"
+        wanted = message.removeprefix("Input should be ")
+        return f"expected {'' if wanted.startswith('a ') else 'a value '}{wanted}, found {_shown(given)}"
     return f"{message[:1].lower()}{message[1:]}, found {_shown(given)}"
 
 
-_NAME = "lower-case letters, digits and underscores, a letter first, such as my_task"
+_NAME = "lower-case letters, digits and underscores, a letter first, 100 at most, such as my_task"
 _FIELD = "a field inside another one, such as deprivation.fraction"
 
 

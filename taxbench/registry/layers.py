@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from taxbench.errors import did_you_mean
-from taxbench.registry.findings import Finding, dotted
+from taxbench.registry.findings import Finding, dotted, in_short
 from taxbench.registry.yaml_file import BadYaml, KeyPath, YamlFile, parse_yaml
 
 SUFFIXES = (".yaml", ".yml")
+_LONGEST = 200
 _OWN = frozenset(("name", "extends"))
 
 
@@ -25,6 +26,16 @@ def builtin_folder() -> Path:
 def is_abstract(path: Path) -> bool:
     """Say whether a file is there to be extended only."""
     return path.name.startswith("_")
+
+
+def is_plain(name: str) -> bool:
+    """Say whether a name could be that of a file beside another, with no folder and no suffix."""
+    return "/" not in name and not name.endswith(SUFFIXES) and 0 < len(name) <= _LONGEST and name.isprintable()
+
+
+def real(path: Path) -> Path:
+    """Follow links. Unlike `Path.resolve`, this gives up quietly on a link to itself."""
+    return Path(os.path.realpath(path))
 
 
 def yaml_files(root: Path) -> Iterator[Path]:
@@ -43,6 +54,8 @@ class Library:
     roots: tuple[Path, ...]
     _read: dict[Path, YamlFile | Finding] = field(default_factory=dict)
     _listed: dict[Path, list[Path]] = field(default_factory=dict)
+    _real: dict[Path, Path] = field(default_factory=dict)
+    _extended: dict[Path, YamlFile | Finding] = field(default_factory=dict)
 
     def files(self, root: Path) -> list[Path]:
         """Return the YAML files below a folder, in a fixed order."""
@@ -50,9 +63,15 @@ class Library:
             self._listed[root] = list(yaml_files(root))
         return self._listed[root]
 
+    def real(self, path: Path) -> Path:
+        """Follow links, once for each path."""
+        if path not in self._real:
+            self._real[path] = real(path)
+        return self._real[path]
+
     def read(self, path: Path) -> YamlFile | Finding:
         """Return a parsed file, or why it is none."""
-        key = path.resolve()
+        key = self.real(path)
         if key not in self._read:
             try:
                 self._read[key] = parse_yaml(path)
@@ -60,10 +79,21 @@ class Library:
                 self._read[key] = error.finding
         return self._read[key]
 
+    def extended(self, child: YamlFile) -> YamlFile | Finding:
+        """Return the file that a file extends, or why there is none."""
+        if child.path not in self._extended:
+            self._extended[child.path] = _next(child, child.data["extends"], self)
+        return self._extended[child.path]
+
     def root_of(self, path: Path) -> Path:
         """Return the task folder that a file belongs to; its own where it is in none."""
-        here = path.resolve()
-        return next((root for root in self.roots if here.is_relative_to(root.resolve())), path.parent)
+        here = self.real(path)
+        return next((root for root in self.roots if here.is_relative_to(self.real(root))), path.parent)
+
+    def beside(self, path: Path, name: str) -> Path | None:
+        """Find NAME.yaml in a file's own folder."""
+        near = [path.parent / f"{name}{suffix}" for suffix in SUFFIXES] if is_plain(name) else []
+        return next((each for each in near if os.path.isfile(each)), None)
 
     def parent(self, name: str, child: Path) -> Path | None:
         """Find NAME.yaml: beside the file, then outward to its task folder and anywhere in it, then among the defaults.
@@ -72,8 +102,8 @@ class Library:
         """
         itself = None
         for path in self._places(name, child):
-            if path.is_file():
-                if path.resolve() != child.resolve():
+            if os.path.isfile(path):
+                if self.real(path) != self.real(child):
                     return path
                 itself = path
         return itself
@@ -82,12 +112,12 @@ class Library:
         """Return what a file could extend."""
         found = [path for path in sorted(child.parent.glob("*")) if path.suffix in SUFFIXES]
         found += [*self.files(self.root_of(child)), *self.files(builtin_folder())]
-        return list(dict.fromkeys(path.stem for path in found if path.resolve() != child.resolve()))
+        return list(dict.fromkeys(path.stem for path in found if self.real(path) != self.real(child)))
 
     def _places(self, name: str, child: Path) -> Iterator[Path]:
         outward = [child.parent]
         if (root := self.root_of(child)) in self.roots:
-            inside = child.resolve().parent.relative_to(root.resolve()).parts
+            inside = self.real(child).parent.relative_to(self.real(root)).parts
             outward += [root.joinpath(*inside[:depth]) for depth in range(len(inside) - 1, -1, -1)]
             outward += [root] if not inside else []
         for folder in (*outward, builtin_folder()):
@@ -155,31 +185,31 @@ def stack(path: Path, library: Library) -> Layers | Finding:
     first = library.read(path)
     if isinstance(first, Finding):
         return first
-    files, problems = [first], list(first.problems)
-    while (name := files[-1].data.get("extends")) is not None:
-        parent = _next(files, name, library)
+    files, seen, problems = [first], {library.real(first.path)}, list(first.problems)
+    while files[-1].data.get("extends") is not None:
+        parent = library.extended(files[-1])
+        if isinstance(parent, YamlFile) and library.real(parent.path) in seen:
+            chain = in_short([*(file.path.stem for file in files), parent.path.stem])
+            parent = first.finding(("extends",), f"the files extend each other in a circle: {chain}")
         if isinstance(parent, Finding):
             return Layers(tuple(files), tuple([*problems, parent]), complete=False)
         files.append(parent)
+        seen.add(library.real(parent.path))
         problems += parent.problems
     return Layers(tuple(files), tuple(problems))
 
 
-def _next(files: list[YamlFile], name: Any, library: Library) -> YamlFile | Finding:
-    """Return the file that the last one extends, or why there is none."""
-    child = files[-1]
+def _next(child: YamlFile, name: Any, library: Library) -> YamlFile | Finding:
     if not isinstance(name, str):
         return child.finding(("extends",), "extends: expected the name of one file, without .yaml")
-    if "/" in name or name.endswith(SUFFIXES):
-        hint = did_you_mean(Path(name).stem, library.parents(child.path))
-        return child.finding(("extends",), f"extends: expected a name without folder or .yaml, found '{name}'.{hint}")
+    if not is_plain(name):
+        hint = did_you_mean(Path(name[:_LONGEST]).stem, library.parents(child.path))
+        text = f"extends: expected a name without folder or .yaml, found {name[:_LONGEST]!r}.{hint}"
+        return child.finding(("extends",), text)
     path = library.parent(name, child.path)
     if path is None:
         hint = did_you_mean(name, library.parents(child.path))
         return child.finding(("extends",), f"extends '{name}', but there is no {name}.yaml.{hint}")
-    if path.resolve() in [file.path.resolve() for file in files]:
-        chain = " → ".join(each.stem for each in (*(file.path for file in files), path))
-        return files[0].finding(("extends",), f"the files extend each other in a circle: {chain}")
     parent = library.read(path)
     if isinstance(parent, Finding):
         return child.finding(("extends",), f"extends '{name}', which cannot be read: {parent}")

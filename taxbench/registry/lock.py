@@ -1,8 +1,11 @@
 """The version lock: `lock.json` in a task folder says which content each version of each task had."""
 
 import json
+import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from taxbench.errors import TaskError
 from taxbench.paths import replacing
@@ -16,25 +19,52 @@ Versions = dict[str, dict[str, str]]
 """Name, then version, then digest."""
 
 
+class DamagedLock(TaskError):
+    """A lock that says nothing certain."""
+
+    def __init__(self, path: Path, message: str, line: int = 1, column: int = 1) -> None:
+        self.finding = at_file(path, f"{message}; restore it from version control", line, column)
+        super().__init__(str(self.finding))
+
+
 def read_lock(root: Path) -> Versions:
     """Return the lock of a task folder; an empty one where it has none.
 
     Raises:
-        TaskError: the file is damaged.
+        DamagedLock: the file is damaged.
     """
     path = root / LOCK
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"{path}: cannot be read ({error})") from None
+    if os.path.exists(path) and not path.is_file():
+        raise DamagedLock(path, "is no regular file")
+    try:
+        # Numbers have no place here, and one of thousands of digits is no int.
+        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once, parse_int=float)
     except json.JSONDecodeError as error:
-        raise TaskError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from None
+        raise DamagedLock(path, f"not valid JSON: {error.msg}", error.lineno, error.colno) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DamagedLock(path, f"cannot be read ({error})") from None
+    except RecursionError:
+        raise DamagedLock(path, "nested too deep") from None
+    except KeyError as error:
+        raise DamagedLock(path, f"'{error.args[0]}' is given twice") from None
     digests = found.values() if isinstance(found, dict) else [None]
-    if not all(isinstance(each, dict) and all(isinstance(text, str) for text in each.values()) for each in digests):
-        raise TaskError(f'{path}:1:1: expected {{"task": {{"1": "digest"}}}}; restore it from version control')
+    if not all(isinstance(each, dict) and all(map(_is_version, each.items())) for each in digests):
+        raise DamagedLock(path, 'expected {"task": {"1": "digest"}}')
     return dict(found)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise KeyError(next(name for name in names if names.count(name) > 1))
+    return found
+
+
+def _is_version(item: tuple[str, Any]) -> bool:
+    return re.fullmatch("[1-9][0-9]{0,99}", item[0]) is not None and isinstance(item[1], str)
 
 
 def changed(file: TaskFile, locked: Versions) -> Iterator[Finding]:
@@ -43,7 +73,7 @@ def changed(file: TaskFile, locked: Versions) -> Iterator[Finding]:
         known = locked.get(task.name, {})
         digest = known.get(str(task.version))
         if digest is not None and digest != task.digest:
-            free = max(int(version) for version in known if version.isdigit()) + 1
+            free = max(map(int, known)) + 1
             text = (
                 f"'{task.name}': content changed but version is still {task.version}: raise version to {free}, or undo "
                 f"(content {task.digest}, locked {digest})"
@@ -55,8 +85,8 @@ def lock_problems(root: Path, files: Iterable[TaskFile]) -> list[Finding]:
     """Compare files of a task folder with its lock."""
     try:
         locked = read_lock(root)
-    except TaskError as error:
-        return [at_file(root / LOCK, str(error).removeprefix(f"{root / LOCK}").lstrip("0123456789: "))]
+    except DamagedLock as error:
+        return [error.finding]
     return [finding for file in files for finding in changed(file, locked)]
 
 
@@ -64,7 +94,7 @@ def add_to_lock(root: Path, tasks: Iterable[TaskSpec]) -> int:
     """Write the versions that the lock of a folder lacks, and return how many; none that is there is changed.
 
     Raises:
-        TaskError: the lock is damaged.
+        DamagedLock: the lock is damaged.
         CacheError: it cannot be written.
     """
     locked = read_lock(root)

@@ -1,13 +1,15 @@
 """Write a task file to start from."""
 
+import os
 import re
 from pathlib import Path
 
 from taxbench.errors import UsageError, did_you_mean
 from taxbench.paths import replacing
-from taxbench.registry.layers import SUFFIXES, is_abstract
+from taxbench.registry.layers import SUFFIXES, is_abstract, is_plain
 from taxbench.registry.task_files import TaskFile, read_task_file
 from taxbench.registry.tasks import TaskRegistry
+from taxbench.specs.task import NAME
 
 _TEXT = """\
 # A task: what differs from '{parent}'. 'taxbench schema' lists every field, 'taxbench show {shown}' what holds now.
@@ -34,10 +36,11 @@ def write_new_task(name: str, parent: str, folder: Path, registry: TaskRegistry)
         UsageError: the name is no name or taken, the file is there, or the parent cannot be extended from there.
         CacheError: the folder cannot be written.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UsageError(f"'{name}' is no task name: use lower-case letters, digits and underscores, such as my_task.")
+    if not re.fullmatch(NAME, name):
+        how = "use lower-case letters, digits and underscores, 100 at most, such as my_task"
+        raise UsageError(f"'{name[:100]}' is no task name: {how}.")
     path = folder / f"{name}.yaml"
-    if taken := [each for suffix in SUFFIXES if (each := folder / f"{name}{suffix}").exists()]:
+    if taken := [each for suffix in SUFFIXES if os.path.lexists(each := folder / f"{name}{suffix}")]:
         raise UsageError(f"'{taken[0]}' is there already. Nothing was written; choose another name or --out.")
     if name in registry.files:
         raise UsageError(f"The name '{name}' is taken by {registry.files[name].path}. Choose another.")
@@ -49,6 +52,8 @@ def write_new_task(name: str, parent: str, folder: Path, registry: TaskRegistry)
 
 def _check_parent(parent: str, child: Path, registry: TaskRegistry) -> None:
     """Make sure that a file which says nothing but `extends` would be a task."""
+    if not is_plain(parent):
+        raise UsageError(f"--extends '{parent[:100]}': expected a name without folder or .yaml.")
     found = registry.library.parent(parent, child)
     known = [stem for stem in registry.library.parents(child) if stem in registry.files]
     if found is None:

@@ -22,7 +22,11 @@ def task_file_schema() -> dict[str, Any]:
     defs["Levels"] = levels | {"required": []}
     strict = _loosen(task, defs)
     task["properties"] |= {
-        "extends": {"type": "string", "description": "A file beside this one, or a default task, without .yaml."},
+        "extends": {
+            "type": "string",
+            "pattern": "^[^/]{1,200}$",
+            "description": "A file beside this one, or a default task, without .yaml.",
+        },
         "levels": {"$ref": "#/$defs/Levels"},
     }
     # Names of files have no level; `levels` adds it.
@@ -57,12 +61,11 @@ def _loosen(task: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
     braces = "|".join(PLACEHOLDERS)
     # Other braces are literal only where they are doubled.
     defs["Questions"]["properties"]["template"]["pattern"] = (
-        rf"^(?:[^{{}}]|\{{\{{|\}}\}})*\{{(?:{braces})[^{{}}]*\}}(?:[^{{}}]|\{{\{{|\}}\}}|\{{(?:{braces})[^{{}}]*\}})*$"
+        rf"^(?:[^{{}}]|\{{\{{|\}}\}})*\{{(?:{braces})\}}(?:[^{{}}]|\{{\{{|\}}\}}|\{{(?:{braces})\}})*$"
     )
     for side in ("positive", "negative"):  # one string may stand for a list of one
         answers = defs["Answers"]["properties"][side]
         several = {"type": answers.pop("type"), "items": answers.pop("items"), "minItems": 1}
-        answers.pop("minLength", None)
         answers["anyOf"] = [several["items"], several]
     strict = {}
     for name in _CHOICES:

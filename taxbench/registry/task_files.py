@@ -14,14 +14,14 @@ from taxbench.registry.findings import Finding, errors, in_order
 from taxbench.registry.layers import Layers, Library, is_abstract, stack
 from taxbench.registry.settings import SHARED, known_settings, part_of, unknown_settings
 from taxbench.registry.yaml_file import KeyPath
-from taxbench.specs.task import Expected, GroupSpec, Levels, TaskSpec
+from taxbench.specs.task import NAME, Expected, GroupSpec, Levels, TaskSpec
 
 M = TypeVar("M", bound=BaseModel)
 Made = tuple[GroupSpec | None, tuple[TaskSpec, ...]]
 
 # What takes the place of a field that is wrong in itself, so that the others can be checked against each other.
 _STAND_INS = {"name": "x", "group": "x", "version": 1, "summary": ""}
-_WITH_LEVEL = re.compile(r"[a-z][a-z0-9_]*-[0-9]+(\.[0-9]+)?")
+_WITH_LEVEL = re.compile(rf"{NAME}-[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,10 @@ class _Reading:
     def _level(self, data: dict[str, Any], field: str, value: float, here: KeyPath) -> TaskSpec | None:
         """Return the task of one level; what is wrong with its value is reported where the value stands."""
         path = tuple(field.split("."))
-        filled = _with_value(data, path, value)
-        named = isinstance(data.get("name"), str) and re.fullmatch(r"[a-z][a-z0-9_]*", data["name"])
+        # A whole level may fill a field of whole numbers.
+        whole = value.is_integer() and abs(value) < 2**53
+        filled = _with_value(data, path, int(value) if whole else value)
+        named = isinstance(data.get("name"), str) and re.fullmatch(NAME, data["name"])
         if named:
             filled["name"] = f"{data['name']}-{value:g}"
 

@@ -3,15 +3,17 @@
 Task folders are the built-in one, those of `--include-path`, and those that installed packages offer.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
 from taxbench.errors import TaskError, UsageError, did_you_mean
 from taxbench.registry.findings import Finding, errors
+from taxbench.registry.groups import group_problems
 from taxbench.registry.layers import SUFFIXES, Library, builtin_folder
 from taxbench.registry.task_files import TaskFile, read_task_file
 from taxbench.specs.task import GroupSpec, TaskSpec
@@ -50,11 +52,25 @@ class TaskRegistry:
         """
         found: dict[str, TaskSpec] = {}
         for name in names:
-            for task in self._one(name.strip()):
-                if found.setdefault(task.name, task).digest != task.digest:
+            for task in self._tasks_of(name.strip()):
+                if found.setdefault(task.name, task) != task:  # versions, settings and figures may differ as well
                     raise UsageError(f"Two different tasks are named '{task.name}': run them in two commands.")
         if not found:
             raise UsageError("No task was named. Type 'taxbench ls tasks' to see them.")
+        return list(found.values())
+
+    def named_groups(self, names: Iterable[str]) -> list[GroupSpec]:
+        """Return the groups and curves among some names and paths, each once, in order.
+
+        Raises:
+            UsageError: a name is unknown.
+            TaskError: a file that was named is broken.
+        """
+        found: dict[str, GroupSpec] = {}
+        for name in map(str.strip, names):
+            group = None if name in self.tasks else self.groups.get(name) or self.file(name).group
+            if group is not None:
+                found.setdefault(group.group, group)
         return list(found.values())
 
     def file(self, name: str) -> TaskFile:
@@ -71,34 +87,46 @@ class TaskRegistry:
         for each in self.all_files:
             if each.path in self.findings and name in (each.path.stem, each.own_name):
                 raise TaskError(f"Task '{name}' cannot be used:\n" + "\n".join(map(str, self.findings[each.path])))
-        if Path(name).is_dir():
+        if os.path.isdir(name):
             raise UsageError(f"'{name}' is a folder. Its tasks can be named with --include-path {name}.")
         hint = did_you_mean(name, self.files)
         raise UsageError(f"There is no task or group '{name}'.{hint} Type 'taxbench ls tasks' to see them.")
 
-    def _one(self, name: str, within: tuple[Path, ...] = ()) -> list[TaskSpec]:
-        if name in self.tasks:
-            return [self.tasks[name]]
-        if name in self.groups:
-            return self.resolve(self.groups[name].members)
+    def _tasks_of(self, name: str) -> Iterator[TaskSpec]:
+        if name in self.files:
+            yield from self._unfolded([name])
+            return
         file = self.file(name)
-        if file.tasks or file.group is None:
-            return list(file.tasks)
-        members = [self._member(file, index, (*within, file.path)) for index in range(len(file.group.members))]
-        return [task for tasks in members for task in tasks]
+        if file.is_group and file.group is not None:
+            yield from self._with_members_of(file)._unfolded(file.group.members)
+        yield from file.tasks
 
-    def _member(self, file: TaskFile, index: int, within: tuple[Path, ...]) -> list[TaskSpec]:
-        """Return the tasks of a member of a group file that was named by its path: registered, or beside it."""
-        assert file.group is not None
-        name = file.group.members[index]
-        beside = [path for suffix in SUFFIXES if (path := file.path.parent / f"{name}{suffix}").is_file()]
-        if name in self.files or not beside:
-            if name not in self.files:
-                raise TaskError(str(_no_member(file, index, self.files)))
-            return self._one(name)
-        if beside[0] in within:
-            raise TaskError(str(_circle(file, index, [path.stem for path in (*within, beside[0])])))
-        return self._one(str(beside[0]), within)
+    def _unfolded(self, names: Iterable[str]) -> Iterator[TaskSpec]:
+        """Yield the tasks that names stand for, those of a group once even where several groups name it."""
+        waiting, seen = list(names)[::-1], set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if name in self.tasks:
+                yield self.tasks[name]
+            else:
+                waiting += self.groups[name].members[::-1]
+
+    def _with_members_of(self, file: TaskFile) -> "TaskRegistry":
+        """Return this registry and the members of a group file, named by its path, that lie beside it.
+
+        Raises:
+            TaskError: a member is missing or broken, or the group contains itself.
+        """
+        more = replace(self, tasks=dict(self.tasks), groups=dict(self.groups), files=dict(self.files),
+                       all_files=list(self.all_files), findings=dict(self.findings))  # fmt: skip
+        _add_beside(more, [file])
+        lists = [each for each in more.files.values() if each.is_group]
+        if problems := group_problems([*lists, file], more.files, more.findings).get(file.path):
+            raise TaskError("\n".join(map(str, problems)))
+        return more
 
     def _sound(self, file: TaskFile) -> TaskFile:
         if file.broken:
@@ -120,7 +148,7 @@ def find_tasks(include: Iterable[Path] = (), files: Iterable[Path] = ()) -> Task
     """
     folders = list(dict.fromkeys((builtin_folder(), *include)))
     for folder in folders:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise UsageError(f"The task folder '{folder}' does not exist.")
     findings: dict[Path, tuple[Finding, ...]] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS)):
@@ -132,10 +160,12 @@ def find_tasks(include: Iterable[Path] = (), files: Iterable[Path] = ()) -> Task
     library = Library(tuple(folders))
     registry = TaskRegistry(library, findings=findings)
     seen: set[Path] = set()
-    for path in (*(path for folder in folders for path in library.files(folder)), *files):
-        if path.resolve() not in seen:
-            seen.add(path.resolve())
+    named = list(files)
+    for path in (*(path for folder in folders for path in library.files(folder)), *named):
+        if library.real(path) not in seen:
+            seen.add(library.real(path))
             _add(registry, read_task_file(path, library))
+    _add_beside(registry, (file for file in registry.all_files if file.path in named))
     _check_groups(registry)
     return registry
 
@@ -188,52 +218,24 @@ def _add(registry: TaskRegistry, file: TaskFile) -> None:
         registry.groups[file.group.group] = file.group
 
 
+def _add_beside(registry: TaskRegistry, named: Iterable[TaskFile]) -> None:
+    """Add what group files, named by their paths, call by name and have beside them."""
+    waiting = [file for file in named if file.is_group]
+    seen = {file.path for file in registry.all_files}
+    for file in waiting:
+        for member in file.group.members if file.group else ():
+            path = None if member in registry.files else registry.library.beside(file.path, member)
+            if path is not None and path not in seen:
+                seen.add(path)
+                _add(registry, found := read_task_file(path, registry.library))
+                waiting += [found] if found.is_group else []
+
+
 def _check_groups(registry: TaskRegistry) -> None:
-    """Find members that are not there, and groups that contain themselves; take such groups out."""
+    """Take out the groups that cannot be used."""
     lists = [file for file in registry.files.values() if file.is_group]
-    bad: dict[str, list[Finding]] = {}
-    while True:
-        for file in lists:
-            assert file.group is not None
-            if file.group.group not in bad and (found := list(_member_problems(file, registry))):
-                bad[file.group.group] = found
-        gone = [name for name in bad if name in registry.files]
-        for name in gone:
-            file = registry.files.pop(name)
-            registry.groups.pop(name)
-            registry.findings[file.path] = tuple(bad[name])
-        if not gone:
-            return
-
-
-def _member_problems(file: TaskFile, registry: TaskRegistry) -> Iterator[Finding]:
-    assert file.group is not None
-    for index, member in enumerate(file.group.members):
-        if member not in registry.files:
-            yield _no_member(file, index, registry.files, registry)
-        elif path := _path_back(file.group.group, member, registry, ()):
-            yield _circle(file, index, [file.group.group, *path])
-
-
-def _path_back(goal: str, name: str, registry: TaskRegistry, seen: tuple[str, ...]) -> list[str]:
-    """Return the members that lead from a group to itself, or nothing."""
-    if name == goal:
-        return [name]
-    if name in seen or name not in registry.groups:
-        return []
-    for member in registry.groups[name].members:
-        if path := _path_back(goal, member, registry, (*seen, name)):
-            return [name, *path]
-    return []
-
-
-def _no_member(file: TaskFile, index: int, known: Iterable[str], registry: TaskRegistry | None = None) -> Finding:
-    assert file.group is not None
-    member = file.group.members[index]
-    broken = [path for path in (registry.findings if registry else ()) if path.stem == member]
-    why = f"cannot be used, see {broken[0]}." if broken else f"is no task or group.{did_you_mean(member, known)}"
-    return file.locate(("members", index), f"members[{index}]: '{member}' {why}")
-
-
-def _circle(file: TaskFile, index: int, chain: list[str]) -> Finding:
-    return file.locate(("members", index), f"members[{index}]: the group contains itself: {' → '.join(chain)}")
+    problems = group_problems(lists, registry.files, registry.findings)
+    registry.findings |= problems
+    for file in lists:
+        if file.group is not None and file.path in problems:
+            del registry.files[file.group.group], registry.groups[file.group.group]

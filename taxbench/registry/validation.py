@@ -1,15 +1,16 @@
 """Check task files, all of them in one go. Nothing here needs a dataset; `task_checks.py` has what does."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taxbench.errors import TaskError, UsageError
+from taxbench.errors import UsageError
 from taxbench.registry.findings import Finding, errors, in_order
-from taxbench.registry.layers import SUFFIXES, builtin_folder, yaml_files
-from taxbench.registry.lock import LOCK, add_to_lock, lock_problems
+from taxbench.registry.layers import SUFFIXES, builtin_folder, real, yaml_files
+from taxbench.registry.lock import LOCK, DamagedLock, add_to_lock, lock_problems
 from taxbench.registry.task_files import TaskFile
 from taxbench.registry.tasks import TaskRegistry, find_tasks
 
@@ -42,7 +43,7 @@ class Validation:
         added = {}
         for root, files in _by_root(self.sound, self.registry):
             if root in self.may_lock:
-                with suppress(TaskError):  # a damaged lock is among the findings
+                with suppress(DamagedLock):  # a damaged lock is among the findings
                     added[root / LOCK] = add_to_lock(root, [task for file in files for task in file.tasks])
         return added
 
@@ -72,20 +73,20 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
     """
     chosen, include = list(paths), list(include)
     for path in chosen:
-        if not path.exists():
+        if not os.path.lexists(path):
             raise UsageError(f"There is no file or folder '{path}'.")
-        if path.is_file() and path.suffix not in SUFFIXES:
+        if not path.is_dir() and path.suffix not in SUFFIXES:
             raise UsageError(f"'{path}' is no task file: expected .yaml or .yml, or a folder.")
         if path.is_dir() and next(yaml_files(path), None) is None:
             raise UsageError(f"There is no task file (.yaml or .yml) in '{path}'.")
-    inside = [folder.resolve() for folder in (builtin_folder(), *include)]
-    folders = [path for path in chosen if path.is_dir() and not any(path.resolve().is_relative_to(f) for f in inside)]
-    single = [path for path in chosen if path.is_file()]
+    inside = [real(folder) for folder in (builtin_folder(), *include)]
+    folders = [path for path in chosen if path.is_dir() and not any(real(path).is_relative_to(f) for f in inside)]
+    single = [path for path in chosen if not path.is_dir()]
     registry = find_tasks([*include, *folders], single)
     files = registry.all_files
     if chosen:
-        wanted = {path.resolve() for each in chosen for path in ([each] if each.is_file() else yaml_files(each))}
-        files = [file for file in files if file.path.resolve() in wanted]
+        wanted = {real(path) for each in chosen for path in (yaml_files(each) if each.is_dir() else [each])}
+        files = [file for file in files if real(file.path) in wanted]
     found = [finding for file in files for finding in registry.findings.get(file.path, ())]
     if not chosen:
         found += [finding for each in registry.findings.values() for finding in each if not finding.line]

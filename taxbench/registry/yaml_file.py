@@ -1,10 +1,7 @@
-"""Read YAML so that every later complaint can say file:line:column.
+"""Read YAML files so that every later complaint can say file:line:column; `yaml_values.py` says what the words mean."""
 
-Differences from plain PyYAML: duplicate keys are errors, only true/false are booleans (YAML 1.2), because a task about
-yes/no questions that reads `yes` as a boolean is a trap, and 1e-3 is a number.
-"""
-
-import re
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,26 +12,9 @@ import yaml
 
 from taxbench.errors import TaskError
 from taxbench.registry.findings import Finding, at_file, dotted
+from taxbench.registry.yaml_values import BadValue, Loader, values_of_node
 
-try:
-    from yaml import CSafeLoader as _Base
-except ImportError:  # PyYAML built without libyaml
-    from yaml import SafeLoader as _Base  # type: ignore[assignment]
-
-
-class _Loader(_Base):
-    """A safe loader with YAML 1.2 booleans and exponents."""
-
-
-_BOOL = "tag:yaml.org,2002:bool"
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag != _BOOL]
-    for first, pairs in _Base.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+_MOST_BYTES = 10_000_000
 
 # What older YAML readers take for booleans.
 _BARE = frozenset(("yes", "no", "on", "off"))
@@ -78,20 +58,19 @@ def parse_yaml(path: Path) -> YamlFile:
     Raises:
         BadYaml: the file cannot be read, is no YAML or is no mapping.
     """
+    text = _text_of(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadYaml(at_file(path, f"cannot be read ({error})")) from None
-    try:
-        loader = _Loader(text)
+        loader = Loader(text)
     except yaml.reader.ReaderError as error:
         raise BadYaml(_reader_problem(path, text, error)) from None
     try:
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise BadYaml(at_file(path, "expected a mapping such as 'name: my_task'"))
-        problems = (*_repeated(path, node), *_bare_answers(path, node))
-        return YamlFile(path, loader.construct_document(node), node, problems)
+        data = values_of_node(node)
+        return YamlFile(path, data, node, (*_repeated(path, node), *_bare_answers(path, node)))
+    except BadValue as error:
+        raise BadYaml(at_file(path, str(error), error.line, error.column)) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -100,6 +79,39 @@ def parse_yaml(path: Path) -> YamlFile:
         raise BadYaml(_reader_problem(path, text, error)) from None
     finally:
         loader.dispose()
+
+
+def parse_scalar(text: str) -> Any:
+    """Return what one value means, such as that of `--set KEY=VALUE`, by the same rules as in a file.
+
+    Raises:
+        ValueError: it is no number, word or list; the message says why.
+    """
+    try:
+        loader = Loader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
+        return None if node is None else values_of_node(node)
+    except yaml.MarkedYAMLError as error:
+        raise ValueError(_in_words(error, text)) from None
+    except yaml.reader.ReaderError as error:
+        raise ValueError(error.reason) from None
+
+
+def _text_of(path: Path) -> str:
+    """Read a file that may be anything: a link to itself, a pipe that would keep us waiting, a device without end."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadYaml(at_file(path, "is no regular file"))
+        if status.st_size > _MOST_BYTES:
+            raise BadYaml(at_file(path, f"is larger than {_MOST_BYTES // 10**6} MB, so it is no task file"))
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:  # what is no UTF-8, and names with a zero byte, are ValueErrors
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadYaml(at_file(path, f"cannot be read ({why})")) from None
 
 
 def _in_words(error: yaml.MarkedYAMLError, text: str) -> str:

@@ -24,7 +24,7 @@ IMPORTED = "imported:"
 """What stands before the name of imported features where an encoder is asked for."""
 
 
-class FeatureOptions(Spec):
+class FeatureOptions(Spec, strict=True):
     """Which features of an encoder are wanted; `--set` names them."""
 
     pool: Pool = "pooled"

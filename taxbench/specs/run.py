@@ -44,7 +44,7 @@ class HeadSpec(Spec):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-class TrainerSpec(Spec):
+class TrainerSpec(Spec, strict=True):
     """How a head is trained through the frozen LM."""
 
     epochs: int = Field(default=1, ge=1)

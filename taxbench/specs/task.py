@@ -1,8 +1,19 @@
 """What a task file may say. A task is a recipe that names no dataset: evidence, re-pairing, questions, measures."""
 
+import math
+import unicodedata
+from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 from taxbench.specs.base import Spec, content_hash
 
@@ -10,6 +21,15 @@ SplitName = Literal["leaf", "seen", "unseen", "heldout_leaf"]
 ControlName = Literal["chance", "random_lm"]
 MetricName = Literal["macro_f1", "auroc", "accuracy"]
 Unit = Literal["pair", "concept"]
+
+NAME = "[a-z][a-z0-9_]{0,99}"
+"""A name of a file's task or group: it stands in file names."""
+_WITH_LEVEL = rf"^{NAME}(-[0-9]+(\.[0-9]+)?)?$"
+
+# Neither text nor a boolean passes for a number, nor text or a number for a boolean.
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+YesNo = Annotated[bool, Field(strict=True)]
 
 PLACEHOLDERS = ("a_term", "term", "plural")
 """What a question's template may name."""
@@ -26,7 +46,7 @@ class RandomDeprivation(Spec):
     """Training is denied a random share of the (leaf, hypernym) pairs; the test splits are the rest and that share."""
 
     kind: Literal["random"]
-    fraction: float = Field(gt=0, lt=1)
+    fraction: Number = Field(gt=0, lt=1)
     """The share to deny: of pairs, or (as published) of the leaves of every hypernym."""
     unit: Unit = "pair"
     """`pair`: a leaf may lose one hypernym and keep another, and as large a share of its wrong hypernyms is denied as
@@ -38,7 +58,7 @@ class SystematicDeprivation(Spec):
     """Training is denied whole hypernyms."""
 
     kind: Literal["systematic"]
-    n: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    n: Number | None = Field(default=None, gt=0)
     """How many hypernyms to remove, drawn from the seed; below 1 it is a share of them."""
     categories: tuple[str, ...] = ()
     """The hypernyms to remove, by name, instead of `n`."""
@@ -54,6 +74,8 @@ class SystematicDeprivation(Spec):
             raise ValueError("give either n, how many hypernyms to remove, or categories, their names")
         if self.n is not None and self.n >= 1 and self.n != int(self.n):
             raise ValueError("n is a whole number of hypernyms, or a share below 1")
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError("categories names a hypernym twice")
         return self
 
 
@@ -96,7 +118,7 @@ class Graded(Spec):
     """A mixture of within_category and across_category that reaches a wanted visual similarity between theirs."""
 
     kind: Literal["graded"]
-    similarity: float = Field(ge=0, le=1)
+    similarity: Number = Field(ge=0, le=1)
     """0: as across_category; 1: as within_category; between, linear in the measured mean cosine."""
 
 
@@ -109,7 +131,18 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-AnswerSet = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+def _can_be_seen(text: str) -> str:
+    if not any(each.isprintable() and not each.isspace() for each in text):
+        raise ValueError("an answer is blank")
+    if any(unicodedata.category(each) == "Cc" for each in text):
+        raise ValueError("an answer has a line break or a control character in it")
+    return text
+
+
+_Answer = Annotated[
+    str, AfterValidator(_can_be_seen), Field(json_schema_extra={"pattern": r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$"})
+]
+AnswerSet = Annotated[tuple[_Answer, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
 class Answers(Spec):
@@ -137,7 +170,7 @@ class Questions(Spec):
     negatives: Literal["uniform", "sibling", "fixed"] = "uniform"
     """Wrong terms: `uniform` over all, anew for every question; `sibling`, those that share a hypernym with the right
     one, where there are any; `fixed`, uniform but drawn once for each right term and leaf."""
-    negatives_per_positive: int = Field(default=1, ge=1, le=16)
+    negatives_per_positive: Whole = Field(default=1, ge=1, le=16)
     """How many wrong terms are asked for every true one."""
     articles: Literal["lexicon", "dataset"] = "lexicon"
     """Where "a", "an" and no article come from: the suite's lexicon and rule, or the dataset's own forms where it
@@ -148,10 +181,13 @@ class Questions(Spec):
     def _known_placeholders(cls, template: str) -> str:
         names = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
         try:
-            filled = template.format(**dict.fromkeys(PLACEHOLDERS, "\0"))
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            parts = [part for part in Formatter().parse(template) if part[1] is not None]
+        except ValueError as error:
             raise ValueError(f"the template may use {names} only (found {error})") from None
-        if "\0" not in filled:
+        for _, name, form, conversion in parts:
+            if name not in PLACEHOLDERS or form or conversion:
+                raise ValueError(f"the template may use {names} only, with nothing else in the braces")
+        if not parts:
             raise ValueError(f"the template asks nothing: use one of {names} in it")
         return template
 
@@ -161,7 +197,7 @@ class Metric(Spec):
 
     name: MetricName
     """`macro_f1`, `auroc` or `accuracy`; all three are always computed and recorded."""
-    primary: bool = False
+    primary: YesNo = False
     """Whether it is the figure that stands for the task in a group's average; one of them is."""
 
 
@@ -171,15 +207,15 @@ class PublishedFigure(Spec):
     encoder: str
     lm: str
     split: SplitName
-    macro_f1: float
-    sd: float | None = None
+    macro_f1: Number
+    sd: Number | None = None
     """Standard deviation over the published seeds."""
-    two_class: float | None = None
+    two_class: Number | None = None
     """The same without categories asked with one answer only, which is how this suite scores; compare with this."""
-    chance: float | None = None
+    chance: Number | None = None
     control: Literal["none", "random_lm"] = "none"
     """Whether the LM was the trained one or its randomly initialised twin."""
-    level: float | None = None
+    level: Number | None = None
     """The level of the curve it belongs to."""
 
 
@@ -197,16 +233,18 @@ class Levels(Spec):
 
     field: str = Field(pattern=r"^[a-z_]+(\.[a-z_]+)+$")
     """Which field varies, such as deprivation.fraction."""
-    values: tuple[float, ...] = Field(min_length=1)
+    values: tuple[Number, ...] = Field(min_length=1)
     """Its values; the task NAME becomes NAME-0.1, NAME-0.3 and so on, and NAME a group of them."""
 
 
 class TaskSpec(Spec):
     """One task, resolved."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*(-[0-9]+(\.[0-9]+)?)?$")
+    model_config = ConfigDict(allow_inf_nan=False)  # in settings as well
+
+    name: str = Field(pattern=_WITH_LEVEL)
     """What users type; lower case, digits and underscores, and the level where the task is one of a curve."""
-    version: int = Field(ge=1)
+    version: Whole = Field(ge=1)
     """Raised by hand whenever the content changes; results carry `name@version#hash`."""
     summary: str
     """One sentence for `taxbench ls`."""
@@ -216,7 +254,7 @@ class TaskSpec(Spec):
     """Which hypernym evidence training is denied."""
     counterfactual: Counterfactual = NoCounterfactual(kind="none")
     """How leaves and image classes are re-paired before anything is asked."""
-    heldout_leaves: float = Field(default=0.15, ge=0.0, lt=1.0)
+    heldout_leaves: Number = Field(default=0.15, ge=0.0, lt=1.0)
     """The share of leaves kept out of training altogether and scored as the split `heldout_leaf`."""
     leaks: Literal["drop", "keep"] = "drop"
     """What to do with leaves whose question would name a denied hypernym: leave them out, or (as published) train on
@@ -238,6 +276,8 @@ class TaskSpec(Spec):
     def _splits_fit_the_evidence(self) -> "TaskSpec":
         if len(set(self.evaluate)) < len(self.evaluate):
             raise ValueError("evaluate names a split twice")
+        if len(set(self.controls)) < len(self.controls):
+            raise ValueError("controls names one twice")
         impossible = {"none": "unseen", "full": "seen"}.get(self.deprivation.kind)
         if impossible in self.evaluate:
             raise ValueError(f"deprivation '{self.deprivation.kind}' leaves no '{impossible}' hypernyms to evaluate")
@@ -280,17 +320,17 @@ class TaskSpec(Spec):
 class GroupSpec(Spec):
     """A named list of tasks."""
 
-    group: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    group: str = Field(pattern=rf"^{NAME}$")
     """What users type."""
     summary: str
     """One sentence for `taxbench ls`."""
     tags: tuple[str, ...] = ()
     """Free labels for filtering."""
-    members: tuple[str, ...] = Field(min_length=1)
+    members: tuple[Annotated[str, Field(pattern=_WITH_LEVEL)], ...] = Field(min_length=1)
     """Tasks, in the order of the table."""
-    weights: Literal["equal"] | dict[str, float] | None = None
-    """How the members' headlines are averaged: all alike, or by the weight of each. Left out: they are not. There is no
-    average where a member is missing."""
+    weights: Literal["equal"] | dict[str, Number] | None = None
+    """How the members' headlines are averaged: all alike, or by the weight of each. Left out: they are not. Only tasks
+    are averaged, no groups or curves. There is no average where a member is missing."""
 
     @model_validator(mode="after")
     def _weights_name_the_members(self) -> "GroupSpec":
@@ -300,6 +340,8 @@ class GroupSpec(Spec):
                 raise ValueError(f"weights and members do not name the same tasks: {', '.join(wrong)}")
             if any(weight < 0 for weight in self.weights.values()) or not any(self.weights.values()):
                 raise ValueError("weights are not negative, and one is above 0")
+            if not math.isfinite(sum(self.weights.values())):
+                raise ValueError("weights are too large to be added up")
         if len(set(self.members)) < len(self.members):
             raise ValueError("a member is listed twice")
         return self

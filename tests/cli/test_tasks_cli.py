@@ -61,7 +61,9 @@ def test_validate_prints_json(capsys: pytest.CaptureFixture[str], folder: Path) 
                                   "level": "error", "message": "unknown field 'foo'"}]  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", [["nowhere"], ["pyproject.toml"], ["--include-path", "nowhere"]])
+@pytest.mark.parametrize(
+    "arguments", [["nowhere"], ["pyproject.toml"], ["/dev/null"], ["a" * 300], ["--include-path", "nowhere"]]
+)
 def test_validate_of_what_is_not_there_is_wrong_usage(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +85,16 @@ def test_validate_with_data_checks_the_questions(capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{folder / 'many.yaml'}:3:24: many-99: split 'train': The task removes 99 hypernyms")
     assert lines[-1].startswith("2 files, 3 usable tasks: 1 error")
+
+
+def test_validate_says_what_is_wrong_in_files_before_it_says_that_there_is_no_data(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "bad.yaml").write_text("name: bad\nextends: leaf\nfoo: 1\n")
+    assert call(["validate", str(folder), "--data", "--dataset", f"folder:{folder / 'nope'}"]) == 2
+    said = capsys.readouterr()
+    assert "bad.yaml:3:1: unknown field 'foo'" in said.out and "1 error" in said.out
+    assert "There is no folder" in said.err
 
 
 def test_show_says_where_every_value_comes_from_and_reads_back_as_the_task(
@@ -149,6 +161,9 @@ def test_new_writes_a_task_that_is_valid_and_does_what_its_parent_does(
         (["mine"], "is there already"),
         (["leaf"], "taken by"),
         (["Mine"], "is no task name"),
+        (["a" * 300], "is no task name"),
+        (["x", "--extends", "a" * 300], "expected a name"),
+        (["x", "--extends", "../leaf"], "expected a name"),
         (["x", "--extends", "laef"], "Did you mean 'leaf'?"),
         (["x", "--extends", "taxonomic"], "is a group"),
         (["x", "--extends", "_base"], "is abstract"),

@@ -43,6 +43,22 @@ def test_what_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "holds no WordNet" in capsys.readouterr().err
 
 
+def test_the_input_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "leaves.txt").write_text("crow\n")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "leaves.txt")
+    for out in ("leaves.txt", "link.txt"):
+        assert call(["taxonomy", str(tmp_path / "leaves.txt"), "--out", str(tmp_path / out), "--force"]) == 2
+        assert "is what the leaves are read from" in capsys.readouterr().err
+    assert (tmp_path / "leaves.txt").read_text() == "crow\n"
+
+
+def test_depths_that_exclude_each_other_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "leaves.txt").write_text("crow\n")
+    command = ["taxonomy", str(tmp_path / "leaves.txt"), "--out", str(tmp_path / "made.tsv")]
+    assert call([*command, "--min-depth", "20", "--max-depth", "2"]) == 2
+    assert "Lower --min-depth or raise --max-depth" in capsys.readouterr().err
+
+
 def test_the_origin_can_be_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()

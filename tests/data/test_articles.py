@@ -3,6 +3,7 @@
 import pytest
 
 from taxbench.data.articles import with_article
+from taxbench.data.plurals import plural
 
 COUNTED = (
     "a crow|an owl|an hourglass|a unicycle|a ukulele|a uniform|an umbrella|an urn|an heirloom|a utensil|an x-ray|"
@@ -27,3 +28,8 @@ def test_mass_nouns_and_plurals_go_bare(term: str) -> None:
 
 def test_underscores_do_not_matter() -> None:
     assert with_article("aircraft_carrier") == "an aircraft_carrier"
+
+
+@pytest.mark.parametrize("term", ["", "____"])
+def test_what_is_no_word_stays(term: str) -> None:
+    assert with_article(term) == plural(term) == term

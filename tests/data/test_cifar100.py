@@ -1,5 +1,6 @@
 """CIFAR-100: the archive packed and unpacked, and pickles that are not what they should be."""
 
+import gzip
 import io
 import os
 import pickle
@@ -104,9 +105,16 @@ class _Harm:
         ("train", {b"data": _Harm()}, r"calls \w+\.mkdir"),
         ("train", {b"data": np.zeros((3, 5), np.uint8), b"fine_labels": [0, 1, 2]}, "do not fit"),
         ("train", {b"data": np.zeros((1, 3072), np.uint8), b"fine_labels": [100]}, "labels of 'train'"),
-        ("train", {}, "do not fit"),
+        ("train", {}, "no array of pixels"),
         ("train", [1], "a list, not a table"),
+        ("train", {b"data": np.zeros((2, 3072), np.uint8), b"fine_labels": [[1], [1, 2]]}, "inhomogeneous"),
+        ("train", {b"data": np.zeros((2, 3072), np.uint8), b"fine_labels": 5}, "do not fit"),
+        ("train", {b"data": np.zeros((2, 3072), np.uint8), b"fine_labels": [[1], [1]]}, "do not fit"),
+        ("train", b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7fabc.", "too large"),
+        ("train", b"\x80\x04\x95" + b"\xff" * 8 + b".", "FRAME length"),
         ("meta", {}, "fine_label_names"),
+        ("meta", {b"fine_label_names": [b"\xff"]}, "can't decode"),
+        ("meta", {b"fine_label_names": [b"apple", b"apple"]}, "come twice"),
     ],
 )
 def test_a_broken_or_harmful_archive_is_refused(
@@ -114,15 +122,27 @@ def test_a_broken_or_harmful_archive_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     root = unpacked(tmp_path / "cifar100", tables() | {name: table})
+    if isinstance(table, bytes):
+        (root / "cifar-100-python" / name).write_bytes(table)
     with pytest.raises(DataError, match=words):
         load_dataset(f"cifar100:{root}")
     assert not (tmp_path / "harm").exists()
 
 
-def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["short", "pixel", "checksum"])
+def test_a_damaged_archive_is_named(tmp_path: Path, damage: str) -> None:
     root = packed(tmp_path / "cifar100", tables())
     archive = root / "cifar-100-python.tar.gz"
-    archive.write_bytes(archive.read_bytes()[:5000])
+    content = bytearray(archive.read_bytes())
+    if damage == "short":
+        del content[5000:]
+    elif damage == "checksum":
+        content[-8] ^= 1
+    else:  # as a copy on a bad disk: stored blocks, which unpack in any case
+        raw = gzip.decompress(content)
+        content = bytearray(gzip.compress(raw, 0))
+        content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
     with pytest.raises(DataError, match="Download the archive again"):
         load_dataset(f"cifar100:{root}")
 

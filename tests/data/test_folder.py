@@ -1,5 +1,8 @@
 """An image folder: layouts, and every way it can be wrong."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 from PIL import Image
 
 from taxbench.data.dataset import load_dataset
-from taxbench.data.folder import class_names
+from taxbench.data.folder import class_names, read_image
 from taxbench.errors import DataError, TaxbenchError, UsageError
 
 TSV = "folder\tleaf\thypernyms\nn1\tcrow\tbird|animal\nn2\tgull\tbird|animal\nn3\thammer\ttool\n"
@@ -62,6 +65,7 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     [
         (TSV + "n4\towl\tbird\n", "names 1 class folders without an image.*n4"),
         (TSV.replace("n1\t", "n9\t"), "1 of 3 class folders of '.*' are not in the taxonomy: n1"),
+        (TSV[: TSV.index("n2")], "2 of 3 class folders of '.*' are not in the taxonomy: n2, n3"),
         (TSV + "n1\tcrow\tbird|animal\n", "listed twice"),
         (TSV.replace("n2\tgull\tbird|animal", "n2\tcrow\tbird"), "different hypernyms"),
         (TSV.replace("leaf\thypernyms", "leaf\tparents"), "expected a tab-separated header"),
@@ -106,3 +110,98 @@ def test_both_layouts_name_the_same_classes(tmp_path: Path) -> None:
     for layout in ("{split}/{name}", "{name}"):
         root, _ = make(tmp_path / layout.replace("/", "_") / "photos", layout)
         assert class_names(root) == ["n1", "n2", "n3"]
+
+
+def test_links_to_files_that_are_not_there_are_counted(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    for name in ("n1", "n2"):
+        (root / "train" / name / "annexed.png").symlink_to(tmp_path / "annex" / "object")
+    with pytest.raises(DataError, match=r"2 images are links to files that are not there, first '.*n1/annexed\.png'"):
+        load_dataset(f"folder:{root}", taxonomy)
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos", "{name}")
+    make(tmp_path / "more", "{split}", names=("",))
+    os.symlink(tmp_path / "more", root / "n1" / "more")
+    os.symlink(root / "n1", tmp_path / "more" / "train" / "loop")
+    os.symlink(root, root / "n1" / "up")
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    found = [image.id for image in dataset.images if "more" in image.id]
+    assert found == [f"n1/more/{split}/{split}{i}.png" for split in ("test", "train") for i in range(4)]
+    assert len(dataset.images) == 24 + 8 and dataset.read(dataset.images[-1]).mode == "RGB"
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "dev", "val"])
+def test_every_name_of_a_split_is_known(tmp_path: Path, name: str) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    (root / "train").rename(root / "training")
+    make(root / name, "{name}")
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    splits = {image.id.split("/")[0]: image.split for image in dataset.images}
+    assert splits == {"training": "train", name: "val", "test": "test"} and not dataset.notes
+
+
+def test_pictures_outside_class_folders_are_noted(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    make(root / "raw" / "deep", "{name}")
+    make(root / ".cache", "{name}")
+    (root / "empty").mkdir()
+    Image.new("RGB", (4, 4)).save(root / "test" / "loose.PNG")
+    (note,) = load_dataset(f"folder:{root}", taxonomy).notes
+    assert note.endswith("in no class folder are not used: .cache/, raw/, test/loose.PNG.")
+
+
+def test_a_class_may_be_called_like_a_split(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos", "{name}", ("n1", "n2", "train"))
+    taxonomy.write_text(TSV.replace("n3\thammer", "train\ttrain"))
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    assert {image.leaf for image in dataset.images} == {"crow", "gull", "train"} and len(dataset.images) == 24
+    (root / "test").mkdir()
+    with pytest.raises(DataError, match=r"1 of 4 class folders of .* are not in the taxonomy: test"):
+        load_dataset(f"folder:{root}", taxonomy)
+
+
+@pytest.mark.parametrize("name", [" n4", "n4 ", "n\n4", "n4\udcff"])
+def test_a_class_folder_that_no_taxonomy_can_name_is_refused(tmp_path: Path, name: str) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    (root / "train" / name).mkdir()
+    with pytest.raises(DataError, match=r"name of the class folder '.*n.*4.*Rename it"):
+        load_dataset(f"folder:{root}", taxonomy)
+
+
+def test_a_file_name_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    (root / "train" / "n1" / "train0.png").rename(root / "train" / "n1" / "tr\udcff.png")
+    with pytest.raises(DataError, match=r"name of the image '.*tr\\udcff\.png' is no UTF-8"):
+        load_dataset(f"folder:{root}", taxonomy)
+
+
+def test_unicode_spellings_of_a_folder_are_one(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos", names=("cafe\u0301", "n2", "n3"))
+    taxonomy.write_text(TSV.replace("n1\tcrow", "caf\u00e9\tcaf\u00e9"))
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    assert dataset.taxonomy.leaves[0] == "caf\u00e9" in class_names(root)
+    assert all(dataset.read(image).size == (16, 16) for image in dataset.images)
+
+
+@pytest.mark.parametrize("name", ["grey.png", "grey.tif"])
+def test_greyscale_of_16_bits_keeps_its_shades(tmp_path: Path, name: str) -> None:
+    shades = np.array([[0, 255, 256, 0x7FFF, 0xFFFF]], np.uint16)
+    Image.fromarray(shades).save(tmp_path / name)
+    pixels = np.asarray(read_image(tmp_path / name))
+    assert pixels[0].tolist() == [[shade] * 3 for shade in (0, 0, 1, 127, 255)]
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pixels_of_32_bits_are_refused(tmp_path: Path, kind: type) -> None:
+    Image.fromarray(np.ones((2, 2), kind)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif' has pixels of 32 bits \(mode [IF]\)"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_a_large_picture_is_read_without_a_warning(tmp_path: Path) -> None:
+    Image.new("1", (9500, 9500)).save(tmp_path / "large.png")
+    code = "import sys, pathlib; from taxbench.data.folder import read_image; read_image(pathlib.Path(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "large.png"], capture_output=True, check=True)
+    assert done.stderr == b""

@@ -122,6 +122,27 @@ def test_a_saved_dataset_loads(tmp_path: Path) -> None:
     assert len(dataset.images) == 18 and dataset.read(dataset.images[-1]).size == (8, 8)
 
 
+@pytest.mark.parametrize(
+    "files",
+    [{"state.json": '{"_data_files": []}', "dataset_info.json": "{}"}, {"dataset_dict.json": '{"splits": [1]}'},
+     {"dataset_dict.json": "[]"}, {"state.json": "5", "dataset_info.json": "5"}],
+)  # fmt: skip
+def test_a_broken_saved_dataset_is_named(tmp_path: Path, files: dict[str, str]) -> None:
+    (tmp_path / "saved").mkdir()
+    for name, text in files.items():
+        (tmp_path / "saved" / name).write_text(text)
+    with pytest.raises(DataError, match=r"saved' cannot be loaded .*save_to_disk"):
+        load_dataset(f"hf:{tmp_path / 'saved'}", listed(tmp_path))
+
+
+def test_greyscale_of_16_bits_keeps_its_shades(tmp_path: Path) -> None:
+    for name in LABELS:
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.fromarray(np.full((8, 8), 0x7FFF, np.uint16)).save(tmp_path / "photos" / name / "0.png")
+    dataset = load_dataset(f"hf:{tmp_path / 'photos'}", listed(tmp_path))
+    assert dataset.read(dataset.images[0]).getextrema() == ((127, 127),) * 3
+
+
 def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     for name in LABELS:

@@ -173,6 +173,34 @@ def test_a_broken_category_file_is_named(tmp_path: Path, text: str) -> None:
         load_dataset(f"things:{root}")
 
 
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [("x", r":3: expected 0 or 1 in the column 'mammal', found 'x'"), ("", "found ''"), (None, "expected 5 cells")],
+)
+def test_a_bad_cell_does_not_lose_a_column(tmp_path: Path, cell: str | None, words: str) -> None:
+    root, _ = some(tmp_path / "things")
+    rows = [["uniqueID", "Word", "rank", "animal", "mammal"], ["aardvark", "-", "1", "1", "1"],
+            ["baton2", "-", "2", "0", "0"], ["baton3", "-", "3", "0", "0"]]  # fmt: skip
+    path = root / "category53_wideFormat.tsv"
+    path.write_text("\n".join(map("\t".join, rows)))
+    assert load_dataset(f"things:{root}").taxonomy.hypernyms == ("animal", "mammal")
+    rows[2][4:] = [] if cell is None else [cell]
+    path.write_text("\n".join(map("\t".join, rows)))
+    with pytest.raises(DataError, match=words):
+        load_dataset(f"things:{root}")
+
+
+def test_a_stray_quote_swallows_no_row(tmp_path: Path) -> None:
+    root, _ = some(tmp_path / "things")
+    rows = [("aardvark", "animal"), ("baton2", "weapon"), ("baton3", "sports equipment")]
+    path = root / "category53_longFormat.tsv"
+    path.write_text(long_format(rows).replace("\t-\taardvark", '\t12" -\taardvark'))
+    assert set(load_dataset(f"things:{root}").taxonomy.leaves) == {"aardvark", "baton2", "baton3"}
+    path.write_text(long_format(rows).replace("\t-\taardvark", '\t"-\taardvark'))
+    with pytest.raises(DataError, match=":2: the cell '\"-' begins with a quote"):
+        load_dataset(f"things:{root}")
+
+
 def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     root, listed = some(tmp_path / "things")
     (root / "object_images" / "aardvark" / "aardvark_01.bmp").write_bytes(b"BM no picture")

@@ -57,6 +57,18 @@ def test_absence_says_what_to_install(tmp_path: Path) -> None:
         read_nouns(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "files",
+    [{"data.noun": "hello world\n"}, {"data.noun": "00001740 03 n 01 entity 0 003 ~ 00001930 n 0000 | cut"},
+     {"data.noun": "00001740 03 n 01 entity 0 000 | a thing\n"}, {"data.noun": "", "index.noun": "a b c"}],
+)  # fmt: skip
+def test_a_damaged_wordnet_is_named(tmp_path: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=f"WordNet in '{tmp_path}' cannot be read .*missing or damaged"):
+        read_nouns(tmp_path)
+
+
 def test_nothing_is_downloaded_when_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taxbench.data.wordnet.DEBIAN_FOLDER", tmp_path / "debian")
     monkeypatch.setattr("taxbench.data.wordnet.nltk_search_path", [str(tmp_path)])

@@ -97,6 +97,38 @@ def test_an_unknown_leaf_is_named(leaf: str, words: str) -> None:
         wordnet_taxonomy([leaf])
 
 
+def test_all_unknown_leaves_are_named_at_once() -> None:
+    with pytest.raises(DataError, match=r"(?s)no noun '____'.*no noun 'grfx'.*no noun 'zzq'.*Give the WordNet name"):
+        wordnet_taxonomy([*LEAVES, "zzq", "grfx", "____"])
+
+
+def test_no_hypernym_at_all_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"No hypernym that people say has 5 of the 3 leaves .*'--min-leaves 2'"):
+        wordnet_taxonomy(["crow", "CROW", "hammer", "apple"])
+
+
+def test_a_word_given_plainly_keeps_its_name() -> None:
+    given = ["crane", "crane.n.04", "crane.n.05", *LEAVES]
+    names = wordnet_taxonomy(given).leaf_of_folder
+    assert names["crane"] == "crane" and len({names[leaf] for leaf in given[:3]}) == 3
+
+
+def test_the_meaning_of_a_leaf_without_hypernyms_is_noted() -> None:
+    notes = wordnet_taxonomy([*BIRDS, "hammer"]).notes
+    assert any(note.startswith("'hammer' was taken as hammer.n.0") for note in notes)
+    assert "'hammer' has no hypernym: it is only asked by its own name." in notes
+
+
+def test_case_makes_no_other_leaf(made: TaxonomyFile, tmp_path: Path) -> None:
+    table = wordnet_taxonomy([*LEAVES, "CROW", "Crow"])
+    assert table.taxonomy == made.taxonomy
+    assert table.leaf_of_folder["CROW"] == table.leaf_of_folder["Crow"] == "crow"
+    assert table.notes.count("'CROW', 'Crow', 'crow' are one leaf: 'crow'.") == 1
+    dog_and_coat = wordnet_taxonomy([*LEAVES, "n02113186", "n02963159"])  # Cardigan and cardigan
+    write_taxonomy(tmp_path / "taxonomy.tsv", dog_and_coat)
+    assert len(read_taxonomy(tmp_path / "taxonomy.tsv").taxonomy.leaves) == len(LEAVES) + 2
+
+
 def test_nothing_to_do_is_said() -> None:
     with pytest.raises(DataError, match="no leaves"):
         wordnet_taxonomy([])

@@ -9,6 +9,7 @@ import pytest
 from taxbench.errors import TaskError, UsageError
 from taxbench.registry.layers import builtin_folder
 from taxbench.registry.tasks import find_tasks, load_task
+from taxbench.registry.validation import validate
 
 CURVE = """\
 name: curve
@@ -146,6 +147,92 @@ def test_weights_that_do_not_fit_point_at_the_weights(tmp_path: Path) -> None:
     assert find_tasks([tmp_path]).groups.get("g") is None
     path = write(tmp_path, "g.yaml", text)
     assert [each.line for each in find_tasks([tmp_path]).findings[path]] == [4]
+
+
+@pytest.mark.parametrize("weight", [".nan", ".inf", "-1", "0", "1e308, unseen_hypernym: 1e308", "true", "'1'"])
+def test_weights_that_give_no_average_are_refused(tmp_path: Path, weight: str) -> None:
+    members = "leaf, unseen_hypernym" if "unseen" in weight else "leaf"
+    path = write(tmp_path, "g.yaml", f"group: g\nsummary: x\nmembers: [{members}]\nweights: {{leaf: {weight}}}\n")
+    (finding,) = find_tasks([tmp_path]).findings[path]
+    assert finding.line == 4 and "weights" in finding.message
+
+
+@pytest.mark.parametrize(("member", "kind"), [("taxonomic", "group"), ("deprivation_random", "curve")])
+@pytest.mark.parametrize("equal", [True, False])
+def test_a_group_with_weights_has_tasks_only(tmp_path: Path, member: str, kind: str, equal: bool) -> None:
+    weights = "equal" if equal else f"{{{member}: 1, leaf: 1}}"
+    path = write(tmp_path, "g.yaml", f"group: g\nsummary: x\nmembers: [leaf, {member}]\nweights: {weights}\n")
+    (finding,) = find_tasks([tmp_path]).findings[path]
+    assert (finding.line, finding.message) == (4, f"weights: members must be tasks, '{member}' is a {kind}")
+    with pytest.raises(TaskError, match="members must be tasks"):
+        find_tasks().resolve([str(path)])
+
+
+def test_groups_are_found_by_name_and_by_path(tmp_path: Path) -> None:
+    curve = write(tmp_path, "curve.yaml", CURVE)
+    group = write(tmp_path, "g.yaml", "group: g\nsummary: x\nmembers: [leaf]\nweights: equal\n")
+    task = write(tmp_path, "mine.yaml", "name: mine\nextends: leaf\n")
+    paths = [str(group), str(task), f" {curve} ", "leaf", "taxonomic", "deprivation_random-0.3"]
+    assert [each.group for each in find_tasks().named_groups(paths)] == ["g", "curve", "taxonomic"]
+    found = find_tasks([tmp_path])
+    assert found.named_groups(["g", str(group), "mine", "curve"]) == [found.groups["g"], found.groups["curve"]]
+    with pytest.raises(UsageError, match="no task or group 'h'"):
+        found.named_groups(["h"])
+
+
+def test_a_group_file_that_is_named_has_its_members_beside_it(tmp_path: Path) -> None:
+    write(tmp_path, "mine.yaml", "name: mine\nextends: leaf\n")
+    write(tmp_path, "other.yaml", "name: not_other\nextends: leaf\n")
+    inner = write(tmp_path, "inner.yaml", "group: inner\nsummary: x\nmembers: [mine, leaf]\nweights: equal\n")
+    outer = write(tmp_path, "outer.yaml", "group: outer\nsummary: x\nmembers: [inner]\n")
+    for path in (inner, outer):
+        assert [task.name for task in find_tasks().resolve([str(path)])] == ["mine", "leaf"]
+        found = validate([path])
+        assert (found.findings, [file.path for file in found.files]) == ((), [path])
+    for member, words in (("../mine", "expected lower-case"), ("other", "'other' is no task or group")):
+        outer.write_text(f"group: outer\nsummary: x\nmembers: [{member}]\n")
+        (finding,) = validate([outer]).findings
+        assert words in finding.message
+        with pytest.raises(TaskError, match=words):
+            find_tasks().resolve([str(outer)])
+
+
+@pytest.mark.parametrize(("deep", "wide"), [(1200, 1), (22, 2)])
+def test_deep_and_wide_groups_are_unfolded_at_once(tmp_path: Path, deep: int, wide: int) -> None:
+    for level in range(deep):
+        inner = ["leaf"] if level == deep - 1 else [f"g{level + 1}_{each}" for each in range(wide)]
+        for each in range(wide):
+            name = f"g{level}_{each}"
+            write(tmp_path, f"{name}.yaml", f"group: {name}\nsummary: x\nmembers: [{', '.join(inner)}]\n")
+    found = find_tasks([tmp_path])
+    assert not found.broken
+    assert [task.name for task in found.resolve(["g0_0"])] == ["leaf"]
+    assert [task.name for task in find_tasks().resolve([str(tmp_path / "g0_0.yaml")])] == ["leaf"]
+
+
+def test_a_group_that_leads_to_a_circle_is_told_from_those_in_it(tmp_path: Path) -> None:
+    for name, members in (("a", "b"), ("b", "a"), ("c", "leaf, a")):
+        write(tmp_path, f"{name}.yaml", f"group: {name}\nsummary: x\nmembers: [{members}]\n")
+    found = {path.stem: [each.message for each in some] for path, some in find_tasks([tmp_path]).findings.items()}
+    assert found == {
+        "a": ["members[0]: the group contains itself: a → b → a"],
+        "b": ["members[0]: the group contains itself: b → a → b"],
+        "c": [f"members[1]: 'a' cannot be used, see {tmp_path}/a.yaml."],
+    }
+
+
+def test_wrong_members_are_not_said_to_be_too_few(tmp_path: Path) -> None:
+    path = write(tmp_path, "g.yaml", "group: g\nsummary: x\nmembers: [1, null]\n")
+    assert [each.message for each in find_tasks([tmp_path]).findings[path]] == [
+        "members[0]: expected text, found 1", "members[1]: expected text, found nothing"
+    ]  # fmt: skip
+
+
+def test_levels_fill_fields_of_whole_numbers(tmp_path: Path) -> None:
+    levels = "levels: {field: questions.negatives_per_positive, values: [1, 3.0]}"
+    path = write(tmp_path, "curve.yaml", f"name: curve\nextends: leaf\n{levels}\n")
+    tasks = find_tasks().resolve([str(path)])
+    assert [task.questions.negatives_per_positive for task in tasks] == [1, 3]
 
 
 def package(root: Path, points: str) -> None:

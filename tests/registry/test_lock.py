@@ -52,13 +52,20 @@ def test_every_level_of_a_curve_is_locked_and_broken_files_are_not(tmp_path: Pat
 
 def test_a_damaged_lock_is_a_finding_and_is_left_as_it_is(tmp_path: Path) -> None:
     write(tmp_path)
-    for text, words in (
-        ('{\n "mine": ', "not valid JSON"),
-        ("[1]", "expected {"),
-        ('{"mine": {"1": 2}}', "expected {"),
+    for text, line, words in (
+        ('{\n "mine": ', 2, "not valid JSON"),
+        ('{\n "mine": {\n<<<<<<< HEAD\n', 3, "not valid JSON"),
+        ("[1]", 1, "expected {"),
+        ('{"mine": {"1": 2}}', 1, "expected {"),
+        ('{"mine": {"²": "a"}}', 1, "expected {"),
+        (f'{{"mine": {{"1": {"9" * 5000}}}}}', 1, "expected {"),
+        ('{"mine": {"1": "a", "1": "b"}}', 1, "'1' is given twice"),
+        ("[" * 100_000, 1, "nested too deep"),
     ):
         (tmp_path / LOCK).write_text(text)
         found = validate([tmp_path])
-        assert [words in each.message and each.path == str(tmp_path / LOCK) for each in found.findings] == [True]
+        (finding,) = found.findings
+        assert (finding.path, finding.line) == (str(tmp_path / LOCK), line)
+        assert words in finding.message and finding.message.endswith("; restore it from version control")
         found.lock()
         assert (tmp_path / LOCK).read_text() == text

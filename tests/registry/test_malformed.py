@@ -86,7 +86,7 @@ def test_a_parent_that_cannot_be_read_is_reported_where_it_is_named(tmp_path: Pa
         ("- a\n", (1, 1), "expected a mapping"),
         ("", (1, 1), "expected a mapping"),
         ("a:\n\tb: 1\n", (2, 1), "not valid YAML"),
-        ("a: !!python/object:os.system 1\n", (1, 4), "not valid YAML"),
+        ("a: !!python/object:os.system 1\n", (1, 4), "the tag !!python/object:os.system is not used here"),
     ],
 )
 def test_what_is_no_yaml_mapping_is_one_finding(tmp_path: Path, text: str, place: tuple[int, int], words: str) -> None:
@@ -128,7 +128,7 @@ def test_bytes_that_are_no_text_and_files_that_are_gone_are_findings(tmp_path: P
 
 def test_a_file_that_refers_to_itself_by_an_alias_is_refused_and_nothing_hangs(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("name: x\nextends: leaf\nsettings: &s {a: *s}\ntags: &t [*t]\n")
-    assert {each.line for each in validate([tmp_path]).findings} == {3, 4}
+    assert {each.line for each in validate([tmp_path]).findings} == {3}
 
 
 _KEYS = st.sampled_from(["name", "version", "deprivation", "kind", "questions", "levels", "metrics", "values", "odd"])

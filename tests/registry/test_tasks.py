@@ -1,5 +1,6 @@
 """Task files: what is refused, where the complaint points, and that one bad file hides no other."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,32 @@ def test_two_tasks_of_one_name_are_not_run_together(tmp_path: Path) -> None:
     assert [task.name for task in find_tasks().resolve([str(other)])] == ["leaf"]
     with pytest.raises(UsageError, match="Two different tasks are named 'leaf'"):
         find_tasks().resolve(["leaf", str(other)])
+
+
+@pytest.mark.parametrize("line", ["version: 2", "settings: {epochs: 2}", "metrics: [{name: auroc, primary: true}]"])
+def test_two_tasks_of_one_name_that_differ_beside_their_digest_are_not_run_together(tmp_path: Path, line: str) -> None:
+    one = write(tmp_path, "name: twin\nextends: leaf\n", "a.yaml")
+    two = write(tmp_path, f"name: twin\nextends: leaf\n{line}\n", "b.yaml")
+    assert load_task(one).digest == load_task(two).digest
+    with pytest.raises(UsageError, match="Two different tasks are named 'twin'"):
+        find_tasks().resolve([str(one), str(two)])
+
+
+def test_only_names_can_be_extended_no_paths(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    write(tmp_path, GOOD)
+    for name in ("../mine", str(tmp_path / "mine"), "mine.yaml", "a" * 5000, '"a\\0b"'):
+        with pytest.raises(TaskError, match=r"child\.yaml:2:1: extends: expected a name without folder or \.yaml"):
+            load_task(write(tmp_path / "inner", f"name: child\nextends: {name}\n", "child.yaml"))
+
+
+def test_a_long_chain_of_parents_is_read_in_time_that_grows_with_it(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("mine", "t0"), "t0.yaml")
+    for index in range(1, 200):
+        write(tmp_path, f"name: t{index}\nextends: t{index - 1}\n", f"t{index}.yaml")
+    start = time.perf_counter()
+    assert "t199" in find_tasks([tmp_path]).tasks
+    assert time.perf_counter() - start < 4  # 0.2 s on a free machine; it was 23
 
 
 def test_a_broken_file_is_listed_and_hides_nothing(tmp_path: Path) -> None:
