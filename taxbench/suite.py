@@ -84,6 +84,8 @@ class Suite:
             try:
                 result = self._result(run, setting)
             except (DataError, TrainingError) as error:
+                if len(wanted) == 1:
+                    raise
                 failed.append(f"{name}: {error}")
                 self.report.say(f"[{number}/{len(wanted)}] {name} FAILED: {error}")
                 continue

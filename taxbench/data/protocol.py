@@ -16,7 +16,10 @@ from taxbench.seeds import rng
 from taxbench.specs.result import Evidence, Leak
 from taxbench.specs.task import SplitName, TaskSpec
 
-_NO_SPLIT = "pictures that come in train/ and test/ need both; without them, three of a leaf are enough for all splits."
+_NO_SPLIT = (
+    "pictures that come in train/ and test/ need both, and two of a leaf in train/; without such folders, three of a leaf "
+    "are enough for all splits."
+)
 
 
 @dataclass(frozen=True)
