@@ -17,8 +17,8 @@ from taxbench.specs.result import Evidence, Leak
 from taxbench.specs.task import SplitName, TaskSpec
 
 _NO_SPLIT = (
-    "pictures that come in train/ and test/ need both, and two of a leaf in train/; without such folders, three of a leaf "
-    "are enough for all splits."
+    "pictures that come in train/ and test/ need both, and two of a leaf in train/; without such folders, three of a "
+    "leaf are enough for all splits."
 )
 
 
