@@ -19,7 +19,8 @@ class Figure:
     def __str__(self) -> str:
         if self.mean is None:
             return "–"
-        return f"{self.mean:.3f}" if self.sd is None else f"{self.mean:.3f} ± {self.sd:.3f}"
+        mean = f"{round(self.mean, 3) + 0.0:.3f}"  # + 0.0: no "-0.000"
+        return mean if self.sd is None else f"{mean} ± {self.sd:.3f}"
 
 
 @dataclass(frozen=True, slots=True)

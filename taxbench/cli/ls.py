@@ -19,6 +19,8 @@ KINDS = ("tasks", "models", "encoders", "heads", "settings", "datasets")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(kind: str | None, tag: str | None, include: tuple[Path, ...], as_json: bool) -> None:
     """List tasks, models, encoders, heads, settings and datasets, or one kind of them."""
+    if tag is not None and kind not in (None, "tasks"):
+        raise UsageError(f"--tag is about tasks; '{kind}' have none.")
     kinds = [kind] if kind else ["tasks"] if tag else list(KINDS)
     listing = {name: _tasks(tag, include) if name == "tasks" else _entries(name) for name in kinds}
     if as_json:

@@ -14,7 +14,7 @@ _VERBS = {
     "run": "Train heads, ask them, and print the table.",
     "extract": "Put features into the cache, ahead of the runs that want them.",
     "cache": "Look at, verify, clean, import and export cached features.",
-    "ls": "List tasks, models, encoders, heads and datasets.",
+    "ls": "List tasks, models, encoders, heads, settings and datasets.",
     "show": "Print a task with all it inherits, its counts, and ten of its questions.",
     "validate": "Check task files: every mistake at once, with its line.",
     "new": "Write a task file to start from.",

@@ -66,8 +66,12 @@ def explain(
 
 
 def field_names(model: Model, key: KeyPath, data: Any) -> list[str]:
-    """Return the fields that may stand where `key` leads in some data."""
-    return _fields(_follow(model, data, key).inside)
+    """Return the fields that may stand where `key` leads in some data; in a choice, those of its `kind`."""
+    inside = _follow(model, data, key).inside
+    for part in key:
+        data = _value(data, part)
+    chosen = [each for each in inside if isinstance(data, dict) and data.get("kind") in _tags(each)]
+    return _fields(chosen or inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ def _hinted(text: str, name: str, known: Iterable[str]) -> str:
 def _other_branch(problem: Any) -> bool:
     """Say whether a problem is about the branch of a union that was plainly not meant."""
     label, given = str(problem["loc"][-1]) if problem["loc"] else "", problem["input"]
-    return (label.startswith("literal[") and isinstance(given, dict)) or (
+    return (label.startswith("literal[") and not isinstance(given, str)) or (
         label.startswith("dict[") and isinstance(given, str)
     )
 
@@ -173,6 +177,10 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
         return f"expected at least {context['min_length']} of them, found {context['actual_length']}"
     if kind == "model_attributes_type" and (tags := [tag for model in models for tag in _tags(model)]):
         return f"expected a choice such as {{kind: {given if given in tags else tags[0]}}}, found {_shown(given)}"
+    if problem["loc"] and str(problem["loc"][-1]).startswith("dict["):
+        return f"expected equal, or a mapping such as {{leaf: 1, unseen_hypernym: 2}}, found {_shown(given)}"
+    if kind == "tuple_type" and isinstance(given, bool):
+        return f'expected text or a list, found {_shown(given)}; write "{given}" in quotes if the word is meant'
     expected = _EXPECTED.get(kind.split("_")[0])
     if expected and kind.endswith(("_type", "_parsing", "_from_float", "_attributes_type")):
         return f"expected {expected}, found {_shown(given)}"

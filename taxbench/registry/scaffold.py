@@ -20,12 +20,18 @@ tags: [mine]
 extends: {parent}
 
 # Take away a '#' to change something; what is not said here is inherited.
-# deprivation: {{kind: random, fraction: 0.3}}    # none, full, random or systematic
-# counterfactual: {{kind: across_category}}        # none, within_category, across_category, swap_categories or graded
-# evaluate: [leaf, heldout_leaf, seen, unseen]
-# questions:
-#   template: "Does this picture show {{a_term}}?"
-#   answers: {{positive: "Yes", negative: "No"}}    # in quotes
+{suggestions}#questions:
+#  template: "Does this picture show {{a_term}}?"
+#  answers: {{positive: "Yes", negative: "No"}}    # in quotes
+"""
+
+_OF_A_TASK = """\
+#deprivation: {kind: random, fraction: 0.3}    # none, full, random or systematic
+#counterfactual: {kind: across_category}        # none, within_category, across_category, swap_categories or graded
+#evaluate: [leaf, heldout_leaf, seen, unseen]
+"""
+_OF_A_CURVE = """\
+#levels: {values: [0.2, 0.8]}    # null: one task and no curve; then give the field that varied a value
 """
 
 
@@ -44,14 +50,16 @@ def write_new_task(name: str, parent: str, folder: Path, registry: TaskRegistry)
         raise UsageError(f"'{taken[0]}' is there already. Nothing was written; choose another name or --out.")
     if name in registry.files:
         raise UsageError(f"The name '{name}' is taken by {registry.files[name].path}. Choose another.")
-    _check_parent(parent, path, registry)
+    extended = _parent(parent, path, registry)
+    suggestions = _OF_A_CURVE if extended.group else _OF_A_TASK
     with replacing(path) as partial:
-        partial.write_text(_TEXT.format(name=name, parent=parent, shown=path), encoding="utf-8")
+        text = _TEXT.format(name=name, parent=parent, shown=path, suggestions=suggestions)
+        partial.write_text(text, encoding="utf-8")
     return path
 
 
-def _check_parent(parent: str, child: Path, registry: TaskRegistry) -> None:
-    """Make sure that a file which says nothing but `extends` would be a task."""
+def _parent(parent: str, child: Path, registry: TaskRegistry) -> TaskFile:
+    """Return the file to extend; one that says nothing but `extends` is then a task."""
     if not is_plain(parent):
         raise UsageError(f"--extends '{parent[:100]}': expected a name without folder or .yaml.")
     found = registry.library.parent(parent, child)
@@ -68,3 +76,4 @@ def _check_parent(parent: str, child: Path, registry: TaskRegistry) -> None:
         raise UsageError(f"--extends '{parent}' is a group; extend a member: {', '.join(file.group.members)}.")
     if is_abstract(found):
         raise UsageError(f"--extends '{parent}' is abstract and leaves fields open; extend a task that builds on it.")
+    return file

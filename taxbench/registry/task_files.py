@@ -21,6 +21,7 @@ Made = tuple[GroupSpec | None, tuple[TaskSpec, ...]]
 
 # What takes the place of a field that is wrong in itself, so that the others can be checked against each other.
 _STAND_INS = {"name": "x", "group": "x", "version": 1, "summary": ""}
+_NO_CURVE = "say 'levels: null' to have one task and no curve"
 _WITH_LEVEL = re.compile(rf"{NAME}-[0-9]+(\.[0-9]+)?")
 
 
@@ -136,7 +137,7 @@ class _Reading:
         self._settings(data)
         if data.get("levels") is None:  # left out, or an inherited curve switched off
             data.pop("levels", None)
-            task = self.checked(TaskSpec, data)
+            task = self.checked(TaskSpec, data, locate=self._without_levels)
             return None, (task,) if task and not self.findings else ()
         levels = self.checked(Levels, data.pop("levels"), ("levels",))
         field = levels.field if levels else self.layers.data["levels"]
@@ -146,6 +147,13 @@ class _Reading:
             self._fit(TaskSpec, data, self.layers.locate)
             return None, ()
         return self._curve(levels, data)
+
+    def _without_levels(self, key: KeyPath, message: str) -> Finding:
+        """Return an error of a task that is no curve; what a curve gave is missing where it is switched off."""
+        own = self.layers.files[0]
+        if "levels" in own.data and len(key) > 1 and self.layers.origin(key) is None:
+            return own.finding(("levels",), f"{message}; the curve gave it, and 'levels: null' takes it away")
+        return self.layers.locate(key, message)
 
     def _curve(self, levels: Levels, data: dict[str, Any]) -> Made:
         self._varies_alone(levels)
@@ -192,11 +200,16 @@ class _Reading:
     def _varies_alone(self, levels: Levels) -> None:
         """Check that nobody gives the field that varies a value of its own, which would have no effect."""
         path = tuple(levels.field.split("."))
-        varies, given = self.layers.origin(("levels", "values")), self.layers.origin(path)
+        if where := self._nearer_than_levels(path):
+            text = f"{levels.field}: no effect, since levels ({where}) vary this field; leave it out, or {_NO_CURVE}"
+            self._at(path, text)
+
+    def _nearer_than_levels(self, key: KeyPath) -> str:
+        """Say where the levels stand, if a value is given in the same file or in one that extends theirs."""
+        varies, given = self.layers.origin(("levels", "values")), self.layers.origin(key)
         if varies and given and self.layers.files.index(given[0]) <= self.layers.files.index(varies[0]):
-            line, _ = varies[0].place(("levels",))
-            self._at(path, f"{levels.field}: no effect, since levels ({varies[0].path.name}:{line}) vary this field; "
-                           "leave it out, or say 'levels: null' to have one task and no curve")  # fmt: skip
+            return f"{varies[0].path.name}:{varies[0].place(('levels',))[0]}"
+        return ""
 
     def _settings(self, data: dict[str, Any]) -> None:
         """Check the settings that the task gives to features, trainer and head."""
@@ -216,12 +229,20 @@ class _Reading:
     def _known(self, field: str, data: dict[str, Any]) -> bool:
         """Check that there is the field which varies."""
         path = tuple(field.split("."))
+        if path[0] == "settings":
+            self._at(("levels", "field"), "levels.field: settings are no part of a task and cannot vary; use --set")
+            return False
         for depth, part in enumerate(path):
             known = field_names(TaskSpec, path[:depth], data)
-            if part not in known:
+            if part in known:
+                continue
+            where = self._nearer_than_levels(path[:1])
+            if depth and where and not where.startswith(f"{self.layers.path.name}:"):
+                self._at(path[:1], f"{path[0]}: has no '{part}', which levels ({where}) vary; {_NO_CURVE}")
+            else:
                 hint = did_you_mean(part, known)
                 self._at(("levels", "field"), f"levels.field: '{field}': there is no '{part}' here.{hint}")
-                return False
+            return False
         return True
 
     def _figures_fit(self, expected: Expected, levels: Levels) -> None:

@@ -51,7 +51,7 @@ class RandomDeprivation(Spec):
     unit: Unit = "pair"
     """`pair`: a leaf may lose one hypernym and keep another, and as large a share of its wrong hypernyms is denied as
     well. `concept`: a leaf drawn for any of its hypernyms loses all its hypernym questions, so that more than
-    `fraction` of them is removed."""
+    `fraction` of them is removed; less where hypernyms have few leaves, since the share of them is rounded down."""
 
 
 class SystematicDeprivation(Spec):

@@ -1,5 +1,6 @@
 """`levels` make a curve of a task, groups name tasks; what a package offers is found without running it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from taxbench.errors import TaskError, UsageError
 from taxbench.registry.layers import builtin_folder
+from taxbench.registry.scaffold import write_new_task
 from taxbench.registry.tasks import find_tasks, load_task
 from taxbench.registry.validation import validate
 
@@ -64,6 +66,36 @@ def test_a_value_of_ones_own_for_the_field_that_varies_is_refused_and_a_curve_ca
     (task,) = found.resolve(["child"])
     assert (task.name, getattr(task.deprivation, "fraction", None)) == ("child", 0.33)
     assert "no effect" in found.broken[tmp_path / "again.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("extends: curve\nlevels: null\n", (3, 1), "field 'fraction' is missing; the curve gave it"),
+        ("extends: counterfactual_graded\ncounterfactual: {kind: across_category}\n", (3, 1),
+         "counterfactual: has no 'similarity', which levels (counterfactual_graded.yaml:7) vary; say 'levels: null'"),
+        ("extends: leaf\nlevels: {field: settings.epochs, values: [1]}\n", (3, 10), "settings are no part of a task"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_an_inherited_curve_is_said_in_the_file_that_caused_it(
+    tmp_path: Path, text: str, place: tuple[int, int], words: str
+) -> None:
+    write(tmp_path, "curve.yaml", CURVE)
+    child = write(tmp_path, "child.yaml", f"name: child\n{text}")
+    found = find_tasks([tmp_path])
+    (finding,) = found.findings[child]
+    assert (finding.path, finding.line, finding.column) == (str(child), *place) and words in finding.message
+    with pytest.raises(TaskError, match=r"child\.yaml:3"):
+        found.resolve(["child-1"])
+
+
+@pytest.mark.parametrize("parent", ["unseen_hypernym", "deprivation_random", "counterfactual_graded"])
+def test_every_suggestion_of_a_new_file_can_be_taken(parent: str, tmp_path: Path) -> None:
+    path = write_new_task("mine", parent, tmp_path, find_tasks())
+    text = path.read_text()
+    path.write_text(re.sub(r"^#(?=\S|  )", "", text, flags=re.M))
+    assert path.read_text() != text
+    assert find_tasks([tmp_path]).broken == {}
 
 
 def test_each_level_keeps_its_own_published_figures(tmp_path: Path) -> None:

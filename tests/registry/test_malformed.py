@@ -104,6 +104,7 @@ def test_what_is_no_yaml_mapping_is_one_finding(tmp_path: Path, text: str, place
         ("settings: {epoch: 3}", 12, "nothing has the setting 'epoch'. Did you mean 'epochs'?"),
         ("settings: {epochs: 0}", 12, "settings.epochs: expected a value greater than or equal to 1, found 0"),
         ("settings: {pool: grid}", 12, "settings.pool: expected pooled, tokens or gridK"),
+        ("questions: {answers: {positive: True}}", 23, 'write "True" in quotes'),
         ("evaluate: [leaf, leaf]", 1, "evaluate names a split twice"),
         ("metrics: [{name: auroc}, {name: auroc, primary: true}]", 1, "a metric is listed twice"),
     ],
@@ -112,6 +113,12 @@ def test_settings_and_lists_are_checked_where_they_stand(tmp_path: Path, line: s
     (tmp_path / "x.yaml").write_text(f"name: x\nextends: leaf\n{line}\n")
     (finding,) = validate([tmp_path]).findings
     assert (finding.line, finding.column) == (3, column) and words in finding.message
+
+
+def test_weights_of_a_wrong_shape_are_one_finding(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("group: x\nsummary: s\nmembers: [leaf]\nweights: [1]\n")
+    (finding,) = validate([tmp_path]).findings
+    assert finding.line == 4 and "expected equal, or a mapping such as {leaf: 1" in finding.message
 
 
 def test_a_folder_without_task_files_is_no_success(tmp_path: Path) -> None:
