@@ -69,14 +69,18 @@ def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **o
     return model
 
 
-def weights_digest(source: str, gated: bool) -> str:
+def weights_digest(source: str, gated: bool, also: tuple[str, ...] = ()) -> str:
     """Digest the bytes of a model's configuration and weights, so that a renamed copy is the same model.
+
+    Args:
+        also: More files, of which those count that the model has on this machine.
 
     Raises:
         ModelError: a file is not to be had.
     """
     state = xxhash.xxh3_128()
-    for path in (model_files(source, gated)["config.json"], *weight_files(source, gated)):
+    more = filter(None, (_local(source, name) for name in also))
+    for path in (model_files(source, gated)["config.json"], *weight_files(source, gated), *more):
         state.update(path.name.encode())
         with path.open("rb") as file:
             while block := file.read(1 << 24):
@@ -97,6 +101,16 @@ def _file(source: str, gated: bool, name: str) -> Path:
         return Path(hf_hub_download(source, name))
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:
         raise ModelError(_missing(source, gated, error)) from None
+
+
+def _local(source: str, name: str) -> Path | None:
+    """Return one file of a model if it is on this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(source).is_dir():
+        return path if (path := Path(source) / name).is_file() else None
+    found = try_to_load_from_cache(source, name)
+    return Path(found) if isinstance(found, str) else None
 
 
 def _missing(source: str, gated: bool, error: Exception) -> str:

@@ -14,7 +14,7 @@ import torch
 
 from taxbench.data.dataset import Dataset, load_dataset
 from taxbench.data.protocol import Protocol
-from taxbench.errors import DataError, TaxbenchError, TrainingError, some
+from taxbench.errors import DataError, ModelError, TaxbenchError, TrainingError, some
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, features_of, require_all
 from taxbench.features.imported import imported_table
@@ -31,12 +31,13 @@ from taxbench.progress import Reporter
 from taxbench.request import Request, Setting
 from taxbench.scoring.metrics import category_scores, chance_control, summarise
 from taxbench.scoring.records import Predictions, read_result, result_folder, write_result
+from taxbench.specs.base import canonical_json
 from taxbench.specs.features import FeatureOptions
 from taxbench.specs.result import CategoryScore, Result, Scores, Versions
 from taxbench.specs.run import ControlOrRun, DatasetId, EncoderId, LMId, RunSpec, head_key
 from taxbench.specs.task import TaskSpec
 from taxbench.training.head_cache import load_head, save_head
-from taxbench.training.parallel import side_by_side
+from taxbench.training.parallel import side_by_side, threads_of_a_job
 from taxbench.training.trainer import Bench, ask, build_head, train_head
 from taxbench.version import source_version
 
@@ -83,7 +84,7 @@ class Suite:
             run, name = self.run_spec(task, setting, seed), f"{task.name} seed {seed}"
             try:
                 result = self._result(run, setting)
-            except (DataError, TrainingError) as error:
+            except (DataError, ModelError, TrainingError) as error:
                 if len(wanted) == 1:
                     raise
                 failed.append(f"{name}: {error}")
@@ -155,13 +156,11 @@ class Suite:
 
     def _result(self, run: RunSpec, setting: Setting) -> Result:
         folder = result_folder(self.request.out, run)
-        if (folder / "result.json").is_file():
-            stored = read_result(folder / "result.json")
-            if stored.run == run and stored.versions == _versions():
-                self.report.say(
-                    f"{run.task.name} seed {run.seed}: already done, read from {folder} (remove it to run again)"
-                )
-                return stored
+        stored = self._stored(folder / "result.json")
+        if stored and stored.run == run and stored.versions == _versions():
+            name = f"{run.task.name} seed {run.seed}"
+            self.report.say(f"{name}: already done, read from {folder} (remove it to run again)")
+            return stored
         _, rows, coherence = self.features(setting.features)
         job = _Job(run, Protocol(run.task, self.dataset, run.seed, coherence), rows, coherence)
         self._tell(job.protocol)
@@ -169,6 +168,15 @@ class Suite:
         write_result(folder, result, predictions, self._seconds)
         self._seconds.clear()  # what runs share (dataset, features, lm) stands with the run that waited for it
         return result
+
+    def _stored(self, path: Path) -> Result | None:
+        if not path.is_file():
+            return None
+        try:
+            return read_result(path)
+        except DataError as error:
+            self.report.say(f"{error} It is made anew.")
+            return None
 
     def _tell(self, protocol: Protocol) -> None:
         """Say what the leak guard found; nothing is left out, or left in, silently."""
@@ -235,15 +243,14 @@ class Suite:
         """Return the run's trained head and its controls', from the cache where they are there."""
         with self._timed("train"):
             fresh = {name: self._untrained(job, name) for name in names}
-            keys = {name: head_key(job.run, name, f"{source_version()} torch {torch.__version__}") for name in names}
+            code = f"{canonical_json(_versions())} {threads_of_a_job(self.device)} threads"
+            keys = {name: head_key(job.run, name, code) for name in names}
             missing = [name for name in names if not load_head(self.cache, keys[name], fresh[name][0])]
 
             def train(name: ControlOrRun) -> None:
                 label = _label("train", job, name)
                 head = train_head(*fresh[name], job.protocol, job.run.trainer, self.report, label)
-                save_head(
-                    self.cache, keys[name], head
-                )  # at once: what is trained is kept, whatever becomes of the others
+                save_head(self.cache, keys[name], head)  # at once, whatever becomes of the others
 
             side_by_side([partial(train, name) for name in missing], self.device, self.report)
         return {name: (head.eval(), bench) for name, (head, bench) in fresh.items()}

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from taxbench.data.dataset import Dataset
-from taxbench.data.evidence import apply_deprivation
 from taxbench.data.protocol import Protocol
 from taxbench.data.questions import QuestionSet
 from taxbench.errors import DataError, ModelError, some
@@ -116,9 +115,8 @@ def _no_leak(subject: _Subject, asked: QuestionSet) -> Iterator[Finding]:
         yield subject.warning(("leaks",), f"leaves that say a denied hypernym, {done}: {some(protocol.leaks, _SHOWN)}")
     if task.leaks == "keep":
         return
-    denied = apply_deprivation(protocol.dataset.taxonomy, task.deprivation, protocol.seed).denied
     texts = dict(zip(protocol.vocabulary.terms, protocol.questions, strict=True))  # a hypernym outdoes a leaf's name
-    forbidden = {texts[hypernym].casefold(): hypernym for hypernym in denied}
+    forbidden = {texts[hypernym].casefold(): hypernym for hypernym in protocol.denied}
     leaf_terms = np.unique(asked.term[~protocol.vocabulary.is_hypernym(asked.term)])
     said = {protocol.questions[term].casefold() for term in leaf_terms} & forbidden.keys()
     if said:

@@ -12,6 +12,8 @@ class Comparison:
     """One published cell and ours."""
 
     task: str
+    place: str
+    """LM, encoder and what is not as by default."""
     split: str
     control: str
     here: Figure
@@ -42,6 +44,12 @@ def compare_with_published(rows: Iterable[Row], tasks: Mapping[str, TaskSpec]) -
             figures = row.split_f1 if cell.control == "none" else row.random_lm_split_f1
             if (cell.encoder, cell.lm) == (row.encoder, row.lm) and cell.split in figures:
                 found.append(
-                    Comparison(row.name, cell.split, cell.control, figures[cell.split], cell, task.expected.source)
+                    Comparison(
+                        row.name, _place(row), cell.split, cell.control, figures[cell.split], cell, task.expected.source
+                    )
                 )
     return found
+
+
+def _place(row: Row) -> str:
+    return ", ".join(filter(None, (row.lm, row.encoder, row.setting)))

@@ -53,12 +53,12 @@ def markdown(rows: list[Row], groups: Sequence[GroupRow] = (), published: Sequen
 
 
 def _published(comparisons: Sequence[Comparison]) -> str:
-    lines = [["task", "split", "language model", "F1 here", "published", "difference"]]
+    lines = [["task", "run", "split", "language model", "F1 here", "published", "difference"]]
     for each in comparisons:
         sd = "" if each.published.sd is None else f" ± {each.published.sd:.3f}"
         difference = "–" if each.difference is None else f"{each.difference:+.3f}"
         kind = "trained" if each.control == "none" else "random"
-        lines.append([each.task, each.split, kind, str(each.here), f"{each.value:.3f}{sd}", difference])
+        lines.append([each.task, each.place, each.split, kind, str(each.here), f"{each.value:.3f}{sd}", difference])
     sources = "; ".join(dict.fromkeys(each.source for each in comparisons))
     return f"**Beside the published figures** ({sources})\n\n{_align(lines)}\n"
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from taxbench.registry.heads import heads, settings_defaults
+from taxbench.specs.base import content_hash
 from taxbench.specs.result import Result, Scores
-from taxbench.specs.run import RunSpec, TrainerSpec
+from taxbench.specs.run import TrainerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,11 @@ class Row:
 
 def make_table(results: Iterable[Result]) -> list[Row]:
     """Group results over seeds; tasks of another version or content, and other datasets, stay apart."""
-    groups: dict[tuple[str, ...], list[Result]] = {}
-    everything = list(results)
+    groups: dict[str, list[Result]] = {}
+    # The same run may lie in two folders; of several the last counts.
+    everything = list({(_identity(result), result.seed): result for result in results}.values())
     for result in everything:
-        run = result.run
-        # Everything but the seed keeps rows apart, so that a row never averages over different settings.
-        identity = run.model_copy(update={"seed": 0}).digest
-        key = (result.dataset, result.lm, result.encoder, result.head, identity)
-        groups.setdefault(key, []).append(result)
+        groups.setdefault(_identity(result), []).append(result)
     parts = _telling_apart(everything)
     rows = [_row(sorted(group, key=lambda result: result.seed), parts) for group in groups.values()]
     return sorted(rows, key=lambda row: (row.place, _task_order(row.task), row.task))
@@ -96,7 +94,7 @@ def _row(group: list[Result], parts: dict[tuple[str, ...], set[str]]) -> Row:
         encoder=first.encoder,
         lm=first.lm,
         head=first.head,
-        setting=_setting(first.run, parts[_names(first)]),
+        setting=_setting(first, parts[_names(first)]),
         seeds=tuple(result.seed for result in group),
         split=split,
         leaf_f1=figure(_column([result.scores.get("leaf") for result in group], "macro_f1")),
@@ -116,8 +114,17 @@ def _row(group: list[Result], parts: dict[tuple[str, ...], set[str]]) -> Row:
     )
 
 
-def _identities(run: RunSpec) -> dict[str, str]:
+def _identity(result: Result) -> str:
+    """Return what keeps rows apart: everything that changes a number but the seed, and the code."""
+    run = result.run
+    rest = {name: getattr(run, name) for name in type(run).model_fields if name not in ("task", "seed")}
+    shown = {name: value if isinstance(value, str) else value.model_dump(mode="json") for name, value in rest.items()}
+    return content_hash([run.task.identity, shown, result.versions.model_dump()])
+
+
+def _identities(result: Result) -> dict[str, str]:
     """Return what may differ behind the same names."""
+    run = result.run
     return {
         "dataset": run.dataset.fingerprint[:8],
         "encoder": run.encoder.digest[:8],
@@ -125,6 +132,8 @@ def _identities(run: RunSpec) -> dict[str, str]:
         "lm": run.lm.digest[:8],
         "dtype": run.lm.dtype,
         "device": run.device,
+        "code": result.versions.taxbench,
+        "torch": result.versions.torch,
     }
 
 
@@ -136,18 +145,19 @@ def _telling_apart(results: list[Result]) -> dict[tuple[str, ...], set[str]]:
     """Return, for results of the same names, which of their identities are not all alike."""
     found: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for result in results:
-        found.setdefault(_names(result), []).append(_identities(result.run))
+        found.setdefault(_names(result), []).append(_identities(result))
     return {
         names: {part for part in some[0] if len({each[part] for each in some}) > 1} for names, some in found.items()
     }
 
 
-def _setting(run: RunSpec, parts: set[str]) -> str:
+def _setting(result: Result, parts: set[str]) -> str:
+    run = result.run
     head = settings_defaults(run.head.name) if run.head.name in heads() else {}
     usual = TrainerSpec().model_dump() | head
     given = run.trainer.model_dump() | run.head.settings
     changed = [f"{name}={value}" for name, value in given.items() if name not in usual or usual[name] != value]
-    return ", ".join([*changed, *(f"{name} {value}" for name, value in _identities(run).items() if name in parts)])
+    return ", ".join([*changed, *(f"{name} {value}" for name, value in _identities(result).items() if name in parts)])
 
 
 def _splits(scores: list[dict[str, Scores]]) -> dict[str, Figure]:

@@ -43,7 +43,7 @@ _SINGULAR_S = words("atlas bias canvas christmas gas lens pancreas pampas rhinoc
 _CONSONANT_SOUND = words(
     """
     eu ewe one once ouija u- uakari ubiq ufo uku unic unif unio uniq unis unit univ uran ure uric urin usa use usu uten
-    utop
+    uter util utop
     """
 )
 _VOWEL_SOUND = ("heir", "herb", "honest", "honor", "honour", "hour")

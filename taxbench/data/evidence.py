@@ -16,8 +16,6 @@ class Allowed:
 
     asked: np.ndarray  # (l, h) bool: training may ask this hypernym of this leaf's images
     unseen: np.ndarray  # (l, h) bool: the test counts the question as unseen, the others as seen
-    denied: tuple[str, ...]
-    """Hypernyms of which training sees no positive question: those the leak guard watches over."""
 
 
 def true_pairs(taxonomy: Taxonomy) -> np.ndarray:
@@ -47,9 +45,7 @@ def apply_deprivation(taxonomy: Taxonomy, deprivation: Deprivation, seed: int) -
         asked = ~unseen
     else:
         asked, unseen = _systematic(taxonomy, true, deprivation, seed)
-    denied = tuple(name for name, any_left in zip(taxonomy.hypernyms, (asked & true).any(0), strict=True)
-                   if not any_left)  # fmt: skip
-    return Allowed(asked, unseen, denied)
+    return Allowed(asked, unseen)
 
 
 def _random(true: np.ndarray, deprivation: RandomDeprivation, seed: int) -> np.ndarray:
@@ -87,7 +83,9 @@ def _systematic(
             )
         removed[column[name]] = True
     if deprivation.n is not None:
-        n = round(deprivation.n * len(column)) if deprivation.n < 1 else int(deprivation.n)
+        n = int(deprivation.n)
+        if deprivation.n < 1:
+            n = min(max(1, round(deprivation.n * len(column))), len(column) - 1)
         if not 0 < n < len(column):
             raise DataError(
                 f"The task removes {n} hypernyms of the dataset's {len(column)}: at least 1 must go and 1 must stay. "

@@ -8,6 +8,7 @@ _IRREGULAR = {
     "goose": "geese", "half": "halves", "hero": "heroes", "hoof": "hooves", "knife": "knives", "leaf": "leaves",
     "life": "lives", "loaf": "loaves", "louse": "lice", "man": "men", "mango": "mangoes", "mosquito": "mosquitoes",
     "mouse": "mice", "octopus": "octopuses", "ox": "oxen", "oasis": "oases", "person": "people", "potato": "potatoes",
+    "passerby": "passersby", "quiz": "quizzes", "shaman": "shamans", "thief": "thieves",
     "scarf": "scarves", "sheaf": "sheaves", "shelf": "shelves", "tomato": "tomatoes", "tooth": "teeth",
     "torpedo": "torpedoes", "wharf": "wharves", "wife": "wives", "wolf": "wolves", "woman": "women",
 }  # fmt: skip

@@ -1,5 +1,7 @@
 """The protocol: from a task, a dataset and a seed to the questions of training, validation and test."""
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -56,14 +58,23 @@ class Protocol:
     @cached_property
     def heldout(self) -> tuple[str, ...]:
         """Return the leaves that training never names."""
-        return choose_heldout(self.dataset.taxonomy, self.task.heldout_leaves, self.seed)
+        return choose_heldout(self.dataset.taxonomy, self.task.heldout_leaves, self.seed, self._pictured)
 
     @cached_property
     def leaks(self) -> tuple[Leak, ...]:
         """Return the names of leaves, not held out, whose question names a hypernym that training is denied."""
         held = {self.dataset.taxonomy.spoken(leaf) for leaf in self.heldout}
         return tuple(leak for leak in self._same_words
-                     if leak.hypernym in self._allowed.denied and leak.leaf not in held)  # fmt: skip
+                     if leak.hypernym in self.denied and leak.leaf not in held)  # fmt: skip
+
+    @cached_property
+    def denied(self) -> tuple[str, ...]:
+        """Return the hypernyms of which training has no positive question: those that the leak guard watches over."""
+        taxonomy = self.dataset.taxonomy
+        out = {*self.heldout, *self.unpictured}
+        kept = [leaf not in out for leaf in taxonomy.leaves]
+        left = (self._allowed.asked & true_pairs(taxonomy))[kept].any(0)
+        return tuple(name for name, any_left in zip(taxonomy.hypernyms, left, strict=True) if not any_left)
 
     @cached_property
     def dropped(self) -> tuple[str, ...]:
@@ -75,9 +86,8 @@ class Protocol:
     @cached_property
     def unpictured(self) -> tuple[str, ...]:
         """Return the leaves, not held out, that no training image shows: training cannot name them."""
-        pictured = set(np.unique(self.leaf[self._splits == "train"]).tolist())
-        leaves = enumerate(self.dataset.taxonomy.leaves)
-        return tuple(leaf for index, leaf in leaves if index not in pictured and leaf not in self.heldout)
+        return tuple(leaf for leaf in self.dataset.taxonomy.leaves
+                     if leaf not in self._pictured and leaf not in self.heldout)  # fmt: skip
 
     @cached_property
     def trained(self) -> np.ndarray:
@@ -155,7 +165,7 @@ class Protocol:
             n_leaf_questions=int((~hypernym).sum()),
             n_hypernym_questions=int(hypernym.sum()),
             removed_fraction=round(1 - kept / possible, 6) if possible else None,
-            removed_hypernyms=self._allowed.denied if self.task.deprivation.kind == "systematic" else (),
+            removed_hypernyms=self.denied if self.task.deprivation.kind == "systematic" else (),
             heldout_leaves=self.heldout,
             leaks=self.leaks,
             dropped_leaves=self.dropped,
@@ -166,6 +176,12 @@ class Protocol:
     @cached_property
     def _splits(self) -> np.ndarray:
         return assign_splits(self.dataset, self.seed)
+
+    @cached_property
+    def _pictured(self) -> frozenset[str]:
+        """Return the leaves that a training image shows, after the re-pairing."""
+        leaves = self.dataset.taxonomy.leaves
+        return frozenset(leaves[index] for index in np.unique(self.leaf[self._splits == "train"]))
 
     @cached_property
     def _allowed(self) -> Allowed:
@@ -195,8 +211,16 @@ class Protocol:
 
     @cached_property
     def _taught_book(self) -> Askable:
-        """Return which hypernyms training may ask of which leaves."""
-        return self._hypernym_book(self._allowed.asked, "taught")
+        """Return which hypernyms training asks of which leaves.
+
+        One of which no true question is left is not asked at all, or training would teach that it is never true; unless
+        that is the task's point (negatives: keep) or was published so (unit: concept).
+        """
+        deprivation, asked = self.task.deprivation, self._allowed.asked
+        keep = deprivation.kind == "systematic" and deprivation.negatives == "keep"
+        if not keep and getattr(deprivation, "unit", "pair") == "pair":
+            asked = asked & (asked & true_pairs(self.dataset.taxonomy))[self.trained].any(0)
+        return self._hypernym_book(asked, "taught")
 
     @cached_property
     def _test_hypernyms(self) -> QuestionSet:
@@ -257,28 +281,34 @@ class Protocol:
         return self._ask(self._leaf_book, images, rng(self.seed, split, "leaf"))
 
 
-def choose_heldout(taxonomy: Taxonomy, fraction: float, seed: int) -> tuple[str, ...]:
-    """Choose the leaves to keep out of training, spread evenly over groups of leaves with the same hypernyms.
+def choose_heldout(
+    taxonomy: Taxonomy, fraction: float, seed: int, pictured: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """Choose the leaves to keep out of training: the same share of every group of leaves with the same hypernyms.
 
-    Every hypernym keeps at least one trained leaf, and leaves that share their name with another one stay, so fewer
-    than `fraction` may be chosen from a thin taxonomy.
+    Every hypernym keeps at least one trained leaf. Leaves stay that share their name with another leaf or a hypernym,
+    have no hypernym (there would be nothing to ask), or no training picture. So fewer than `fraction` may be chosen.
+
+    Args:
+        pictured: The leaves that have training pictures; None: all.
     """
     generator = rng(seed, "heldout_leaves")
+    known = set(taxonomy.leaves if pictured is None else pictured)
     groups: dict[tuple[str, ...], list[str]] = {}
     for leaf in generator.permutation(np.array(taxonomy.leaves, dtype=object)):
         groups.setdefault(taxonomy.hypernyms_of[leaf], []).append(leaf)
-    rounds = [leaf for rank in range(max(map(len, groups.values())))
-              for group in groups.values() for leaf in group[rank : rank + 1]]  # fmt: skip
-    left = {hypernym: len(leaves) for hypernym, leaves in taxonomy.leaves_of.items()}
-    spoken = [taxonomy.spoken(leaf) for leaf in taxonomy.leaves]
+    # How much of its group would be held out with a leaf, at random within the leaf's own part of that.
+    places = {leaf: (rank + generator.random()) / len(group)
+              for group in groups.values() for rank, leaf in enumerate(group)}  # fmt: skip
+    left = {hypernym: len(known.intersection(leaves)) for hypernym, leaves in taxonomy.leaves_of.items()}
+    spoken = Counter(map(taxonomy.spoken, taxonomy.leaves)) + Counter(taxonomy.hypernyms)
     chosen: list[str] = []
-    for leaf in rounds:
+    for leaf in sorted(places, key=lambda leaf: places[leaf]):
         if len(chosen) >= round(fraction * len(taxonomy.leaves)):
             break
-        if spoken.count(taxonomy.spoken(leaf)) > 1:
-            continue
-        if all(left[hypernym] > 1 for hypernym in taxonomy.hypernyms_of[leaf]):
+        above = taxonomy.hypernyms_of[leaf]
+        if leaf in known and spoken[taxonomy.spoken(leaf)] == 1 and above and all(left[each] > 1 for each in above):
             chosen.append(leaf)
-            for hypernym in taxonomy.hypernyms_of[leaf]:
+            for hypernym in above:
                 left[hypernym] -= 1
     return tuple(sorted(chosen))

@@ -12,6 +12,10 @@ from taxbench.registry.models import POCKET_LM
 from taxbench.seeds import derive_seed
 from taxbench.specs.models import LMSpec
 
+# What decides how text becomes tokens, whichever of them a model has.
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+              "merges.txt", "tokenizer.model")  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class FrozenLM:
@@ -76,7 +80,7 @@ def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype) -> FrozenLM:
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"The tokenizer of '{spec.source}' cannot be loaded: {str(error).splitlines()[0]}") from None
-    return FrozenLM(spec, _freeze(model, device), tokenizer, weights_digest(source, spec.gated), device)
+    return FrozenLM(spec, _freeze(model, device), tokenizer, weights_digest(source, spec.gated, _TOKENIZER), device)
 
 
 def random_twin(lm: FrozenLM, seed: int) -> FrozenLM:

@@ -85,7 +85,8 @@ class TaskRegistry:
         if name.endswith(SUFFIXES):
             return self._sound(read_task_file(Path(name), self.library))
         for each in self.all_files:
-            if each.path in self.findings and {name, name.rpartition("-")[0]} & {each.path.stem, str(each.own_name)}:
+            said = {name, name.rpartition("-")[0]} - {""}
+            if each.path in self.findings and said & {each.path.stem, str(each.own_name)}:
                 raise TaskError(f"Task '{name}' cannot be used:\n" + "\n".join(map(str, self.findings[each.path])))
         if os.path.isdir(name):
             raise UsageError(f"'{name}' is a folder. Its tasks can be named with --include-path {name}.")

@@ -11,21 +11,27 @@ from taxbench.progress import Reporter
 T = TypeVar("T")
 
 
-def side_by_side(jobs: Sequence[Callable[[], T]], device: torch.device, report: Reporter) -> list[T]:
-    """Run jobs at the same time, each with its share of the cores; on an accelerator one after the other.
+def threads_of_a_job(device: torch.device) -> int:
+    """Return how many threads a job computes with; 0 on an accelerator."""
+    return max(1, torch.get_num_threads() // 2) if device.type == "cpu" else 0
 
-    When one fails, or the user interrupts, the others are stopped through the reporter, under whose bars they run.
+
+def side_by_side(jobs: Sequence[Callable[[], T]], device: torch.device, report: Reporter) -> list[T]:
+    """Run jobs at the same time, each with half of the cores; on an accelerator one after the other.
+
+    A job gets its half also when it is alone: sums depend on the number of threads, and what a head becomes must not
+    depend on what is trained beside it. When one fails, or the user interrupts, the others are stopped through the
+    reporter, under whose bars they run.
 
     A small language model does not fill two cores with one job (its matrices are too small to split), but two jobs do.
     Jobs must not draw from torch's global random state.
     """
-    if device.type != "cpu" or len(jobs) < 2:
+    if device.type != "cpu":
         return [job() for job in jobs]
     cores = torch.get_num_threads()
-    share = max(1, cores // len(jobs))
     try:
         # The number of threads is a property of the calling thread under OpenMP, so each worker sets its own.
-        with ThreadPoolExecutor(min(len(jobs), cores), "job", torch.set_num_threads, (share,)) as pool:
+        with ThreadPoolExecutor(2, "job", torch.set_num_threads, (threads_of_a_job(device),)) as pool:
             futures = [pool.submit(job) for job in jobs]
             try:
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)

@@ -67,8 +67,7 @@ def train_head(
                 loss = _loss(head, bench, rows.image[batch], rows.term[batch], rows.answer[batch])
                 if not torch.isfinite(loss):
                     raise TrainingError(
-                        f"The loss of the head stopped being a number in epoch {epoch + 1} (task "
-                        f"{protocol.task.name}, seed {protocol.seed}). Try "
+                        f"The loss of the head stopped being a number in epoch {epoch + 1} ({label}). Try "
                         f"--set learning_rate={trainer.learning_rate / 10:g}."
                     )
                 optimiser.zero_grad(set_to_none=True)
@@ -77,12 +76,21 @@ def train_head(
                 optimiser.step()
                 schedule.step()
                 advance(len(batch))
+    if not all(torch.isfinite(value).all() for value in head.parameters()):
+        raise TrainingError(
+            f"The head's weights stopped being numbers in the last step ({label}). Try "
+            f"--set learning_rate={trainer.learning_rate / 10:g}."
+        )
     return head.eval()
 
 
 @torch.inference_mode()
 def ask(head: Head, bench: Bench, questions: QuestionSet, report: Reporter, label: str) -> np.ndarray:
-    """Return the margin logit(Yes) − logit(No) of every question.  # (q,) float32"""
+    """Return the margin logit(Yes) − logit(No) of every question.  # (q,) float32
+
+    Raises:
+        TrainingError: one is no number.
+    """
     rows = group_by_image(questions, _EVAL_QUESTIONS)
     found = np.full(len(questions), np.nan, np.float32)
     with report.bar(label, len(questions), "q") as advance:
@@ -92,6 +100,8 @@ def ask(head: Head, bench: Bench, questions: QuestionSet, report: Reporter, labe
             source = rows.source[part]
             found[source[source >= 0]] = answer[source >= 0]
             advance(int((source >= 0).sum()))
+    if not np.isfinite(found).all():
+        raise TrainingError(f"{np.isnan(found).sum()} of {len(found)} answers are not numbers ({label}).")
     return found
 
 

@@ -55,6 +55,16 @@ def test_runs_with_different_settings_are_never_averaged() -> None:
     assert [row.seeds for row in rows] in ([(7,), (42,)], [(42,), (7,)])
 
 
+def test_a_run_that_lies_in_two_folders_counts_once_and_other_code_stands_apart() -> None:
+    (row,) = make_table([result(7, 0.6), result(42, 0.8), result(42, 0.8)])
+    assert row.seeds == (7, 42)
+    task = find_tasks().tasks["unseen_hypernym"].model_copy(update={"summary": "other words"})
+    assert len(make_table([result(7), result(42, task=task)])) == 1
+    newer = result(42).versions.model_copy(update={"torch": "3"})
+    rows = make_table([result(7), result(42).model_copy(update={"versions": newer})])
+    assert {row.setting for row in rows} == {"torch 2", "torch 3"}
+
+
 def test_rows_say_what_is_not_as_by_default_and_what_tells_them_apart() -> None:
     task = find_tasks().tasks["unseen_hypernym"]
     versions = [task.model_copy(update={"heldout_leaves": share, "name": "u"}) for share in (0.2, 0.3)]

@@ -129,7 +129,9 @@ def test_the_share_removed_is_recorded_as_it_is() -> None:
 
 
 def test_a_share_of_categories_fits_every_dataset_and_a_number_may_not() -> None:
-    assert len(apply_deprivation(TAXONOMY, systematic(n=0.4), 1).denied) == 2
+    removed = [Protocol(with_deprivation(systematic(n=n)), dataset(), 1).evidence().removed_hypernyms
+               for n in (0.01, 0.4, 0.99)]  # fmt: skip
+    assert list(map(len, removed)) == [1, 2, 4]
     with pytest.raises(DataError, match=r"removes 5 hypernyms of the dataset's 5.*n: 0\.2"):
         apply_deprivation(TAXONOMY, systematic(n=5), 1)
     with pytest.raises(DataError, match="Did you mean 'bird'"):

@@ -94,6 +94,15 @@ def test_the_start_up_check_tells_rounding_from_a_model_that_cannot_be_packed(
             check_packing(lm, table)
 
 
+def test_another_tokenizer_is_another_model(tmp_path: Path) -> None:
+    folder = save_tiny_lm("llama", tmp_path / "lm")
+    before = load(folder).digest
+    path = folder / "tokenizer.json"
+    path.write_text(path.read_text().replace('"add_prefix_space":false', '"add_prefix_space":true')
+                    .replace('"add_prefix_space": false', '"add_prefix_space": true'))  # fmt: skip
+    assert load(folder).digest != before
+
+
 def test_answers_that_share_their_first_token_are_refused(tiny_llama: Path) -> None:
     with pytest.raises(ModelError, match="same token"):
         first_tokens(load(tiny_llama).encode, QUESTIONS[0], (("Maybe", "Yes"), ("Yes yes",)))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from taxbench.progress import Reporter
-from taxbench.training.parallel import side_by_side
+from taxbench.training.parallel import side_by_side, threads_of_a_job
 
 CPU = torch.device("cpu")
 
@@ -31,6 +31,12 @@ def test_results_keep_the_order_of_the_jobs_and_threads_are_given_back() -> None
     cores = torch.get_num_threads()
     assert side_by_side([partial(int, text) for text in "312"], CPU, Reporter(quiet=True)) == [3, 1, 2]
     assert torch.get_num_threads() == cores
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_job_computes_with_as_many_threads_alone_as_beside_another(jobs: int) -> None:
+    used = side_by_side([torch.get_num_threads] * jobs, CPU, Reporter(quiet=True))
+    assert used == [threads_of_a_job(CPU)] * jobs
 
 
 @pytest.mark.skipif(torch.get_num_threads() < 2, reason="one core does one job at a time")

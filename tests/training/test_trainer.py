@@ -86,6 +86,14 @@ def test_asking_one_by_one_gives_the_same_margins(bench: Bench, protocol: Protoc
         assert ask(head, bench, one, QUIET, "ask")[0] == pytest.approx(together[i], abs=1e-4)
 
 
+def test_answers_that_are_no_numbers_are_an_error(bench: Bench, protocol: Protocol) -> None:
+    head = build_head(head_spec("linear", {}), bench, protocol.images("train"), 1)
+    with torch.no_grad():
+        head.gain.fill_(float("nan"))
+    with pytest.raises(TrainingError, match=r"answers are not numbers \(a name\)"):
+        ask(head, bench, protocol.test("unseen"), QUIET, "a name")
+
+
 @pytest.mark.parametrize("name", sorted(heads()))
 def test_the_settings_of_a_head_are_known_without_importing_it(name: str) -> None:
     assert settings_defaults(name) == head_module(name).Settings().model_dump()
