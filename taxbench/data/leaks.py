@@ -47,7 +47,7 @@ def lemmas(term: str) -> frozenset[str]:
     """
     low = term.lower().replace("_", " ")
     forms = {form for each in (low, _PORTION.sub("", low)) for form in (each, plural(each))}
-    forms |= {form[:-1] for form in forms if form.endswith("s")}
+    forms |= {form[:-1] for form in forms if form.endswith("s") and not form.endswith("ss")}
     forms |= {form[:-2] for form in forms if form.endswith(("ses", "xes", "zes", "ches", "shes", "oes"))}
     return frozenset(re.sub(r"[^\w]", "", form) for form in forms)
 

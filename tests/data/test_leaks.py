@@ -35,6 +35,8 @@ def kinds(leaves: list[str], hypernyms: list[str]) -> dict[tuple[str, str], str]
         ("bird feeder", "bird", None),
         ("skirt", "bird", None),  # both may mean a young woman, and neither usually does
         ("crow", "bird", None),
+        ("bra", "brass", None),
+        ("dam", "bird", None),  # "dame", which slang has for a girl as it has "bird", is no dam
     ],
 )
 def test_a_leak_is_named_with_its_reason(leaf: str, hypernym: str, kind: str | None) -> None:
