@@ -116,7 +116,7 @@ def resolve(options: Options) -> Request:
     tasks = tuple(registry.resolve(names))
     return Request(
         tasks=tasks,
-        notes=tuple(map(str, doubts(registry, names))),
+        notes=tuple(map(str, doubts(registry, names, tasks))),
         groups=tuple(registry.named_groups(names)),
         settings=tuple(_setting(task, options) for task in tasks),
         encoder=encoder_spec(options.encoder),
@@ -198,7 +198,8 @@ def _setting(task: TaskSpec, options: Options) -> Setting:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UsageError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}.") from None
-    own = {key: value for key, value in given.items() if key in settings_defaults(options.head)}
+    of_head = settings_defaults(options.head)
+    own = {key: value for key, value in given.items() if key in of_head}
     return Setting(features, trainer, head_spec(options.head, own))
 
 

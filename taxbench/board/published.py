@@ -12,7 +12,7 @@ class Comparison:
     """One published cell and ours."""
 
     task: str
-    place: str
+    run: str
     """LM, encoder and what is not as by default."""
     split: str
     control: str
@@ -43,13 +43,7 @@ def compare_with_published(rows: Iterable[Row], tasks: Mapping[str, TaskSpec]) -
         for cell in task.expected.figures:
             figures = row.split_f1 if cell.control == "none" else row.random_lm_split_f1
             if (cell.encoder, cell.lm) == (row.encoder, row.lm) and cell.split in figures:
-                found.append(
-                    Comparison(
-                        row.name, _place(row), cell.split, cell.control, figures[cell.split], cell, task.expected.source
-                    )
-                )
+                run = ", ".join(filter(None, (row.lm, row.encoder, row.setting)))
+                here, source = figures[cell.split], task.expected.source
+                found.append(Comparison(row.name, run, cell.split, cell.control, here, cell, source))
     return found
-
-
-def _place(row: Row) -> str:
-    return ", ".join(filter(None, (row.lm, row.encoder, row.setting)))

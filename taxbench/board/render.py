@@ -43,8 +43,9 @@ def markdown(rows: list[Row], groups: Sequence[GroupRow] = (), published: Sequen
         lines += [[_task(row, block), row.split, *(str(getattr(row, column)) for column in columns)]
                   for row in block]  # fmt: skip
         blocks.append(f"**{title}**\n\n{_align(lines)}\n")
+        places = {row.place for row in block}
         for group in groups:
-            if group.place in {row.place for row in block}:
+            if group.place in places:
                 why = f" ({group.blank_because})" if group.blank_because else ""
                 blocks.append(f"{group.group}, average: {group.average}{why}\n")
     if published:
@@ -58,7 +59,7 @@ def _published(comparisons: Sequence[Comparison]) -> str:
         sd = "" if each.published.sd is None else f" ± {each.published.sd:.3f}"
         difference = "–" if each.difference is None else f"{each.difference:+.3f}"
         kind = "trained" if each.control == "none" else "random"
-        lines.append([each.task, each.place, each.split, kind, str(each.here), f"{each.value:.3f}{sd}", difference])
+        lines.append([each.task, each.run, each.split, kind, str(each.here), f"{each.value:.3f}{sd}", difference])
     sources = "; ".join(dict.fromkeys(each.source for each in comparisons))
     return f"**Beside the published figures** ({sources})\n\n{_align(lines)}\n"
 

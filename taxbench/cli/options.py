@@ -61,13 +61,11 @@ def seed_option(command: Any) -> Any:
 
 def complete_task(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the last of several task names separated by commas."""
-    before, comma, begun = incomplete.rpartition(",")
+    before, comma, _ = incomplete.rpartition(",")
     registry = _registry(ctx)
     said = {name: task.summary for name, task in registry.tasks.items()}
     said |= {name: group.summary for name, group in registry.groups.items()}
-    return [
-        CompletionItem(f"{before}{comma}{name}", help=said[name]) for name in sorted(said) if name.startswith(begun)
-    ]
+    return _beginning(incomplete, {f"{before}{comma}{name}": said[name] for name in sorted(said)})
 
 
 def complete_tag(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -79,14 +77,14 @@ def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) 
     """Complete the alias of a language model; else a directory."""
     from taxbench.registry.models import lms
 
-    return _beginning(incomplete, {name: spec.summary for name, spec in lms().items()}) or _path("dir", incomplete)
+    return _beginning(incomplete, {name: spec.summary for name, spec in lms().items()}) or _directory(incomplete)
 
 
 def complete_encoder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the alias of an encoder; else a directory."""
     from taxbench.registry.models import encoders
 
-    return _beginning(incomplete, {name: spec.summary for name, spec in encoders().items()}) or _path("dir", incomplete)
+    return _beginning(incomplete, {name: spec.summary for name, spec in encoders().items()}) or _directory(incomplete)
 
 
 def complete_head(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -128,8 +126,8 @@ def _beginning(incomplete: str, known: dict[str, str]) -> list[CompletionItem]:
     return [CompletionItem(name, help=known[name] or None) for name in known if name.startswith(incomplete)]
 
 
-def _path(kind: str, incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(incomplete, type=kind)]
+def _directory(incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type="dir")]
 
 
 def _registry(ctx: click.Context) -> "TaskRegistry":

@@ -148,6 +148,8 @@ class Layers:
         for file in reversed(self.files):
             merged = _merge(merged, {key: value for key, value in file.data.items() if self._counts(file, key)})
         merged.pop("extends", None)
+        if merged.get("levels") is None:  # left out, or an inherited curve switched off
+            merged.pop("levels", None)
         return merged
 
     def origin(self, key: KeyPath) -> tuple[YamlFile, KeyPath] | None:

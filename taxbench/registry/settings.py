@@ -1,6 +1,6 @@
 """Settings: what `--set KEY=VALUE` and a task's `settings` may name, fields of the features, the trainer and a head."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +48,3 @@ def known_settings(head: str | None = None) -> list[str]:
 def part_of(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that are fields of a model."""
     return {key: given[key] for key in model.model_fields if key in given}
-
-
-def unknown_settings(names: Iterable[Any]) -> list[Any]:
-    """Return the names that are no setting of anything."""
-    known = known_settings()
-    return [name for name in names if name not in known]

@@ -12,7 +12,7 @@ from taxbench.errors import did_you_mean
 from taxbench.registry.explain import Locate, explain, field_names
 from taxbench.registry.findings import Finding, errors, in_order
 from taxbench.registry.layers import Layers, Library, is_abstract, stack
-from taxbench.registry.settings import SHARED, known_settings, part_of, unknown_settings
+from taxbench.registry.settings import SHARED, known_settings, part_of
 from taxbench.registry.yaml_file import KeyPath
 from taxbench.specs.task import NAME, Expected, GroupSpec, Levels, TaskSpec
 
@@ -114,9 +114,7 @@ class _Reading:
         data = dict(self.layers.data)
         self._settings(data)
         parts: list[tuple[type[BaseModel], KeyPath, Any]] = [(TaskSpec, (), data)]
-        if data.get("levels") is None:
-            data.pop("levels", None)
-        else:
+        if "levels" in data:
             parts.append((Levels, ("levels",), data.pop("levels")))
         for model, under, value in parts:
             try:
@@ -135,8 +133,7 @@ class _Reading:
         if isinstance(name, str) and _WITH_LEVEL.fullmatch(name):
             self._at(("name",), f"name: '{name}' ends in a level; levels: makes such names, a file has none")
         self._settings(data)
-        if data.get("levels") is None:  # left out, or an inherited curve switched off
-            data.pop("levels", None)
+        if "levels" not in data:
             task = self.checked(TaskSpec, data, locate=self._without_levels)
             return None, (task,) if task and not self.findings else ()
         levels = self.checked(Levels, data.pop("levels"), ("levels",))
@@ -221,10 +218,12 @@ class _Reading:
                 model.model_validate(part_of(model, given))
             except ValidationError as error:
                 self._add(explain(model, given, error, self.layers.locate, under=("settings",)))
-        for name in unknown_settings(given):
-            hint = did_you_mean(str(name), known_settings())
-            text = f"settings: nothing has the setting '{name}'.{hint} Known: {', '.join(known_settings())}"
-            self._at(("settings", name), text)
+        known = known_settings()
+        for name in given:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                text = f"settings: nothing has the setting '{name}'.{hint} Known: {', '.join(known)}"
+                self._at(("settings", name), text)
 
     def _known(self, field: str, data: dict[str, Any]) -> bool:
         """Check that there is the field which varies."""

@@ -3,16 +3,17 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from taxbench.errors import UsageError
 from taxbench.registry.findings import Finding, errors, in_order
 from taxbench.registry.layers import SUFFIXES, builtin_folder, real, yaml_files
-from taxbench.registry.lock import LOCK, DamagedLock, add_to_lock, lock_problems
+from taxbench.registry.lock import LOCK, DamagedLock, add_to_lock, changed, lock_problems, read_lock
 from taxbench.registry.task_files import TaskFile
 from taxbench.registry.tasks import TaskRegistry, find_tasks
+from taxbench.specs.task import TaskSpec
 
 
 @dataclass
@@ -96,26 +97,25 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
     return Validation(registry, files, in_order(found), may_lock)
 
 
-def doubts(registry: TaskRegistry, names: Iterable[str]) -> Iterator[Finding]:
+def doubts(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[TaskSpec]) -> Iterator[Finding]:
     """Yield what may make tasks others than the user means: files that claim a name too, and versions that changed.
 
     Args:
         names: Names and paths as the user gave them.
-
-    Raises:
-        UsageError: a name is unknown.
-        TaskError: a file that was named is broken.
+        tasks: What they stand for.
     """
-    wanted = list(names)
-    tasks = {task.name: task.digest for task in registry.resolve(wanted)}
+    digests = {task.name: task.digest for task in tasks}
     for file in registry.all_files:
-        if any(name in tasks and registry.files.get(name) is not file for name in file.names):
+        if any(name in digests and registry.files.get(name) is not file for name in file.names):
             yield from registry.findings.get(file.path, ())
-    named = [registry.file(name.strip()) for name in wanted]
+    named = (registry.file(name.strip()) for name in names)
     files = {file.path: file for file in (*registry.all_files, *named)}.values()
-    meant = [file for file in files if any(tasks.get(task.name) == task.digest for task in file.tasks)]
+    meant = [replace(file, tasks=own) for file in files
+             if (own := tuple(task for task in file.tasks if digests.get(task.name) == task.digest))]  # fmt: skip
     for root, some in _by_root(meant, registry):
-        yield from (each for each in lock_problems(root, some) if any(f"'{name}'" in each.message for name in tasks))
+        with suppress(DamagedLock):
+            locked = read_lock(root)
+            yield from (found for file in some for found in changed(file, locked))
 
 
 def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> Iterator[tuple[Path, list[TaskFile]]]:

@@ -66,10 +66,7 @@ def train_head(
             for batch in np.array_split(order, math.ceil(n_images / trainer.batch_images)):
                 loss = _loss(head, bench, rows.image[batch], rows.term[batch], rows.answer[batch])
                 if not torch.isfinite(loss):
-                    raise TrainingError(
-                        f"The loss of the head stopped being a number in epoch {epoch + 1} ({label}). Try "
-                        f"--set learning_rate={trainer.learning_rate / 10:g}."
-                    )
+                    raise _diverged(f"The loss of the head stopped being a number in epoch {epoch + 1}", label, trainer)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(head.parameters(), trainer.clip)
@@ -77,11 +74,12 @@ def train_head(
                 schedule.step()
                 advance(len(batch))
     if not all(torch.isfinite(value).all() for value in head.parameters()):
-        raise TrainingError(
-            f"The head's weights stopped being numbers in the last step ({label}). Try "
-            f"--set learning_rate={trainer.learning_rate / 10:g}."
-        )
+        raise _diverged("The head's weights stopped being numbers in the last step", label, trainer)
     return head.eval()
+
+
+def _diverged(what: str, label: str, trainer: TrainerSpec) -> TrainingError:
+    return TrainingError(f"{what} ({label}). Try --set learning_rate={trainer.learning_rate / 10:g}.")
 
 
 @torch.inference_mode()
