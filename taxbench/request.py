@@ -1,6 +1,8 @@
 """What a user asks for: options as typed, and the request they resolve to. Nothing here imports torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -8,7 +10,7 @@ from pydantic import ValidationError
 
 from taxbench.data.taxonomy import WORDNET
 from taxbench.errors import UsageError, did_you_mean
-from taxbench.registry.heads import head_spec, settings_defaults
+from taxbench.registry.heads import head_info, head_spec, heads, settings_defaults
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.registry.settings import known_settings, part_of
 from taxbench.registry.tasks import find_tasks
@@ -16,11 +18,14 @@ from taxbench.registry.validation import doubts
 from taxbench.registry.yaml_file import parse_scalar
 from taxbench.specs.features import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.models import EncoderSpec, LMSpec
-from taxbench.specs.run import HeadSpec, TrainerSpec
+from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.task import GroupSpec, TaskSpec
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+ALL = "all"
+"""What stands for every head."""
 
 D = TypeVar("D", bound="DataclassInstance")
 
@@ -46,19 +51,23 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How one task is run: the defaults, under the task's own settings, under those of the command line."""
+class Plan:
+    """One task with one head and one choice of settings: the defaults, under the task's own, under those typed."""
 
+    task: TaskSpec
+    head: HeadSpec
     features: FeatureOptions
     trainer: TrainerSpec
-    head: HeadSpec
+    scoring: ScoringSpec
+    varied: tuple[str, ...] = ()
+    """The `key=value` of settings that were given several values."""
 
     def describe(self) -> str:
         """Return one line that names every value."""
         parts = (("features", self.features.model_dump()), ("trainer", self.trainer.model_dump()),
-                 (f"head {self.head.name}", self.head.settings))  # fmt: skip
+                 ("scoring", self.scoring.model_dump()), (f"head {self.head.name}", self.head.settings))  # fmt: skip
         return " · ".join(f"{name} ({', '.join(f'{key}={value}' for key, value in part.items())})"
-                          for name, part in parts)  # fmt: skip
+                          for name, part in parts if part)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,8 @@ class Request:
     """The options with every name resolved."""
 
     tasks: tuple[TaskSpec, ...]
-    settings: tuple[Setting, ...]
-    """One for each task."""
+    plans: tuple[Plan, ...]
+    """Every task with every head and every choice of settings."""
     groups: tuple[GroupSpec, ...]
     """The groups and curves that were named."""
     notes: tuple[str, ...]
@@ -97,12 +106,15 @@ class Request:
             f"dataset {self.dataset} · encoder {self.encoder.name} · model {self.lm.name} · "
             f"seeds {', '.join(map(str, self.seeds))} · device {self.device} · results in {self.out}"
         ]
-        for setting in dict.fromkeys(map(Setting.describe, self.settings)):
-            names = [
-                task.name for task, own in zip(self.tasks, self.settings, strict=True) if own.describe() == setting
-            ]
+        for setting in dict.fromkeys(map(Plan.describe, self.plans)):
+            names = [plan.task.name for plan in self.plans if plan.describe() == setting]
             lines.append(f"tasks {', '.join(names)} · {setting}")
         return "\n".join(lines)
+
+    def name_of(self, plan: Plan) -> str:
+        """Return what tells a plan from the others: its task, its head where there are several, its varied settings."""
+        several = len({each.head.name for each in self.plans}) > 1
+        return " ".join([plan.task.name, *([plan.head.name] if several else []), *plan.varied])
 
 
 def resolve(options: Options) -> Request:
@@ -114,11 +126,17 @@ def resolve(options: Options) -> Request:
     """
     registry, names = find_tasks(options.include), options.task.split(",")
     tasks = tuple(registry.resolve(names))
+    names_of_heads = _heads(options.head)
+    known = list(dict.fromkeys(name for head in names_of_heads for name in known_settings(head)))
+    choices = _choices(options.settings, known)
+    varied = frozenset(key for key in known if len({choice.get(key) for choice in choices}) > 1)
     return Request(
         tasks=tasks,
         notes=tuple(map(str, doubts(registry, names, tasks))),
         groups=tuple(registry.named_groups(names)),
-        settings=tuple(_setting(task, options) for task in tasks),
+        plans=_each_once(
+            _plan(task, head, chosen, varied) for task in tasks for head in names_of_heads for chosen in choices
+        ),
         encoder=encoder_spec(options.encoder),
         lm=find_lm(options.model),
         dataset=options.dataset,
@@ -177,12 +195,18 @@ def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Orig
     )
 
 
-def _setting(task: TaskSpec, options: Options) -> Setting:
-    """Sort a task's settings and `--set key=value` into fields of the features, the trainer, and the head."""
-    known = known_settings(options.head)
-    # What a task sets of another head does not apply here.
-    given = {key: value for key, value in task.settings.items() if key in known}
-    for setting in options.settings:
+def _heads(text: str) -> tuple[str, ...]:
+    """Return the heads that `--head` names: one, several by commas, or `all`."""
+    names = list(heads()) if text == ALL else [name for name in text.split(",") if name]
+    for name in names or [text]:
+        head_info(name)
+    return tuple(dict.fromkeys(names))
+
+
+def _choices(settings: tuple[str, ...], known: list[str]) -> list[dict[str, str]]:
+    """Return every combination of the values that `--set KEY=VALUE,VALUE,...` gives; of one key the last counts."""
+    values: dict[str, list[str]] = {}
+    for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise UsageError(f"--set '{setting}': expected KEY=VALUE.{did_you_mean(key, known)}")
@@ -191,16 +215,36 @@ def _setting(task: TaskSpec, options: Options) -> Setting:
                 f"--set {setting}: nothing has the setting '{key}'.{did_you_mean(key, known)} "
                 f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
             )
-        given[key] = _value(setting, text)
+        values[key] = list(dict.fromkeys(text.split(",")))
+    return [dict(zip(values, some, strict=True)) for some in product(*values.values())]
+
+
+def _plan(task: TaskSpec, head: str, chosen: dict[str, str], varied: frozenset[str]) -> Plan:
+    """Sort a task's settings and those typed into fields of the features, the trainer, the scoring, and the head."""
+    own = known_settings(head)
+    # What a task sets, or a user for several heads, of another head does not apply here.
+    given = {key: value for key, value in task.settings.items() if key in own}
+    given |= {key: _value(f"{key}={text}", text) for key, text in chosen.items() if key in own}
     try:
-        features = FeatureOptions.model_validate(part_of(FeatureOptions, given))
-        trainer = TrainerSpec.model_validate(part_of(TrainerSpec, given))
+        features = FeatureOptions.model_validate(part_of(FeatureOptions, {"pool": head_info(head).pool, **given}))
+        trainer = TrainerSpec.model_validate(part_of(TrainerSpec, {**head_info(head).trainer, **given}))
+        scoring = ScoringSpec.model_validate(part_of(ScoringSpec, given))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UsageError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}.") from None
-    of_head = settings_defaults(options.head)
-    own = {key: value for key, value in given.items() if key in of_head}
-    return Setting(features, trainer, head_spec(options.head, own))
+    of_head = settings_defaults(head)
+    spec = head_spec(head, {key: value for key, value in given.items() if key in of_head})
+    said = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in own)
+    return Plan(task, spec, features, trainer, scoring, said)
+
+
+def _each_once(plans: Iterable[Plan]) -> tuple[Plan, ...]:
+    """Drop repetitions: heads without a setting that others vary."""
+    found: list[Plan] = []
+    for plan in plans:
+        if plan not in found:
+            found.append(plan)
+    return tuple(found)
 
 
 def _value(setting: str, text: str) -> Any:

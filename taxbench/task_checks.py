@@ -12,7 +12,7 @@ from taxbench.data.dataset import Dataset
 from taxbench.data.protocol import Protocol
 from taxbench.data.questions import QuestionSet
 from taxbench.errors import DataError, ModelError, some
-from taxbench.lms.answers import Encode, first_tokens
+from taxbench.lms.answers import Encode, answer_tokens
 from taxbench.registry.findings import Finding
 from taxbench.registry.models import POCKET_LM, lms
 from taxbench.registry.task_files import TaskFile, level_of, levels_of
@@ -66,7 +66,7 @@ def _answers(subject: _Subject) -> Iterator[Finding]:
     answers = subject.task.questions.answers
     for name, encode in _encoders().items():
         try:
-            first_tokens(encode, subject.protocol.questions[0], (answers.positive, answers.negative))
+            answer_tokens(encode, subject.protocol.questions[0], (answers.positive, answers.negative))
         except ModelError as error:
             yield subject.error(("questions", "answers"), f"model '{name}': {error}")
 

@@ -7,12 +7,16 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
+    GPTJConfig,
     GPTNeoXConfig,
     LlamaConfig,
     Olmo2Config,
+    OPTConfig,
     PreTrainedTokenizerFast,
     Qwen3Config,
+    SmolLM3Config,
 )
 
 _WORDS = "Is there a an crow bird in this image? Yes No animal hammer tool fire salamander guitar clothing yes no " * 4
@@ -20,11 +24,35 @@ _WORDS = "Is there a an crow bird in this image? Yes No animal hammer tool fire 
 # Weights ten times larger than usual, so that two random layers already answer differently to different words.
 _SMALL = {"vocab_size": 300, "bos_token_id": 0, "eos_token_id": 1, "initializer_range": 0.2}
 _LLAMA = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, **_SMALL}
+_INIT = {"init_std": 0.2, "vocab_size": 300, "bos_token_id": 0, "eos_token_id": 1}
 TINY_LMS = {
     "llama": lambda: LlamaConfig(**_LLAMA, num_key_value_heads=2),
     "qwen3": lambda: Qwen3Config(**_LLAMA, num_key_value_heads=2, head_dim=8),
     "olmo2": lambda: Olmo2Config(**_LLAMA, num_key_value_heads=4),
     "gpt2": lambda: GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=512, **_SMALL),
+    "gptj": lambda: GPTJConfig(n_embd=32, n_layer=2, n_head=4, rotary_dim=4, n_positions=512, **_SMALL),
+    # Layers of both kinds, a window that short rows fit into, and capped logits.
+    "gemma3": lambda: Gemma3TextConfig(
+        **_LLAMA,
+        num_key_value_heads=2,
+        head_dim=8,
+        sliding_window=64,
+        final_logit_softcapping=3.0,
+        pad_token_id=2,
+        layer_types=["sliding_attention", "full_attention"],
+    ),
+    # The last layer has no positions.
+    "smollm3": lambda: SmolLM3Config(**_LLAMA, num_key_value_heads=2, no_rope_layers=[1, 0], pad_token_id=2),
+    "opt": lambda: OPTConfig(
+        hidden_size=32,
+        word_embed_proj_dim=16,
+        ffn_dim=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        **_INIT,
+        max_position_embeddings=512,
+        pad_token_id=2,
+    ),
     "gpt_neox": lambda: GPTNeoXConfig(**_LLAMA, max_position_embeddings=512),
 }
 

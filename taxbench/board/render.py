@@ -35,22 +35,44 @@ def markdown(rows: list[Row], groups: Sequence[GroupRow] = (), published: Sequen
     Averages of groups stand under their table; published figures, beside ours, in a table of their own. Accuracy is a
     column only where a task lists it among its metrics.
     """
+    several = {
+        title
+        for title in map(_without_head, rows)
+        if len({row.place for row in rows if _without_head(row) == title}) > 1
+    }
     blocks = []
-    for title in dict.fromkeys(_title(row) for row in rows):
-        block = [row for row in rows if _title(row) == title]
-        columns = [name for name in _COLUMNS if name != "accuracy" or any("accuracy" in row.metrics for row in block)]
-        lines = [["task", "split", *(_COLUMNS[column] for column in columns)]]
-        lines += [[_task(row, block), row.split, *(str(getattr(row, column)) for column in columns)]
-                  for row in block]  # fmt: skip
-        blocks.append(f"**{title}**\n\n{_align(lines)}\n")
-        places = {row.place for row in block}
-        for group in groups:
-            if group.place in places:
-                why = f" ({group.blank_because})" if group.blank_because else ""
-                blocks.append(f"{group.group}, average: {group.average}{why}\n")
+    for title in dict.fromkeys(_title(row, several) for row in rows):
+        block = [row for row in rows if _title(row, several) == title]
+        compared = _without_head(block[0]) in several
+        blocks.append(f"**{title}**\n\n{_align(_compared(block) if compared else _lines(block))}\n")
+        places = dict.fromkeys(row.place for row in block)
+        for group in (group for place in places for group in groups if group.place == place):
+            why = f" ({group.blank_because})" if group.blank_because else ""
+            name = f"{group.group}, {group.place[3]}" if compared else group.group
+            blocks.append(f"{name}, average: {group.average}{why}\n")
     if published:
         blocks.append(_published(published))
     return "\n".join(blocks)
+
+
+def _lines(block: list[Row]) -> list[list[str]]:
+    """Return a table with one line a task."""
+    columns = [name for name in _COLUMNS if name != "accuracy" or any("accuracy" in row.metrics for row in block)]
+    lines = [["task", "split", *(_COLUMNS[column] for column in columns)]]
+    return lines + [[_task(row, block), row.split, *(str(getattr(row, column)) for column in columns)] for row in block]
+
+
+def _compared(block: list[Row]) -> list[list[str]]:
+    """Return a table of several heads: task by task, the best first; columns that say nothing are left out."""
+    tasks = list(dict.fromkeys(row.task for row in block))
+    rows = sorted(block, key=lambda row: (tasks.index(row.task), -(row.f1.mean if row.f1.mean is not None else -1)))
+    lines = [
+        [row.head, row.features, row.setting, _task(row, block), row.split,
+         *(str(getattr(row, column)) for column in _COLUMNS), row.note] for row in rows
+    ]  # fmt: skip
+    lines.insert(0, ["head", "features", "setting", "task", "split", *_COLUMNS.values(), "note"])
+    said = [any(line[i] not in ("", "–") for line in lines[1:]) for i in range(len(lines[0]))]
+    return [[cell for cell, shown in zip(line, said, strict=True) if shown] for line in lines]
 
 
 def _published(comparisons: Sequence[Comparison]) -> str:
@@ -84,10 +106,18 @@ def json_text(rows: list[Row]) -> str:
     return json.dumps([asdict(row) for row in rows], indent=1) + "\n"
 
 
-def _title(row: Row) -> str:
+def _title(row: Row, several: set[str]) -> str:
+    """Name a block: what its rows have in common."""
+    if _without_head(row) in several:
+        return _without_head(row)
     seeds = ", ".join(map(str, row.seeds))
     setting = f" · {row.setting}" if row.setting else ""
     return f"LM {row.lm} ← head {row.head} ← encoder {row.encoder} · dataset {row.dataset} · seeds {seeds}{setting}"
+
+
+def _without_head(row: Row) -> str:
+    seeds = ", ".join(map(str, row.seeds))
+    return f"LM {row.lm} ← encoder {row.encoder} · dataset {row.dataset} · seeds {seeds}"
 
 
 def _task(row: Row, block: list[Row]) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from taxbench.registry.heads import heads, settings_defaults
+from taxbench.registry.heads import head_info, heads
 from taxbench.specs.base import content_hash
 from taxbench.specs.result import Result, Scores
-from taxbench.specs.run import TrainerSpec
+from taxbench.specs.run import ScoringSpec, TrainerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Row:
     encoder: str
     lm: str
     head: str
+    features: str
+    """What is read off the encoder, in words."""
     setting: str
     """What is not as by default, and what tells rows of the same names apart; else empty."""
     seeds: tuple[int, ...]
@@ -54,6 +56,8 @@ class Row:
     """The metrics that the task lists."""
     primary: tuple[float | None, ...]
     """The task's primary metric on its headline split, seed by seed."""
+    note: str
+    """Why the figures are what they are, where the head itself explains it."""
     split_f1: dict[str, Figure]
     """Macro-F1 of every split."""
     random_lm_split_f1: dict[str, Figure]
@@ -94,6 +98,7 @@ def _row(group: list[Result], parts: dict[tuple[str, ...], set[str]]) -> Row:
         encoder=first.encoder,
         lm=first.lm,
         head=first.head,
+        features=first.run.encoder.reading,
         setting=_setting(first, parts[_names(first)]),
         seeds=tuple(result.seed for result in group),
         split=split,
@@ -109,6 +114,7 @@ def _row(group: list[Result], parts: dict[tuple[str, ...], set[str]]) -> Row:
         similarity=figure([result.visual_similarity.after for result in group]),
         metrics=tuple(metric.name for metric in first.run.task.metrics),
         primary=tuple(_column(own, first.run.task.primary)),
+        note=first.note,
         split_f1=_splits([result.scores for result in group]),
         random_lm_split_f1=_splits([result.controls.get("random_lm", {}) for result in group]),
     )
@@ -153,9 +159,13 @@ def _telling_apart(results: list[Result]) -> dict[tuple[str, ...], set[str]]:
 
 def _setting(result: Result, parts: set[str]) -> str:
     run = result.run
-    head = settings_defaults(run.head.name) if run.head.name in heads() else {}
-    usual = TrainerSpec().model_dump() | head
-    given = run.trainer.model_dump() | run.head.settings
+    known = head_info(run.head.name) if run.head.name in heads() else None
+    usual = TrainerSpec().model_dump() | ScoringSpec().model_dump()
+    if known:
+        usual |= known.trainer | {name: default for name, default, _ in known.settings}
+    given = run.trainer.model_dump() | run.scoring.model_dump() | run.head.settings
+    if run.encoder.reading not in ("imported", known.pool if known else "pooled"):
+        given["features"], usual = run.encoder.reading, usual | {"features": ""}
     changed = [f"{name}={value}" for name, value in given.items() if name not in usual or usual[name] != value]
     return ", ".join([*changed, *(f"{name} {value}" for name, value in _identities(result).items() if name in parts)])
 

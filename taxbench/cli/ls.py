@@ -10,6 +10,8 @@ from taxbench.cli.options import complete_tag, include_path, tags_of
 from taxbench.errors import UsageError, did_you_mean
 
 KINDS = ("tasks", "models", "encoders", "heads", "settings", "datasets")
+_COLUMNS = {"heads": ("takes", "learns", "reads")}
+"""What people are shown between name and summary."""
 
 
 @click.command("ls")
@@ -27,13 +29,14 @@ def command(kind: str | None, tag: str | None, include: tuple[Path, ...], as_jso
         click.echo(json.dumps(listing[kind] if kind else listing, indent=1))
         return
     for name, entries in listing.items():
-        click.secho(name, bold=True)
+        columns = ("name", *_COLUMNS.get(name, ()))
+        click.secho(f"{name} ({', '.join(columns[1:])})" if columns[1:] else name, bold=True)
         shown = [entry for entry in entries if "curve" not in entry]
-        width = max((len(entry["name"]) for entry in shown), default=0)
+        widths = {column: max((len(entry.get(column, "")) for entry in shown), default=0) for column in columns}
         for entry in shown:
             broken = "error" in entry
-            line = f"  {entry['name'].ljust(width)}  {entry['error'] if broken else entry['summary']}"
-            click.secho(line, fg="red" if broken else None)
+            before = [entry[column].ljust(widths[column]) for column in (columns[:1] if broken else columns)]
+            click.secho("  ".join(["", *before, entry["error" if broken else "summary"]]), fg="red" if broken else None)
         if name != next(reversed(listing)):
             click.echo()
 
@@ -67,9 +70,12 @@ def _briefly(curve: str, members: tuple[str, ...]) -> str:
 def _entries(kind: str) -> list[dict[str, Any]]:
     """Return the entries of one kind; each has a name and a summary."""
     if kind == "heads":
-        from taxbench.registry.heads import heads
+        from taxbench.registry.heads import broken_heads, head_info, heads
 
-        return [{"name": name, "summary": summary} for name, summary in heads().items()]
+        infos = [head_info(name) for name in heads()]
+        rows = [{"name": each.name, "takes": each.pool if each.sees == "features" else "name", "learns": each.learns,
+                 "reads": each.reads, "summary": each.summary} for each in infos]  # fmt: skip
+        return [*rows, *({"name": name, "error": error} for name, error in broken_heads().items())]
     if kind == "datasets":
         from taxbench.registry.datasets import DATASETS
 

@@ -88,10 +88,13 @@ def complete_encoder(ctx: click.Context, param: click.Parameter, incomplete: str
 
 
 def complete_head(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the name of a head."""
+    """Complete the last of several heads separated by commas, or `all`."""
     from taxbench.registry.heads import heads
+    from taxbench.request import ALL
 
-    return _beginning(incomplete, heads())
+    before, comma, _ = incomplete.rpartition(",")
+    said = {f"{before}{comma}{name}": summary for name, summary in heads().items()}
+    return _beginning(incomplete, said | ({} if comma else {ALL: "Every head, in one table."}))
 
 
 def complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -30,8 +30,8 @@ _DEFAULT = Options()
 @click.option("--encoder", default=_DEFAULT.encoder, show_default=True, help="Encoder: alias, directory, hub id.",
               shell_complete=complete_encoder)  # fmt: skip
 @dataset_options
-@click.option("--head", default=_DEFAULT.head, show_default=True, help="The trained mapping; see 'taxbench ls heads'.",
-              shell_complete=complete_head)  # fmt: skip
+@click.option("--head", default=_DEFAULT.head, show_default=True, shell_complete=complete_head,
+              help="Mappings by commas, or 'all'; see 'taxbench ls heads'.")  # fmt: skip
 @click.option("--seeds", default=_DEFAULT.seeds, show_default=True, help="Seeds, by commas; the paper's: 42,218,7.")
 @device_option
 @click.option(
@@ -39,7 +39,7 @@ _DEFAULT = Options()
 )
 @click.option("--out", default=_DEFAULT.out, show_default=True, help="Where results are written.", type=click.Path())
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", shell_complete=complete_setting,
-              help="Of features, trainer or head; repeatable; see 'taxbench ls settings'.")  # fmt: skip
+              help="A setting, or several values by commas; see 'taxbench ls settings'.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list of results instead of the table.")
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:

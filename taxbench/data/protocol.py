@@ -111,7 +111,7 @@ class Protocol:
         """Return the indices of a split's images, of trained leaves or of held-out ones."""
         leaves = self.dataset.taxonomy.leaves
         wanted = np.array([i for i, leaf in enumerate(leaves) if leaf in self.heldout]) if heldout else self.trained
-        return np.flatnonzero((self._splits == split) & np.isin(self.leaf, wanted))
+        return np.flatnonzero((self.splits == split) & np.isin(self.leaf, wanted))
 
     def train_questions(self, epoch: int) -> QuestionSet:
         """Draw the questions of one epoch; positives stay, negatives are drawn anew (unless they are `fixed`).
@@ -174,14 +174,15 @@ class Protocol:
         )
 
     @cached_property
-    def _splits(self) -> np.ndarray:
+    def splits(self) -> np.ndarray:
+        """Return the split of every image.  # (n,) str"""
         return assign_splits(self.dataset, self.seed)
 
     @cached_property
     def _pictured(self) -> frozenset[str]:
         """Return the leaves that a training image shows, after the re-pairing."""
         leaves = self.dataset.taxonomy.leaves
-        return frozenset(leaves[index] for index in np.unique(self.leaf[self._splits == "train"]))
+        return frozenset(leaves[index] for index in np.unique(self.leaf[self.splits == "train"]))
 
     @cached_property
     def _allowed(self) -> Allowed:
@@ -226,7 +227,7 @@ class Protocol:
     def _test_hypernyms(self) -> QuestionSet:
         """Return hypernym questions about all test images."""
         book = self._hypernym_book(np.ones_like(self._allowed.asked), "test")
-        return self._ask(book, np.flatnonzero(self._splits == "test"), rng(self.seed, "test", "hypernyms"))
+        return self._ask(book, np.flatnonzero(self.splits == "test"), rng(self.seed, "test", "hypernyms"))
 
     def _hypernym_book(self, allowed: np.ndarray, purpose: str) -> Askable:
         pairs = true_pairs(self.dataset.taxonomy)  # (l, h)
@@ -268,7 +269,7 @@ class Protocol:
         """Say why a split has no hypernym question."""
         if not self.dataset.taxonomy.hypernyms:
             return "its taxonomy has no hypernym."
-        if not (self._splits == "test").any():
+        if not (self.splits == "test").any():
             return _NO_SPLIT
         if split == "heldout_leaf" and not self.heldout:
             return "no leaf could be held out, since every hypernym keeps a trained leaf. Set heldout_leaves to 0."

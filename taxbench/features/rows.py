@@ -1,6 +1,6 @@
-"""Features as heads see them: rows on the training device, resident if they fit, else read as needed."""
+"""What images are to heads: features on the training device, features dealt out at random, or names."""
 
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -11,8 +11,21 @@ from taxbench.features.store.reader import FeatureTable
 _PASS_BYTES = 64 << 20
 
 
+class Images(Protocol):
+    """Gives heads something for each image."""
+
+    tokens: int  # t
+    width: int  # f
+
+    def __call__(self, images: np.ndarray) -> Tensor:
+        """Return what stands for some images.  # (b,) → (b, t, f) float32"""
+
+    def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation over some images and all tokens.  # (f,), (f,) float32"""
+
+
 class FeatureRows:
-    """Features that rows are picked from.
+    """Features that rows are picked from: resident if they fit, else read as needed.
 
     Args:
         source: All rows as a tensor on the device, or the table to read them from.  # (n, t, f)
@@ -21,6 +34,7 @@ class FeatureRows:
     def __init__(self, source: Tensor | FeatureTable, device: torch.device) -> None:
         self._source, self._device = source, device
         self.tokens, self.width = source.row_shape if isinstance(source, FeatureTable) else source.shape[1:]
+        self._statistics: dict[bytes, tuple[Tensor, Tensor]] = {}
 
     @classmethod
     def of(cls, table: FeatureTable, device: torch.device) -> Self:
@@ -36,7 +50,16 @@ class FeatureRows:
         return rows.to(self._device).float()
 
     def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation of the images' features over images and tokens.  # (f,), (f,) float32"""
+        """Return mean and standard deviation of the images' features over images and tokens; computed once.
+
+        Returns:
+            Both in float32; a feature that never varies has deviation 1.  # (f,), (f,)
+        """
+        if images.tobytes() not in self._statistics:
+            self._statistics[images.tobytes()] = self._pass_over(images)
+        return self._statistics[images.tobytes()]
+
+    def _pass_over(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
         double = torch.float32 if self._device.type == "mps" else torch.float64
         total = torch.zeros(2, self.width, dtype=double, device=self._device)
         step = max(1, _PASS_BYTES // (4 * self.tokens * self.width))
@@ -47,3 +70,49 @@ class FeatureRows:
         std = (square - mean.square()).clamp_min(0).sqrt().float()
         # A feature that never varies carries nothing; dividing by its zero would.
         return mean.float(), torch.where(std > 1e-6, std, torch.ones_like(std))
+
+
+class DealtRows:
+    """The features of other images: every image gets those of one of its group, dealt out at random.
+
+    Args:
+        rows: The true features.
+        groups: Images of one group exchange features; a run's splits, so that none learns from a test picture.  # (n,)
+        generator: What deals.
+    """
+
+    def __init__(self, rows: FeatureRows, groups: np.ndarray, generator: np.random.Generator) -> None:
+        self._rows, self.tokens, self.width = rows, rows.tokens, rows.width
+        self._from = np.arange(len(groups))
+        for group in np.unique(groups):
+            members = np.flatnonzero(groups == group)
+            self._from[members] = generator.permutation(members)
+
+    def __call__(self, images: np.ndarray) -> Tensor:
+        """Return the features that images were dealt.  # (b,) → (b, t, f) float32"""
+        return self._rows(self._from[images])
+
+    def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return the statistics of the true features, which hardly differ.  # (f,), (f,) float32"""
+        return self._rows.statistics(images)
+
+
+class NameRows:
+    """What images are called: the index of each one's name, as one feature, for heads that see no pictures.
+
+    Args:
+        names: Index of every image's name.  # (n,)
+    """
+
+    tokens, width = 1, 1
+
+    def __init__(self, names: np.ndarray, device: torch.device) -> None:
+        self._names = torch.from_numpy(names).float().to(device)[:, None, None]
+
+    def __call__(self, images: np.ndarray) -> Tensor:
+        """Return the names of images.  # (b,) → (b, 1, 1) float32"""
+        return self._names[torch.from_numpy(images).to(self._names.device)]
+
+    def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Leave indices as they are.  # (1,), (1,) float32"""
+        return torch.zeros(1, device=self._names.device), torch.ones(1, device=self._names.device)

@@ -1,14 +1,32 @@
-"""What a head is. Every other file in this folder is one head, found by its file name.
+"""What a head is. Every other file in this folder that defines `Settings` is one head, found by its file name.
 
-A head file defines `Settings`, the options of the head, and `build(shape, settings)`, which returns a module that maps
-features (b, t, f) to vectors (b, k, d). `Head` standardises before and scales after, so a head file holds its own idea
-and nothing else.
+A head file defines `Settings`, the options of the head, and one of
+
+    build(shape, settings)   a module for features (b, t, f) → vectors (b, k, d), trained through the frozen LM;
+    fit(lesson, settings)    the finished module, from images, their names and the LM's label vectors, without the LM.
+
+`prepare(mapping, lesson)`, beside `build`, sets what is learnt from features alone before training (code words). Five
+constants say the rest, each with the default that most heads have:
+
+    READS = "answers"        how a question is answered: by the LM's answers (k soft tokens in its row), by its "state"
+                             (a linear reading of it), or by "labels" (k = 1: a vector compared with the term's own)
+    SEES = "features"        what an image is to the head: its features, or "name", the index of what it is called
+    POOL = "pooled"          the features it takes where the user does not choose: one vector, "tokens" or "gridK"
+    NOTE = ""                what a table says beside its figures, such as that it is a control
+    TRAINER = {}             other settings of the trainer where the user does not choose: {"learning_rate": 1e-3}
+
+They, and the defaults of settings, are literals: they are read without importing. A package offers a head by an entry
+point of the group `taxbench.heads` that names such a module.
+
+The classes below standardise before the mapping and read after it, so a head file holds its own idea and nothing else.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from taxbench.lms.prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,39 +39,93 @@ class Shape:
 
 
 class Head(nn.Module):
-    """Standardised features → mapping → soft tokens at the scale of the LM's own embeddings.
+    """Standardised features → mapping; a subclass says how questions are answered from what it gives."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mapping: nn.Module, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.mapping = mapping
+        self.register_buffer("mean", mean)  # (f,)
+        self.register_buffer("std", std)  # (f,)
+
+    def mapped(self, features: Tensor) -> Tensor:
+        """Return what the mapping makes of features.  # (b, t, f) → (b, k, d)"""
+        mapped: Tensor = self.mapping((features - self.mean) / self.std)
+        return mapped
+
+    def margins(self, features: Tensor, terms: Tensor, prompt: Prompt) -> Tensor:
+        """Return log odds of Yes against No for each image's questions.  # (b, t, f), (b, q) → (b, q)"""
+        raise NotImplementedError
+
+
+class SoftHead(Head):
+    """A head whose vectors stand in the LM's row for the image; the LM answers.
 
     Soft tokens are normalised to unit RMS and multiplied by a learnt gain that starts at the RMS of the LM's input
     embeddings: a frozen LM reads vectors of another scale as noise, and heads then take many times longer to converge.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, mapping: nn.Module, mean: Tensor, std: Tensor, rms: float) -> None:
-        super().__init__()
-        self.mapping = mapping
+        super().__init__(mapping, mean, std)
         self.gain = nn.Parameter(torch.tensor(rms))
-        self.register_buffer("mean", mean)  # (f,)
-        self.register_buffer("std", std)  # (f,)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def soft_tokens(self, features: Tensor) -> Tensor:
         """Map features to soft tokens.  # (b, t, f) → (b, k, d)"""
-        mapped: Tensor = self.mapping((features - self.mean) / self.std)
+        mapped = self.mapped(features)
         unit = mapped * torch.rsqrt(mapped.square().mean(-1, keepdim=True) + 1e-8)
         return unit * self.gain
+
+    def margins(self, features: Tensor, terms: Tensor, prompt: Prompt) -> Tensor:
+        """Ask the LM.  # (b, t, f), (b, q) → (b, q)"""
+        return prompt.margins(self.soft_tokens(features), terms)
+
+
+class FixedHead(Head):
+    """A head whose vectors stand in the LM's row exactly as they are: what `fit` finds for reading by answers.
+
+    Images may have fewer vectors than others; the missing ones come first and are zero.
+    """
+
+    def margins(self, features: Tensor, terms: Tensor, prompt: Prompt) -> Tensor:
+        """Ask the LM, images of one length at a time.  # (b, t, f), (b, q) → (b, q)"""
+        mapped = self.mapped(features)  # (b, k, d)
+        present = (mapped != 0).any(-1).sum(1)  # (b,)
+        found = mapped.new_zeros(terms.shape)
+        for length in sorted(set(present.tolist())):
+            rows = (present == length).nonzero().squeeze(1)
+            found = found.index_copy(0, rows, prompt.margins(mapped[rows, mapped.shape[1] - length :], terms[rows]))
+        return found
+
+
+class StateHead(SoftHead):
+    """A head that does not wait for the LM's answer: a learnt linear map reads the state it would answer from."""
+
+    def __init__(self, mapping: nn.Module, mean: Tensor, std: Tensor, rms: float, width: int) -> None:
+        super().__init__(mapping, mean, std, rms)
+        self.norm, self.match = nn.LayerNorm(width, elementwise_affine=False), nn.Linear(width, 1)
+
+    def read(self, states: Tensor) -> Tensor:
+        """Return how well image and text match.  # (b, q, d) → (b, q)"""
+        matched: Tensor = self.match(self.norm(states.float()))
+        return matched.squeeze(-1)
+
+    def margins(self, features: Tensor, terms: Tensor, prompt: Prompt) -> Tensor:
+        """Read the LM's state.  # (b, t, f), (b, q) → (b, q)"""
+        return self.read(prompt.states(self.soft_tokens(features), terms))
 
 
 class Dropout(nn.Module):
     """Dropout with a random stream of its own, so that heads trained side by side do not disturb each other.
 
-    The stream's seed is drawn when the module is built, from torch's global state, which then follows the run's seed.
+    `reseed` sets the streams of a head; the trainer does so at every step, and a resumed training draws the same.
     """
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
-        self.stream = torch.Generator().manual_seed(int(torch.randint(1 << 62, ())))
+        self.stream = torch.Generator()
 
     def forward(self, x: Tensor) -> Tensor:
         """Set a random share of the values to zero in training and scale up the others.  # any shape"""
@@ -61,3 +133,9 @@ class Dropout(nn.Module):
             return x
         kept = torch.rand(x.shape, generator=self.stream) >= self.share
         return x * kept.to(x.device) / (1 - self.share)
+
+
+def reseed(head: nn.Module, seed: int) -> None:
+    """Start the random streams of all dropout layers of a head from a seed."""
+    for number, layer in enumerate(module for module in head.modules() if isinstance(module, Dropout)):
+        layer.stream.manual_seed(seed + number)

@@ -15,7 +15,10 @@ class Settings(Spec, strict=True):
 
 
 def build(shape: Shape, settings: Settings) -> nn.Module:
-    """Return the map; parameters: f · tokens · d + tokens · d."""
+    """Return the map (b, t, f) → (b, t · tokens, d), trained through the LM.
+
+    Parameters: (f + 1) · tokens · d.
+    """
     return nn.Sequential(
         nn.Linear(shape.features, settings.tokens * shape.width),  # (b, t, tokens · d)
         nn.Unflatten(-1, (settings.tokens, shape.width)),

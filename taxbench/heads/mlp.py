@@ -1,4 +1,8 @@
-"""Linear, GELU, linear, as in LLaVA-1.5 (Liu et al., 2024, arXiv 2310.03744) and in the paper behind this suite."""
+"""Linear, GELU, linear, as in LLaVA-1.5 (Liu et al., 2024, arXiv 2310.03744) and in the paper behind this suite.
+
+Prismatic (Karamcheti et al., 2024, arXiv 2402.07865) maps its fused encoders the same way. There, as here with
+`pool=tokens`, every patch becomes a soft token.
+"""
 
 from pydantic import Field
 from torch import nn
@@ -20,7 +24,10 @@ class Settings(Spec, strict=True):
 
 
 def build(shape: Shape, settings: Settings) -> nn.Module:
-    """Return the map; parameters: (f + 1) · hidden + (hidden + 1) · tokens · d."""
+    """Return the map (b, t, f) → (b, t · tokens, d), trained through the LM.
+
+    Parameters: (f + 1) · hidden + (hidden + 1) · tokens · d.
+    """
     return nn.Sequential(
         Dropout(settings.dropout),
         nn.Linear(shape.features, settings.hidden),

@@ -1,4 +1,4 @@
-"""The tokens by which an answer is read: the first token of "Yes" as it follows a question. Nothing heavy here."""
+"""The tokens that an answer consists of, as they follow a question. Nothing heavy here."""
 
 from collections.abc import Callable
 
@@ -6,31 +6,43 @@ from taxbench.errors import ModelError
 
 Encode = Callable[[str], list[int]]
 """Turns a text into token ids, without special tokens."""
+Strings = tuple[tuple[int, ...], ...]
+"""Answers, each as its token ids."""
 
 
-def first_tokens(
+def answer_tokens(
     encode: Encode, question: str, answers: tuple[tuple[str, ...], tuple[str, ...]]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the first tokens of the positive and of the negative answers, as they follow a question.
+) -> tuple[Strings, Strings]:
+    """Return the tokens of the positive and of the negative answers, as they follow a question.
 
-    Answers of one set that begin with the same token count once.
+    An answer that goes on where another one of its set has ended says nothing new and is left out.
 
     Raises:
-        ModelError: a positive and a negative answer begin with the same token.
+        ModelError: a positive and a negative answer are the same tokens, or one of them begins with the other.
     """
-    positive, negative = ({_first(encode, question, text): text for text in texts} for texts in answers)
-    for token in positive.keys() & negative.keys():
-        raise ModelError(
-            f"The answers '{positive[token]}' and '{negative[token]}' begin with the same token of this model; choose "
-            "answers that differ in their first token."
-        )
-    return tuple(positive), tuple(negative)
+    positive, negative = ({_after(encode, question, text): text for text in texts} for texts in answers)
+    for tokens, text in positive.items():
+        for others, other in negative.items():
+            if _begins(tokens, others) or _begins(others, tokens):
+                raise ModelError(
+                    f"The answers '{text}' and '{other}' cannot be told apart: as this model's tokens, one begins with "
+                    "all of the other. Choose answers that part somewhere."
+                )
+    return _shortest(tuple(positive)), _shortest(tuple(negative))
 
 
-def _first(encode: Encode, question: str, answer: str) -> int:
+def _shortest(strings: Strings) -> Strings:
+    return tuple(x for x in strings if not any(x != other and _begins(x, other) for other in strings))
+
+
+def _begins(tokens: tuple[int, ...], start: tuple[int, ...]) -> bool:
+    return tokens[: len(start)] == start
+
+
+def _after(encode: Encode, question: str, answer: str) -> tuple[int, ...]:
     prefix, ids = encode(question), encode(f"{question} {answer}")
     # A tokenizer may merge across the blank; the answer begins where the two encodings part.
     same = next((i for i, (a, b) in enumerate(zip(prefix, ids, strict=False)) if a != b), len(prefix))
     if same < len(prefix) or same >= len(ids):
         ids, same = encode(f" {answer}"), 0
-    return ids[same]
+    return tuple(ids[same:])

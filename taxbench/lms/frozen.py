@@ -1,5 +1,8 @@
 """Frozen causal language models: loading, the random-init twin, and what training through one needs to know."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -7,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from taxbench.errors import ModelError
-from taxbench.hub import load_pretrained, model_files, weights_digest
+from taxbench.hub import load_pretrained, model_files, weight_files, weights_digest
 from taxbench.registry.models import POCKET_LM
 from taxbench.seeds import derive_seed
 from taxbench.specs.models import LMSpec
@@ -36,6 +39,22 @@ class FrozenLM:
     def dtype(self) -> torch.dtype:
         """Return the type that the model computes in."""
         return cast(torch.dtype, self.model.dtype)
+
+    @property
+    def window(self) -> int | None:
+        """Return how many positions back some layers look at most, or None where all see everything."""
+        config = self.model.config.get_text_config()
+        kinds = getattr(config, "layer_types", None)
+        if kinds is not None and not any("sliding" in kind or "chunked" in kind for kind in kinds):
+            return None
+        sizes = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size", "window_size"))
+        return min((size for size in sizes if isinstance(size, int)), default=None)
+
+    @property
+    def positions(self) -> int | None:
+        """Return how many positions the model knows, or None where it does not say."""
+        found = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return found if isinstance(found, int) else None
 
     def embed(self, ids: Tensor) -> Tensor:
         """Return the input embeddings of tokens, rescaled as the model itself does.  # (..., d)"""
@@ -72,10 +91,13 @@ def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype) -> FrozenLM:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = lm_source(spec)
-    model_files(source, spec.gated)
-    model = load_pretrained(AutoModelForCausalLM, source, spec.gated, dtype)
+    _check_kind(source, json.loads(model_files(source, spec.gated)["config.json"].read_text(encoding="utf-8")))
+    # Older models (GPT-J, OPT) come as torch's files only, of which transformers then reads nothing but tensors.
+    safe = weight_files(source, spec.gated)[0].suffix == ".safetensors"
+    model = load_pretrained(AutoModelForCausalLM, source, spec.gated, dtype, use_safetensors=safe)
     # On CPUs the fused attention's backward takes about twice the time of the plain one on rows this short.
-    model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
+    with suppress(ValueError):  # a model without fused attention keeps its own
+        model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
@@ -85,10 +107,43 @@ def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype) -> FrozenLM:
 
 def random_twin(lm: FrozenLM, seed: int) -> FrozenLM:
     """Return the same architecture and tokenizer with freshly initialised weights: the control that knows no words."""
-    with torch.random.fork_rng(devices=[]):
+    on_cpu = lm.device.type == "cpu"
+    with torch.random.fork_rng(devices=[lm.device] if lm.device.type == "cuda" else []):
         torch.manual_seed(derive_seed(seed, "random_lm"))
-        model = type(lm.model)(lm.model.config).to(lm.dtype)
+        # On an accelerator weights are drawn there, in the type they are used in: billions do not fit elsewhere first.
+        with nullcontext() if on_cpu else _made_on(lm.device, lm.dtype):
+            model = type(lm.model)(lm.model.config).to(lm.dtype)
     return FrozenLM(lm.spec, _freeze(model, lm.device), lm.tokenizer, f"{lm.digest}-random-{seed}", lm.device)
+
+
+def _check_kind(source: str, config: dict[str, Any]) -> None:
+    """Refuse models that are no causal language models, some of which transformers would load all the same."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    if config.get("is_encoder_decoder"):
+        kind = "an encoder-decoder model"
+    elif config.get("vision_config") or config.get("audio_config"):
+        kind = "a model of pictures or sound and text"
+    elif config.get("model_type") in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder"):
+        kind = "an encoder: it sees the words that it should predict"
+    else:
+        return
+    raise ModelError(
+        f"'{source}' is {kind} ({config.get('model_type')}). --model takes causal language models, which go on with a "
+        "text from left to right; 'taxbench ls models' lists some."
+    )
+
+
+@contextmanager
+def _made_on(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Make new tensors on a device and floating-point ones of a type."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with device:
+            yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _freeze(model: nn.Module, device: torch.device) -> nn.Module:

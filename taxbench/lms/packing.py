@@ -6,171 +6,128 @@ The stem is what all questions of a vocabulary begin with ("Is there"). Each que
 itself, never another question, and its positions start right after the prefix, so the logits equal those of asking
 each question alone while the prefix is computed once. Every question sits in a slot of the same width, filled from the
 right, so that all answers are read at the same columns.
+
+Where nothing is trained and an image has many questions, the prefix's keys and values are kept and the questions put
+to them a few at a time: one long row would compare every question with every other, only to mask it out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from taxbench.errors import ModelError
-from taxbench.lms.answers import first_tokens
+from taxbench.lms.answers import Strings
 from taxbench.lms.frozen import FrozenLM
+from taxbench.lms.masked import additive, cache_of, layers_of, look_back, masked_forward
+from taxbench.lms.memory import RowShape
+from taxbench.lms.plain import Plain
+from taxbench.lms.rows import Slots, embed_tokens
+from taxbench.lms.table import QuestionTable
+
+# Questions that are put to kept keys and values at a time. On a CPU, pocket LM, 64 soft tokens, 64 questions: 0.63 ms a
+# question in chunks of 8 or 16, 0.77 in chunks of 32, 0.90 in rows of 16 of their own, 1.24 in one row (bfloat16: 0.20,
+# 0.26, 0.28, 0.71). An accelerator is kept waiting by short rows.
+CHUNK, ACCELERATOR_CHUNK = 16, 64
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionTable:
-    """All questions of a vocabulary as token ids, without their common stem, right-aligned."""
+class Packed:
+    """Asks all questions of an image in one row."""
 
-    bos: Tensor  # (1,) int64, or empty
-    stem: Tensor  # (s,) int64
-    ids: Tensor  # (v, w) int64, 0 where unused
-    used: Tensor  # (v, w) bool
-    answers: tuple[tuple[int, ...], tuple[int, ...]]  # token ids of the positive and of the negative answers
+    lm: FrozenLM
+    table: QuestionTable
+    chunk: int | None = CHUNK  # None: never keep keys and values
 
-    def full(self, term: int) -> Tensor:
-        """Return the whole question about a term.  # (n,)"""
-        return torch.cat([self.stem, self.ids[term][self.used[term]]])
+    @property
+    def widths(self) -> Tensor:
+        """Return the widths of texts; see `Asker`."""
+        return self.table.widths
 
+    @property
+    def length(self) -> int:
+        """Return the longest row; see `Asker`."""
+        return self.table.length
 
-def tokenise(
-    lm: FrozenLM, questions: tuple[str, ...], answers: tuple[tuple[str, ...], tuple[str, ...]]
-) -> QuestionTable:
-    """Tokenise every question once."""
-    rows = [lm.encode(question) for question in questions]
-    common = 0  # every rest keeps at least the token that the answer is read at
-    while all(len(row) > common + 1 and row[common] == rows[0][common] for row in rows):
-        common += 1
-    stem = torch.tensor(rows[0][:common], dtype=torch.int64, device=lm.device)
-    rows = [row[common:] for row in rows]
-    width = max(map(len, rows))
-    ids = torch.zeros(len(rows), width, dtype=torch.int64)
-    used = torch.zeros(len(rows), width, dtype=torch.bool)
-    for row, tokens in enumerate(rows):
-        ids[row, width - len(tokens) :] = torch.tensor(tokens)
-        used[row, width - len(tokens) :] = True
-    bos = torch.tensor(lm.bos(), dtype=torch.int64, device=lm.device)
-    found = first_tokens(lm.encode, questions[0], answers)
-    return QuestionTable(bos, stem, ids.to(lm.device), used.to(lm.device), found)
+    def following(self, strings: Strings) -> "Packed":
+        """Follow questions by answers; see `Asker`."""
+        return replace(self, table=self.table.continued(strings))
 
+    def ask(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
+        """Ask images some texts; see `Asker`."""
+        b, q = texts.shape
+        start = [embed_tokens(self.lm, ids, b) for ids in (self.table.bos, self.table.stem)]
+        prefix = torch.cat([start[0], soft_tokens.to(self.lm.dtype), start[1]], dim=1)  # (b, p, d)
+        p = prefix.shape[1]
+        if self.lm.window is not None and p + width > self.lm.window:
+            # The model would look back a fixed number of places, and packed rows put questions further apart.
+            return Plain(self.lm, self.table).ask(soft_tokens, texts, width, keep)
+        if self.chunk is not None and q > self.chunk and not torch.is_grad_enabled():
+            return self._kept(prefix, texts, width, keep)
+        asked, used = self._slots(texts, width)
+        positions = torch.cat([_count(used, p), _restart(used, p)], dim=1)
+        hidden = masked_forward(
+            self.lm, torch.cat([prefix, asked], dim=1), additive(_allowed(used, p), self.lm.dtype), positions
+        )
+        return Slots(hidden[:, :p], hidden[:, p:].reshape(b, q, width, -1)[:, :, -keep:])
 
-def margins(lm: FrozenLM, table: QuestionTable, soft_tokens: Tensor, terms: Tensor) -> Tensor:
-    """Return log p(positive answers) − log p(negative answers) of every question of every image.
+    def shape(self, length: int, width: int, texts: int, training: bool) -> RowShape:
+        """Return what one image amounts to.
 
-    Of one answer each that is the difference of their logits; of sets, of the log-sum-exps of theirs.
+        Args:
+            length: Of a row with one text.
+            width: Of a text's own part.
+            texts: How many the image is asked.
+            training: Whether a gradient is needed.
+        """
+        if self.chunk is not None and texts > self.chunk and not training:
+            return RowShape(1, self.chunk * width, length + (self.chunk - 1) * width, logits=0)
+        columns = length + (texts - 1) * width
+        return RowShape(1, columns, columns, logits=0)
 
-    Args:
-        soft_tokens: What stands for the images.  # (b, k, d)
-        terms: The term that each question asks; −1 pads rows with fewer questions.  # (b, q)
+    def _kept(self, prefix: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
+        """Compute the prefix once, then put questions to it chunk by chunk."""
+        p = prefix.shape[1]
+        none = texts.new_zeros(len(texts), 0, width, dtype=torch.bool)
+        cache = cache_of()
+        first = masked_forward(self.lm, prefix, additive(_allowed(none, p), self.lm.dtype), _count(none, p), cache)
+        layers, parts = layers_of(cache), []
+        chunk = self.chunk or CHUNK
+        for some in (texts[:, start : start + chunk] for start in range(0, texts.shape[1], chunk)):
+            asked, used = self._slots(some, width)
+            mask = additive(_allowed(used, p)[:, p:], self.lm.dtype)
+            hidden = masked_forward(self.lm, asked, mask, _restart(used, p), cache_of(layers))
+            parts.append(hidden.reshape(*some.shape, width, -1)[:, :, -keep:])
+        return Slots(first, torch.cat(parts, dim=1))
 
-    Returns:
-        The margins; those of padding mean nothing.  # (b, q) float32
-    """
-    b, q = terms.shape
-    safe = terms.clamp(min=0)
-    used = table.used[safe] & (terms >= 0)[..., None]  # (b, q, w)
-    width = int(used.any(0).any(0).sum())  # slots no wider than this batch's longest question
-    used = used[:, :, -width:]
-    ends = [lm.embed(ids).expand(b, -1, -1) for ids in (table.bos, table.stem)]
-    prefix = torch.cat([ends[0], soft_tokens.to(lm.dtype), ends[1]], dim=1)  # (b, p, d)
-    asked = lm.embed(table.ids[safe][:, :, -width:]).reshape(b, q * width, -1)
-    n = prefix.shape[1]
-    columns = n + torch.arange(1, q + 1, device=lm.device) * width - 1  # where the answers are read
-    output = lm.model.base_model(
-        inputs_embeds=torch.cat([prefix, asked.to(lm.dtype)], dim=1),
-        attention_mask=_mask(used, n, lm.dtype),
-        position_ids=_positions(used, n),
-        use_cache=False,
-    )
-    return _answer_logits(lm, output.last_hidden_state[:, columns], table.answers)
-
-
-def _answer_logits(lm: FrozenLM, hidden: Tensor, answers: tuple[tuple[int, ...], tuple[int, ...]]) -> Tensor:
-    """Apply only the rows of the output matrix that matter; every other logit would be thrown away."""
-    output = lm.model.get_output_embeddings()
-    rows = [*answers[0], *answers[1]]
-    logits: Tensor = hidden.float() @ output.weight[rows].float().T  # (b, q, answers)
-    if getattr(output, "bias", None) is not None:
-        logits = logits + output.bias[rows].float()
-    return compare(logits[..., : len(answers[0])], logits[..., len(answers[0]) :])
-
-
-def compare(positive: Tensor, negative: Tensor) -> Tensor:
-    """Return log Σ exp(positive) − log Σ exp(negative).  # (..., p), (..., n) → (...)"""
-    return positive.logsumexp(-1) - negative.logsumexp(-1)
+    def _slots(self, texts: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Return the embeddings of texts and which are in use.  # (b, q · w, d), (b, q, w)"""
+        columns = self.table.ids.shape[1] - width
+        safe = texts.clamp(min=0)
+        used = self.table.used[safe][:, :, columns:] & (texts >= 0)[..., None]
+        return self.lm.embed(self.table.ids[safe][:, :, columns:]).flatten(1, 2).to(self.lm.dtype), used
 
 
-def _mask(used: Tensor, prefix: int, dtype: torch.dtype) -> Tensor:
-    """Build the additive mask: 0 where a position may look, the most negative number elsewhere.
-
-    A boolean mask would be silently wrong under eager attention, so a float one is always passed. Unused positions
-    look at themselves, because a row of nothing but −inf would be NaN.
+def _allowed(used: Tensor, prefix: int) -> Tensor:
+    """Say where each position may look: at the prefix and, before itself, at its own slot.
 
     Args:
         used: Which slots hold a token.  # (b, q, w)
 
     Returns:
-        The mask.  # (b, 1, l, l) with l = prefix + q · w
+        Whether row i sees column j.  # (b, l, l) bool with l = prefix + q · w
     """
     b, q, width = used.shape
-    length = prefix + q * width
-    block = torch.zeros(length, dtype=torch.int64, device=used.device)
+    block = torch.zeros(prefix + q * width, dtype=torch.int64, device=used.device)
     block[prefix:] = torch.arange(1, q + 1, device=used.device).repeat_interleave(width)
     same = (block[None, :] == block[:, None]) | (block[None, :] == 0)
-    causal = torch.ones(length, length, dtype=torch.bool, device=used.device).tril()
-    filled = torch.cat([used.new_ones(b, prefix), used.reshape(b, q * width)], dim=1)  # (b, l)
-    eye = torch.eye(length, dtype=torch.bool, device=used.device)
-    allowed = ((same & causal)[None] & filled[:, None, :]) | eye[None]  # (b, l, l)
-    return torch.where(allowed, 0.0, torch.finfo(dtype).min).to(dtype)[:, None]
+    return look_back(torch.cat([used.new_ones(b, prefix), used.flatten(1)], dim=1)) & same[None]
 
 
-def _positions(used: Tensor, prefix: int) -> Tensor:
-    """Return position ids that restart after the prefix in every slot.  # (b, l)"""
-    b = used.shape[0]
-    inside = (used.cumsum(-1) - 1).clamp(min=0) + prefix  # (b, q, w)
-    start = torch.arange(prefix, device=used.device).expand(b, -1)
-    return torch.cat([start, inside.reshape(b, -1)], dim=1)
+def _count(used: Tensor, prefix: int) -> Tensor:
+    """Return the positions of the prefix.  # (b, p)"""
+    return torch.arange(prefix, device=used.device).expand(len(used), -1)
 
 
-@torch.inference_mode()
-def check_packing(lm: FrozenLM, table: QuestionTable) -> None:
-    """Prove on two questions about four random images that packing leaves this model's answers alone.
-
-    The reference is the model's own unpacked forward and its full output layer. How far rounding alone moves an answer
-    depends on the model and the number type, so that is measured too: the reference again, with soft tokens that
-    differ in their last bits. Packing moved answers at most 1.3 times as far in bfloat16 for models that can be packed,
-    6 to 12 times under ALiBi, 30 times and more where logits are rescaled. (A fixed tolerance refused a Llama of
-    1 B parameters in bfloat16 on a GPU.)
-
-    Raises:
-        ModelError: the model cannot be packed (recurrent, ALiBi, or an output layer that rescales its logits).
-    """
-    generator = torch.Generator().manual_seed(0)
-    soft = torch.randn(4, 2, lm.width, generator=generator).to(lm.device) * lm.embedding_rms()
-    asked = [0, len(table.ids) - 1]
-    reason = "recurrent and ALiBi models and models that rescale their logits are not supported yet."
-    try:
-        packed = margins(lm, table, soft, torch.tensor([asked], device=lm.device).expand(len(soft), -1))
-        nudged = soft * (1 + 2 * torch.finfo(lm.dtype).eps)
-        plain, again = (torch.stack([_plain(lm, table, x, term) for term in asked], dim=1) for x in (soft, nudged))
-    except torch.OutOfMemoryError:
-        raise
-    except (ValueError, RuntimeError, IndexError, TypeError) as error:
-        said = str(error).partition("\n")[0]
-        raise ModelError(f"'{lm.spec.name}' does not take packed questions ({said}): {reason}") from None
-    moved, rounding = ((x - plain).square().mean().sqrt() for x in (packed, again))
-    if not moved <= torch.clamp(3 * rounding, min=1e-4):  # `not <=`, so that NaN is refused too
-        raise ModelError(
-            f"'{lm.spec.name}' answers differently when questions are packed (margins move by {float(moved):.2g}, "
-            f"by {float(rounding):.2g} from rounding alone), so it cannot be used: {reason}"
-        )
-
-
-def _plain(lm: FrozenLM, table: QuestionTable, soft: Tensor, term: int) -> Tensor:
-    """Ask one question as anyone would: a row of its own, the causal mask, the logits of the model itself.  # (b,)"""
-    parts = [lm.embed(ids).expand(len(soft), -1, -1) for ids in (table.bos, table.full(term))]
-    rows = torch.cat([parts[0], soft.to(lm.dtype), parts[1]], dim=1)
-    hidden = torch.full((rows.shape[1], rows.shape[1]), torch.finfo(lm.dtype).min, dtype=lm.dtype, device=lm.device)
-    mask = hidden.triu(1).expand(len(soft), 1, -1, -1)
-    last = lm.model(inputs_embeds=rows, attention_mask=mask, use_cache=False).logits[:, -1].float()
-    return compare(last[:, list(table.answers[0])], last[:, list(table.answers[1])])
+def _restart(used: Tensor, prefix: int) -> Tensor:
+    """Return positions that restart after the prefix in every slot.  # (b, q, w) → (b, q · w)"""
+    return ((used.cumsum(-1) - 1).clamp(min=0) + prefix).flatten(1)

@@ -1,81 +1,75 @@
-"""Find heads. One file of `taxbench/heads/` is one head, named as the file."""
+"""Find heads: the files of `taxbench/heads/` that define `Settings`, and modules that installed packages offer."""
 
-import ast
-from functools import cache
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from taxbench.errors import UsageError, did_you_mean
+from taxbench.errors import UsageError, did_you_mean, first_line
+from taxbench.registry.head_source import HeadInfo, HeadSetting, read_head
+from taxbench.registry.modules import module_source
 from taxbench.specs.run import HeadSpec
 
+ENTRY_POINTS = "taxbench.heads"
+"""The group under which installed packages offer heads; what they name: a module as `heads/base.py` describes it."""
 _FOLDER = Path(__file__).resolve().parents[1] / "heads"
-_NO_HEADS = {"__init__", "base"}
 
 
 def heads() -> dict[str, str]:
-    """Return every head's name and the first line of its file's docstring, without importing it."""
-    return {name: (ast.get_docstring(tree) or "").splitlines()[0] for name, tree in _sources().items()}
+    """Return every head's name and summary: the built-in ones, then those of installed packages.
+
+    Nothing is imported, so a broken package cannot hide the others. A built-in name cannot be taken.
+    """
+    return {name: info.summary for name, info in _found().known.items()}
+
+
+def broken_heads() -> dict[str, str]:
+    """Return what is wrong with every head that cannot be used."""
+    return dict(_found().broken)
+
+
+def head_info(name: str) -> HeadInfo:
+    """Return what is known of a head without importing it.
+
+    Raises:
+        UsageError: there is no such head, or it is broken.
+    """
+    found = _found()
+    if name in found.known:
+        return found.known[name]
+    if name in found.broken:
+        raise UsageError(f"The head '{name}' cannot be used: {found.broken[name]}")
+    raise UsageError(f"There is no head '{name}'.{did_you_mean(name, found.known)} Heads: {', '.join(found.known)}.")
 
 
 def settings_defaults(name: str) -> dict[str, Any]:
-    """Return a head's settings and their defaults, without importing it.
-
-    Raises:
-        UsageError: there is no such head.
-    """
-    return {setting: default for setting, default, _ in head_settings(name)}
+    """Return a head's settings and their defaults; as for `head_info`."""
+    return {setting: default for setting, default, _ in head_info(name).settings}
 
 
-def head_settings(name: str) -> list[tuple[str, Any, str]]:
-    """Return name, default and docstring of a head's settings: the fields of its `Settings`, read without importing it.
-
-    Defaults must be literals, alone or in `Field(default=...)`.
-
-    Raises:
-        UsageError: there is no such head.
-    """
-    lines = [line for node in _source(name).body if isinstance(node, ast.ClassDef) and node.name == "Settings"
-             for line in node.body]  # fmt: skip
-    found: list[tuple[str, Any, str]] = []
-    for line, below in zip(lines, [*lines[1:], None], strict=True):
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
-            said = below.value if isinstance(below, ast.Expr) else None
-            text = str(said.value) if isinstance(said, ast.Constant) else ""
-            found.append((line.target.id, _default(line.value), " ".join(text.split())))
-    return found
-
-
-def _default(value: ast.expr | None) -> Any:
-    """Return the literal that `= 1` or `= Field(default=1, ...)` gives; None where there is none."""
-    if isinstance(value, ast.Call):
-        value = next((each.value for each in value.keywords if each.arg == "default"), None)
-    return None if value is None else ast.literal_eval(value)
-
-
-@cache
-def _sources() -> dict[str, ast.Module]:
-    paths = [path for path in sorted(_FOLDER.glob("*.py")) if path.stem not in _NO_HEADS]
-    return {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
-
-
-def _source(name: str) -> ast.Module:
-    known = _sources()
-    if name not in known:
-        raise UsageError(f"There is no head '{name}'.{did_you_mean(name, known)} Heads: {', '.join(known)}.")
-    return known[name]
+def head_settings(name: str) -> list[HeadSetting]:
+    """Return name, default and docstring of a head's settings; as for `head_info`."""
+    return list(head_info(name).settings)
 
 
 def head_module(name: str) -> Any:
-    """Import a head's file.
+    """Import a head's module.
 
     Raises:
-        UsageError: there is no such head.
+        UsageError: there is no such head, or it cannot be imported.
     """
-    _source(name)
-    return import_module(f"taxbench.heads.{name}")
+    module = head_info(name).module
+    try:
+        return import_module(module)
+    except (ImportError, AttributeError, NameError, TypeError, ValueError) as error:
+        raise UsageError(f"The head '{name}' cannot be used: importing {module}: {first_line(error)}") from error
 
 
 def head_spec(name: str, settings: dict[str, Any]) -> HeadSpec:
@@ -84,8 +78,58 @@ def head_spec(name: str, settings: dict[str, Any]) -> HeadSpec:
     Raises:
         UsageError: the head or a setting is unknown, or a value does not fit.
     """
+    known = settings_defaults(name)
+    for key in settings:
+        if key not in known:
+            has = f"Its settings: {', '.join(known)}." if known else "It has none."
+            raise UsageError(f"The head '{name}' has no setting '{key}'.{did_you_mean(key, known)} {has}")
     try:
         return HeadSpec(name=name, settings=head_module(name).Settings.model_validate(settings).model_dump(mode="json"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise UsageError(f"Setting '{first['loc'][0]}' of the head '{name}': {first['msg']}.") from None
+        where = f"Setting '{first['loc'][0]}'" if first["loc"] else "Settings"
+        raise UsageError(f"{where} of the head '{name}': {first['msg']}.") from None
+
+
+@dataclass
+class _Heads:
+    known: dict[str, HeadInfo] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, module: str, source: Callable[[], str], origin: str = "") -> None:
+        """Read a head and say where it comes from; what is wrong with one is noted and stops nothing."""
+        try:
+            info = read_head(name, module, source())
+        except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+            self.broken[name] = f"{first_line(error)}. {origin}".strip()
+        else:
+            self.known[name] = replace(info, summary=f"{info.summary} {origin}".strip())
+
+
+def _found() -> _Heads:
+    return _find(tuple(sys.path))
+
+
+@cache
+def _find(path: tuple[str, ...]) -> _Heads:
+    """Return all heads. `path` is where Python looks for packages: elsewhere there are other heads."""
+    found = _Heads()
+    for file in sorted(_FOLDER.glob("*.py")):
+        read = partial(file.read_text, encoding="utf-8")
+        if "\nclass Settings(" in read():  # the others help heads
+            found.add(file.stem, f"taxbench.heads.{file.stem}", read)
+    for point in sorted(entry_points(group=ENTRY_POINTS)):
+        package = f"From the package {point.dist.name} {point.dist.version}." if point.dist else "From a package."
+        if point.name in found.known:
+            found.broken[f"{point.name} of {point.value}"] = f"the name is taken; choose another. {package}"
+        else:
+            found.add(point.name, point.module, partial(_source, point), package)
+    return found
+
+
+def _source(point: EntryPoint) -> str:
+    if point.attr:
+        raise ValueError(f"expected the name of a module, found '{point.value}'")
+    if not re.fullmatch(r"\w[\w.-]*", point.name) or point.name == "all":
+        raise ValueError(f"'{point.name}' cannot be the name of a head; choose another")
+    return module_source(point.module)

@@ -1,4 +1,4 @@
-"""Settings: what `--set KEY=VALUE` and a task's `settings` may name, fields of the features, the trainer and a head."""
+"""Settings: what `--set KEY=VALUE` and a task's `settings` may name, fields of what all runs have and of a head."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from taxbench.registry.head_source import SHARED as SHARED
 from taxbench.registry.heads import head_settings, heads
-from taxbench.specs.features import FeatureOptions
-from taxbench.specs.run import TrainerSpec
-
-SHARED: dict[str, type[BaseModel]] = {"features": FeatureOptions, "trainer": TrainerSpec}
-"""Whose settings every run has; the others are the head's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +16,13 @@ class SettingInfo:
 
     name: str
     owner: str
-    """`features`, `trainer`, or `head NAME`."""
+    """`features`, `trainer`, `scoring`, or `head NAME`."""
     default: Any
     summary: str
 
 
 def settings(head: str | None = None) -> list[SettingInfo]:
-    """Return all settings: of the features, of the trainer, and of one head or every head.
+    """Return all settings: of what every run has, and of one head or every head.
 
     Raises:
         UsageError: there is no such head.

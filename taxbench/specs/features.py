@@ -34,6 +34,11 @@ class FeatureOptions(Spec, strict=True):
     storage: StorageDtype = "float16"
     """The type on disk."""
 
+    @property
+    def reading(self) -> str:
+        """Say what is read off the encoder."""
+        return self.pool if self.layer == -1 else f"{self.pool}, layer {self.layer}"
+
 
 class Preprocessing(Spec):
     """How a decoded picture becomes the encoder's input. The picture is resized straight to the input size."""

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from taxbench.specs.base import Spec
 from taxbench.specs.run import RunSpec
@@ -122,6 +122,10 @@ class Result(Spec):
     seed: int
     scores: dict[str, Scores]
     controls: dict[str, dict[str, Scores]]
+    fitted: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the head chose by itself, on training and validation leaves only: a penalty, a layer, the epochs trained."""
+    note: str = ""
+    """Why a score is no better than it is, where the head itself explains it."""
     validation: Scores
     """Leaf questions on validation images; the only figures a setting may be chosen by."""
     categories: tuple[CategoryScore, ...]

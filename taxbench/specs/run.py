@@ -7,8 +7,8 @@ from pydantic import Field, JsonValue
 from taxbench.specs.base import Spec, content_hash
 from taxbench.specs.task import TaskSpec
 
-ControlOrRun = Literal["none", "random_lm"]
-"""Whose head: the run's own (`none`), or that of a control which trains one."""
+Variant = Literal["none", "random_lm", "shuffled_features"]
+"""What is not as the run says when a head is made: nothing, or what a control takes away."""
 
 
 class DatasetId(Spec):
@@ -27,6 +27,9 @@ class EncoderId(Spec):
     """Digest of the encoder's weights and configuration."""
     features: str
     """Key of the feature cache entry."""
+    reading: str = "pooled"
+    """The features in words: pooled, tokens or gridK, and the layer where it is not the last; `imported` ones say no
+    more."""
 
 
 class LMId(Spec):
@@ -59,6 +62,23 @@ class TrainerSpec(Spec, strict=True):
     """Share of the steps in which the learning rate rises linearly; a cosine to zero follows."""
     clip: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Largest norm of the gradient."""
+    loss: Literal["answer", "full_text"] = "answer"
+    """answer: the cross-entropy between the two answers; full_text: of every token of question and answer."""
+    order: Literal["image_first", "question_first"] = "image_first"
+    """What stands first in the LM's row, the image or the question; with the question first, its part is computed once
+    for all images."""
+    patience: int = Field(default=0, ge=0)
+    """Stop when the loss on validation questions about leaves has not fallen for so many epochs, and keep the best
+    weights; 0: train to the end."""
+
+
+class ScoringSpec(Spec, strict=True):
+    """How margins become answers."""
+
+    calibration: Literal["none", "contextual", "pmi", "batch"] = "none"
+    """What is taken off every margin log p(Yes) − log p(No): none; contextual: the mean margin of all questions about
+    an empty image (Zhao et al., 2021, arXiv 2102.09690); pmi: that of the same question (Holtzman et al., 2021, arXiv
+    2104.08315); batch: the mean margin of the split (Zhou et al., 2024, arXiv 2309.17249)."""
 
 
 class RunSpec(Spec):
@@ -70,6 +90,7 @@ class RunSpec(Spec):
     lm: LMId
     head: HeadSpec
     trainer: TrainerSpec
+    scoring: ScoringSpec = ScoringSpec()
     seed: int
     device: str = "cpu"
     """The kind of device; figures may differ in the last digits between kinds."""
@@ -92,7 +113,7 @@ class HeadKey(Spec):
     dataset: DatasetId
     encoder: EncoderId
     lm: LMId
-    control: ControlOrRun
+    variant: Variant
     head: HeadSpec
     trainer: TrainerSpec
     seed: int
@@ -106,8 +127,8 @@ class HeadKey(Spec):
         return content_hash(self, 20)
 
 
-def head_key(run: RunSpec, control: ControlOrRun, code: str) -> HeadKey:
-    """Return the key of a run's own head, or of the head that a control trains."""
-    shared = {name: getattr(run, name) for name in RunSpec.model_fields if name != "task"}
+def head_key(run: RunSpec, variant: Variant, head: HeadSpec, code: str) -> HeadKey:
+    """Return the key of a run's own head, or of the head that a control makes."""
+    shared = {name: getattr(run, name) for name in RunSpec.model_fields if name not in ("task", "scoring", "head")}
     training = run.task.model_dump(mode="json", include=set(TRAINING_FIELDS))
-    return HeadKey(training=training, control=control, code=code, **shared)
+    return HeadKey(training=training, variant=variant, head=head, code=code, **shared)

@@ -18,7 +18,7 @@ from pydantic import (
 from taxbench.specs.base import Spec, content_hash
 
 SplitName = Literal["leaf", "seen", "unseen", "heldout_leaf"]
-ControlName = Literal["chance", "random_lm"]
+ControlName = Literal["chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only"]
 MetricName = Literal["macro_f1", "auroc", "accuracy"]
 Unit = Literal["pair", "concept"]
 
@@ -146,7 +146,7 @@ AnswerSet = Annotated[tuple[_Answer, ...], BeforeValidator(_as_tuple), Field(min
 
 
 class Answers(Spec):
-    """The answer strings whose first tokens are compared; of a set, the probabilities add up."""
+    """The answer strings whose probabilities are compared; those of a set add up."""
 
     positive: AnswerSet = ("Yes",)
     """The answers of a question whose term is true of the image; one string or a list."""
@@ -265,7 +265,10 @@ class TaskSpec(Spec):
     metrics: tuple[Metric, ...] = (Metric(name="macro_f1", primary=True), Metric(name="auroc"))
     """What the table shows."""
     controls: tuple[ControlName, ...] = ("chance", "random_lm")
-    """Baselines that say what the score would be without the thing claimed."""
+    """Baselines that say what the score would be without the thing claimed: `chance`, a fair coin; `random_lm`, the
+    same head through the LM with random weights; `shuffled_features`, the same head on the features of other images;
+    `no_image`, a learned prompt that is the same for all images. And those that are told: `label_oracle`, the name's
+    embedding in place of the image; `text_only`, the name itself."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """Settings of the features, the trainer or the head that the task was published with, as for `--set`, which
     overrides them. They are part of a run's identity, not of the task's."""

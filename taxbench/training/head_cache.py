@@ -19,6 +19,11 @@ def head_path(cache: Path, key: HeadKey) -> Path:
     return cache / _FOLDER / f"{key.digest}.safetensors"
 
 
+def checkpoint_path(cache: Path, key: HeadKey) -> Path:
+    """Return the file that holds how far the training of a key's head is."""
+    return cache / _FOLDER / f"{key.digest}.checkpoint"
+
+
 def load_head(cache: Path, key: HeadKey, head: Head) -> bool:
     """Put the cached weights of a key into a freshly built head; False when there are none.
 
@@ -39,7 +44,8 @@ def load_head(cache: Path, key: HeadKey, head: Head) -> bool:
 
 
 def save_head(cache: Path, key: HeadKey, head: Head) -> None:
-    """Write a trained head's weights, with its key as readable metadata."""
+    """Write a trained head's weights, with its key as readable metadata; the checkpoint has served its time."""
     weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
     with replacing(head_path(cache, key)) as partial:
         save_file(weights, partial, metadata={"key": canonical_json(key)})
+    checkpoint_path(cache, key).unlink(missing_ok=True)

@@ -1,8 +1,9 @@
-"""Measure the store and the extraction side by side with other ways, and write a dated JSON with the hardware named.
+"""Measure store, extraction and training side by side with other ways; write a dated JSON that names the hardware.
 
 python -m tests.bench                                     # everything, on generated photos
 python -m tests.bench --photos DIR --taxonomy FILE.tsv    # on your own
 python -m tests.bench --only store --rounds 9
+python -m tests.bench --only large                        # a GPU, random weights in the shapes of real models
 """
 
 import json
@@ -23,15 +24,18 @@ from PIL import Image
 from taxbench.lms.devices import pick_device
 from taxbench.version import source_version
 from tests.bench.extraction import SIZES, Setting, bench_extraction
+from tests.bench.large import bench_large
 from tests.bench.memory import bench_memory
 from tests.bench.rounds import Ratio
+from tests.bench.stack import bench_stack
 from tests.bench.store import bench_store
+from tests.bench.training import bench_training
 
 _RESULTS = Path(__file__).with_name("results")
 
 
 @click.command()
-@click.option("--only", type=click.Choice(["store", "extraction", "memory"]), help="One part.")
+@click.option("--only", type=click.Choice(["store", "extraction", "memory", "training", "large"]), help="One part.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
 @click.option(
     "--photos", type=click.Path(path_type=Path, exists=True), help="An image folder; else photos are generated."
@@ -81,6 +85,11 @@ def _parts(only: str | None, setting: Setting) -> Iterator[Ratio]:
         yield from bench_store(setting.folder, setting.rounds)
     if only in (None, "extraction"):
         yield from bench_extraction(setting)
+    if only in (None, "training"):
+        yield from bench_training(setting.device, setting.folder, setting.rounds)
+        yield from bench_stack(setting.device, setting.folder, setting.rounds)
+    if only == "large":
+        yield from bench_large(setting.device, setting.folder, setting.rounds)
     if only in (None, "memory"):
         yield bench_memory(setting.folder)
 

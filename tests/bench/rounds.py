@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -56,13 +56,18 @@ def compare(
         else:
             theirs.append(timed(baseline))
             ours.append(timed(thing))
+    return ratio_of(what, ours, theirs, target)
+
+
+def ratio_of(what: str, ours: Sequence[float], theirs: Sequence[float], target: float | None = None) -> Ratio:
+    """Compare the seconds of two things, round by round."""
     ratios = [base / mine for base, mine in zip(theirs, ours, strict=True)]
     return Ratio(
         what,
         statistics.median(ratios),
         min(ratios),
         max(ratios),
-        rounds,
+        len(ratios),
         statistics.median(ours),
         statistics.median(theirs),
         target,

@@ -79,7 +79,9 @@ def test_rows_say_what_is_not_as_by_default_and_what_tells_them_apart() -> None:
     )
     assert {row.setting for row in rows} == {"dataset f", "epochs=3, dropout=0.5, dataset f", "dataset g"}
     text = markdown(rows)
-    assert "seeds 42 · epochs=3, dropout=0.5, dataset f**" in text
+    assert text.startswith("**LM pocket ← encoder pocket · dataset pocket · seeds 42**")  # several settings: one table
+    assert "| epochs=3, dropout=0.5, dataset f | unseen_hypernym@1 " in text and "| head | features | setting " in text
+    assert "seeds 42 · epochs=3**" in markdown(make_table([result(trainer=TrainerSpec(epochs=3))]))
     assert all(f"| {changed.identity} " in text for changed in versions) and "| unseen_hypernym@1 " in text
     assert [line.split(",")[5] for line in csv_text(make_table([result()])).splitlines()] == ["setting", ""]
 

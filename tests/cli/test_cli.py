@@ -143,10 +143,12 @@ def test_python_dash_m_is_the_same_program_and_its_exit_code_reaches_the_shell()
 @pytest.mark.parametrize(
     ("words", "begun", "found"),
     [
-        (["run", "--model"], "smollm2-1", ["smollm2-135m"]),
+        (["run", "--model"], "smollm2-13", ["smollm2-135m"]),
         (["run", "--encoder"], "dinov2-reg-l", ["dinov2-reg-large"]),
         (["extract", "--encoder"], "pix", ["pixels"]),
-        (["run", "--head"], "l", ["linear"]),
+        (["run", "--head"], "line", ["linear", "linear_k"]),
+        (["run", "--head"], "al", ["all"]),
+        (["run", "--head"], "mlp,v", ["mlp,vq"]),
         (["run", "--head", "linear", "--set"], "", [f"{name}=" for name in known_settings("linear")]),
         (["run", "--device"], "cu", ["cuda"]),
         (["run", "--dataset"], "th", ["things"]),

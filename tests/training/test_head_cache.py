@@ -6,21 +6,25 @@ import pytest
 import torch
 
 from taxbench.errors import CacheError
-from taxbench.heads.base import Head
-from taxbench.specs.run import TRAINING_FIELDS, HeadKey, RunSpec, head_key
+from taxbench.heads.base import SoftHead
+from taxbench.specs.run import TRAINING_FIELDS, HeadKey, HeadSpec, RunSpec, ScoringSpec, head_key
 from taxbench.specs.task import FullDeprivation, TaskSpec, WithinCategory
-from taxbench.training.head_cache import head_path, load_head, save_head
+from taxbench.training.head_cache import checkpoint_path, head_path, load_head, save_head
 from tests.board.test_table import result
 
 RUN = result().run
-KEY = head_key(RUN, "none", "code")
+KEY = head_key(RUN, "none", RUN.head, "code")
 # What a task says for people and about asking; it must not separate heads that are trained alike.
 ASKING_FIELDS = {"name", "version", "summary", "tags", "evaluate", "controls", "metrics", "settings", "expected"}
 
 
-def make_head(seed: int) -> Head:
+def changed(**changes: object) -> RunSpec:
+    return RUN.model_copy(update=changes)
+
+
+def make_head(seed: int) -> SoftHead:
     torch.manual_seed(seed)
-    return Head(torch.nn.Linear(4, 3), torch.zeros(4), torch.ones(4), 0.1)
+    return SoftHead(torch.nn.Linear(4, 3), torch.zeros(4), torch.ones(4), 0.1)
 
 
 def test_a_saved_head_comes_back_exactly(tmp_path: Path) -> None:
@@ -29,6 +33,14 @@ def test_a_saved_head_comes_back_exactly(tmp_path: Path) -> None:
     save_head(tmp_path, KEY, one)
     assert load_head(tmp_path, KEY, two)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+
+
+def test_a_finished_head_needs_no_checkpoint(tmp_path: Path) -> None:
+    path = checkpoint_path(tmp_path, KEY)
+    path.parent.mkdir()
+    path.touch()
+    save_head(tmp_path, KEY, make_head(1))
+    assert not path.exists()
 
 
 def test_a_truncated_head_is_refused_with_the_command_to_type(tmp_path: Path) -> None:
@@ -41,18 +53,25 @@ def test_a_truncated_head_is_refused_with_the_command_to_type(tmp_path: Path) ->
 
 def test_every_field_that_decides_the_weights_is_in_the_key() -> None:
     assert set(TaskSpec.model_fields) == TRAINING_FIELDS | ASKING_FIELDS
-    assert set(HeadKey.model_fields) == (set(RunSpec.model_fields) - {"task"}) | {"training", "control", "code"}
+    assert set(HeadKey.model_fields) == (set(RunSpec.model_fields) - {"task", "scoring"}) | {
+        "training",
+        "variant",
+        "code",
+    }
 
 
 def test_tasks_that_train_alike_share_heads_and_others_do_not() -> None:
     def key(**changes: object) -> str:
-        return head_key(RUN.model_copy(update={"task": RUN.task.model_copy(update=changes)}), "none", "code").digest
+        return head_key(changed(task=RUN.task.model_copy(update=changes)), "none", RUN.head, "code").digest
 
     assert key(name="other", evaluate=("leaf",), summary="x", version=9) == KEY.digest
     assert key(deprivation=FullDeprivation(kind="full")) == KEY.digest
     assert key(counterfactual=WithinCategory(kind="within_category")) != KEY.digest
     assert key(heldout_leaves=0.3) != KEY.digest
     assert key(leaks="keep") != KEY.digest
-    assert head_key(RUN, "random_lm", "code").digest != KEY.digest
-    assert head_key(RUN, "none", "other code").digest != KEY.digest
-    assert head_key(RUN.model_copy(update={"seed": 43}), "none", "code").digest != KEY.digest
+    assert head_key(RUN, "random_lm", RUN.head, "code").digest != KEY.digest
+    assert head_key(RUN, "none", HeadSpec(name="no_image"), "code").digest != KEY.digest
+    assert head_key(RUN, "none", RUN.head, "other code").digest != KEY.digest
+    assert head_key(changed(seed=43), "none", RUN.head, "code").digest != KEY.digest
+    calibrated = changed(scoring=ScoringSpec(calibration="batch"))
+    assert calibrated.digest != RUN.digest and head_key(calibrated, "none", RUN.head, "code").digest == KEY.digest

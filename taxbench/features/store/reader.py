@@ -187,11 +187,7 @@ class FeatureTable:
 
     def fits(self, device: "torch.device | str" = "cpu") -> bool:
         """Say whether all rows fit into half of the device's free memory."""
-        import torch
-
-        kind = torch.device(device)
-        free = torch.cuda.mem_get_info(kind)[0] if kind.type == "cuda" else _available_memory()
-        return self.nbytes <= free // 2
+        return self.nbytes <= free_memory(device) // 2
 
     def check_all(self) -> list[str]:
         """Check every block; return what is wrong, one text for each bad block."""
@@ -263,6 +259,14 @@ def as_float(rows: np.ndarray, layout: Layout) -> np.ndarray:
     if layout.dtype == "bfloat16":
         return (rows.astype(np.uint32) << 16).view(np.float32)
     return rows.astype(np.float32)
+
+
+def free_memory(device: "torch.device | str" = "cpu") -> int:
+    """Return the bytes of a device's memory that are free."""
+    import torch
+
+    kind = torch.device(device)
+    return int(torch.cuda.mem_get_info(kind)[0]) if kind.type == "cuda" else _available_memory()
 
 
 def _available_memory() -> int:

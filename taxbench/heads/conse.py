@@ -1,0 +1,91 @@
+"""A convex combination of the likeliest names' label vectors: ConSE (Norouzi et al., 2014, arXiv 1312.5650)."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from taxbench.heads.lesson import Lesson
+from taxbench.specs.base import Spec
+
+READS = "labels"
+
+SHRINKAGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9)
+
+
+class Settings(Spec, strict=True):
+    """Options of the ConSE head."""
+
+    most: int = Field(default=10, ge=1)
+    """Names that are combined, the T of the paper."""
+    shrinkage: float | None = Field(default=None, gt=0, lt=1, allow_inf_nan=False)
+    """How far the covariance inside names is drawn towards a sphere; unset, the one under which validation images'
+    names are likeliest."""
+    hubness: Literal["none", "csls", "standardise"] = "csls"
+    """What is done about terms that are near to every image."""
+
+
+class Combination(nn.Module):
+    """Posterior of the trained names, then the mean of the label vectors of the likeliest."""
+
+    weight: Tensor
+    bias: Tensor
+    labels: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, labels: Tensor, most: int) -> None:
+        super().__init__()
+        self.most = min(most, len(labels))
+        self.register_buffer("weight", weight)  # (f, c)
+        self.register_buffer("bias", bias)  # (c,)
+        self.register_buffer("labels", labels)  # (c, d)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features.  # (b, t, f) → (b, 1, d)"""
+        likely, which = (features.mean(1) @ self.weight + self.bias).topk(self.most)
+        return torch.einsum("bt,btd->bd", likely.softmax(-1), self.labels[which])[:, None]
+
+
+def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+    """Return ConSE over a linear discriminant, not a network's softmax: (f + 1) · c + c · d numbers, c the names.
+
+    The classifier is regularised LDA: normal with one covariance inside all names, shrunk towards a sphere.
+    """
+    shrinkage = settings.shrinkage
+    if shrinkage is None:
+        shrinkage = max(SHRINKAGES, key=lambda each: _likelihood(lesson, each)) if len(lesson.val_images) else 0.1
+        lesson.chosen["shrinkage"] = shrinkage
+    weight, bias = discriminant(lesson, shrinkage)
+    whole = lesson.moments.spectrum[1] @ weight
+    bias = bias - lesson.moments.mean @ whole
+    labels = lesson.labels[_trained(lesson).to(lesson.device)]
+    return Combination(whole.float(), bias.float(), labels, settings.most).to(lesson.device)
+
+
+def discriminant(lesson: Lesson, shrinkage: float) -> tuple[Tensor, Tensor]:
+    """Return the map from the basis of the moments to log odds of the trained names.  # (r, c), (c,)
+
+    With A = (Cov(x) + αI), M the means and P the shares of names, the covariance inside names is A − MPMᵀ. Woodbury's
+    identity inverts it from the same eigendecomposition as everything else: (A − MPMᵀ)⁻¹M = A⁻¹M(I − PMᵀA⁻¹M)⁻¹.
+    """
+    kept = _trained(lesson)
+    values, _ = lesson.moments.spectrum
+    means, share = lesson.classes.mean[kept], lesson.classes.share[kept]  # (c, r), (c,)
+    between = (share * means.square().sum(1)).sum()
+    width = lesson.moments.rows.shape[1]
+    sphere = (values.sum() - between) / width  # mean variance inside names
+    outside = means / (values + shrinkage / (1 - shrinkage) * sphere)  # (c, r): A⁻¹M
+    inner = torch.eye(len(means)).to(means) - share[:, None] * (means @ outside.T)
+    weight = torch.linalg.solve(inner.T, outside).T / (1 - shrinkage)  # (r, c)
+    return weight, share.log() - (means * weight.T).sum(1) / 2
+
+
+def _likelihood(lesson: Lesson, shrinkage: float) -> float:
+    weight, bias = discriminant(lesson, shrinkage)
+    odds = (lesson.validation @ weight + bias).log_softmax(-1)
+    place = torch.searchsorted(_trained(lesson), torch.from_numpy(lesson.val_names).to(odds.device))
+    return float(odds.gather(1, place[:, None]).mean())
+
+
+def _trained(lesson: Lesson) -> Tensor:
+    return lesson.classes.count.nonzero().squeeze(1)

@@ -1,0 +1,171 @@
+"""Reading by label vectors: how alike what a head makes of an image and the vector of the asked term are."""
+
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from taxbench.heads.base import Head
+from taxbench.heads.lesson import Lesson
+from taxbench.heads.moments import Moments
+from taxbench.lms.prompt import Prompt
+from taxbench.seeds import rng
+
+Hubness = Literal["none", "csls", "standardise"]
+"""What is done about terms that are near to every image: nothing; cross-domain similarity local scaling (Conneau et
+al., 2018, arXiv 1710.04087); or each term's similarities minus their mean over training images, by their spread."""
+
+_NEIGHBOURS = 10  # of CSLS, as published
+_SAMPLE, _WRONG = 8192, 4  # images, and wrong names of each, that the reading is calibrated on
+_BATCH = 512
+
+
+class LabelMap(nn.Module):
+    """An affine map of the mean feature vector, and of the label vectors where a head moves those too."""
+
+    weight: Tensor
+    bias: Tensor
+    moved: Tensor | None
+
+    def __init__(self, weight: Tensor, bias: Tensor, words: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight.float())  # (f, k)
+        self.register_buffer("bias", bias.float())  # (k,)
+        self.register_buffer("moved", None if words is None else words.float())  # (d, k)
+
+    @classmethod
+    def of(cls, moments: Moments, weight: Tensor, bias: Tensor, words: Tensor | None = None) -> "LabelMap":
+        """Take a map that was found in the basis of the moments.  # (r, k), (k,)"""
+        whole = moments.spectrum[1] @ weight
+        return cls(whole, bias - moments.mean @ whole, words).to(moments.rows.device)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features.  # (b, t, f) → (b, 1, k)"""
+        return (features.mean(1) @ self.weight + self.bias)[:, None]
+
+    def words(self, labels: Tensor) -> Tensor:
+        """Map label vectors.  # (v, d) → (v, k)"""
+        return labels if self.moved is None else labels @ self.moved
+
+
+class Reading(Protocol):
+    """The settings that reading by label vectors needs of a head."""
+
+    @property
+    def hubness(self) -> Hubness:
+        """Return the correction."""
+
+
+class LabelHead(Head):
+    """A head whose one vector is compared with the vector of the asked term; the LM itself is not asked.
+
+    margin = slope · similarity + offset, where the similarity is the cosine after the correction for hubs: the log odds
+    of a question that is as often true as not.
+    """
+
+    words: Tensor
+    centre: Tensor
+    spread: Tensor
+    line: Tensor
+
+    def __init__(self, mapping: nn.Module, scale: tuple[Tensor, Tensor], words: Tensor, n_names: int, hubness: Hubness):
+        super().__init__(mapping, *scale)
+        self.n_names, self.hubness = n_names, hubness  # names come first among the terms
+        self.register_buffer("words", normalize(words, dim=-1))  # (v, k)
+        self.register_buffer("centre", words.new_zeros(len(words)))  # (v,)
+        self.register_buffer("spread", words.new_ones(len(words)))  # (v,)
+        self.register_buffer("line", words.new_tensor([1.0, 0.0]))  # slope and offset
+
+    def cosines(self, mapped: Tensor) -> Tensor:
+        """Return how alike images and terms are.  # (b, 1, k) → (b, v)"""
+        return normalize(mapped.squeeze(1), dim=-1) @ self.words.T
+
+    def corrected(self, cosines: Tensor) -> Tensor:
+        """Correct for hubs; an image's neighbours are names, so what else may be asked changes nothing.  # (b, v)"""
+        if self.hubness == "csls":
+            return 2 * cosines - self.centre - _nearest(cosines[:, : self.n_names], 1)[:, None]
+        return (cosines - self.centre) / self.spread
+
+    def settle(self, cosines: Tensor) -> None:
+        """Take the correction from how alike training images and terms are.  # (n, v)"""
+        if self.hubness == "csls":
+            self.centre.copy_(_nearest(cosines, 0))
+        elif self.hubness == "standardise":
+            self.centre.copy_(cosines.mean(0))
+            self.spread.copy_(cosines.std(0, correction=0).clamp_min(1e-6))
+
+    def margins(self, features: Tensor, terms: Tensor, prompt: Prompt | None) -> Tensor:
+        """Compare.  # (b, t, f), (b, q) → (b, q)"""
+        found = self.corrected(self.cosines(self.mapped(features)))
+        return self.line[0] * found.gather(1, terms.clamp(min=0)) + self.line[1]
+
+
+@torch.no_grad()
+def label_head(
+    mapping: nn.Module, mean: Tensor, std: Tensor, lesson: Lesson, terms: tuple[str, ...], settings: Reading
+) -> LabelHead:
+    """Build the head that reads what a `fit` with READS = "labels" returned; calibrate it on leaf questions.
+
+    Hubs show on training images. The line is fitted to validation images where there are any: training images are
+    nearer to their names than new ones, the more so the freer the map, and the threshold would be too high.
+
+    Args:
+        mean: Of the features that the lesson's are standardised with.  # (f,)
+        std: The same.  # (f,)
+        terms: Every term of the vocabulary in its order: the lesson's texts, then hypernyms.
+    """
+    words = lesson.words(terms)
+    moves = getattr(mapping, "words", None)
+    words = moves(words) if moves else words
+    head = LabelHead(mapping, (mean, std), words, len(lesson.texts), settings.hubness).to(lesson.device)
+    draw = rng(lesson.seed, "label_head")
+    train = draw.permutation(len(lesson.images))[:_SAMPLE]
+    head.settle(_cosines(head, lesson, lesson.images[train]))
+    images, names = lesson.images[train], lesson.names[train]
+    if len(lesson.val_images):
+        some = draw.permutation(len(lesson.val_images))[:_SAMPLE]
+        images, names = lesson.val_images[some], lesson.val_names[some]
+    found = head.corrected(_cosines(head, lesson, images))[:, : head.n_names].cpu().double().numpy()  # (n, names)
+    trained = np.unique(lesson.names)
+    turn = draw.integers(1, len(trained), size=(len(names), _WRONG))
+    wrong = trained[(np.searchsorted(trained, names)[:, None] + turn) % len(trained)]
+    line = logistic_line(found[np.arange(len(names)), names], np.take_along_axis(found, wrong, 1).ravel())
+    head.line.copy_(torch.from_numpy(line))
+    return head.eval()
+
+
+def _cosines(head: LabelHead, lesson: Lesson, images: np.ndarray) -> Tensor:
+    """Return how alike images of a lesson and all terms are.  # (n,) → (n, v)"""
+    parts = np.array_split(images, -(-len(images) // _BATCH))
+    return torch.cat([head.cosines(head.mapping(lesson.features(part))) for part in parts])
+
+
+def logistic_line(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """Fit log odds = slope · x + offset by logistic regression, both answers weighing the same.  # (2,)
+
+    Targets are drawn in from 0 and 1 as by Platt (1999), so that answers which one threshold separates do not push the
+    slope to infinity.
+    """
+    x = np.concatenate([right, wrong])
+    middle, scale = x.mean(), max(float(x.std()), 1e-12)
+    design = np.stack([(x - middle) / scale, np.ones_like(x)], axis=1)  # (n, 2)
+    n, m = len(right), len(wrong)
+    target = np.repeat([(n + 1) / (n + 2), 1 / (m + 2)], [n, m])
+    weight = np.repeat([0.5 / n, 0.5 / m], [n, m])
+    line = np.zeros(2)
+    for _ in range(100):  # Newton's method
+        p = 1 / (1 + np.exp(-(design @ line)))
+        slope = design.T @ (weight * (target - p))
+        curve = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(2)
+        step = np.linalg.solve(curve, slope)
+        line += step / max(1.0, float(np.abs(step).max()) / 2)
+        if np.abs(step).max() < 1e-10:
+            break
+    return np.array([line[0] / scale, line[1] - line[0] * middle / scale])
+
+
+def _nearest(cosines: Tensor, dim: int) -> Tensor:
+    """Return the mean of the largest few."""
+    return cosines.topk(min(_NEIGHBOURS, cosines.shape[dim]), dim).values.mean(dim)

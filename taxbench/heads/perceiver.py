@@ -1,0 +1,70 @@
+"""Learnt latents that attend to features, Flamingo's resampler (Alayrac et al., 2022, arXiv 2204.14198)."""
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from taxbench.heads.base import Shape
+from taxbench.specs.base import Spec
+
+POOL = "grid4"
+# At the rate that suits single maps, attention does not settle: leaf F1 on pocket .5 to .8, against .8 to .9 at this.
+TRAINER = {"learning_rate": 1e-3}
+
+
+class Settings(Spec, strict=True):
+    """Options of the perceiver head."""
+
+    tokens: int = Field(default=8, ge=1, le=256)
+    """Latents, each of which becomes a soft token; Flamingo has 64."""
+    blocks: int = Field(default=2, ge=1, le=24)
+    """Blocks of attention; Flamingo has 6."""
+    attention_heads: int = Field(default=4, ge=1, le=64)
+    """Heads of attention, each 64 wide as in Flamingo; the inner width is w = 64 · attention_heads."""
+    positions: bool = True
+    """Whether a learnt vector tells each of several feature vectors where it comes from."""
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.attend = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.forth = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, latents: Tensor, features: Tensor) -> Tensor:
+        """Attend to features and latents, and think.  # (b, k, w), (b, t, w) → (b, k, w)"""
+        asked = self.norms[0](latents)
+        seen = torch.cat([self.norms[1](features), asked], dim=1)
+        latents = latents + self.attend(asked, seen, seen, need_weights=False)[0]
+        return latents + self.forth(self.norms[2](latents))  # type: ignore[no-any-return]
+
+
+class _Perceiver(nn.Module):
+    def __init__(self, shape: Shape, settings: Settings) -> None:
+        super().__init__()
+        heads = settings.attention_heads
+        width = 64 * heads
+        self.enter = nn.Linear(shape.features, width)
+        several = settings.positions and shape.tokens > 1
+        self.positions = nn.Parameter(0.02 * torch.randn(shape.tokens, width)) if several else None
+        self.latents = nn.Parameter(0.02 * torch.randn(settings.tokens, width))
+        self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(settings.blocks))
+        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, shape.width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Resample the features.  # (b, t, f) → (b, k, d)"""
+        entered = self.enter(features)  # (b, t, w)
+        entered = entered if self.positions is None else entered + self.positions
+        latents = self.latents.expand(len(features), -1, -1)  # (b, k, w)
+        for block in self.blocks:
+            latents = block(latents, entered)
+        return self.out(latents)  # type: ignore[no-any-return]
+
+
+def build(shape: Shape, settings: Settings) -> nn.Module:
+    """Return the map (b, t, f) → (b, k, d), trained through the LM.
+
+    Parameters: (f + 1) · w + k · w + blocks · (12 w² + 15 w) + 2 w + (w + 1) · d, and t · w for positions where t > 1.
+    """
+    return _Perceiver(shape, settings)

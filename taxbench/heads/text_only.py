@@ -1,0 +1,28 @@
+"""A control: the text in place of the image, its name as the LM itself would read it before the question."""
+
+import torch
+from torch import nn
+
+from taxbench.heads.label_oracle import NameTable
+from taxbench.heads.lesson import Lesson
+from taxbench.specs.base import Spec
+
+SEES = "name"
+NOTE = "control: reads the name"
+
+
+class Settings(Spec, strict=True):
+    """The text-only control has no options."""
+
+
+def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+    """Return (b, 1, 1) → (b, k, d): the input embeddings of the name's own tokens, k those of the longest name.
+
+    Shorter names begin with zero vectors, which `FixedHead` leaves out. Nothing is learnt.
+    """
+    tokens = [lesson.lm.encode(name) for name in lesson.texts]
+    table = torch.zeros(len(tokens), max(map(len, tokens)), lesson.lm.width, device=lesson.lm.device)
+    with torch.no_grad():
+        for row, ids in zip(table, tokens, strict=True):
+            row[len(row) - len(ids) :] = lesson.lm.embed(torch.tensor(ids, device=lesson.lm.device)).float()
+    return NameTable(table)

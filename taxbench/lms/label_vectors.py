@@ -1,0 +1,159 @@
+"""Vectors that stand for words in a language model: of its input, of its layers, of what it would say next.
+
+One HDF5 file a model and list of terms, `cache/labels/<digest>.h5`, readable with plain h5py: a contiguous dataset
+(n, d) float32 for each kind of vector, the terms, and the key as JSON in the attribute `key`. Vectors are quickly made,
+so a file that is damaged, or is not what its name says, is made anew and replaced.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import xxhash
+from torch import Tensor
+
+from taxbench.data.articles import with_article
+from taxbench.errors import ModelError
+from taxbench.lms.frozen import FrozenLM
+from taxbench.paths import replacing
+from taxbench.specs.base import canonical_json
+from taxbench.version import source_version
+
+# The term ends each of them, and a causal model does not look ahead: what might follow would change nothing.
+TEMPLATES = (
+    "a photo of {a_term}",
+    "This is {a_term}",
+    "There is {a_term}",
+    "I see {a_term}",
+    "It looks like {a_term}",
+    "an example of {a_term}",
+)
+# What the model is about to say sums the term up (PromptEOL: Jiang et al., 2023, arXiv 2307.16645).
+PROMPT = 'The word "{term}" means in one word: "'
+_MOST_LAYERS = 8
+_BATCH = 64
+_FOLDER = "labels"
+
+
+def label_vectors(lm: FrozenLM, terms: tuple[str, ...], cache: Path | None = None) -> dict[str, np.ndarray]:
+    """Return vectors of terms of every kind, from the cache if it has them.  # kind → (n, d) float32
+
+    `input`: the mean of the input embeddings of the term's tokens. `template_L`: the state at the term's last token
+    after layer L, mean over templates; every layer, or eight spread ones. `last`: the last state of a prompt that asks
+    for the term in one word, after the last layer.
+
+    Raises:
+        ModelError: a vector is not finite.
+        CacheError: the cache cannot be written.
+    """
+    if cache is None:
+        return _compute(lm, terms)
+    key = _key(lm, terms)
+    path = cache / _FOLDER / f"{xxhash.xxh3_128_hexdigest(key.encode())}.h5"
+    found = _read(path, key)
+    if found is None:
+        found = _compute(lm, terms)
+        _write(path, key, terms, found)
+    return found
+
+
+def _key(lm: FrozenLM, terms: tuple[str, ...]) -> str:
+    """Return everything that changes a number."""
+    import transformers
+
+    return canonical_json(
+        {
+            "lm": lm.digest,
+            "dtype": str(lm.dtype).removeprefix("torch."),
+            "device": lm.device.type,
+            "terms": xxhash.xxh3_128_hexdigest("\n".join(terms).encode()),
+            "templates": TEMPLATES,
+            "prompt": PROMPT,
+            "layers": _MOST_LAYERS,
+            "code": f"{source_version()} torch {torch.__version__} transformers {transformers.__version__}",
+        }
+    )
+
+
+@torch.inference_mode()
+def _compute(lm: FrozenLM, terms: tuple[str, ...]) -> dict[str, np.ndarray]:
+    found: dict[str, Tensor] = {"input": torch.stack([lm.embed(_tokens(lm, term)).float().mean(0) for term in terms])}
+    for template in TEMPLATES:
+        for layer, states in _states(lm, [template.format(a_term=with_article(term)) for term in terms]).items():
+            name = f"template_{layer}"
+            found[name] = found.get(name, 0) + states / len(TEMPLATES)
+    prompted = _states(lm, [PROMPT.format(term=term) for term in terms])
+    found["last"] = prompted[max(prompted)]
+    for kind, vectors in found.items():
+        if not torch.isfinite(vectors).all():
+            raise ModelError(
+                f"'{lm.spec.name}' gives vectors of words ({kind}) that are not finite in {lm.dtype}, so it cannot "
+                "serve heads that are read by label vectors."
+            )
+    return {kind: vectors.cpu().numpy() for kind, vectors in found.items()}
+
+
+def _tokens(lm: FrozenLM, term: str) -> Tensor:
+    """Return a term's tokens as they follow a blank, be it part of the first or not.  # (t,)"""
+    before, ids = lm.encode("a"), lm.encode(f"a {term}")
+    ids = ids[len(before) :] if ids[: len(before)] == before and len(ids) > len(before) else lm.encode(f" {term}")
+    return torch.tensor(ids, device=lm.device)
+
+
+def _states(lm: FrozenLM, texts: list[str]) -> dict[int, Tensor]:
+    """Return the states at the last tokens of texts, after each layer looked at.  # layer → (n, d)"""
+    rows = [[*lm.bos(), *lm.encode(text)] for text in texts]
+    found: dict[int, Tensor] = {}
+    for start in range(0, len(rows), _BATCH):
+        part = rows[start : start + _BATCH]
+        length = torch.tensor([len(row) for row in part], device=lm.device)
+        ids = torch.zeros(len(part), int(length.max()), dtype=torch.int64)
+        for number, row in enumerate(part):
+            ids[number, : len(row)] = torch.tensor(row)
+        mask = (torch.arange(ids.shape[1], device=lm.device) < length[:, None]).long()  # padding comes last, unseen
+        output = lm.model.base_model(
+            input_ids=ids.to(lm.device), attention_mask=mask, output_hidden_states=True, use_cache=False
+        )
+        layers = output.hidden_states
+        for layer in _spread(len(layers) - 1):
+            states = layers[layer][torch.arange(len(part)), length - 1].float()
+            found.setdefault(layer, states.new_zeros(len(rows), states.shape[1]))[start : start + len(part)] = states
+    return found
+
+
+def _spread(depth: int) -> list[int]:
+    """Return the layers to look at, the last one among them."""
+    return sorted({-(-depth * part // _MOST_LAYERS) for part in range(1, _MOST_LAYERS + 1)})
+
+
+def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
+    """Return what a file holds, or nothing where it is missing, damaged or another's."""
+    import h5py
+
+    if not path.is_file():
+        return None
+    try:
+        with h5py.File(path, "r") as file:
+            found = {str(kind): np.asarray(values[:]) for kind, values in file["vectors"].items()}
+            whole = file.attrs["key"] == key and file.attrs["digest"] == _digest(key, found)
+    except (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError):  # what h5py says of damage
+        return None
+    return found if whole else None
+
+
+def _write(path: Path, key: str, terms: tuple[str, ...], found: dict[str, np.ndarray]) -> None:
+    import h5py
+
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        file.attrs["key"], file.attrs["digest"] = key, _digest(key, found)
+        file.create_dataset("terms", data=list(terms), dtype=h5py.string_dtype())
+        for kind, vectors in found.items():
+            file.create_dataset(f"vectors/{kind}", data=vectors)
+
+
+def _digest(key: str, found: dict[str, np.ndarray]) -> str:
+    state = xxhash.xxh3_128(key.encode())
+    for kind in sorted(found):
+        state.update(f"{kind} {found[kind].dtype} {found[kind].shape}".encode())
+        state.update(found[kind].tobytes())
+    return str(state.hexdigest())

@@ -1,0 +1,36 @@
+"""Find the source of modules without running any code, theirs or that of the packages around them."""
+
+import sys
+from importlib.abc import InspectLoader
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+
+
+def module_spec(module: str) -> ModuleSpec | None:
+    """Return where a module is, or nothing where there is none.
+
+    Raises:
+        ImportError: or ValueError or AttributeError, where what is installed is broken.
+    """
+    parts = module.split(".")
+    spec = find_spec(parts[0])
+    for depth in range(2, len(parts) + 1):  # find_spec itself would import the packages around it
+        inside = spec.submodule_search_locations if spec else None
+        if not inside:
+            return None
+        found = (finder.find_spec(".".join(parts[:depth]), inside) for finder in sys.meta_path)
+        spec = next((each for each in found if each is not None), None)
+    return spec
+
+
+def module_source(module: str) -> str:
+    """Return a module's source.
+
+    Raises:
+        ImportError: there is none, or it is not Python; as for `module_spec`.
+    """
+    spec = module_spec(module)
+    source = spec.loader.get_source(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
+    if source is None:
+        raise ImportError(f"no module '{module}' in Python was found")
+    return source

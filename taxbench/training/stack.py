@@ -1,0 +1,171 @@
+"""Train many heads through one frozen language model at once.
+
+The heads of a stack are independent: each has its questions, order, learning rate, clipping and end. What they share is
+the forward and backward pass through the LM, by far the dearest part: at every step the rows of all heads, one row an
+image, go through it as one batch. A step has three parts, so that the LM's part can be cut to fit memory and repeated:
+
+    features ─heads▶ soft tokens │ soft tokens ─frozen LM▶ losses ─▶ d loss / d soft tokens │ ─▶ heads' gradients
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from taxbench.heads.base import StateHead
+from taxbench.lms.prompt import Prompt
+from taxbench.progress import Reporter
+from taxbench.training.asking import answer_losses, leaf_loss
+from taxbench.training.memory import RowBudget, out_of_memory
+from taxbench.training.trainee import Batch, Trainee
+
+_CHECKPOINT_SECONDS = 60.0
+
+
+def train_stack(
+    trainees: Sequence[Trainee],
+    prompt: Prompt,
+    report: Reporter,
+    finished: Callable[[Trainee], None],
+    jobs: int = 1,
+) -> None:
+    """Train heads that give the same number of soft tokens, read answers in the same way, and have the same loss.
+
+    A head whose loss stops being a number breaks off and holds its `failure`; the others go on untouched. Once a
+    minute, and when interrupted, every head writes down how far it is, where it has a `checkpoint`.
+
+    Args:
+        finished: Called with each head's trainee as soon as its training is over.
+        jobs: How many stacks share the machine's memory.
+    """
+    label = trainees[0].label if len(trainees) == 1 else f"train {len(trainees)} heads"
+    budget: RowBudget | None = None
+    saved = time.monotonic()
+    with report.bar(label, sum(trainee.questions_left() for trainee in trainees), "q") as advance:
+        try:
+            while live := [trainee for trainee in trainees if not trainee.done]:
+                rows = _stacked(live)
+                budget = budget or _budget(rows, prompt, trainees[0].trainer.loss == "full_text", jobs)
+                losses = _step(live, rows, prompt, budget)
+                known = [loss for loss in losses if math.isfinite(loss)]
+                advance(rows.questions, f"loss {sum(known) / max(1, len(known)):.3f}")
+                for trainee in live:
+                    if trainee.trainer.patience and trainee.epoch_ended and trainee.failure is None:
+                        trainee.validated(leaf_loss(trainee.head, trainee.images, trainee.protocol, prompt))
+                    if trainee.done:
+                        finished(trainee)
+                if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                    _save(live)
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            _save(trainees)
+            raise
+
+
+def _save(trainees: Sequence[Trainee]) -> None:
+    for trainee in trainees:
+        if not trainee.done:
+            trainee.save()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of one step: the batches of several heads, one below the other."""
+
+    soft: list[Tensor]  # each head's soft tokens, with the graph through the head; (b, k, d)
+    term: Tensor  # (r, q) int64, −1 where unused
+    answer: Tensor  # (r, q) bool
+    weight: Tensor  # (r, 1) float32, of a question in the mean over its own head's questions
+    starts: np.ndarray  # where each head's rows begin, and the end of the last
+    questions: int
+
+    def of_heads(self, part: slice) -> list[slice]:
+        """Return which rows of a part belong to each head, counted within the part."""
+        edges = np.clip(self.starts, part.start, part.stop) - part.start
+        return [slice(int(a), int(b)) for a, b in pairwise(edges)]
+
+
+def _stacked(live: Sequence[Trainee]) -> _Rows:
+    batches: list[Batch] = [trainee.batch() for trainee in live]
+    most = max(batch.term.shape[1] for batch in batches)
+    counts = [int((batch.term >= 0).sum()) for batch in batches]
+    weights = [batch.term.new_full((len(batch.term), 1), 1 / n, dtype=torch.float32)
+               for batch, n in zip(batches, counts, strict=True)]  # fmt: skip
+    wide = [(0, most - batch.term.shape[1]) for batch in batches]
+    return _Rows(
+        soft=[trainee.head.soft_tokens(batch.features) for trainee, batch in zip(live, batches, strict=True)],
+        term=torch.cat([functional.pad(each.term, more, value=-1) for each, more in zip(batches, wide, strict=True)]),
+        answer=torch.cat([functional.pad(each.answer, more) for each, more in zip(batches, wide, strict=True)]),
+        weight=torch.cat(weights),
+        starts=np.cumsum([0, *(len(batch.term) for batch in batches)]),
+        questions=sum(counts),
+    )
+
+
+def _budget(rows: _Rows, prompt: Prompt, text: bool, jobs: int) -> RowBudget:
+    k, questions = rows.soft[0].shape[1], rows.term.shape[1]
+    return RowBudget(prompt.row_bytes(k, questions, training=True, text=text), rows.term.device, jobs)
+
+
+def _step(live: Sequence[Trainee], rows: _Rows, prompt: Prompt, budget: RowBudget) -> list[float]:
+    """Take one step with every head; return their losses."""
+    while True:
+        try:
+            losses, gradient = _through_the_lm(live, rows, prompt, budget)
+            break
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            budget.halve(error, len(rows.term))
+        for trainee in live:
+            trainee.head.zero_grad(set_to_none=True)  # a StateHead's reading may hold part of a gradient
+    gradients = [gradient[a:b] for a, b in pairwise(rows.starts)]
+    sound = [i for i, loss in enumerate(losses) if math.isfinite(loss)]
+    if sound:
+        torch.autograd.backward([rows.soft[i] for i in sound], [gradients[i] for i in sound])
+    for i, trainee in enumerate(live):
+        if i in sound:
+            trainee.learn()
+        else:
+            trainee.fail("The loss of the head stopped being a number")
+    return losses
+
+
+def _through_the_lm(
+    live: Sequence[Trainee], rows: _Rows, prompt: Prompt, budget: RowBudget
+) -> tuple[list[float], Tensor]:
+    """Return every head's loss, and the gradient of their sum with respect to the soft tokens.  # (r, k, d)"""
+    values = torch.cat([soft.detach() for soft in rows.soft])
+    gradient = torch.empty_like(values)
+    sums = torch.zeros(len(live), device=values.device)
+    for part in budget.parts(len(values)):
+        leaf = values[part].requires_grad_()
+        losses = _losses(live, rows, prompt, part, leaf) * rows.weight[part]
+        losses = torch.where(rows.term[part] >= 0, losses, 0.0)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        gradient[part] = leaf.grad if leaf.grad is not None else 0.0
+        sums = sums + torch.stack([losses[own].detach().sum() for own in rows.of_heads(part)])
+    return sums.tolist(), gradient
+
+
+def _losses(live: Sequence[Trainee], rows: _Rows, prompt: Prompt, part: slice, leaf: Tensor) -> Tensor:
+    """Return the loss of every question.  # (r, q)"""
+    term, answer = rows.term[part], rows.answer[part]
+    if live[0].trainer.loss == "full_text":
+        return prompt.text_losses(leaf, term, answer)
+    if isinstance(live[0].head, StateHead):
+        states = prompt.states(leaf, term)
+        readers = [trainee.head for trainee in live]
+        read = [
+            head.read(states[own])
+            for head, own in zip(readers, rows.of_heads(part), strict=True)
+            if isinstance(head, StateHead)
+        ]
+        return answer_losses(torch.cat(read), answer)
+    return answer_losses(prompt.margins(leaf, term), answer)

@@ -1,0 +1,160 @@
+"""One head on its way through training: its questions, its optimiser, and where it stands."""
+
+import copy
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from taxbench.data.protocol import Protocol
+from taxbench.errors import CacheError, TrainingError
+from taxbench.features.rows import Images
+from taxbench.heads.base import SoftHead, reseed
+from taxbench.paths import replacing
+from taxbench.seeds import derive_seed, rng
+from taxbench.specs.run import TrainerSpec
+from taxbench.training.batches import ImageRows, group_by_image
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The images of one step with all their questions."""
+
+    features: Tensor  # (b, t, f)
+    term: Tensor  # (b, q) int64, −1 where unused
+    answer: Tensor  # (b, q) bool
+
+
+class Trainee:
+    """A head in training. Whatever is trained beside it, it sees its own batches in its own order."""
+
+    def __init__(self, head: SoftHead, images: Images, protocol: Protocol, trainer: TrainerSpec, label: str) -> None:
+        self.head, self.images, self.protocol, self.trainer, self.label = head, images, protocol, trainer, label
+        self.step = 0
+        self.failure: TrainingError | None = None
+        self.checkpoint: Path | None = None
+        """Where `save` writes, if anywhere."""
+        self.best: tuple[float, int, dict[str, Tensor]] | None = None
+        """Least validation loss, the epochs it took, and the weights then; only where training may stop early."""
+        self._stopped = False
+        self._epoch_steps = math.ceil(len(protocol.images("train")) / trainer.batch_images)
+        self._epoch: tuple[int, ImageRows, list[np.ndarray]] | None = None
+        fused = head.mean.device.type == "cuda"
+        self._optimiser = torch.optim.AdamW(
+            head.parameters(), lr=trainer.learning_rate, weight_decay=trainer.weight_decay, fused=fused
+        )
+        head.train()
+
+    @property
+    def total_steps(self) -> int:
+        """Return the steps of a training that does not stop early."""
+        return self.trainer.epochs * self._epoch_steps
+
+    @property
+    def done(self) -> bool:
+        """Say whether there is nothing left to learn, or no use in going on."""
+        return self._stopped or self.failure is not None or self.step >= self.total_steps
+
+    @property
+    def epoch_ended(self) -> bool:
+        """Say whether the last step was an epoch's last."""
+        return self.step % self._epoch_steps == 0
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the head lives."""
+        return self.head.mean.device
+
+    def questions_left(self) -> int:
+        """Return how many questions will be asked until the end."""
+        return len(self.protocol.train_questions(0)) * (self.total_steps - self.step) // self._epoch_steps
+
+    def batch(self) -> Batch:
+        """Return the images and questions of the next step."""
+        epoch, place = divmod(self.step, self._epoch_steps)
+        if self._epoch is None or self._epoch[0] != epoch:
+            rows = group_by_image(self.protocol.train_questions(epoch), most=1 << 30)
+            order = rng(self.protocol.seed, "order", epoch).permutation(len(rows.image))
+            self._epoch = epoch, rows, np.array_split(order, self._epoch_steps)
+        _, rows, parts = self._epoch
+        part = parts[place]
+        reseed(self.head, derive_seed(self.protocol.seed, "dropout", self.step))
+        term, answer = (torch.from_numpy(each[part]).to(self.device) for each in (rows.term, rows.answer))
+        return Batch(self.images(rows.image[part]), term, answer)
+
+    def learn(self) -> None:
+        """Take one step down the gradient that the head's parameters hold."""
+        rate = self.trainer.learning_rate * scheduled(self.step, self.total_steps, self.trainer.warmup)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        torch.nn.utils.clip_grad_norm_(self.head.parameters(), self.trainer.clip)
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+
+    def validated(self, loss: float) -> None:
+        """Note an epoch's loss on validation questions about leaves, and stop where it has long been no better."""
+        epoch = self.step // self._epoch_steps
+        if self.best is None or loss < self.best[0]:
+            self.best = loss, epoch, copy.deepcopy(self.head.state_dict())
+        elif epoch - self.best[1] >= self.trainer.patience:
+            self._stopped = True
+
+    def finish(self) -> SoftHead:
+        """Return the trained head: its last weights, or the best ones where training may stop early.
+
+        Raises:
+            TrainingError: it broke off.
+        """
+        if self.failure is None and not all(torch.isfinite(value).all() for value in self.head.parameters()):
+            self.fail("The head's weights stopped being numbers in the last step")
+        if self.failure is not None:
+            raise self.failure
+        if self.best is not None:
+            self.head.load_state_dict(self.best[2])
+        return self.head.eval()
+
+    def fail(self, what: str) -> None:
+        """Break this head's training off; others go on."""
+        advice = f"Try --set learning_rate={self.trainer.learning_rate / 10:g}."
+        self.failure = TrainingError(f"{what} ({self.label}, step {self.step + 1}). {advice}")
+
+    def save(self) -> None:
+        """Write down where training stands, so that it can go on from here."""
+        if self.checkpoint is None or self.failure is not None:
+            return
+        state = {"step": self.step, "head": self.head.state_dict(), "optimiser": self._optimiser.state_dict(),
+                 "best": self.best, "stopped": self._stopped}  # fmt: skip
+        with replacing(self.checkpoint) as partial:
+            torch.save(state, partial)
+
+    def resume(self) -> None:
+        """Go on where an interrupted training stood, if one did.
+
+        Raises:
+            CacheError: the file is broken.
+        """
+        path = self.checkpoint
+        if path is None or not path.is_file():
+            return
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            self.head.load_state_dict(state["head"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self.step, self.best, self._stopped = state["step"], state["best"], state["stopped"]
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+            problem = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CacheError(f"The checkpoint '{path}' is broken ({problem}). Remove it: rm '{path}'") from None
+
+
+def scheduled(step: int, total: int, warmup: float) -> float:
+    """Return the share of the learning rate at a step: a linear rise over the warm-up, then a cosine to zero."""
+    rising = max(1, round(warmup * total))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, total - rising))))

@@ -1,0 +1,201 @@
+"""The packed trainer against the loop that published code runs, from images to scores; and stacks of heads."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from taxbench.data.dataset import Dataset, load_dataset
+from taxbench.data.protocol import Protocol
+from taxbench.data.questions import QuestionSet
+from taxbench.features.encoders import Encoder, describe_encoder, load_encoder
+from taxbench.features.extract import Extraction, features_of
+from taxbench.features.rows import FeatureRows
+from taxbench.lms.frozen import FrozenLM, load_lm
+from taxbench.lms.prompt import Prompt
+from taxbench.progress import Reporter
+from taxbench.registry.heads import head_spec
+from taxbench.registry.models import POCKET_ENCODER, lms
+from taxbench.registry.tasks import find_tasks
+from taxbench.specs.models import EncoderSpec
+from taxbench.specs.run import TrainerSpec
+from taxbench.training.asking import ask
+from taxbench.training.build import build_head
+from taxbench.training.stack import train_stack
+from taxbench.training.trainee import Trainee
+from tests.bench.naive import NaiveLoop
+from tests.bench.pictures import Pictures, in_memory
+from tests.bench.rounds import Ratio, ratio_of
+
+QUIET = Reporter(quiet=True)
+_IMAGES_A_LEAF = {"train": 2, "val": 1, "test": 1}
+_QUESTIONS = 8  # an image
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A head to be trained on pictures and asked about others, in either way."""
+
+    lm: FrozenLM
+    encoder: Encoder
+    pool: str
+    dataset: Dataset
+    protocol: Protocol
+    trainer: TrainerSpec
+    folder: Path
+    rows: FeatureRows
+    """The features, extracted ahead: what the naive loop standardises with."""
+
+    @property
+    def asked(self) -> QuestionSet:
+        """Return the questions of the evaluation."""
+        return self.protocol.test("leaf")
+
+    def packed(self, seconds: dict[str, float]) -> np.ndarray:
+        """Extract, train and ask as taxbench does; return the margins."""
+        with timed(seconds, "extraction"):
+            rows = extracted(self.dataset, self.encoder, self.pool, self.folder)
+        prompt = self.prompt()
+        trainee = self.trainee(rows)
+        with timed(seconds, "training"):
+            train_stack([trainee], prompt, QUIET, lambda _: None)
+        with timed(seconds, "evaluation"):
+            return ask(trainee.finish(), rows, prompt, self.asked, QUIET)
+
+    def naive(self, seconds: dict[str, float]) -> np.ndarray:
+        """Train and ask the plain way; return the margins."""
+        loop = self.loop()
+        with timed(seconds, "training"):
+            loop.train()
+        with timed(seconds, "evaluation"):
+            return loop.evaluate(self.asked)
+
+    def prompt(self) -> Prompt:
+        """Return the LM ready to be asked."""
+        answers = self.protocol.task.questions.answers
+        return Prompt.of(self.lm, self.protocol.questions, (answers.positive, answers.negative))
+
+    def trainee(self, rows: FeatureRows, seed: int = 0) -> Trainee:
+        """Return a fresh head in training. It has no dropout, so that both ways train the same."""
+        train = self.protocol.images("train")
+        head = build_head(head_spec("linear", {}), rows, train, self.lm, self.protocol.seed + seed)
+        return Trainee(head, rows, self.protocol, self.trainer, "train")
+
+    def loop(self) -> NaiveLoop:
+        """Return the naive loop with a fresh head and its pictures in memory."""
+        pictures = Pictures.of(self.dataset, np.arange(len(self.dataset.images)), self.encoder, self.pool)
+        train = self.protocol.images("train")
+        return NaiveLoop(self.trainee(self.rows).head, self.lm, pictures, self.protocol, self.trainer, train)
+
+
+@contextmanager
+def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    """Note the seconds that a block takes, all work of the device included."""
+    start = time.perf_counter()
+    yield
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    seconds[phase] = time.perf_counter() - start
+
+
+def extracted(dataset: Dataset, encoder: Encoder, pool: str, folder: Path) -> FeatureRows:
+    """Extract features into an empty cache."""
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    how = Extraction(encoder.device, encoder.dtype)
+    (table,) = features_of(dataset, encoder.card, [encoder.card.reading(-1, pool)], how, folder / "cache", QUIET)
+    return FeatureRows.of(table, encoder.device)
+
+
+def make_work(lm: FrozenLM, encoder: Encoder, pool: str, epochs: int, folder: Path) -> Work:
+    """Take some of the pocket pictures, and eight questions about the leaf of each."""
+    whole = load_dataset("pocket")
+    chosen: dict[tuple[str, str], list[int]] = {}
+    for i, image in enumerate(whole.images):
+        chosen.setdefault((image.leaf, str(image.split)), []).append(i)
+    some = [i for (_, split), images in chosen.items() for i in images[: _IMAGES_A_LEAF[split]]]
+    dataset = in_memory(whole, np.array(some))
+    task = find_tasks().tasks["leaf"]
+    questions = task.questions.model_copy(update={"negatives_per_positive": _QUESTIONS - 1})
+    protocol = Protocol(task.model_copy(update={"questions": questions}), dataset, seed=42)
+    rows = extracted(dataset, encoder, pool, folder)
+    return Work(lm, encoder, pool, dataset, protocol, TrainerSpec(epochs=epochs), folder, rows)
+
+
+def bench_training(device: torch.device, folder: Path, rounds: int) -> Iterator[Ratio]:
+    """Yield how much faster the packed way is, and how many FLOPs a question takes beside the bound."""
+    for dtype in (torch.bfloat16, torch.float32):
+        lm = load_lm(lms()["pocket"], device, dtype)
+        encoder = load_encoder(describe_encoder(larger_pocket(folder / "pocket-128")), device, dtype)
+        for pool, tokens, target in (("tokens", 64, 10.0), ("pooled", 1, 4.0)):
+            work = make_work(lm, encoder, pool, 2, folder)
+            label = f"{tokens} image tokens, 8 questions an image, 2 epochs, {str(dtype)[6:]}"
+            yield from against_naive(work, label, rounds, target)
+            yield from flops(work, label)
+
+
+def larger_pocket(folder: Path) -> EncoderSpec:
+    """Return the pocket encoder with an input of 128 pixels, which makes 64 patches."""
+    shutil.copytree(POCKET_ENCODER, folder, dirs_exist_ok=True)
+    path = folder / "preprocessor_config.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({**said, "size": {"height": 128, "width": 128}}))
+    return EncoderSpec(name="pocket-128", source=str(folder))
+
+
+def against_naive(work: Work, label: str, rounds: int, target: float | None) -> Iterator[Ratio]:
+    """Time both ways in turns; they must find the same."""
+    ours: list[dict[str, float]] = []
+    theirs: list[dict[str, float]] = []
+    for number in range(rounds):
+        ways = [(work.packed, ours), (work.naive, theirs)]
+        found = []
+        for way, seconds in reversed(ways) if number % 2 else ways:
+            seconds.append({})
+            found.append(way(seconds[-1]))
+        # Not equal: cached features are rounded to float16, and steps carry what is rounded further.
+        assert work.lm.dtype != torch.float32 or np.corrcoef(*found)[0, 1] > 0.99, "the two ways do not find the same"
+    for phase in ("training", "evaluation"):
+        yield ratio_of(f"{phase} / naive loop: {label}", [each[phase] for each in ours],
+                       [each[phase] for each in theirs])  # fmt: skip
+    whole = ratio_of(f"from images to scores / naive loop: {label}", *([sum(each.values()) for each in way]
+                                                                        for way in (ours, theirs)))  # fmt: skip
+    yield replace(whole, target=target)
+
+
+def flops(work: Work, label: str) -> Iterator[Ratio]:
+    """Yield the floating-point operations of a question in training, packed, beside the naive way's and the bound."""
+    prompt, trainee, loop = work.prompt(), work.trainee(work.rows), work.loop()
+    batch = trainee.batch()
+    asked = int((batch.term >= 0).sum())
+    with FlopCounterMode(display=False) as counter:
+        prompt.margins(trainee.head.soft_tokens(batch.features), batch.term).sum().backward()  # type: ignore[no-untyped-call]
+    packed = counter.get_total_flops() / asked
+    one = next(iter(loop.batches(0)))
+    with FlopCounterMode(display=False) as counter:
+        loop.answer_logits(one).sum().backward()  # type: ignore[no-untyped-call]
+    naive = counter.get_total_flops() / len(one)
+    bound = lower_bound(work)
+    for what, value, base in (("naive", packed, naive), ("bound", packed, bound)):
+        yield Ratio(f"MFLOPs a question / {what}: {label}", base / value, base / value, base / value, 1,
+                    value / 1e6, base / 1e6)  # fmt: skip
+
+
+def lower_bound(work: Work) -> float:
+    """Return the least floating-point operations of a question in training.
+
+    The LM's linear layers see each token once, forward and backward, an image's prefix once for all its questions.
+    Attention and the output layer are left out.
+    """
+    table, asked = work.prompt().table, work.protocol.train_questions(0)
+    layers = sum(weight.numel() for name, weight in work.lm.model.named_parameters()
+                 if weight.ndim == 2 and "embed" not in name and "head" not in name)  # fmt: skip
+    lengths = np.array([len(table.full(term)) - len(table.stem) for term in range(len(table.ids))])
+    prefix = len(table.bos) + work.rows.tokens + len(table.stem)
+    return float(4 * layers * (prefix * len(np.unique(asked.image)) / len(asked) + lengths[asked.term].mean()))

@@ -1,0 +1,250 @@
+"""Closed-form heads against independent implementations, on data small enough to be sure of, and their speed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import orthogonal_procrustes
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import Ridge
+from torch.nn.functional import normalize
+
+from taxbench.heads import cca, conse, contrastive, devise, procrustes, ridge, ridge_token
+from taxbench.heads.lesson import Lesson
+from taxbench.heads.moments import Moments, Shelf, factored_svd
+
+DRAW = np.random.default_rng(0)
+
+
+def vectors(terms: tuple[str, ...], width: int) -> dict[str, np.ndarray]:
+    """Label vectors of terms: `template_1` is as good as `last` is useless, and a term has always the same ones."""
+
+    def of(term: str) -> np.ndarray:
+        return np.random.default_rng([width, *term.encode()]).normal(size=width) + 3  # a large common part
+
+    good = np.stack([of(term) for term in terms]).astype(np.float32)
+    return {"input": 2 * good[:, ::-1].copy(), "last": np.full_like(good, 0.5), "template_1": good}
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lesson]:
+    """Make lessons of drawn features and names; name 0 is never trained."""
+
+    def lesson(n: int = 300, f: int = 12, many: int = 7, width: int = 9, **other: Any) -> Lesson:
+        monkeypatch.setattr("taxbench.heads.lesson.label_vectors", lambda lm, terms, cache: vectors(terms, width))
+        draw = np.random.default_rng(n + f)
+        called = draw.integers(1, many, 2 * n)
+        x = draw.normal(size=(2 * n, f)) @ draw.normal(size=(f, f)) + 2 * draw.normal(size=(many, f))[called] + 0.3
+        features = torch.from_numpy(x).float()[:, None]
+        given: dict[str, Any] = {
+            "features": lambda images: features[torch.from_numpy(images)],
+            "images": np.arange(n),
+            "names": called[:n],
+            "val_images": np.arange(n, 2 * n),
+            "val_names": called[n:],
+            "texts": tuple(f"name {i}" for i in range(many)),
+            "lm": SimpleNamespace(digest=f"lm {width}", dtype=torch.float32, device=torch.device("cpu")),
+            "seed": 1,
+        }
+        return Lesson(**{**given, **other})
+
+    return lesson
+
+
+def parts(lesson: Lesson) -> tuple[np.ndarray, np.ndarray]:
+    """Return training features and the label vector of each image."""
+    return lesson.moments.rows.double().numpy(), lesson.labels.double().numpy()[lesson.names]
+
+
+@pytest.mark.parametrize("f", [12, 400])  # fewer and more features than images
+@pytest.mark.parametrize("alpha", [0.01, 3.0])
+def test_ridge_is_sklearns(make: Callable[..., Lesson], f: int, alpha: float) -> None:
+    lesson = make(f=f)
+    x, y = parts(lesson)
+    weight, bias = lesson.indicator_map(alpha)
+    labels = lesson.labels.double()
+    mine = lesson.validation @ weight @ labels + bias @ labels
+    other = Ridge(alpha * lesson.moments.unit * len(x)).fit(x, y)
+    rows = lesson.features(lesson.val_images).squeeze(1).double().numpy()
+    assert np.abs(mine.numpy() - other.predict(rows)).max() < 1e-8
+    head = ridge.fit(lesson, ridge.Settings(alpha=alpha))
+    assert np.abs(head(lesson.features(lesson.val_images))[:, 0].numpy() - other.predict(rows)).max() < 1e-4
+
+
+def test_procrustes_is_scipys(make: Callable[..., Lesson]) -> None:
+    lesson = make(f=5, many=12, width=5)  # as many directions as dimensions: the map is unique
+    x, y = parts(lesson)
+    x, middle = x - x.mean(0), y.mean(0)
+    values, axes = np.linalg.eigh(x.T @ x / len(x))
+    white = x @ (axes / np.sqrt(values + 0.1 * values.mean()))
+    turn, stretch = orthogonal_procrustes(white, y - middle)
+    expected = white @ turn * stretch / (white**2).sum() + middle
+    found = procrustes.fit(lesson, procrustes.Settings(alpha=0.1))(lesson.features(lesson.images))
+    assert np.abs(found[:, 0].numpy() - expected).max() < 1e-5
+
+
+def test_cca_finds_the_canonical_correlations(make: Callable[..., Lesson]) -> None:
+    lesson = make()
+    x, y = (part - part.mean(0) for part in parts(lesson))
+    n, values = len(x), lesson.moments.spectrum[0]
+    alpha, beta = 0.05, 0.2
+    sx = x.T @ x / n + alpha * float(values.mean()) * np.eye(x.shape[1])
+    sy = y.T @ y / n
+    sy += beta * np.trace(sy) / len(sy) * np.eye(len(sy))
+    sxy = x.T @ y / n
+    # The generalised eigenproblem, which knows nothing of whitening or singular vectors.
+    squared = np.linalg.eigvals(np.linalg.solve(sx, sxy) @ np.linalg.solve(sy, sxy.T)).real
+    expected = np.sqrt(np.sort(squared)[::-1][:5])
+    head = cca.fit(lesson, cca.Settings(alpha=alpha, beta=beta, power=0.0))
+    u = head(lesson.features(lesson.images))[:, 0].double().numpy()
+    v = head.words(lesson.labels[torch.from_numpy(lesson.names)]).double().numpy()
+    u, v = u - u.mean(0), v - v.mean(0)
+    assert u.shape[1] == 5  # six trained names, less one
+    assert np.allclose((u * v).mean(0), expected, atol=1e-5)
+    weight = np.linalg.lstsq(np.c_[x, np.ones(n)], u, rcond=None)[0][:-1]
+    assert np.allclose(weight.T @ sx @ weight, np.eye(5), atol=1e-4)
+
+
+def test_conse_combines_the_likeliest_names_of_sklearns_discriminant(make: Callable[..., Lesson]) -> None:
+    lesson = make(n=200)
+    x, _ = parts(lesson)
+    other = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.2).fit(x, lesson.names)
+    rows = lesson.features(lesson.val_images)
+    weight, bias = conse.discriminant(lesson, 0.2)
+    expected = other.predict_proba(rows[:, 0].double().numpy())
+    assert np.abs((lesson.validation @ weight + bias).softmax(1).numpy() - expected).max() < 1e-8
+    head = conse.fit(lesson, conse.Settings(shrinkage=0.2, most=3))
+    for image, row in zip(head(rows)[:20, 0].numpy(), expected[:20], strict=True):
+        best = np.argsort(-row)[:3]  # trained names are 1, 2, ...
+        assert np.allclose(image, row[best] @ lesson.labels.numpy()[best + 1] / row[best].sum(), atol=1e-4)
+
+
+def test_ridge_token_is_as_long_as_a_word(make: Callable[..., Lesson]) -> None:
+    lesson = make()
+    embeddings = lesson.label_vectors("input")
+    token = ridge_token.fit(lesson, ridge_token.Settings(alpha=1.0))(lesson.features(lesson.images))
+    assert torch.allclose(token.norm(dim=-1), embeddings.norm(dim=1).median())
+    x = lesson.moments.rows.double().numpy()
+    other = Ridge(lesson.moments.unit * len(x)).fit(x, embeddings[torch.from_numpy(lesson.names)].double().numpy())
+    direction = torch.from_numpy(other.predict(x)).float()
+    assert torch.allclose(normalize(token[:, 0], dim=1), normalize(direction, dim=1), atol=1e-5)
+
+
+def test_losses_are_those_of_a_naive_loop() -> None:
+    logits = torch.from_numpy(DRAW.normal(size=(6, 6)))
+    name = torch.tensor([0, 1, 0, 2, 2, 2])
+    same = name[:, None] == name[None]
+    softmax, sigmoid = 0.0, 0.0
+    for i in range(6):
+        for table in (logits, logits.T):
+            others = float(table[i].exp().sum().log())
+            right = [others - float(table[i, j]) for j in range(6) if name[i] == name[j]]
+            softmax += sum(right) / len(right) / 12
+        for j in range(6):
+            sign = 1 if name[i] == name[j] else -1
+            sigmoid += float(np.log1p(np.exp(-sign * float(logits[i, j])))) / 6
+    assert float(contrastive.info_nce(logits, same)) == pytest.approx(softmax, abs=1e-10)
+    assert float(contrastive.sigmoid_loss(logits, same)) == pytest.approx(sigmoid, abs=1e-10)
+    right = torch.tensor([0, 1, 5, 2, 2, 3])
+    hinges = [max(0.0, 0.1 - float(logits[i, right[i]]) + float(logits[i, j]))
+              for i in range(6) for j in range(6) if j != right[i]]  # fmt: skip
+    assert float(devise.hinge_rank(logits, right, 0.1)) == pytest.approx(sum(hinges) / 6, abs=1e-10)
+
+
+@pytest.mark.parametrize("c", [4, 40])  # fewer and more names than dimensions
+def test_factored_singular_vectors_are_those_of_the_product(c: int) -> None:
+    a, b = (torch.from_numpy(DRAW.normal(size=(c, width))) for width in (10, 8))
+    u, s, v = factored_svd(a, b)
+    assert torch.allclose((u * s) @ v.T, a.T @ b)
+    assert torch.allclose(u.T @ u, torch.eye(len(s)).double()) and len(s) == min(c, 8)
+
+
+@pytest.mark.parametrize("head", [ridge, procrustes, cca, conse, contrastive, devise, ridge_token])
+def test_a_head_finds_names_again_and_repeats_itself(make: Callable[..., Lesson], head: Any) -> None:
+    lessons, heads = [make(many=5), make(many=5)], []
+    for lesson in lessons:
+        torch.manual_seed(len(heads))  # what else was drawn must not matter
+        heads.append(head.fit(lesson, head.Settings()))
+    one, two = (each(lessons[0].features(lessons[0].val_images)) for each in heads)
+    assert torch.equal(one, two) and lessons[0].chosen == lessons[1].chosen
+    assert not any(parameter.requires_grad for parameter in heads[0].parameters())
+    if head is not ridge_token:
+        assert lessons[0].chosen["labels"] != "last"  # in which all names are the same
+        words = heads[0].words(lessons[0].labels) if hasattr(heads[0], "words") else lessons[0].labels
+        assert lessons[0].retrieval(normalize(one[:, 0], dim=1) @ normalize(words, dim=1).T)[0] > 0.8
+
+
+def test_grids_are_averaged(make: Callable[..., Lesson]) -> None:
+    flat = make()
+    noise = torch.from_numpy(DRAW.normal(size=(600, 1, 12))).float()
+    grid = make(features=lambda images: torch.cat([flat.features(images) + part * noise[torch.from_numpy(images)]
+                                                   for part in (1, -1)], 1))  # fmt: skip
+    rows = flat.features(flat.val_images), grid.features(grid.val_images)
+    one, two = (ridge.fit(lesson, ridge.Settings())(row) for lesson, row in zip((flat, grid), rows, strict=True))
+    assert torch.allclose(one, two, atol=1e-4)
+
+
+def test_without_validation_images_the_stated_defaults_hold(make: Callable[..., Lesson]) -> None:
+    none = np.zeros(0, np.int64)
+    for head in (ridge, procrustes, cca, conse):
+        lesson = make(val_images=none, val_names=none)
+        assert torch.isfinite(head.fit(lesson, head.Settings())(lesson.features(lesson.images))).all()
+        assert lesson.chosen["labels"] == "template_1"
+
+
+def test_names_that_training_never_says_do_not_compete(make: Callable[..., Lesson]) -> None:
+    lesson = make()
+    scores = torch.zeros(len(lesson.val_names), 7)
+    scores[:, 0] = 2.0  # name 0 is not trained
+    scores[torch.arange(len(scores)), torch.from_numpy(lesson.val_names)] = 1.0
+    assert lesson.retrieval(scores) == (1.0, 1.0)
+    assert lesson.retrieval(torch.zeros_like(scores))[0] == 0.0  # ties count against
+
+
+def test_sixteen_closed_form_fits_take_under_two_seconds(make: Callable[..., Lesson]) -> None:
+    first = make(n=3520, f=256, many=104, width=256)
+    reads: list[int] = []
+
+    def features(images: np.ndarray) -> torch.Tensor:
+        reads.append(len(images))
+        return first.features(images)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # what the clock then counts is this test's own work, whatever else runs
+    shelf, start = Shelf(), time.process_time()
+    for pairing in range(4):
+        turn = np.random.default_rng(pairing).permutation(104)
+        names, val_names = turn[first.names], turn[first.val_names[:704]]
+        for head in (ridge, procrustes, cca, conse):
+            same = {"features": features, "shelf": shelf, "val_images": first.val_images[:704]}
+            lesson = replace(first, names=names, val_names=val_names, chosen={}, **same)
+            head.fit(lesson, head.Settings())  # type: ignore[attr-defined]
+    taken = time.process_time() - start
+    torch.set_num_threads(threads)
+    assert taken < 2.0
+    assert sum(reads) == 3520 + 704  # training and validation images, read once for all
+
+
+def test_the_shelf_tells_features_and_images_apart_and_keeps_what_was_used_last(make: Callable[..., Lesson]) -> None:
+    shelf = Shelf(most=2)
+    made = [shelf.get(key, lambda: object()) for key in ("a", "b", "a", "c", "a")]
+    assert made[0] is made[2] is made[4] and shelf.get("b", lambda: None) is None
+    shelf = Shelf()
+    one, two, other = make(shelf=shelf), make(shelf=shelf), make(shelf=shelf, features_key="shuffled")
+    fewer = make(shelf=shelf, images=np.arange(200), names=one.names[:200])
+    assert one.moments is two.moments and len({id(lesson.moments) for lesson in (one, other, fewer)}) == 3
+
+
+def test_features_are_not_read_all_at_once() -> None:
+    seen: list[int] = []
+
+    def features(images: np.ndarray) -> torch.Tensor:
+        seen.append(len(images))
+        return torch.zeros(len(images), 4, 3)
+
+    assert Moments.of(features, np.arange(1000)).rows.shape == (1000, 3) and max(seen) <= 256

@@ -1,0 +1,134 @@
+"""Reading by label vectors: the correction for hubs, the calibration, and terms that training never said."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from taxbench.heads.label_head import Hubness, LabelHead, label_head, logistic_line
+from taxbench.heads.lesson import Lesson
+
+WIDTH, NAMES = 16, 12
+TEXTS = tuple(f"name {i}" for i in range(NAMES))
+TERMS = (*TEXTS, "animal", "tool", "name 3")  # a name may be a hypernym too
+
+
+@pytest.fixture
+def lesson(monkeypatch: pytest.MonkeyPatch) -> Lesson:
+    """An image's features are, but for noise, the label vector of its name."""
+
+    def vectors(lm: object, terms: tuple[str, ...], cache: object) -> dict[str, np.ndarray]:
+        rows = [np.random.default_rng(list(term.encode())).normal(size=WIDTH) for term in terms]
+        return {"template_1": np.stack(rows).astype(np.float32)}
+
+    monkeypatch.setattr("taxbench.heads.lesson.label_vectors", vectors)
+    draw = np.random.default_rng(0)
+    names = np.repeat(np.arange(NAMES), 30)
+    lm: Any = SimpleNamespace(digest="lm", dtype=torch.float32, device=torch.device("cpu"))
+    made = Lesson(lambda images: features[torch.from_numpy(images)], np.arange(0, 360, 2), names[::2],
+                  np.arange(1, 360, 2), names[1::2], TEXTS, lm, seed=3)  # fmt: skip
+    noise = torch.from_numpy(draw.normal(size=(360, 1, WIDTH)) * 0.15).float()
+    features = torch.zeros(360, 1, WIDTH)
+    features = made.labels[torch.from_numpy(names)][:, None] + noise
+    return made
+
+
+def build(lesson: Lesson, hubness: Hubness = "csls", terms: tuple[str, ...] = TERMS) -> LabelHead:
+    scale = torch.zeros(WIDTH), torch.ones(WIDTH)
+    return label_head(nn.Identity(), *scale, lesson, terms, SimpleNamespace(hubness=hubness))
+
+
+def cosines(lesson: Lesson, images: np.ndarray) -> Tensor:
+    return normalize(lesson.features(images)[:, 0], dim=1) @ lesson.words(TERMS).T
+
+
+def test_csls_is_that_of_a_loop(lesson: Lesson) -> None:
+    head, train, test = build(lesson), cosines(lesson, lesson.images), cosines(lesson, lesson.val_images[:5])
+    found = head.corrected(test)
+    for image in range(5):
+        around_image = sorted(map(float, test[image, :NAMES]))[-10:]  # neighbours are names
+        for term in range(len(TERMS)):
+            around_term = sorted(map(float, train[:, term]))[-10:]
+            expected = 2 * float(test[image, term]) - sum(around_image) / 10 - sum(around_term) / 10
+            assert float(found[image, term]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_standardising_takes_each_terms_training_images(lesson: Lesson) -> None:
+    found = build(lesson, "standardise").corrected(cosines(lesson, lesson.images))
+    assert torch.allclose(found.mean(0), torch.zeros(len(TERMS)), atol=1e-5)
+    assert torch.allclose(found.std(0, correction=0), torch.ones(len(TERMS)), atol=1e-5)
+    raw = cosines(lesson, lesson.val_images)
+    assert torch.equal(build(lesson, "none").corrected(raw), raw)
+
+
+@pytest.mark.parametrize("hubness", ["none", "csls", "standardise"])
+def test_new_images_are_answered_rightly_and_every_term_is_answered(lesson: Lesson, hubness: Hubness) -> None:
+    head = build(lesson, hubness)
+    terms = torch.arange(len(TERMS)).repeat(len(lesson.val_images), 1)
+    terms[:, -1] = -1  # padding
+    margins = head.margins(lesson.features(lesson.val_images), terms, None)
+    assert margins.shape == terms.shape and torch.isfinite(margins).all()
+    right = torch.from_numpy(lesson.val_names)[:, None] == torch.arange(NAMES)
+    assert ((margins[:, :NAMES] > 0) == right).float().mean() > 0.97
+    asked = head.margins(lesson.features(lesson.val_images), terms[:, [4, 13]], None)
+    assert torch.equal(asked, margins[:, [4, 13]])
+
+
+def test_a_name_has_one_vector_and_hypernyms_change_nothing(lesson: Lesson) -> None:
+    assert torch.equal(lesson.words(TERMS)[:NAMES], lesson.labels)
+    assert torch.equal(lesson.words(TERMS)[14], lesson.labels[3])
+    features, terms = lesson.features(lesson.val_images), torch.arange(NAMES).repeat(len(lesson.val_images), 1)
+    both = [build(lesson, "csls", asked).margins(features, terms, None) for asked in (TERMS, TEXTS)]
+    assert torch.allclose(*both, atol=1e-5)
+
+
+def test_the_state_is_all_there_is(lesson: Lesson) -> None:
+    head = build(lesson)
+    blank = LabelHead(
+        nn.Identity(), (torch.zeros(WIDTH), torch.ones(WIDTH)), torch.rand(len(TERMS), WIDTH), NAMES, "csls"
+    )
+    blank.load_state_dict(head.state_dict())
+    features, terms = lesson.features(lesson.val_images), torch.zeros(len(lesson.val_images), 1, dtype=torch.int64)
+    assert torch.equal(head.margins(features, terms, None), blank.margins(features, terms, None))
+    assert not list(head.parameters())
+
+
+def test_the_line_is_sklearns_logistic_regression() -> None:
+    draw = np.random.default_rng(1)
+    right, wrong = draw.normal(2, 1, 400), draw.normal(0, 2, 1600)
+    slope, offset = logistic_line(right, wrong)
+    # Platt's targets, as weighted copies of every point under both answers.
+    x = np.concatenate([right, right, wrong, wrong])[:, None]
+    y = np.repeat([1, 0, 1, 0], [400, 400, 1600, 1600])
+    up, down = 401 / 402, 1 / 1602
+    weight = np.repeat([up / 400, (1 - up) / 400, down / 1600, (1 - down) / 1600], [400, 400, 1600, 1600])
+    other = LogisticRegression(C=1e9, tol=1e-10, max_iter=10_000).fit(x, y, sample_weight=1000 * weight)
+    assert slope == pytest.approx(other.coef_[0, 0], rel=1e-3)
+    assert offset == pytest.approx(other.intercept_[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-9, 5.0])
+def test_the_line_stays_finite(gap: float) -> None:
+    line = logistic_line(np.full(50, gap), np.zeros(200))
+    assert np.isfinite(line).all()
+    assert gap < 1 or line[0] * gap + line[1] > 0 > line[1]
+
+
+def test_the_threshold_fits_new_images_and_not_those_the_map_was_fitted_to(lesson: Lesson) -> None:
+    """A map that knows its training images by heart; read by them, new images would all be too far from their name."""
+    heart = torch.zeros(360, 1, WIDTH)
+    heart[lesson.images] = lesson.labels[torch.from_numpy(lesson.names)][:, None]
+    heart[lesson.val_images] = lesson.features(lesson.val_images) + 0.2
+    lesson.features = lambda images: heart[torch.from_numpy(images)]
+    head = build(lesson, "none")
+    right = head.margins(lesson.features(lesson.val_images), torch.from_numpy(lesson.val_names)[:, None], None)
+    assert (right > 0).float().mean() > 0.9
+    none = np.zeros(0, np.int64)
+    blind = build(replace(lesson, val_images=none, val_names=none), "none")
+    assert (blind.line[1] / blind.line[0]) < (head.line[1] / head.line[0]) < 0

@@ -1,0 +1,52 @@
+"""What tests of training share: a tiny LM, a small protocol, and features that tell its leaves apart."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from taxbench.data.protocol import Protocol
+from taxbench.features.rows import FeatureRows
+from taxbench.lms.frozen import load_lm
+from taxbench.lms.prompt import Prompt
+from taxbench.progress import Reporter
+from taxbench.specs.models import LMSpec
+from tests.data.test_protocol import dataset, task
+
+QUIET = Reporter(quiet=True)
+ANSWERS = (("Yes",), ("No",))
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Compute with one thread: products this small take longer with more, far longer on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def make_protocol(seed: int = 1, name: str = "unseen_hypernym") -> Protocol:
+    return Protocol(task(name), dataset(per_leaf=12), seed=seed)
+
+
+@pytest.fixture(scope="module")
+def protocol() -> Protocol:
+    return make_protocol()
+
+
+@pytest.fixture(scope="module")
+def prompt(tiny_llama: Path, protocol: Protocol) -> Prompt:
+    lm = load_lm(LMSpec(name="tiny", source=str(tiny_llama)), CPU, torch.float32)
+    return Prompt.of(lm, protocol.questions, ANSWERS)
+
+
+@pytest.fixture(scope="module")
+def images(protocol: Protocol) -> FeatureRows:
+    draw = np.random.default_rng(0)
+    centres = draw.normal(size=(len(protocol.vocabulary.terms), 16))  # one cluster a leaf: easy to tell apart
+    rows = centres[protocol.leaf] + 0.1 * draw.normal(size=(len(protocol.leaf), 16))
+    return FeatureRows(torch.from_numpy(rows[:, None].astype(np.float32)), CPU)

@@ -1,0 +1,276 @@
+"""Training through a frozen LM: heads learn, repeat exactly, and do not notice what is trained beside them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from taxbench.data.protocol import Protocol
+from taxbench.errors import CacheError, TrainingError
+from taxbench.features.rows import DealtRows, FeatureRows, NameRows
+from taxbench.heads.base import SoftHead
+from taxbench.lms.prompt import Order, Prompt
+from taxbench.progress import Advance, Reporter
+from taxbench.registry.heads import head_spec
+from taxbench.seeds import rng
+from taxbench.specs.run import TrainerSpec
+from taxbench.training import memory, stack
+from taxbench.training.asking import ask
+from taxbench.training.build import build_head
+from taxbench.training.memory import RowBudget
+from taxbench.training.stack import train_stack
+from taxbench.training.trainee import Trainee
+from tests.training.conftest import ANSWERS, CPU, QUIET, make_protocol
+
+
+def trainee(
+    prompt: Prompt, images: FeatureRows, protocol: Protocol, trainer: TrainerSpec | None = None, name: str = "mlp"
+) -> Trainee:
+    head = build_head(head_spec(name, {}), images, protocol.images("train"), prompt.lm, protocol.seed)
+    return Trainee(head, images, protocol, trainer or TrainerSpec(epochs=2), f"train {name}")
+
+
+def train(prompt: Prompt, *trainees: Trainee) -> list[Trainee]:
+    finished: list[Trainee] = []
+    train_stack(trainees, prompt, QUIET, finished.append)
+    assert set(map(id, finished)) == set(map(id, trainees))
+    return list(trainees)
+
+
+def weights(one: Trainee) -> list[torch.Tensor]:
+    return [value.detach().clone() for value in one.head.parameters()]
+
+
+def equal(one: Sequence[torch.Tensor], two: Sequence[torch.Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def share_right(one: Trainee, prompt: Prompt) -> float:
+    asked = one.protocol.train_questions(0)
+    return float(((ask(one.finish(), one.images, prompt, asked, QUIET) > 0) == asked.answer).mean())
+
+
+LONG = TrainerSpec(epochs=25, learning_rate=1e-2)
+
+
+@pytest.mark.parametrize(("name", "order"), [
+    ("mlp", "image_first"), ("itm", "image_first"), ("mlp", "question_first"),
+])  # fmt: skip
+def test_heads_learn_leaf_questions_and_the_lm_stays_as_it_was(
+    prompt: Prompt, images: FeatureRows, protocol: Protocol, name: str, order: Order
+) -> None:
+    asked = Prompt.of(prompt.lm, protocol.questions, ANSWERS, order)
+    before = [weight.clone() for weight in prompt.lm.model.parameters()]
+    trainer = LONG.model_copy(update={"order": order})
+    start = share_right(trainee(prompt, images, protocol, trainer, name), asked)
+    (end,) = train(asked, trainee(prompt, images, protocol, trainer, name))
+    assert start < 0.65 and share_right(end, asked) > 0.8
+    assert equal(before, list(prompt.lm.model.parameters()))
+
+
+def test_the_loss_of_the_full_text_falls(prompt: Prompt, images: FeatureRows, protocol: Protocol) -> None:
+    def loss(one: Trainee) -> float:
+        batch = one.batch()
+        with torch.inference_mode():
+            soft = one.head.eval().soft_tokens(batch.features)
+            return float(prompt.text_losses(soft, batch.term, batch.answer)[batch.term >= 0].mean())
+
+    trainer = TrainerSpec(epochs=4, learning_rate=1e-2, loss="full_text")
+    before = loss(trainee(prompt, images, protocol, trainer))
+    (one,) = train(prompt, trainee(prompt, images, protocol, trainer))
+    one.step = 0
+    assert loss(one) < before - 0.1
+
+
+def test_heads_trained_together_are_those_trained_alone_bit_for_bit(prompt: Prompt, images: FeatureRows) -> None:
+    """On a CPU, where the row of a product does not depend on the other rows; elsewhere up to rounding."""
+
+    def fresh() -> list[Trainee]:
+        return [
+            trainee(prompt, images, make_protocol(1)),
+            trainee(prompt, images, make_protocol(2), TrainerSpec(epochs=1, learning_rate=1e-2), "linear"),
+            trainee(prompt, images, make_protocol(1, "seen_hypernym"), TrainerSpec(epochs=2, batch_images=7)),
+            trainee(prompt, images, make_protocol(1), TrainerSpec(epochs=2, clip=1e-3)),
+        ]
+
+    together = train(prompt, *fresh())
+    for one, other in zip(together, fresh(), strict=True):
+        train(prompt, other)
+        assert equal(weights(one), weights(other)), one.label
+    assert not equal(weights(together[0]), weights(together[3]))
+
+
+def test_the_same_seed_gives_the_same_head_and_another_seed_another(
+    prompt: Prompt, images: FeatureRows, protocol: Protocol
+) -> None:
+    first, again = (train(prompt, trainee(prompt, images, protocol))[0] for _ in range(2))
+    assert equal(weights(first), weights(again))
+    assert not equal(weights(trainee(prompt, images, make_protocol(2))), weights(trainee(prompt, images, protocol)))
+
+
+def test_a_head_or_an_image_that_is_no_number_leaves_the_others_untouched(
+    prompt: Prompt, images: FeatureRows, protocol: Protocol
+) -> None:
+    values = images(np.arange(len(protocol.leaf)))
+    values[protocol.images("train")[3]] = float("nan")
+    sick_images = FeatureRows(values, CPU)
+    sick_images.statistics = images.statistics  # type: ignore[method-assign]
+    sick_head = trainee(prompt, images, protocol)
+    with torch.no_grad():
+        sick_head.head.gain.fill_(float("nan"))
+    sick_image = trainee(prompt, sick_images, protocol)
+    well = trainee(prompt, images, make_protocol(2))
+    train(prompt, sick_head, well, sick_image)
+    (alone,) = train(prompt, trainee(prompt, images, make_protocol(2)))
+    assert equal(weights(well), weights(alone))
+    for sick in (sick_head, sick_image):
+        with pytest.raises(TrainingError, match=r"train mlp, step \d+\)\. Try --set learning_rate=0.0003"):
+            sick.finish()
+    assert all(torch.isfinite(value).all() for value in sick_image.head.parameters())  # it broke off in time
+
+
+def test_running_out_of_memory_halves_the_rows_and_changes_nothing(
+    prompt: Prompt, images: FeatureRows, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, right = [], Prompt.margins
+
+    def small(self: Prompt, soft: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
+        asked.append(len(soft))
+        if len(soft) > 5:
+            raise torch.OutOfMemoryError("too large")
+        return right(self, soft, terms)
+
+    (usual,) = train(prompt, trainee(prompt, images, protocol))
+    monkeypatch.setattr(Prompt, "margins", small)
+    (halved,) = train(prompt, trainee(prompt, images, protocol))
+    assert equal(weights(usual), weights(halved))
+    assert asked[:4] == [16, 8, 4, 4] and max(asked[4:]) == 4  # and it does not try again
+    monkeypatch.setattr(Prompt, "margins", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("none at all")))
+    with pytest.raises(TrainingError, match=r"does not fit into memory \(none at all\)"):
+        train(prompt, trainee(prompt, images, protocol))
+
+
+def test_rows_are_cut_into_equal_parts_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda device: 1000)
+    budget = RowBudget(row_bytes=100, device=CPU)
+    assert budget.rows == 5 and RowBudget(100, CPU, jobs=2).rows == 2 and RowBudget(10**9, CPU).rows == 1
+    parts = list(budget.parts(12))
+    assert [part.stop - part.start for part in parts] == [4, 4, 4] and parts[0].start == 0 and parts[-1].stop == 12
+
+
+class Interrupting(Reporter):
+    """A reporter whose user presses Ctrl-C at the n-th step."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(quiet=True)
+        self.after = after
+
+    @contextmanager
+    def bar(self, label: str, total: int, unit: str) -> Iterator[Advance]:
+        def advance(steps: int, note: str = "", /) -> None:
+            self.after -= 1
+            assert "loss" in note
+            if self.after == 0:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_an_interrupted_training_goes_on_where_it_stood(
+    prompt: Prompt, images: FeatureRows, protocol: Protocol, tmp_path: Path, patience: int
+) -> None:
+    trainer = TrainerSpec(epochs=3, patience=patience)
+
+    def fresh() -> list[Trainee]:
+        both = [trainee(prompt, images, protocol, trainer), trainee(prompt, images, make_protocol(2), trainer)]
+        for place, one in enumerate(both):
+            one.checkpoint = tmp_path / f"{place}.checkpoint"
+            one.resume()
+        return both
+
+    whole = train(prompt, *fresh())
+    with pytest.raises(KeyboardInterrupt):
+        train_stack(fresh(), prompt, Interrupting(after=11), lambda _: None)
+    halves = fresh()
+    assert [one.step for one in halves] == [11, 11]
+    train(prompt, *halves)
+    for one, two in zip(whole, halves, strict=True):
+        one.finish(), two.finish()
+        assert equal(weights(one), weights(two))
+    (tmp_path / "0.checkpoint").write_bytes(b"nonsense")
+    with pytest.raises(CacheError, match=r"rm '.*0\.checkpoint'"):
+        fresh()
+
+
+def test_checkpoints_are_written_as_time_passes(
+    prompt: Prompt, images: FeatureRows, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack, "_CHECKPOINT_SECONDS", 0.0)
+    one = trainee(prompt, images, protocol)
+    one.checkpoint = tmp_path / "checkpoint"
+    train(prompt, one)
+    other = trainee(prompt, images, protocol)
+    other.checkpoint = one.checkpoint
+    other.resume()
+    assert other.step == other.total_steps - 1
+
+
+def test_training_stops_early_by_validation_leaves_and_keeps_the_best_weights(
+    prompt: Prompt, images: FeatureRows, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.7, 0.5, 0.6, 0.4, 0.45, 0.41, 0.3])
+    monkeypatch.setattr(stack, "leaf_loss", lambda *_: next(losses))
+    (one,) = train(prompt, trainee(prompt, images, protocol, TrainerSpec(epochs=9, patience=2)))
+    assert one.best is not None and one.best[:2] == (0.4, 4) and one.step == one.total_steps * 6 // 9
+    last = weights(one)
+    assert not equal(last, weights_of(one.finish()))
+    assert equal(weights_of(one.head), [one.best[2][name] for name, _ in one.head.named_parameters()])
+
+
+def weights_of(head: SoftHead) -> list[torch.Tensor]:
+    return [value.detach().clone() for value in head.parameters()]
+
+
+def test_the_learning_rate_rises_and_falls(prompt: Prompt, images: FeatureRows, protocol: Protocol) -> None:
+    one = trainee(prompt, images, protocol, TrainerSpec(epochs=10, warmup=0.1, learning_rate=1.0))
+    rates = []
+    while not one.done:
+        one.head.gain.grad = torch.tensor(0.0)
+        one.learn()
+        rates.append(one._optimiser.param_groups[0]["lr"])
+    top = rates.index(max(rates))
+    assert max(rates) == pytest.approx(1.0) and top == pytest.approx(0.1 * len(rates), abs=1)
+    assert rates[:top] == sorted(rates[:top]) and rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[top + (len(rates) - top) // 2] == pytest.approx(0.5, abs=0.1) and rates[-1] < 0.01
+
+
+def test_a_resumed_bar_counts_what_is_left(prompt: Prompt, images: FeatureRows, protocol: Protocol) -> None:
+    one = trainee(prompt, images, protocol, TrainerSpec(epochs=2))
+    whole = one.questions_left()
+    assert whole == 2 * len(protocol.train_questions(0))
+    one.step = one.total_steps // 2
+    assert one.questions_left() == whole // 2
+
+
+def test_dealt_features_stay_in_their_split_and_names_are_those_of_the_re_pairing(
+    images: FeatureRows, protocol: Protocol
+) -> None:
+    dealt = DealtRows(images, protocol.splits, rng(1, "deal"))
+    everything = np.arange(len(protocol.leaf))
+    for split in ("train", "val", "test"):
+        members = np.flatnonzero(protocol.splits == split)
+        rows, true = dealt(members).flatten(1), images(members).flatten(1)
+        order, own = (np.lexsort(each.numpy().T) for each in (rows, true))
+        assert torch.equal(rows[order], true[own]) and not torch.equal(rows, true)
+    names = NameRows(protocol.vocabulary.name_of[protocol.leaf], CPU)(everything)
+    assert [protocol.vocabulary.terms[int(i)] for i in names.flatten()[:3]] == [
+        protocol.dataset.taxonomy.spoken(protocol.dataset.taxonomy.leaves[leaf]) for leaf in protocol.leaf[:3]
+    ]
+    assert math.isclose(float(names.max()), protocol.vocabulary.name_of[protocol.leaf].max())
+    assert replace(protocol, seed=2).leaf.shape == protocol.leaf.shape
