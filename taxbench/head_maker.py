@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from taxbench.data.protocol import Protocol
-from taxbench.errors import TaxbenchError, TrainingError
+from taxbench.errors import TaxbenchError
 from taxbench.features.rows import DealtRows, Images, NameRows
 from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.heads.label_head import label_head
@@ -21,6 +21,7 @@ from taxbench.registry.heads import head_info, head_module, head_spec
 from taxbench.seeds import derive_seed, rng
 from taxbench.specs.base import canonical_json
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, Variant, head_key
+from taxbench.training.asking import Asked
 from taxbench.training.build import build_head
 from taxbench.training.head_cache import checkpoint_path, head_path, load_head, save_head
 from taxbench.training.parallel import side_by_side, threads_of_a_job
@@ -40,15 +41,7 @@ class Job:
     features: FeatureSet
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A head with all that it takes to ask it."""
-
-    head: Head
-    images: Images
-    prompt: Prompt
-    fitted: dict[str, Any]
-    """What it chose by itself."""
+_Kind = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +64,8 @@ class HeadMaker:
     """Makes heads for runs, one run after the other, and trains those of later runs along where they fit in."""
 
     parts: Parts
-    _built: dict[str, Asked] = field(default_factory=dict)
-    """Heads in memory, finished or not; those that are trained are read from the cache when needed again."""
-    _failures: dict[str, TrainingError] = field(default_factory=dict)
+    _failures: dict[str, TaxbenchError] = field(default_factory=dict)
+    _kinds: dict[str, _Kind] = field(default_factory=dict)
     _shelf: Shelf = field(default_factory=Shelf)
 
     def heads(self, job: Job, later: Iterable[Callable[[], Job]]) -> dict[str, Asked]:
@@ -83,19 +75,17 @@ class HeadMaker:
             later: What makes the runs that come after this one.
 
         Raises:
-            TrainingError: the training of one of them broke off.
+            TaxbenchError: one of them cannot be made.
         """
         wanted = self._wanted(job)
         with self.parts.timed("train"):
-            missing = {each.key.digest: each for each in wanted.values() if not self._finished(each)}
+            missing = [each for each in wanted.values() if self._missing(each)]
             if missing:
                 self._train(missing, later)
-        for each in wanted.values():
-            if each.key.digest in self._failures:
-                raise self._failures[each.key.digest]
-        found = {name: self._built[each.key.digest] for name, each in wanted.items()}
-        self._built = {key: asked for key, asked in self._built.items() if not isinstance(asked.head, SoftHead)}
-        return found
+            for each in wanted.values():
+                if each.key.digest in self._failures:
+                    raise self._failures[each.key.digest]
+            return {name: self._finished(each) for name, each in wanted.items()}
 
     def _wanted(self, job: Job) -> dict[str, _Wanted]:
         """Return every head that a run takes part with: a control has another LM, other features, or another head."""
@@ -108,31 +98,37 @@ class HeadMaker:
                 others[control] = ("none", head_spec(control, {}))
         return {name: _Wanted(head_key(job.run, variant, head, code), job) for name, (variant, head) in others.items()}
 
-    def _finished(self, wanted: _Wanted) -> bool:
-        """Have a head built, and fitted or filled from the cache; say whether it needs no training."""
-        digest = wanted.key.digest
-        fits = head_info(wanted.key.head.name).learns == "fit"
-        if digest not in self._built:
-            self._built[digest] = self._fit(wanted) if fits else self._build(wanted)
-        return fits or load_head(self.parts.cache, wanted.key, self._built[digest].head)
+    def _missing(self, wanted: _Wanted) -> bool:
+        """Say whether a head has to be trained, and can be as far as is known."""
+        key = wanted.key
+        there = key.digest in self._failures or head_path(self.parts.cache, key).is_file()
+        return head_info(key.head.name).learns != "fit" and not there
+
+    def _finished(self, wanted: _Wanted) -> Asked:
+        """Return a head from the cache, or fitted in a moment."""
+        if head_info(wanted.key.head.name).learns == "fit":
+            return self._fit(wanted)
+        asked = self._build(wanted)
+        load_head(self.parts.cache, wanted.key, asked.head)
+        return asked
 
     def _prompt(self, wanted: _Wanted) -> Prompt:
         lm = self.parts.twin(wanted.key.seed) if wanted.key.variant == "random_lm" else self.parts.lm
         return self.parts.prompt(lm, wanted.job.protocol, wanted.key.trainer.order)
 
     def _images(self, wanted: _Wanted) -> Images:
-        protocol, rows = wanted.job.protocol, wanted.job.features.rows
+        protocol, images = wanted.job.protocol, cast(Images, wanted.job.features.rows)
         if head_info(wanted.key.head.name).sees == "name":
-            return NameRows(protocol.vocabulary.name_of[protocol.leaf], self.parts.device)
+            images = NameRows(protocol.vocabulary.name_of[protocol.leaf], self.parts.device)
         if wanted.key.variant == "shuffled_features":
-            return DealtRows(rows, protocol.splits, rng(protocol.seed, "shuffled_features"))
-        return rows
+            return DealtRows(images, protocol.splits, rng(protocol.seed, "shuffled_features"))
+        return images
 
     def _build(self, wanted: _Wanted) -> Asked:
         images, prompt = self._images(wanted), self._prompt(wanted)
         train = wanted.job.protocol.images("train")
         head = build_head(wanted.key.head, images, train, prompt.lm, wanted.key.seed)
-        return Asked(head, images, prompt, {})
+        return Asked(head, images, prompt)
 
     def _fit(self, wanted: _Wanted) -> Asked:
         """Make a head that is not trained through the LM."""
@@ -165,65 +161,82 @@ class HeadMaker:
             lm=prompt.lm,
             seed=derive_seed(key.seed, "fit", key.head.name),
             cache=self.parts.cache,
-            features_key=key.encoder.features + dealt,
+            features_key=f"{head_info(key.head.name).sees} {key.encoder.features}{dealt}",
             shelf=self._shelf,
         )
 
-    def _train(self, missing: dict[str, _Wanted], later: Iterable[Callable[[], Job]]) -> None:
+    def _train(self, missing: list[_Wanted], later: Iterable[Callable[[], Job]]) -> None:
         """Train heads, and those of later runs that can be trained along with them, in stacks."""
-        stacks: dict[tuple[Any, ...], dict[str, _Wanted]] = {}
-        for digest, each in missing.items():
-            stacks.setdefault(self._alike(each), {})[digest] = each
+        stacks: dict[_Kind, dict[str, _Wanted]] = {}
+        for each in missing:
+            stacks.setdefault(self._kind(each), {})[each.key.digest] = each
         for make in later:
             if all(len(stack) >= _STACK for stack in stacks.values()):
                 break
-            for kind, each in self._also(make, {wanted.key.seed for wanted in missing.values()}):
+            for kind, each in self._also(make, {wanted.key.seed for wanted in missing}):
                 if 0 < len(stacks.get(kind, ())) < _STACK:
                     stacks[kind][each.key.digest] = each
-        most = min(_STACK, -(-sum(map(len, stacks.values())) // 2))  # so that there is work for two jobs
         lists = [list(stack.values()) for stack in stacks.values()]
+        # On a CPU there should be work for two jobs; elsewhere stacks wait for each other.
+        two = self.parts.device.type == "cpu"
+        most = min(_STACK, -(-sum(map(len, lists)) // 2)) if two else _STACK
         groups = [some[start : start + most] for some in lists for start in range(0, len(some), most)]
-        jobs = [partial(self._train_group, group, min(2, len(groups))) for group in groups]
+        # Built before any is trained, since first weights come from torch's global random state.
+        trainees = [self._trainees(group) for group in groups]
+        at_once = min(2, len(groups)) if two else 1
+        jobs = [partial(self._train_stack, some, at_once) for some in trainees if some]
         side_by_side(jobs, self.parts.device, self.parts.report)
 
-    def _alike(self, wanted: _Wanted) -> tuple[Any, ...]:
-        """Return what heads of one stack have in common."""
-        asked = self._built.setdefault(wanted.key.digest, self._build(wanted))
-        with torch.inference_mode():
-            k = asked.head.mapped(asked.images(np.zeros(1, np.int64))).shape[1]
-        return id(asked.prompt), k, type(asked.head), wanted.key.trainer.loss
+    def _kind(self, wanted: _Wanted) -> _Kind:
+        """Return what heads of one stack have in common: how the LM is asked, and what it is given."""
+        digest, protocol = wanted.key.digest, wanted.job.protocol
+        if digest not in self._kinds:
+            asked = self._build(wanted)
+            with torch.inference_mode():
+                k = asked.head.mapped(asked.images(np.zeros(1, np.int64))).shape[1]
+            answers, trainer = protocol.task.questions.answers, wanted.key.trainer
+            how = asked.prompt.lm.digest, protocol.questions, answers.positive, answers.negative, trainer.order
+            self._kinds[digest] = (*how, k, type(asked.head), trainer.loss)
+        return self._kinds[digest]
 
-    def _also(self, make: Callable[[], Job], seeds: set[int]) -> Iterator[tuple[tuple[Any, ...], _Wanted]]:
-        """Yield the heads of a later run that have to be trained, each with what it has in common with its stack."""
+    def _also(self, make: Callable[[], Job], seeds: set[int]) -> Iterator[tuple[_Kind, _Wanted]]:
+        """Yield the heads of a later run that have to be trained; of random twins, one at a time is in memory."""
         try:
             for each in self._wanted(make()).values():
-                digest, key = each.key.digest, each.key
-                there = digest in self._failures or head_path(self.parts.cache, key).is_file()
-                other_twin = key.variant == "random_lm" and key.seed not in seeds  # one at a time is in memory
-                if head_info(key.head.name).learns != "fit" and not there and not other_twin:
-                    yield self._alike(each), each
+                other_twin = each.key.variant == "random_lm" and each.key.seed not in seeds
+                if self._missing(each) and not other_twin:
+                    yield self._kind(each), each
         except TaxbenchError:  # told when its turn comes
             return
 
-    def _train_group(self, group: Sequence[_Wanted], jobs: int) -> None:
-        trainees: dict[Trainee, _Wanted] = {}
+    def _trainees(self, group: Sequence[_Wanted]) -> dict[Trainee, _Wanted]:
+        found: dict[Trainee, _Wanted] = {}
         for each in group:
-            asked = self._built[each.key.digest]
-            head, module = asked.head, head_module(each.key.head.name)
-            assert isinstance(head, SoftHead), each.label
-            if hasattr(module, "prepare"):
-                module.prepare(head.mapping, self._lesson(each, asked.images, asked.prompt))
-            trainee = Trainee(head, asked.images, each.job.protocol, each.key.trainer, f"train {each.label}")
-            trainee.checkpoint = checkpoint_path(self.parts.cache, each.key)
-            trainee.resume()
-            trainees[trainee] = each
+            try:
+                found[self._trainee(each)] = each
+            except TaxbenchError as error:  # it is the trouble of its own run, not of those it would be trained with
+                self._failures[each.key.digest] = error
+        return found
 
+    def _train_stack(self, trainees: dict[Trainee, _Wanted], jobs: int) -> None:
         def finished(trainee: Trainee) -> None:
             key = trainees[trainee].key
             try:
                 save_head(self.parts.cache, key, trainee.finish())  # at once, whatever becomes of the others
-            except TrainingError as error:
+            except TaxbenchError as error:
                 self._failures[key.digest] = error
 
-        prompt = self._built[group[0].key.digest].prompt
+        prompt = self._prompt(next(iter(trainees.values())))
         train_stack(list(trainees), prompt, self.parts.report, finished, jobs)
+
+    def _trainee(self, wanted: _Wanted) -> Trainee:
+        """Return a head in training, as far as it has come."""
+        asked, module = self._build(wanted), head_module(wanted.key.head.name)
+        head = asked.head
+        assert isinstance(head, SoftHead), wanted.label
+        if hasattr(module, "prepare"):
+            module.prepare(head.mapping, self._lesson(wanted, asked.images, asked.prompt))
+        trainee = Trainee(head, asked.images, wanted.job.protocol, wanted.key.trainer, f"train {wanted.label}")
+        trainee.checkpoint = checkpoint_path(self.parts.cache, wanted.key)
+        trainee.resume()
+        return trainee

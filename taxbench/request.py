@@ -232,6 +232,8 @@ def _plan(task: TaskSpec, head: str, chosen: dict[str, str], varied: frozenset[s
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UsageError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}.") from None
+    if trainer.loss == "full_text" and head_info(head).reads == "state":
+        raise UsageError(f"The head '{head}' reads the LM's state: its loss is 'answer'. Type --set loss=answer.")
     of_head = settings_defaults(head)
     spec = head_spec(head, {key: value for key, value in given.items() if key in of_head})
     said = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in own)

@@ -11,7 +11,7 @@ import torch
 
 from taxbench.data.protocol import Protocol
 from taxbench.errors import DataError, TaxbenchError, some
-from taxbench.head_maker import Asked, HeadMaker, Job
+from taxbench.head_maker import HeadMaker, Job
 from taxbench.hub import model_files
 from taxbench.lms.frozen import lm_source
 from taxbench.parts import Parts, versions
@@ -24,7 +24,7 @@ from taxbench.scoring.metrics import category_scores, chance_control, summarise
 from taxbench.scoring.records import Predictions, read_result, result_folder, write_result
 from taxbench.specs.result import CategoryScore, Result, Scores
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
-from taxbench.training.asking import ask, blank_margins
+from taxbench.training.asking import Asked, ask, blank_margins
 from taxbench.training.parallel import side_by_side
 
 
@@ -68,6 +68,7 @@ class Suite:
             except TaxbenchError as error:
                 if len(wanted) == 1:
                     raise
+                self._jobs.pop((self.request.plans.index(plan), seed), None)
                 failed.append(f"{name}: {error}")
                 self.report.say(f"[{number}/{len(wanted)}] {name} FAILED: {error}")
                 continue
@@ -114,6 +115,7 @@ class Suite:
         if stored and stored.run == run and stored.versions == versions():
             name = f"{self.request.name_of(plan)} seed {run.seed}"
             self.report.say(f"{name}: already done, read from {folder} (remove it to run again)")
+            self._jobs.pop((self.request.plans.index(plan), seed), None)
             return stored
         job = self._job(plan, seed)
         self._tell(job.protocol)
@@ -174,11 +176,9 @@ class Suite:
 
     def _ask(self, job: Job, asked: Asked, questions: Any, label: str) -> np.ndarray:
         """Return calibrated margins of questions.  # (q,) float32"""
-        margins = ask(asked.head, asked.images, asked.prompt, questions, self.report, label)
+        margins = ask(asked, questions, self.report, label)
         kind = job.run.scoring.calibration
-        blank = None
-        if kind in ("contextual", "pmi"):
-            blank = blank_margins(asked.head, asked.images, asked.prompt, np.unique(questions.term))
+        blank = blank_margins(asked, np.unique(questions.term)) if kind in ("contextual", "pmi") else None
         return calibrate(kind, margins, questions.term, blank)
 
     def _record(self, job: Job, measured: tuple[Any, Any, Scores, Any, dict[str, Any]]) -> Result:

@@ -1,5 +1,8 @@
 """Runs as a whole, on small real parts: several heads, settings and controls in one command, and each as if alone."""
 
+import csv
+import gc
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +12,13 @@ from PIL import Image
 
 import taxbench
 from taxbench import head_maker
-from taxbench.errors import TaxbenchError, UsageError
+from taxbench.errors import TaxbenchError, TrainingError, UsageError
+from taxbench.lms.frozen import FrozenLM
+from taxbench.progress import Reporter
 from taxbench.request import Options, resolve
 from taxbench.specs.result import Result
+from taxbench.suite import Suite
+from taxbench.training.trainee import Trainee
 
 LEAVES = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool", "trout": "fish", "shark": "fish"}
 TASK = """
@@ -45,14 +52,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def run(place: Path, tiny_llama: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
-    def run(out: str = "out", **options: str | tuple[str, ...]) -> list[Result]:
-        usual = {
-            "task": str(place / "none.yaml"), "model": str(tiny_llama), "encoder": "pixels", "seeds": "1",
-            "dataset": f"folder:{place / 'photos'}", "taxonomy": str(place / "photos.tsv"), "device": "cpu",
-            "cache": str(tmp_path / f"cache-{out}"), "out": str(tmp_path / out),
-        }  # fmt: skip
-        return taxbench.run(quiet=True, **{**usual, **options})
+    usual = {
+        "task": str(place / "none.yaml"), "model": str(tiny_llama), "encoder": "pixels", "seeds": "1",
+        "dataset": f"folder:{place / 'photos'}", "taxonomy": str(place / "photos.tsv"), "device": "cpu",
+    }  # fmt: skip
 
+    def run(out: str = "out", **options: str | tuple[str, ...]) -> list[Result]:
+        places = {"cache": str(tmp_path / f"cache-{out}"), "out": str(tmp_path / out)}
+        return taxbench.run(quiet=True, **{**usual, **places, **options})
+
+    run.usual = {**usual, "cache": str(tmp_path / "cache"), "out": str(tmp_path / "out")}  # type: ignore[attr-defined]
     return run
 
 
@@ -60,13 +69,14 @@ def predictions(folder: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in folder.rglob("predictions.csv.gz")}
 
 
-def test_a_run_gives_the_same_bytes_alone_and_among_many(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    together = run("many", head="mlp,linear", seeds="1,2", settings=("hidden=8,16",))
+def test_a_run_gives_the_same_bytes_alone_and_among_many(run, place: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    task = str(place / "all.yaml")
+    together = run("many", head="mlp,linear", seeds="1,2", settings=("hidden=8,16",), task=task)
     assert [(each.head, each.seed, each.run.head.settings.get("hidden")) for each in together] == [
         ("mlp", 1, 8), ("mlp", 1, 16), ("linear", 1, None), ("mlp", 2, 8), ("mlp", 2, 16), ("linear", 2, None),
     ]  # fmt: skip
-    run("mlp", seeds="2", settings=("hidden=16",))
-    run("linear", head="linear")
+    run("mlp", seeds="2", settings=("hidden=16",), task=task)
+    run("linear", head="linear", task=task)
     many, alone = predictions(tmp_path / "many"), predictions(tmp_path / "mlp") | predictions(tmp_path / "linear")
     assert len(alone) == 2 and all(many[name] == content for name, content in alone.items())
 
@@ -109,10 +119,69 @@ def test_heads_are_trained_once_for_all_tasks_that_train_alike(
     run(settings=("calibration=pmi",))
 
 
-def test_calibration_moves_thresholds_and_not_ranks(run) -> None:  # type: ignore[no-untyped-def]
-    plain, pmi, batch = run(settings=("calibration=none,pmi,batch",))
-    assert plain.scores["leaf"].auroc == pmi.scores["leaf"].auroc == batch.scores["leaf"].auroc
-    assert len({each.digest for each in (plain, pmi, batch)}) == 3
+def margins(folder: Path, result: Result, column: str = "margin") -> tuple[np.ndarray, list[str]]:
+    (path,) = folder.rglob(f"*{result.digest[:8]}/predictions.csv.gz")
+    with gzip.open(path, "rt") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "leaf"]
+    return np.array([float(row[column]) for row in rows]), [row["term"] for row in rows]
+
+
+def test_calibrations_take_a_bias_off_the_lm_s_margins(run, place: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    results = run(task=str(place / "all.yaml"), settings=("calibration=none,pmi,contextual,batch",))
+    (plain, terms), (pmi, _), (contextual, _), (batch, _) = (margins(tmp_path / "out", each) for each in results)
+    taken = {term: {round(x, 3) for x, own in zip(plain - pmi, terms, strict=True) if own == term} for term in terms}
+    assert all(max(some) - min(some) < 0.01 for some in taken.values()) and len({min(x) for x in taken.values()}) > 1
+    assert np.ptp(plain - contextual) < 1e-3 and abs(batch.mean()) < 1e-3 and np.ptp(plain - batch) < 1e-3
+    told = [margins(tmp_path / "out", each, "margin_label_oracle")[0] for each in results[:2]]
+    assert (told[0] == told[1]).all()  # names know no empty image
+
+
+def test_a_training_that_broke_off_leaves_no_half_trained_head(
+    run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+) -> None:
+    steps, right = [], Trainee.learn
+
+    def learn(self: Trainee) -> None:
+        steps.append(self)
+        if len(steps) == 3:
+            raise TrainingError("something unforeseen")
+        right(self)
+
+    run("clean", head="linear")
+    monkeypatch.setattr(Trainee, "learn", learn)
+    with pytest.raises(TaxbenchError, match="1 of 2 runs failed"):
+        run("broken", head="mlp,linear")
+    heads = [sorted((tmp_path / f"cache-{name}" / "heads").glob("*.safetensors")) for name in ("clean", "broken")]
+    assert heads[0][0].name in {path.name for path in heads[1]}
+    assert heads[0][0].read_bytes() == (heads[1][0].parent / heads[0][0].name).read_bytes()
+
+
+def test_a_broken_checkpoint_is_the_trouble_of_its_own_run(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("probe", seeds="3")
+    (path,) = (tmp_path / "cache-probe" / "heads").glob("*.safetensors")
+    checkpoint = tmp_path / "cache-out" / "heads" / f"{path.stem}.checkpoint"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"broken")
+    with pytest.raises(TaxbenchError, match=r"1 of 3 runs failed[\s\S]*seed 3[\s\S]*rm '"):
+        run(seeds="1,2,3")
+    assert len(predictions(tmp_path / "out")) == 2
+
+
+def test_only_one_random_twin_is_in_memory(run, place: Path) -> None:  # type: ignore[no-untyped-def]
+    (place / "twin.yaml").write_text(TASK.format(name="twin", controls="random_lm"))
+
+    def count() -> int:
+        gc.collect()
+        return sum(type(each) is FrozenLM for each in gc.get_objects())
+
+    before, alive = count(), []
+    options = {"head": "ridge", "task": str(place / "twin.yaml"), "seeds": "1,2,3"}
+    suite = Suite(resolve(Options(**{**run.usual, **options})), Reporter(quiet=True))
+    for _ in suite.results():
+        alive.append(count() - before)
+    assert alive == [2, 2, 2] and suite._jobs == {}
 
 
 def options(**given: object) -> Options:
@@ -146,6 +215,7 @@ def test_a_head_brings_its_own_features_and_trainer_settings_and_the_user_overri
     ({"head": "mlpp"}, "Did you mean 'mlp'"), ({"head": ""}, "There is no head ''"),
     ({"head": "mlp,liner"}, "Did you mean 'linear'"),
     ({"head": "linear", "settings": ("hidden=3",)}, "setting 'hidden'"),
+    ({"head": "itm", "settings": ("loss=full_text",)}, "--set loss=answer"),
     ({"settings": ("hidden=8,x",)}, "hidden"), ({"settings": ("calibration=pmj",)}, "calibration"),
 ])  # fmt: skip
 def test_wrong_heads_and_settings_are_named(given: dict[str, object], said: str) -> None:

@@ -57,20 +57,25 @@ def markdown(rows: list[Row], groups: Sequence[GroupRow] = (), published: Sequen
 
 def _lines(block: list[Row]) -> list[list[str]]:
     """Return a table with one line a task."""
-    columns = [name for name in _COLUMNS if name != "accuracy" or any("accuracy" in row.metrics for row in block)]
+    columns = _columns(block)
     lines = [["task", "split", *(_COLUMNS[column] for column in columns)]]
     return lines + [[_task(row, block), row.split, *(str(getattr(row, column)) for column in columns)] for row in block]
 
 
+def _columns(block: list[Row]) -> list[str]:
+    return [name for name in _COLUMNS if name != "accuracy" or any("accuracy" in row.metrics for row in block)]
+
+
 def _compared(block: list[Row]) -> list[list[str]]:
     """Return a table of several heads: task by task, the best first; columns that say nothing are left out."""
-    tasks = list(dict.fromkeys(row.task for row in block))
+    tasks, columns = list(dict.fromkeys(row.task for row in block)), _columns(block)
     rows = sorted(block, key=lambda row: (tasks.index(row.task), -(row.f1.mean if row.f1.mean is not None else -1)))
     lines = [
         [row.head, row.features, row.setting, _task(row, block), row.split,
-         *(str(getattr(row, column)) for column in _COLUMNS), row.note] for row in rows
+         *(str(getattr(row, column)) for column in columns), row.note] for row in rows
     ]  # fmt: skip
-    lines.insert(0, ["head", "features", "setting", "task", "split", *_COLUMNS.values(), "note"])
+    names = [_COLUMNS[column] for column in columns]
+    lines.insert(0, ["head", "features", "setting", "task", "split", *names, "note"])
     said = [any(line[i] not in ("", "–") for line in lines[1:]) for i in range(len(lines[0]))]
     return [[cell for cell, shown in zip(line, said, strict=True) if shown] for line in lines]
 

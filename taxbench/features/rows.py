@@ -73,15 +73,15 @@ class FeatureRows:
 
 
 class DealtRows:
-    """The features of other images: every image gets those of one of its group, dealt out at random.
+    """The features, or names, of other images: every image gets those of one of its group, dealt out at random.
 
     Args:
-        rows: The true features.
+        rows: The true ones.
         groups: Images of one group exchange features; a run's splits, so that none learns from a test picture.  # (n,)
         generator: What deals.
     """
 
-    def __init__(self, rows: FeatureRows, groups: np.ndarray, generator: np.random.Generator) -> None:
+    def __init__(self, rows: Images, groups: np.ndarray, generator: np.random.Generator) -> None:
         self._rows, self.tokens, self.width = rows, rows.tokens, rows.width
         self._from = np.arange(len(groups))
         for group in np.unique(groups):
@@ -93,7 +93,7 @@ class DealtRows:
         return self._rows(self._from[images])
 
     def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return the statistics of the true features, which hardly differ.  # (f,), (f,) float32"""
+        """Return the statistics of what these images truly show; what they are dealt may be of others.  # (f,), (f,)"""
         return self._rows.statistics(images)
 
 

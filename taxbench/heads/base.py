@@ -108,8 +108,9 @@ class StateHead(SoftHead):
 
     def read(self, states: Tensor) -> Tensor:
         """Return how well image and text match.  # (b, q, d) → (b, q)"""
-        matched: Tensor = self.match(self.norm(states.float()))
-        return matched.squeeze(-1)
+        # Products and sums: a matrix product this thin rounds by how many rows it has.
+        matched: Tensor = (self.norm(states.float()) * self.match.weight[0]).sum(-1) + self.match.bias
+        return matched
 
     def margins(self, features: Tensor, terms: Tensor, prompt: Prompt) -> Tensor:
         """Read the LM's state.  # (b, t, f), (b, q) → (b, q)"""

@@ -5,6 +5,7 @@ from torch import nn
 
 from taxbench.heads.label_oracle import NameTable
 from taxbench.heads.lesson import Lesson
+from taxbench.lms.label_vectors import term_tokens
 from taxbench.specs.base import Spec
 
 SEES = "name"
@@ -20,9 +21,9 @@ def fit(lesson: Lesson, settings: Settings) -> nn.Module:
 
     Shorter names begin with zero vectors, which `FixedHead` leaves out. Nothing is learnt.
     """
-    tokens = [lesson.lm.encode(name) for name in lesson.texts]
+    tokens = [term_tokens(lesson.lm, name) for name in lesson.texts]
     table = torch.zeros(len(tokens), max(map(len, tokens)), lesson.lm.width, device=lesson.lm.device)
     with torch.no_grad():
         for row, ids in zip(table, tokens, strict=True):
-            row[len(row) - len(ids) :] = lesson.lm.embed(torch.tensor(ids, device=lesson.lm.device)).float()
+            row[len(row) - len(ids) :] = lesson.lm.embed(ids).float()
     return NameTable(table)

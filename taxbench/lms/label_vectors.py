@@ -77,7 +77,9 @@ def _key(lm: FrozenLM, terms: tuple[str, ...]) -> str:
 
 @torch.inference_mode()
 def _compute(lm: FrozenLM, terms: tuple[str, ...]) -> dict[str, np.ndarray]:
-    found: dict[str, Tensor] = {"input": torch.stack([lm.embed(_tokens(lm, term)).float().mean(0) for term in terms])}
+    found: dict[str, Tensor] = {
+        "input": torch.stack([lm.embed(term_tokens(lm, term)).float().mean(0) for term in terms])
+    }
     for template in TEMPLATES:
         for layer, states in _states(lm, [template.format(a_term=with_article(term)) for term in terms]).items():
             name = f"template_{layer}"
@@ -93,7 +95,7 @@ def _compute(lm: FrozenLM, terms: tuple[str, ...]) -> dict[str, np.ndarray]:
     return {kind: vectors.cpu().numpy() for kind, vectors in found.items()}
 
 
-def _tokens(lm: FrozenLM, term: str) -> Tensor:
+def term_tokens(lm: FrozenLM, term: str) -> Tensor:
     """Return a term's tokens as they follow a blank, be it part of the first or not.  # (t,)"""
     before, ids = lm.encode("a"), lm.encode(f"a {term}")
     ids = ids[len(before) :] if ids[: len(before)] == before and len(ids) > len(before) else lm.encode(f" {term}")

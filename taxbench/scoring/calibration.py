@@ -9,14 +9,13 @@ def calibrate(kind: str, margins: np.ndarray, terms: np.ndarray, blank: np.ndarr
     Args:
         margins: log p(Yes) − log p(No) of a split's questions.  # (q,)
         terms: The term that each of them asks.  # (q,)
-        blank: The margins of the same terms, sorted and each once, about an empty image; for contextual and pmi.
-            # (unique terms,)
+        blank: The margins of the same terms, sorted and each once, about an empty image, for contextual and pmi; where
+            there is no such thing, margins stay as they are.  # (unique terms,)
     """
-    if kind == "none":
+    if kind == "none" or (kind != "batch" and blank is None):
         return margins
     if kind == "batch":
         return np.asarray(margins - margins.mean())
-    if blank is None:
-        raise ValueError(f"the calibration '{kind}' needs margins about an empty image")
+    assert blank is not None
     places = np.searchsorted(np.unique(terms), terms)
     return np.asarray(margins - (blank.mean() if kind == "contextual" else blank[places]))

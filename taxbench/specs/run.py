@@ -45,6 +45,8 @@ class HeadSpec(Spec):
 
     name: str
     settings: dict[str, JsonValue] = Field(default_factory=dict)
+    source: str = ""
+    """Digest of its code, where another package offers it."""
 
 
 class TrainerSpec(Spec, strict=True):
@@ -58,7 +60,10 @@ class TrainerSpec(Spec, strict=True):
     """AdamW's highest step size."""
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """AdamW's decay of the weights."""
-    warmup: float = Field(default=0.1, ge=0, lt=1)
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    """AdamW's memory of squared gradients. At 0.999, a training of a few hundred steps goes by the size of its first
+    ones, and rounding alone decided where heads ended up."""
+    warmup: float = Field(default=0.2, ge=0, lt=1)
     """Share of the steps in which the learning rate rises linearly; a cosine to zero follows."""
     clip: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Largest norm of the gradient."""
@@ -78,7 +83,8 @@ class ScoringSpec(Spec, strict=True):
     calibration: Literal["none", "contextual", "pmi", "batch"] = "none"
     """What is taken off every margin log p(Yes) − log p(No): none; contextual: the mean margin of all questions about
     an empty image (Zhao et al., 2021, arXiv 2102.09690); pmi: that of the same question (Holtzman et al., 2021, arXiv
-    2104.08315); batch: the mean margin of the split (Zhou et al., 2024, arXiv 2309.17249)."""
+    2104.08315); batch: the mean margin of the split (Zhou et al., 2024, arXiv 2309.17249). The margins of heads that
+    read names, or compare label vectors, know no empty image; contextual and pmi leave them as they are."""
 
 
 class RunSpec(Spec):

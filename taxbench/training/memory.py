@@ -11,7 +11,7 @@ _SHARE = 0.5  # of the free memory: the estimate is one of activations and knows
 
 
 class RowBudget:
-    """Rows that fit into memory at a time; results do not depend on it.
+    """Rows that fit into memory at a time; results do not depend on it, but for rounding where heads read states.
 
     Args:
         row_bytes: An estimate of the memory that one row takes at most.
@@ -21,9 +21,9 @@ class RowBudget:
     def __init__(self, row_bytes: int, device: torch.device, jobs: int = 1) -> None:
         self.rows = max(1, int(free_memory(device) * _SHARE / jobs) // max(1, row_bytes))
 
-    def parts(self, n: int) -> Iterator[slice]:
-        """Cut n rows into equal parts that fit."""
-        count = -(-n // self.rows)
+    def parts(self, n: int, at_once: int = 1) -> Iterator[slice]:
+        """Cut n rows into equal parts of which some fit at once."""
+        count = min(n, -(-n * at_once // self.rows) if n > self.rows else at_once)
         for i in range(count):
             yield slice(i * n // count, (i + 1) * n // count)
 

@@ -1,7 +1,9 @@
 """Do independent jobs side by side on a CPU."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -14,6 +16,39 @@ T = TypeVar("T")
 def threads_of_a_job(device: torch.device) -> int:
     """Return how many threads a job computes with; 0 on an accelerator."""
     return max(1, torch.get_num_threads() // 2) if device.type == "cpu" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Does a function to several things, with one or more hands."""
+
+    hands: int
+    pool: ThreadPoolExecutor | None
+
+    def __call__(self, function: Callable[[T], None], items: Sequence[T], at_once: int) -> None:
+        """Do it to all items; what one raises is raised when all have ended."""
+        if self.pool is None or at_once == 1:
+            for item in items:
+                function(item)
+        else:
+            futures = [self.pool.submit(function, item) for item in items]
+            wait(futures)
+            for future in futures:
+                future.result()
+
+
+@contextmanager
+def hands(device: torch.device, wanted: int) -> Iterator[Spread]:
+    """Spread work over threads on a CPU, each of which computes with as many threads as the caller does.
+
+    A job that is alone takes the other half of the cores in this way: what it computes must not change, so it may not
+    simply compute with more threads.
+    """
+    if device.type != "cpu" or wanted == 1:
+        yield Spread(1, None)
+        return
+    with ThreadPoolExecutor(wanted, "hand", torch.set_num_threads, (torch.get_num_threads(),)) as pool:
+        yield Spread(wanted, pool)
 
 
 def side_by_side(jobs: Sequence[Callable[[], T]], device: torch.device, report: Reporter) -> list[T]:

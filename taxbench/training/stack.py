@@ -18,11 +18,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from taxbench.errors import TrainingError, first_line
 from taxbench.heads.base import StateHead
 from taxbench.lms.prompt import Prompt
 from taxbench.progress import Reporter
-from taxbench.training.asking import answer_losses, leaf_loss
+from taxbench.training.asking import Asked, answer_losses, leaf_loss
 from taxbench.training.memory import RowBudget, out_of_memory
+from taxbench.training.parallel import Spread, hands
 from taxbench.training.trainee import Batch, Trainee
 
 _CHECKPOINT_SECONDS = 60.0
@@ -47,25 +49,42 @@ def train_stack(
     label = trainees[0].label if len(trainees) == 1 else f"train {len(trainees)} heads"
     budget: RowBudget | None = None
     saved = time.monotonic()
-    with report.bar(label, sum(trainee.questions_left() for trainee in trainees), "q") as advance:
+    left = sum(trainee.questions_left() for trainee in trainees)
+    # Alone, a stack takes both halves of the cores.
+    with report.bar(label, left, "q") as advance, hands(trainees[0].device, 2 if jobs == 1 else 1) as spread:
         try:
             while live := [trainee for trainee in trainees if not trainee.done]:
                 rows = _stacked(live)
                 budget = budget or _budget(rows, prompt, trainees[0].trainer.loss == "full_text", jobs)
-                losses = _step(live, rows, prompt, budget)
-                known = [loss for loss in losses if math.isfinite(loss)]
-                advance(rows.questions, f"loss {sum(known) / max(1, len(known)):.3f}")
+                losses = _step(live, rows, _Pass(prompt, budget, spread))
                 for trainee in live:
-                    if trainee.trainer.patience and trainee.epoch_ended and trainee.failure is None:
-                        trainee.validated(leaf_loss(trainee.head, trainee.images, trainee.protocol, prompt))
+                    _validate(trainee, prompt)
                     if trainee.done:
                         finished(trainee)
+                known = [loss for loss in losses if math.isfinite(loss)]
+                advance(rows.questions, f"loss {sum(known) / max(1, len(known)):.3f}")  # where Ctrl-C lands
                 if time.monotonic() - saved > _CHECKPOINT_SECONDS:
                     _save(live)
                     saved = time.monotonic()
         except KeyboardInterrupt:
             _save(trainees)
             raise
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"{label}: the heads do not fit into memory ({first_line(error)}). Take fewer images a step (--set "
+                f"batch_images={max(1, trainees[0].trainer.batch_images // 2)}), or fewer heads at a time."
+            ) from None
+
+
+def _validate(trainee: Trainee, prompt: Prompt) -> None:
+    """Where training may stop early, see at the end of an epoch how far the head has come."""
+    if trainee.trainer.patience and trainee.epoch_ended and trainee.failure is None:
+        try:
+            trainee.validated(leaf_loss(Asked(trainee.head, trainee.images, prompt), trainee.protocol))
+        except TrainingError as error:
+            trainee.fail(f"The head cannot be validated: {error}")
 
 
 def _save(trainees: Sequence[Trainee]) -> None:
@@ -83,6 +102,7 @@ class _Rows:
     answer: Tensor  # (r, q) bool
     weight: Tensor  # (r, 1) float32, of a question in the mean over its own head's questions
     starts: np.ndarray  # where each head's rows begin, and the end of the last
+    columns: list[int]  # how many questions its rows have room for
     questions: int
 
     def of_heads(self, part: slice) -> list[slice]:
@@ -104,8 +124,18 @@ def _stacked(live: Sequence[Trainee]) -> _Rows:
         answer=torch.cat([functional.pad(each.answer, more) for each, more in zip(batches, wide, strict=True)]),
         weight=torch.cat(weights),
         starts=np.cumsum([0, *(len(batch.term) for batch in batches)]),
+        columns=[batch.term.shape[1] for batch in batches],
         questions=sum(counts),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """How rows go through the LM."""
+
+    prompt: Prompt
+    budget: RowBudget
+    spread: Spread
 
 
 def _budget(rows: _Rows, prompt: Prompt, text: bool, jobs: int) -> RowBudget:
@@ -113,16 +143,16 @@ def _budget(rows: _Rows, prompt: Prompt, text: bool, jobs: int) -> RowBudget:
     return RowBudget(prompt.row_bytes(k, questions, training=True, text=text), rows.term.device, jobs)
 
 
-def _step(live: Sequence[Trainee], rows: _Rows, prompt: Prompt, budget: RowBudget) -> list[float]:
+def _step(live: Sequence[Trainee], rows: _Rows, how: _Pass) -> list[float]:
     """Take one step with every head; return their losses."""
     while True:
         try:
-            losses, gradient = _through_the_lm(live, rows, prompt, budget)
+            losses, gradient = _through_the_lm(live, rows, how)
             break
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            budget.halve(error, len(rows.term))
+            how.budget.halve(error, len(rows.term))
         for trainee in live:
             trainee.head.zero_grad(set_to_none=True)  # a StateHead's reading may hold part of a gradient
     gradients = [gradient[a:b] for a, b in pairwise(rows.starts)]
@@ -137,21 +167,25 @@ def _step(live: Sequence[Trainee], rows: _Rows, prompt: Prompt, budget: RowBudge
     return losses
 
 
-def _through_the_lm(
-    live: Sequence[Trainee], rows: _Rows, prompt: Prompt, budget: RowBudget
-) -> tuple[list[float], Tensor]:
+def _through_the_lm(live: Sequence[Trainee], rows: _Rows, how: _Pass) -> tuple[list[float], Tensor]:
     """Return every head's loss, and the gradient of their sum with respect to the soft tokens.  # (r, k, d)"""
     values = torch.cat([soft.detach() for soft in rows.soft])
-    gradient = torch.empty_like(values)
-    sums = torch.zeros(len(live), device=values.device)
-    for part in budget.parts(len(values)):
+    gradient = torch.zeros_like(values)
+    losses = torch.zeros(rows.term.shape, device=values.device)
+
+    def pass_through(part: slice) -> None:
         leaf = values[part].requires_grad_()
-        losses = _losses(live, rows, prompt, part, leaf) * rows.weight[part]
-        losses = torch.where(rows.term[part] >= 0, losses, 0.0)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        gradient[part] = leaf.grad if leaf.grad is not None else 0.0
-        sums = sums + torch.stack([losses[own].detach().sum() for own in rows.of_heads(part)])
-    return sums.tolist(), gradient
+        weighed = _losses(live, rows, how.prompt, part, leaf) * rows.weight[part]
+        weighed = torch.where(rows.term[part] >= 0, weighed, 0.0)
+        weighed.sum().backward()  # type: ignore[no-untyped-call]
+        losses[part] = weighed.detach()
+        if leaf.grad is not None:
+            gradient[part] = leaf.grad
+
+    # The readings of StateHeads gather gradients of their own, which two hands at once would mix up.
+    at_once = 1 if isinstance(live[0].head, StateHead) else how.spread.hands
+    how.spread(pass_through, list(how.budget.parts(len(values), at_once)), at_once)
+    return [float(losses[a:b].sum()) for a, b in pairwise(rows.starts)], gradient
 
 
 def _losses(live: Sequence[Trainee], rows: _Rows, prompt: Prompt, part: slice, leaf: Tensor) -> Tensor:
@@ -163,8 +197,8 @@ def _losses(live: Sequence[Trainee], rows: _Rows, prompt: Prompt, part: slice, l
         states = prompt.states(leaf, term)
         readers = [trainee.head for trainee in live]
         read = [
-            head.read(states[own])
-            for head, own in zip(readers, rows.of_heads(part), strict=True)
+            functional.pad(head.read(states[own, :most]), (0, states.shape[1] - most))
+            for head, own, most in zip(readers, rows.of_heads(part), rows.columns, strict=True)
             if isinstance(head, StateHead)
         ]
         return answer_losses(torch.cat(read), answer)

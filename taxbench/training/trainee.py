@@ -1,18 +1,20 @@
 """One head on its way through training: its questions, its optimiser, and where it stands."""
 
 import copy
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from taxbench.data.protocol import Protocol
-from taxbench.errors import CacheError, TrainingError
+from taxbench.errors import CacheError, TrainingError, first_line
 from taxbench.features.rows import Images
 from taxbench.heads.base import SoftHead, reseed
 from taxbench.paths import replacing
@@ -41,12 +43,17 @@ class Trainee:
         """Where `save` writes, if anywhere."""
         self.best: tuple[float, int, dict[str, Tensor]] | None = None
         """Least validation loss, the epochs it took, and the weights then; only where training may stop early."""
-        self._stopped = False
+        self._stopped, self._stepping = False, False
         self._epoch_steps = math.ceil(len(protocol.images("train")) / trainer.batch_images)
         self._epoch: tuple[int, ImageRows, list[np.ndarray]] | None = None
+        self._now = np.zeros(0, np.int64)  # the images of the last batch
         fused = head.mean.device.type == "cuda"
         self._optimiser = torch.optim.AdamW(
-            head.parameters(), lr=trainer.learning_rate, weight_decay=trainer.weight_decay, fused=fused
+            head.parameters(),
+            trainer.learning_rate,
+            (0.9, trainer.beta2),
+            weight_decay=trainer.weight_decay,
+            fused=fused,
         )
         head.train()
 
@@ -83,19 +90,21 @@ class Trainee:
             self._epoch = epoch, rows, np.array_split(order, self._epoch_steps)
         _, rows, parts = self._epoch
         part = parts[place]
+        self._now = rows.image[part]
         reseed(self.head, derive_seed(self.protocol.seed, "dropout", self.step))
         term, answer = (torch.from_numpy(each[part]).to(self.device) for each in (rows.term, rows.answer))
         return Batch(self.images(rows.image[part]), term, answer)
 
     def learn(self) -> None:
         """Take one step down the gradient that the head's parameters hold."""
+        self._stepping = True
         rate = self.trainer.learning_rate * scheduled(self.step, self.total_steps, self.trainer.warmup)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         torch.nn.utils.clip_grad_norm_(self.head.parameters(), self.trainer.clip)
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
-        self.step += 1
+        self.step, self._stepping = self.step + 1, False
 
     def validated(self, loss: float) -> None:
         """Note an epoch's loss on validation questions about leaves, and stop where it has long been no better."""
@@ -122,16 +131,25 @@ class Trainee:
     def fail(self, what: str) -> None:
         """Break this head's training off; others go on."""
         advice = f"Try --set learning_rate={self.trainer.learning_rate / 10:g}."
+        for image in self._now:
+            if not torch.isfinite(self.images(np.array([image]))).all():
+                advice = f"The features of '{self.protocol.dataset.images[image].id}' are not numbers."
         self.failure = TrainingError(f"{what} ({self.label}, step {self.step + 1}). {advice}")
 
     def save(self) -> None:
         """Write down where training stands, so that it can go on from here."""
-        if self.checkpoint is None or self.failure is not None:
+        if self.checkpoint is None or self.failure is not None or self._stepping:  # Ctrl-C may fall into a step
             return
-        state = {"step": self.step, "head": self.head.state_dict(), "optimiser": self._optimiser.state_dict(),
-                 "best": self.best, "stopped": self._stopped}  # fmt: skip
+        tensors = {f"head/{name}": value for name, value in self.head.state_dict().items()}
+        for number, moments in self._optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{number}/{name}": value for name, value in moments.items()}
+        said: dict[str, Any] = {"step": self.step, "stopped": self._stopped}
+        if self.best is not None:
+            said |= {"best": self.best[:2]}
+            tensors |= {f"best/{name}": value for name, value in self.best[2].items()}
         with replacing(self.checkpoint) as partial:
-            torch.save(state, partial)
+            whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+            save_file(whole, partial, metadata={"state": json.dumps(said)})
 
     def resume(self) -> None:
         """Go on where an interrupted training stood, if one did.
@@ -143,13 +161,27 @@ class Trainee:
         if path is None or not path.is_file():
             return
         try:
-            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-            self.head.load_state_dict(state["head"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            self.step, self.best, self._stopped = state["step"], state["best"], state["stopped"]
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
-            problem = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CacheError(f"The checkpoint '{path}' is broken ({problem}). Remove it: rm '{path}'") from None
+            with safe_open(path, "pt", device=str(self.device)) as file:
+                said = json.loads(file.metadata()["state"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            self._take(said, tensors)
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, SafetensorError) as error:
+            raise CacheError(
+                f"The checkpoint '{path}' is broken ({first_line(error)}). Remove it: rm '{path}'"
+            ) from None
+
+    def _take(self, said: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        def under(part: str) -> dict[str, Tensor]:
+            return {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}
+
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in under("optimiser/").items():
+            number, _, what = name.partition("/")
+            moments.setdefault(int(number), {})[what] = value
+        self.head.load_state_dict(under("head/"))
+        self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": moments})
+        self.step, self._stopped = said["step"], said["stopped"]
+        self.best = (*said["best"], under("best/")) if "best" in said else None
 
 
 def scheduled(step: int, total: int, warmup: float) -> float:

@@ -35,11 +35,11 @@ def bench_large(device: torch.device, folder: Path, rounds: int) -> Iterator[Rat
     encoder = load_encoder(describe_encoder(EncoderSpec(name="large", source=str(source))), device, torch.bfloat16)
     for name, config in LMS.items():
         lm = random_lm(name, config, device)
-        work = make_work(lm, encoder, "tokens", 1, folder)
-        label = f"{name} and DINOv2-L shapes, {work.rows.tokens} image tokens, 8 questions an image, bfloat16"
+        work = make_work(lm, encoder, "tokens", 3, folder)
+        label = f"{name} and DINOv2-L shapes, {work.rows.tokens} image tokens, 8 questions an image, 3 epochs, bfloat16"
         for ratio in against_naive(work, label, rounds, None):
             yield ratio
-            if ratio.what.startswith("training"):
+            if ratio.what.startswith("training / loop with"):
                 yield from utilisation(work, ratio, label)
         yield from flops(work, label)
 

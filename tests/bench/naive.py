@@ -1,5 +1,5 @@
-"""The loop that published code runs: every epoch encodes every image again, every question is a row of its own, logits
-are computed for all words at all positions, and evaluation asks one question at a time."""
+"""The loop that published code runs: every question is a row of its own and encodes its image again, logits are
+computed for all words at all positions, and evaluation asks one question at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,12 +30,13 @@ class NaiveLoop:
     protocol: Protocol
     trainer: TrainerSpec
     """With the `loss` answer."""
-    images: np.ndarray
-    """The training images that are used."""
+    rows_a_step: int | None
+    """How many questions make a step, drawn from all; None: all questions of as many images as the packed trainer
+    takes, in its order, so that both take the same steps."""
 
     def train(self) -> None:
         """Train for all epochs."""
-        optimiser = torch.optim.AdamW(self.head.parameters(), lr=self.trainer.learning_rate, weight_decay=0.0)
+        optimiser = torch.optim.AdamW(self.head.parameters(), betas=(0.9, self.trainer.beta2), weight_decay=0.0)
         self.head.train()
         total, step = self.trainer.epochs * len(list(self.batches(0))), 0
         for epoch in range(self.trainer.epochs):
@@ -65,15 +66,25 @@ class NaiveLoop:
 
     def batches(self, epoch: int) -> Iterator[QuestionSet]:
         """Yield the questions of each step."""
-        asked = self.protocol.train_questions(epoch)
-        asked = asked.where(np.isin(asked.image, self.images))
-        order = self.images[rng(self.protocol.seed, "order", epoch).permutation(len(self.images))]
-        for images in np.array_split(order, -(-len(order) // self.trainer.batch_images)):
-            yield asked.where(np.isin(asked.image, images))
+        asked, draw = self.protocol.train_questions(epoch), rng(self.protocol.seed, "order", epoch)
+        if self.rows_a_step is not None:
+            order = draw.permutation(len(asked))
+            for some in np.array_split(order, -(-len(order) // self.rows_a_step)):
+                yield QuestionSet(asked.image[some], asked.term[some], asked.answer[some])
+            return
+        images = np.unique(asked.image)
+        images = images[draw.permutation(len(images))]
+        for some in np.array_split(images, -(-len(images) // self.trainer.batch_images)):
+            yield asked.where(np.isin(asked.image, some))
 
     def answer_logits(self, asked: QuestionSet) -> Tensor:
         """Return the logits of all words after each question.  # (b, vocabulary)"""
-        soft = self.head.soft_tokens(self.pictures.encode(asked.image)).to(self.lm.dtype)
+        if self.rows_a_step is None:  # the images of a step are encoded once
+            distinct, back = np.unique(asked.image, return_inverse=True)
+            features = self.pictures.encode(distinct)[torch.from_numpy(back).to(self.lm.device)]
+        else:
+            features = self.pictures.encode(asked.image)
+        soft = self.head.soft_tokens(features).to(self.lm.dtype)
         texts = [self.lm.encode(self.protocol.questions[term]) for term in asked.term]
         ids = pad_sequence([torch.tensor(text) for text in texts], batch_first=True).to(self.lm.device)
         bos = self.lm.embed(torch.tensor(self.lm.bos(), device=self.lm.device)).expand(len(soft), -1, -1)

@@ -203,8 +203,10 @@ class Letters:
 
     device, width = torch.device("cpu"), 4
 
+    device = torch.device("cpu")
+
     def encode(self, text: str) -> list[int]:
-        return [ord(letter) - ord("a") for letter in text]
+        return [ord(letter) - ord("a") for letter in text.replace(" ", "")]
 
     def embed(self, ids: Tensor) -> Tensor:
         return torch.stack([torch.cos(ids * (k + 1)) for k in range(4)], -1).bfloat16()
