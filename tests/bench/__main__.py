@@ -35,7 +35,9 @@ _RESULTS = Path(__file__).with_name("results")
 
 
 @click.command()
-@click.option("--only", type=click.Choice(["store", "extraction", "memory", "training", "large"]), help="One part.")
+@click.option(
+    "--only", type=click.Choice(["store", "extraction", "memory", "training", "stack", "large"]), help="One part."
+)
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
 @click.option(
     "--photos", type=click.Path(path_type=Path, exists=True), help="An image folder; else photos are generated."
@@ -87,6 +89,7 @@ def _parts(only: str | None, setting: Setting) -> Iterator[Ratio]:
         yield from bench_extraction(setting)
     if only in (None, "training"):
         yield from bench_training(setting.device, setting.folder, setting.rounds)
+    if only in (None, "stack"):
         yield from bench_stack(setting.device, setting.folder, setting.rounds)
     if only == "large":
         yield from bench_large(setting.device, setting.folder, setting.rounds)
