@@ -39,7 +39,7 @@ class TrainingError(TaxbenchError):
     """A head cannot be trained as asked."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of another library's error, or its type where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 

@@ -1,6 +1,7 @@
 """The heads of runs: their own and those of their controls, from the cache, fitted, or trained several at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from taxbench.data.protocol import Protocol
-from taxbench.errors import TaxbenchError
+from taxbench.errors import TaxbenchError, UsageError, first_line
 from taxbench.features.rows import DealtRows, Images, NameRows
 from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.heads.label_head import label_head
@@ -17,13 +18,14 @@ from taxbench.heads.lesson import Lesson
 from taxbench.heads.moments import Shelf
 from taxbench.lms.prompt import Prompt
 from taxbench.parts import FeatureSet, Parts, versions
-from taxbench.registry.heads import head_info, head_module, head_spec
+from taxbench.registry.heads import MISTAKES, head_info, head_module, head_spec
 from taxbench.seeds import derive_seed, rng
 from taxbench.specs.base import canonical_json
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, Variant, head_key
 from taxbench.training.asking import Asked
 from taxbench.training.build import build_head
 from taxbench.training.head_cache import checkpoint_path, head_path, load_head, save_head
+from taxbench.training.memory import out_of_memory
 from taxbench.training.parallel import side_by_side, threads_of_a_job
 from taxbench.training.stack import train_stack
 from taxbench.training.trainee import Trainee
@@ -127,7 +129,8 @@ class HeadMaker:
     def _build(self, wanted: _Wanted) -> Asked:
         images, prompt = self._images(wanted), self._prompt(wanted)
         train = wanted.job.protocol.images("train")
-        head = build_head(wanted.key.head, images, train, prompt.lm, wanted.key.seed)
+        with _blamed(wanted.key.head):
+            head = build_head(wanted.key.head, images, train, prompt.lm, wanted.key.seed)
         return Asked(head, images, prompt)
 
     def _fit(self, wanted: _Wanted) -> Asked:
@@ -137,7 +140,8 @@ class HeadMaker:
         mean, std = images.statistics(protocol.images("train"))
         lesson = self._lesson(wanted, images, prompt)
         settings = module.Settings.model_validate(spec.settings)
-        mapping = module.fit(lesson, settings)
+        with _blamed(spec):
+            mapping = module.fit(lesson, settings)
         head: Head
         if head_info(spec.name).reads == "labels":
             head = label_head(mapping, mean, std, lesson, protocol.vocabulary.terms, settings)
@@ -192,8 +196,10 @@ class HeadMaker:
         digest, protocol = wanted.key.digest, wanted.job.protocol
         if digest not in self._kinds:
             asked = self._build(wanted)
-            with torch.inference_mode():
-                k = asked.head.mapped(asked.images(np.zeros(1, np.int64))).shape[1]
+            with torch.inference_mode(), _blamed(wanted.key.head):
+                one, k, width = asked.head.mapped(asked.images(np.zeros(1, np.int64))).shape
+                if (one, width) != (1, asked.prompt.lm.width):
+                    raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {asked.prompt.lm.width})")
             answers, trainer = protocol.task.questions.answers, wanted.key.trainer
             how = asked.prompt.lm.digest, protocol.questions, answers.positive, answers.negative, trainer.order
             self._kinds[digest] = (*how, k, type(asked.head), trainer.loss)
@@ -235,8 +241,21 @@ class HeadMaker:
         head = asked.head
         assert isinstance(head, SoftHead), wanted.label
         if hasattr(module, "prepare"):
-            module.prepare(head.mapping, self._lesson(wanted, asked.images, asked.prompt))
+            with _blamed(wanted.key.head):
+                module.prepare(head.mapping, self._lesson(wanted, asked.images, asked.prompt))
         trainee = Trainee(head, asked.images, wanted.job.protocol, wanted.key.trainer, f"train {wanted.label}")
         trainee.checkpoint = checkpoint_path(self.parts.cache, wanted.key)
         trainee.resume()
         return trainee
+
+
+@contextmanager
+def _blamed(head: HeadSpec) -> Iterator[None]:
+    """Name the head of another package whose code fails."""
+    try:
+        yield
+    except MISTAKES as error:
+        if not head.source or out_of_memory(error):
+            raise
+        kind = type(error).__name__
+        raise UsageError(f"The head '{head.name}', of another package, fails ({kind}: {first_line(error)}).") from error

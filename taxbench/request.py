@@ -197,7 +197,9 @@ def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Orig
 
 def _heads(text: str) -> tuple[str, ...]:
     """Return the heads that `--head` names: one, several by commas, or `all`."""
-    names = list(heads()) if text == ALL else [name for name in text.split(",") if name]
+    names = list(heads()) if text == ALL else [name.strip() for name in text.split(",") if name.strip()]
+    if ALL in names:
+        raise UsageError(f"--head {text}: '{ALL}' is every head and stands alone. Type --head {ALL}.")
     for name in names or [text]:
         head_info(name)
     return tuple(dict.fromkeys(names))
@@ -209,7 +211,8 @@ def _choices(settings: tuple[str, ...], known: list[str]) -> list[dict[str, str]
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise UsageError(f"--set '{setting}': expected KEY=VALUE.{did_you_mean(key, known)}")
+            hint = "" if key in known else did_you_mean(key, known)
+            raise UsageError(f"--set '{setting}': expected KEY=VALUE.{hint}")
         if key not in known:
             raise UsageError(
                 f"--set {setting}: nothing has the setting '{key}'.{did_you_mean(key, known)} "
@@ -231,9 +234,13 @@ def _plan(task: TaskSpec, head: str, chosen: dict[str, str], varied: frozenset[s
         scoring = ScoringSpec.model_validate(part_of(ScoringSpec, given))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise UsageError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}.") from None
+        key = str(first["loc"][0])
+        raise UsageError(f"--set {key}={chosen.get(key, first['input'])}: {first['msg']}.") from None
     if trainer.loss == "full_text" and head_info(head).reads == "state":
-        raise UsageError(f"The head '{head}' reads the LM's state: its loss is 'answer'. Type --set loss=answer.")
+        raise UsageError(
+            f"The head '{head}' reads the LM's state: its loss is 'answer'. Type --set loss=answer, or name other "
+            "heads."
+        )
     of_head = settings_defaults(head)
     spec = head_spec(head, {key: value for key, value in given.items() if key in of_head})
     said = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in own)

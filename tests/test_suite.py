@@ -19,6 +19,7 @@ from taxbench.request import Options, resolve
 from taxbench.specs.result import Result
 from taxbench.suite import Suite
 from taxbench.training.trainee import Trainee
+from tests.registry.test_heads import package
 
 LEAVES = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool", "trout": "fish", "shark": "fish"}
 TASK = """
@@ -106,6 +107,31 @@ def test_a_head_that_cannot_be_made_does_not_stop_the_others(run, tmp_path: Path
     with pytest.raises(TaxbenchError, match=r"1 of 2 runs failed[\s\S]*pool2x2[\s\S]*--set pool=grid4"):
         run(head="linear,pool2x2", settings=("pool=pooled",))
     assert len(predictions(tmp_path / "out")) == 1
+
+
+def test_a_head_of_another_package_that_fails_is_named_and_stops_nothing(
+    run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+) -> None:
+    start = '"""Made to fail."""\nfrom torch import nn\nfrom taxbench.specs.base import Spec\nclass Settings(Spec):\n'
+    start += '    """None."""\n'
+    package(
+        tmp_path,
+        "crash = faulty.crash\nnarrow = faulty.narrow\nlate = faulty.late\n",
+        crash=start + "def fit(lesson, settings):\n    return 1 / 0\n",
+        narrow=start + "def build(shape, settings):\n    return nn.Linear(shape.features, 5)\n",
+        late=start + "def build(a, b): ...\nraise RuntimeError('boom')\n",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TaxbenchError) as caught:
+        run(head="crash,narrow,linear")
+    for said in ("2 of 3 runs failed", "'crash', of another package, fails (ZeroDivisionError", "'narrow', of another",
+                 "one image gives (1, 1, 5), not (1, k, 32)"):  # fmt: skip
+        assert said in str(caught.value)
+    assert len(predictions(tmp_path / "out")) == 1
+    with pytest.raises(UsageError, match=r"The head 'late' cannot be used: importing faulty\.late: boom"):
+        run(head="late")
 
 
 def test_heads_are_trained_once_for_all_tasks_that_train_alike(
@@ -216,6 +242,8 @@ def test_a_head_brings_its_own_features_and_trainer_settings_and_the_user_overri
     ({"head": "mlp,liner"}, "Did you mean 'linear'"),
     ({"head": "linear", "settings": ("hidden=3",)}, "setting 'hidden'"),
     ({"head": "itm", "settings": ("loss=full_text",)}, "--set loss=answer"),
+    ({"head": "all,mlp"}, "'all' is every head and stands alone"), ({"settings": ("hidden",)}, r"KEY=VALUE\.$"),
+    ({"settings": ("calibration=",)}, "--set calibration=: "), ({"settings": ("hidden=8,x",)}, "integer; found 'x'"),
     ({"settings": ("hidden=8,x",)}, "hidden"), ({"settings": ("calibration=pmj",)}, "calibration"),
 ])  # fmt: skip
 def test_wrong_heads_and_settings_are_named(given: dict[str, object], said: str) -> None:

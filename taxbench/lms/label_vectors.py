@@ -43,7 +43,7 @@ def label_vectors(lm: FrozenLM, terms: tuple[str, ...], cache: Path | None = Non
     for the term in one word, after the last layer.
 
     Raises:
-        ModelError: a vector is not finite.
+        ModelError: a vector is not finite, or a text is longer than the model knows positions.
         CacheError: the cache cannot be written.
     """
     if cache is None:
@@ -105,6 +105,12 @@ def term_tokens(lm: FrozenLM, term: str) -> Tensor:
 def _states(lm: FrozenLM, texts: list[str]) -> dict[int, Tensor]:
     """Return the states at the last tokens of texts, after each layer looked at.  # layer → (n, d)"""
     rows = [[*lm.bos(), *lm.encode(text)] for text in texts]
+    longest = max(range(len(rows)), key=lambda row: len(rows[row]))
+    if lm.positions is not None and len(rows[longest]) > lm.positions:
+        raise ModelError(
+            f"'{texts[longest]}' has {len(rows[longest])} tokens, more than the {lm.positions} positions of "
+            f"'{lm.spec.name}', so words have no vectors there. Take a head that reads answers, such as --head mlp."
+        )
     found: dict[int, Tensor] = {}
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]

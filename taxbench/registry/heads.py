@@ -20,6 +20,9 @@ from taxbench.specs.run import HeadSpec
 
 ENTRY_POINTS = "taxbench.heads"
 """The group under which installed packages offer heads; what they name: a module as `heads/base.py` describes it."""
+MISTAKES = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
+            TypeError, ValueError)  # fmt: skip
+"""What the code of another package may raise; it must not stop the others."""
 _FOLDER = Path(__file__).resolve().parents[1] / "heads"
 
 
@@ -69,7 +72,7 @@ def head_module(name: str) -> Any:
     module = head_info(name).module
     try:
         return import_module(module)
-    except (ImportError, AttributeError, NameError, TypeError, ValueError) as error:
+    except (*MISTAKES, SystemExit) as error:
         raise UsageError(f"The head '{name}' cannot be used: importing {module}: {first_line(error)}") from error
 
 
@@ -89,7 +92,7 @@ def head_spec(name: str, settings: dict[str, Any]) -> HeadSpec:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = f"Setting '{first['loc'][0]}'" if first["loc"] else "Settings"
-        raise UsageError(f"{where} of the head '{name}': {first['msg']}.") from None
+        raise UsageError(f"{where} of the head '{name}': {first['msg']}; found {first['input']!r}.") from None
     module = head_info(name).module
     own = module.startswith("taxbench.heads.")  # which the version of the code tells apart
     return HeadSpec(name=name, settings=given, source="" if own else content_hash(module_source(module), 16))

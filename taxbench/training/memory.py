@@ -42,6 +42,6 @@ class RowBudget:
         self.rows = at_once // 2
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Say whether an error means that memory ran out; on a CPU torch has no type of its own for it."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

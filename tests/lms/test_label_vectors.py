@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from taxbench.errors import ModelError
 from taxbench.lms import label_vectors as module
 from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
 from taxbench.lms.label_vectors import TEMPLATES, label_vectors
@@ -107,3 +108,11 @@ def test_what_changes_a_number_is_in_the_key(lm: FrozenLM, monkeypatch: pytest.M
             patch.setattr(module, name, value)
             keys.add(module._key(lm, TERMS))
     assert len(keys) == 8
+
+
+def test_words_longer_than_the_model_s_positions_are_an_error(tmp_path: Path) -> None:
+    lm = load_lm(
+        LMSpec(name="short", source=str(save_tiny_lm("gpt2", tmp_path / "gpt2"))), torch.device("cpu"), torch.float32
+    )
+    with pytest.raises(ModelError, match=r"more than the 512 positions of 'short'.*--head mlp"):
+        label_vectors(lm, ("crow " * 600,))
