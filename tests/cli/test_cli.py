@@ -32,7 +32,7 @@ RUN = ["-q", "run"]
         (["run", "--set", "epochs=none"], "--set epochs=none"),
         (["run", "--set", "hidden=-4"], "Setting 'hidden' of the head 'mlp'"),
         (["run", "--set", "epochs=yes"], "--set epochs=yes: Input should be a valid integer"),
-        (["run", "--set", "epochs=true"], "--set epochs=True: Input should be a valid integer"),
+        (["run", "--set", "epochs=true"], "--set epochs=true: Input should be a valid integer"),
         (["run", "--set", "epochs=2020-13-45"], "valid integer"),
         (["run", "--set", "learning_rate=.inf"], "finite number"),
         (["run", "--set", "hidden=999999999999"], "less than or equal to"),

@@ -54,8 +54,10 @@ def test_the_failure_of_one_job_stops_the_others_and_not_the_next_ones() -> None
     assert len(ended) == 2
 
 
-def test_an_interrupt_stops_jobs_in_their_threads() -> None:
+def test_an_interrupt_stops_jobs_in_their_threads(request: pytest.FixtureRequest) -> None:
     report, ended = Reporter(quiet=True), list[float]()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have jobs in the background ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):
         side_by_side([partial(work, report, 30, ended)] * 2, CPU, report)
