@@ -42,6 +42,11 @@ class Job:
     protocol: Protocol
     features: FeatureSet
 
+    def label(self, head: str, control: str) -> str:
+        """Name the work on one of its heads, for a progress bar; the control of its own head is `none`."""
+        changed = "" if control == "none" else f" ({control.replace('_', ' ')})"
+        return f"{head} {self.run.task.name} seed {self.run.seed}{changed}"
+
 
 _Kind = tuple[Any, ...]
 
@@ -56,9 +61,7 @@ class _Wanted:
     @property
     def label(self) -> str:
         """Name it for a progress bar."""
-        run, of = self.job.run, self.key.variant
-        control = "" if of == "none" else f" ({of.replace('_', ' ')})"
-        return f"{self.key.head.name} {run.task.name} seed {run.seed}{control}"
+        return self.job.label(self.key.head.name, self.key.variant)
 
 
 @dataclass

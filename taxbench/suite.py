@@ -34,7 +34,8 @@ class Suite:
 
     request: Request
     report: Reporter
-    _jobs: dict[tuple[int, int], Job] = field(default_factory=dict)
+    _jobs: dict[int, Job] = field(default_factory=dict)
+    """Runs that were looked at and are not over, by their place in `_wanted`."""
 
     @cached_property
     def parts(self) -> Parts:
@@ -44,6 +45,10 @@ class Suite:
     @cached_property
     def _maker(self) -> HeadMaker:
         return HeadMaker(self.parts)
+
+    @cached_property
+    def _wanted(self) -> list[tuple[Plan, int]]:
+        return [(plan, seed) for seed in self.request.seeds for plan in self.request.plans]
 
     def results(self) -> Iterator[Result]:
         """Yield one result for every seed, task, head and setting, written to disk before it is yielded.
@@ -59,25 +64,25 @@ class Suite:
         check_writable(self.request.out)
         for note in self.request.notes:
             self.report.say(note)
-        wanted = [(plan, seed) for seed in self.request.seeds for plan in self.request.plans]
-        failed: list[str] = []
-        for number, (plan, seed) in enumerate(wanted, 1):
+        total, failed = len(self._wanted), list[str]()
+        for place, (plan, seed) in enumerate(self._wanted):
             name = f"{self.request.name_of(plan)} seed {seed}"
             try:
-                result = self._result(plan, seed, [partial(self._job, *each) for each in wanted[number:]])
+                result = self._result(place, name)
             except TaxbenchError as error:
-                if len(wanted) == 1:
+                if total == 1:
                     raise
-                self._jobs.pop((self.request.plans.index(plan), seed), None)
                 failed.append(f"{name}: {error}")
-                self.report.say(f"[{number}/{len(wanted)}] {name} FAILED: {error}")
+                self.report.say(f"[{place + 1}/{total}] {name} FAILED: {error}")
                 continue
+            finally:
+                self._jobs.pop(place, None)
             f1 = result.scores[plan.task.headline].macro_f1
             shown = "no score, every term was asked with one answer only" if f1 is None else f"macro-F1 {f1:.3f}"
-            self.report.say(f"[{number}/{len(wanted)}] {name}: {plan.task.headline} {shown}")
+            self.report.say(f"[{place + 1}/{total}] {name}: {plan.task.headline} {shown}")
             yield result
         if failed:
-            raise TaxbenchError("\n".join([f"{len(failed)} of {len(wanted)} runs failed.", *failed]))
+            raise TaxbenchError("\n".join([f"{len(failed)} of {total} runs failed.", *failed]))
 
     def run_spec(self, plan: Plan, seed: int) -> RunSpec:
         """Return the identity of one run."""
@@ -100,29 +105,27 @@ class Suite:
             device=self.parts.device.type,
         )
 
-    def _job(self, plan: Plan, seed: int) -> Job:
+    def _job(self, place: int) -> Job:
         """Return a run with its questions; built once, since runs are looked at ahead of their turn."""
-        place = (self.request.plans.index(plan), seed)
         if place not in self._jobs:
+            plan, seed = self._wanted[place]
             run, features = self.run_spec(plan, seed), self.parts.features(plan.features)
             self._jobs[place] = Job(run, Protocol(run.task, self.parts.dataset, seed, features.coherence), features)
         return self._jobs[place]
 
-    def _result(self, plan: Plan, seed: int, later: list[Callable[[], Job]]) -> Result:
-        run = self.run_spec(plan, seed)
-        folder = result_folder(self.request.out, run)
+    def _result(self, place: int, name: str) -> Result:
+        job = self._job(place)
+        folder = result_folder(self.request.out, job.run)
         stored = self._stored(folder / "result.json")
-        if stored and stored.run == run and stored.versions == versions():
-            name = f"{self.request.name_of(plan)} seed {run.seed}"
+        if stored and stored.run == job.run and stored.versions == versions():
             self.report.say(f"{name}: already done, read from {folder} (remove it to run again)")
-            self._jobs.pop((self.request.plans.index(plan), seed), None)
             return stored
-        job = self._job(plan, seed)
         self._tell(job.protocol)
+        others = range(place + 1, len(self._wanted))
+        later: list[Callable[[], Job]] = [partial(self._job, other) for other in others]
         result, predictions = self._measure(job, later)
         write_result(folder, result, predictions, self.parts.seconds)
         self.parts.seconds.clear()  # what runs share (dataset, features, lm) stands with the run that waited for it
-        del self._jobs[self.request.plans.index(plan), seed]
         return result
 
     def _stored(self, path: Path) -> Result | None:
@@ -153,13 +156,14 @@ class Suite:
         validating = protocol.validation()
         heads = self._maker.heads(job, later)
         names = list(heads)
+        labels = {name: job.label(job.run.head.name, name) for name in names}
         predictions = Predictions(self.parts.dataset, protocol.vocabulary, tuple(names[1:]))
         scores: dict[str, Scores] = {}
         controls: dict[str, dict[str, Scores]] = {name: {} for name in task.controls}
         categories: list[CategoryScore] = []
         with self.parts.timed("evaluate"):
             for split, asked in tests.items():
-                asking = [partial(self._ask, job, heads[name], asked, _label("ask", job, name)) for name in names]
+                asking = [partial(self._ask, job, heads[name], asked, f"ask {labels[name]}") for name in names]
                 margins = side_by_side(asking, self.parts.device, self.report)
                 predictions.add(split, asked, margins)
                 rows = [category_scores(split, terms, asked, margin) for margin in margins]
@@ -169,7 +173,7 @@ class Suite:
                     controls["chance"][split] = chance_control(rows[0])
                 for name, row in zip(names[1:], rows[1:], strict=True):
                     controls[name][split] = summarise(row)
-            margin = self._ask(job, heads["none"], validating, _label("validate", job, "none"))
+            margin = self._ask(job, heads["none"], validating, f"validate {labels['none']}")
             validation = summarise(category_scores("val", terms, validating, margin))
         measured = scores, controls, validation, tuple(categories), heads["none"].fitted
         return self._record(job, measured), predictions.bytes()
@@ -203,12 +207,6 @@ class Suite:
             run=run,
             versions=versions(),
         )
-
-
-def _label(verb: str, job: Job, name: str) -> str:
-    """Name a piece of work for its progress bar."""
-    control = "" if name == "none" else f" ({name.replace('_', ' ')})"
-    return f"{verb} {job.run.head.name} {job.run.task.name} seed {job.run.seed}{control}"
 
 
 def _dtype_name(dtype: torch.dtype) -> Any:

@@ -1,5 +1,6 @@
 """What the tests share: tiny random models of real architectures, saved to disk and loaded through the real code."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,14 @@ def save_tiny_lm(kind: str, folder: Path) -> Path:
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(TINY_LMS[kind]()).save_pretrained(folder)
     return folder
+
+
+def with_one_thread() -> Iterator[None]:
+    """Compute with one thread: products this small take longer with more, far longer on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

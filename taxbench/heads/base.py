@@ -21,12 +21,15 @@ point of the group `taxbench.heads` that names such a module.
 The classes below standardise before the mapping and read after it, so a head file holds its own idea and nothing else.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from taxbench.lms.prompt import Prompt
+from taxbench.seeds import derive_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,14 @@ class StateHead(SoftHead):
     def margins(self, features: Tensor, terms: Tensor, prompt: Prompt) -> Tensor:
         """Read the LM's state.  # (b, t, f), (b, q) → (b, q)"""
         return self.read(prompt.states(self.soft_tokens(features), terms))
+
+
+@contextmanager
+def first_weights(seed: int, *purpose: str) -> Iterator[None]:
+    """Have modules that are built in the block draw their weights from a seed, and leave torch's own state alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "init", *purpose))
+        yield
 
 
 class Dropout(nn.Module):

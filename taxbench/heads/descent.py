@@ -7,8 +7,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from taxbench.heads.base import first_weights
 from taxbench.heads.lesson import Lesson
-from taxbench.seeds import derive_seed, rng
+from taxbench.seeds import rng
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -33,8 +34,7 @@ class Pace(Protocol):
 
 def seeded(lesson: Lesson, purpose: str, build: Callable[[], nn.Module]) -> nn.Module:
     """Build a module whose initial weights follow the lesson's seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(lesson.seed, "init", purpose))
+    with first_weights(lesson.seed, purpose):
         return build().to(lesson.device)
 
 

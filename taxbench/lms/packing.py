@@ -11,18 +11,15 @@ Where nothing is trained and an image has many questions, the prefix's keys and 
 to them a few at a time: one long row would compare every question with every other, only to mask it out.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from taxbench.lms.answers import Strings
-from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.masked import additive, cache_of, layers_of, look_back, masked_forward
 from taxbench.lms.memory import RowShape
 from taxbench.lms.plain import Plain
-from taxbench.lms.rows import Slots, embed_tokens
-from taxbench.lms.table import QuestionTable
+from taxbench.lms.rows import AskerOfTable, Slots, embed_tokens
 
 # Questions that are put to kept keys and values at a time. On a CPU, pocket LM, 64 soft tokens, 64 questions: 0.63 ms a
 # question in chunks of 8 or 16, 0.77 in chunks of 32, 0.90 in rows of 16 of their own, 1.24 in one row (bfloat16: 0.20,
@@ -31,26 +28,10 @@ CHUNK, ACCELERATOR_CHUNK = 16, 64
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(AskerOfTable):
     """Asks all questions of an image in one row."""
 
-    lm: FrozenLM
-    table: QuestionTable
     chunk: int | None = CHUNK  # None: never keep keys and values
-
-    @property
-    def widths(self) -> Tensor:
-        """Return the widths of texts; see `Asker`."""
-        return self.table.widths
-
-    @property
-    def length(self) -> int:
-        """Return the longest row; see `Asker`."""
-        return self.table.length
-
-    def following(self, strings: Strings) -> "Packed":
-        """Follow questions by answers; see `Asker`."""
-        return replace(self, table=self.table.continued(strings))
 
     def ask(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
         """Ask images some texts; see `Asker`."""

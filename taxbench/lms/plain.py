@@ -4,39 +4,21 @@ Slower than packed rows, and the reference for them. They work where those canno
 beyond a sliding window, and where a model does something to its logits that taxbench does not know.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from taxbench.lms.answers import Strings
 from taxbench.lms.frozen import FrozenLM
-from taxbench.lms.rows import Slots, embed_tokens
-from taxbench.lms.table import QuestionTable
+from taxbench.lms.rows import AskerOfTable, Slots, embed_tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(AskerOfTable):
     """Asks one text a row."""
 
-    lm: FrozenLM
-    table: QuestionTable
     logits: bool = False  # give the logits of the model itself instead of its hidden states
-
-    @property
-    def widths(self) -> Tensor:
-        """Return the widths of texts; see `Asker`."""
-        return self.table.widths
-
-    @property
-    def length(self) -> int:
-        """Return the longest row; see `Asker`."""
-        return self.table.length
-
-    def following(self, strings: Strings) -> "Plain":
-        """Follow questions by answers; see `Asker`."""
-        return replace(self, table=self.table.continued(strings))
 
     def ask(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
         """Ask images some texts; see `Asker`."""

@@ -1,8 +1,8 @@
 """Rows of a language model, as every way of asking makes them: what an asker is, and which images share a batch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from taxbench.lms.answers import Strings
 from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.output import CPU_ROWS
+from taxbench.lms.table import QuestionTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,28 @@ class Asker(Protocol):
             width: The widest of these texts.
             keep: How many of a text's last columns to return.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class AskerOfTable:
+    """What askers share whose rows are the texts of a table, behind soft tokens."""
+
+    lm: FrozenLM
+    table: QuestionTable
+
+    @property
+    def widths(self) -> Tensor:
+        """Return the widths of texts; see `Asker`."""
+        return self.table.widths
+
+    @property
+    def length(self) -> int:
+        """Return the longest row; see `Asker`."""
+        return self.table.length
+
+    def following(self, strings: Strings) -> Self:
+        """Follow questions by answers; see `Asker`."""
+        return replace(self, table=self.table.continued(strings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,16 @@ Task folders are the built-in one, those of `--include-path`, and those that ins
 """
 
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from pathlib import Path
 
 from taxbench.errors import TaskError, UsageError, did_you_mean
 from taxbench.registry.findings import Finding, errors
 from taxbench.registry.groups import group_problems
 from taxbench.registry.layers import SUFFIXES, Library, builtin_folder
+from taxbench.registry.modules import module_spec
 from taxbench.registry.task_files import TaskFile, read_task_file
 from taxbench.specs.task import GroupSpec, TaskSpec
 
@@ -186,13 +185,7 @@ def load_task(path: Path) -> TaskSpec:
 
 def _package_folders(point: EntryPoint) -> Iterator[Path]:
     """Yield the folders of the package that an entry point names. None of its code is run."""
-    parts = point.module.split(".")
-    spec = find_spec(parts[0])
-    for depth in range(2, len(parts) + 1):  # find_spec itself would import the packages around it
-        inside = spec.submodule_search_locations if spec else None
-        name = ".".join(parts[:depth])
-        found = (finder.find_spec(name, inside) for finder in sys.meta_path) if inside else iter(())
-        spec = next((each for each in found if each is not None), None)
+    spec = module_spec(point.module)
     places = (spec.submodule_search_locations if spec else None) or ()
     folders = [path for place in places if (path := Path(place)).is_dir()]
     if not folders:

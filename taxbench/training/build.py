@@ -1,13 +1,11 @@
 """Build a head that is to be trained through the frozen language model."""
 
 import numpy as np
-import torch
 
 from taxbench.features.rows import Images
-from taxbench.heads.base import Shape, SoftHead, StateHead
+from taxbench.heads.base import Shape, SoftHead, StateHead, first_weights
 from taxbench.lms.frozen import FrozenLM
 from taxbench.registry.heads import head_info, head_module
-from taxbench.seeds import derive_seed
 from taxbench.specs.run import HeadSpec
 
 
@@ -21,8 +19,7 @@ def build_head(spec: HeadSpec, images: Images, train_images: np.ndarray, lm: Fro
     mean, std = images.statistics(train_images)
     shape = Shape(tokens=images.tokens, features=images.width, width=lm.width)
     head: SoftHead
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "init", spec.name))
+    with first_weights(seed, spec.name):
         mapping = module.build(shape, module.Settings.model_validate(spec.settings))
         if kind.reads == "state":
             head = StateHead(mapping, mean, std, lm.embedding_rms(), lm.width)

@@ -1,14 +1,7 @@
-"""Tiny models are faster with one thread: several wait for each other, for seconds where other work is going on."""
-
-from collections.abc import Iterator
+"""Tests of language models compute with one thread."""
 
 import pytest
-import torch
 
+from tests.conftest import with_one_thread
 
-@pytest.fixture(autouse=True, scope="package")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+one_thread = pytest.fixture(autouse=True, scope="package")(with_one_thread)

@@ -1,6 +1,5 @@
 """What tests of training share: a tiny LM, a small protocol, and features that tell its leaves apart."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from taxbench.lms.frozen import load_lm
 from taxbench.lms.prompt import Prompt
 from taxbench.progress import Reporter
 from taxbench.specs.models import LMSpec
+from tests.conftest import with_one_thread
 from tests.data.test_protocol import dataset, task
 
 QUIET = Reporter(quiet=True)
@@ -20,13 +20,7 @@ ANSWERS = (("Yes",), ("No",))
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Compute with one thread: products this small take longer with more, far longer on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+one_thread = pytest.fixture(autouse=True, scope="package")(with_one_thread)
 
 
 def make_protocol(seed: int = 1, name: str = "unseen_hypernym") -> Protocol:
