@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from taxbench.data.protocol import Protocol
+from taxbench.environment import versions
 from taxbench.errors import TaxbenchError, UsageError, first_line
 from taxbench.features.rows import DealtRows, Images, NameRows
 from taxbench.heads.base import FixedHead, Head, SoftHead
@@ -17,7 +18,7 @@ from taxbench.heads.label_head import label_head
 from taxbench.heads.lesson import Lesson
 from taxbench.heads.moments import Shelf
 from taxbench.lms.prompt import Prompt
-from taxbench.parts import FeatureSet, Parts, versions
+from taxbench.parts import FeatureSet, Parts
 from taxbench.registry.heads import MISTAKES, head_info, head_module, head_spec
 from taxbench.seeds import derive_seed, rng
 from taxbench.specs.base import canonical_json

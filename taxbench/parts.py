@@ -1,6 +1,5 @@
 """What runs share: the dataset, features, the language model, its random twin, and the questions put to them."""
 
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from taxbench.data.dataset import Dataset, load_dataset
@@ -27,8 +25,6 @@ from taxbench.paths import cache_folder
 from taxbench.progress import Reporter
 from taxbench.request import Request
 from taxbench.specs.features import FeatureOptions
-from taxbench.specs.result import Versions
-from taxbench.version import source_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +115,3 @@ class Parts:
         start = time.perf_counter()
         yield
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
-
-
-def versions() -> Versions:
-    """Return the software that computes the numbers."""
-    import transformers
-
-    return Versions(
-        taxbench=source_version(),
-        python=platform.python_version(),
-        torch=torch.__version__,
-        transformers=transformers.__version__,
-        numpy=np.__version__,
-    )

@@ -10,19 +10,22 @@ import numpy as np
 import torch
 
 from taxbench.data.protocol import Protocol
+from taxbench.environment import code, machine, versions
 from taxbench.errors import DataError, TaxbenchError, some
 from taxbench.head_maker import HeadMaker, Job
 from taxbench.hub import model_files
 from taxbench.lms.frozen import lm_source
-from taxbench.parts import Parts, versions
+from taxbench.parts import Parts
 from taxbench.paths import check_writable
 from taxbench.progress import Reporter
 from taxbench.registry.heads import head_info
 from taxbench.request import Plan, Request
 from taxbench.scoring.calibration import calibrate
-from taxbench.scoring.metrics import category_scores, chance_control, summarise
-from taxbench.scoring.records import Predictions, read_result, result_folder, write_result
-from taxbench.specs.result import CategoryScore, Result, Scores
+from taxbench.scoring.metrics import category_scores, summarise
+from taxbench.scoring.predictions import OWN, Collector, Predictions, write_predictions
+from taxbench.scoring.records import predictions_file, read_result, result_folder, write_result
+from taxbench.scoring.scorecard import score
+from taxbench.specs.result import Result, Scores, Timing
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
 from taxbench.training.asking import Asked, ask, blank_margins
 from taxbench.training.parallel import side_by_side
@@ -124,9 +127,15 @@ class Suite:
         others = range(place + 1, len(self._wanted))
         later: list[Callable[[], Job]] = [partial(self._job, other) for other in others]
         result, predictions = self._measure(job, later)
-        write_result(folder, result, predictions, self.parts.seconds)
-        self.parts.seconds.clear()  # what runs share (dataset, features, lm) stands with the run that waited for it
+        timing = Timing(machine=machine(self.parts.device), seconds=self._seconds())
+        write_result(folder, result, predictions, timing)
         return result
+
+    def _seconds(self) -> dict[str, float]:
+        """Return the wall times since the last run, and begin anew."""
+        seconds = {phase: round(time, 3) for phase, time in self.parts.seconds.items()}
+        self.parts.seconds.clear()  # what runs share (dataset, features, lm) stands with the run that waited for it
+        return seconds
 
     def _stored(self, path: Path) -> Result | None:
         if not path.is_file():
@@ -157,26 +166,18 @@ class Suite:
         heads = self._maker.heads(job, later)
         names = list(heads)
         labels = {name: job.label(job.run.head.name, name) for name in names}
-        predictions = Predictions(self.parts.dataset, protocol.vocabulary, tuple(names[1:]))
-        scores: dict[str, Scores] = {}
-        controls: dict[str, dict[str, Scores]] = {name: {} for name in task.controls}
-        categories: list[CategoryScore] = []
+        leaves, images = self.parts.dataset.taxonomy.leaves, [image.id for image in self.parts.dataset.images]
+        collector = Collector(images, protocol.leaf, leaves, terms)
         with self.parts.timed("evaluate"):
             for split, asked in tests.items():
                 asking = [partial(self._ask, job, heads[name], asked, f"ask {labels[name]}") for name in names]
                 margins = side_by_side(asking, self.parts.device, self.report)
-                predictions.add(split, asked, margins)
-                rows = [category_scores(split, terms, asked, margin) for margin in margins]
-                scores[split] = summarise(rows[0])
-                categories += rows[0]
-                if "chance" in controls:
-                    controls["chance"][split] = chance_control(rows[0])
-                for name, row in zip(names[1:], rows[1:], strict=True):
-                    controls[name][split] = summarise(row)
-            margin = self._ask(job, heads["none"], validating, f"validate {labels['none']}")
+                collector.add(split, asked, dict(zip(names, margins, strict=True)))
+            margin = self._ask(job, heads[OWN], validating, f"validate {labels[OWN]}")
             validation = summarise(category_scores("val", terms, validating, margin))
-        measured = scores, controls, validation, tuple(categories), heads["none"].fitted
-        return self._record(job, measured), predictions.bytes()
+        predictions = collector.predictions()
+        content = write_predictions(predictions)
+        return self._record(job, predictions, content, validation, heads[OWN].fitted), content
 
     def _ask(self, job: Job, asked: Asked, questions: Any, label: str) -> np.ndarray:
         """Return calibrated margins of questions.  # (q,) float32"""
@@ -185,9 +186,11 @@ class Suite:
         blank = blank_margins(asked, np.unique(questions.term)) if kind in ("contextual", "pmi") else None
         return calibrate(kind, margins, questions.term, blank)
 
-    def _record(self, job: Job, measured: tuple[Any, Any, Scores, Any, dict[str, Any]]) -> Result:
-        scores, controls, validation, categories, fitted = measured
+    def _record(
+        self, job: Job, predictions: Predictions, content: bytes, validation: Scores, fitted: dict[str, Any]
+    ) -> Result:
         run, protocol = job.run, job.protocol
+        card = score(predictions, run.task.controls)
         return Result(
             digest=run.digest,
             task=run.task.identity,
@@ -196,16 +199,18 @@ class Suite:
             lm=run.lm.name,
             head=run.head.name,
             seed=run.seed,
-            scores=scores,
-            controls=controls,
+            scores=card.scores,
+            controls=card.controls,
             fitted=fitted,
             note=head_info(run.head.name).note,
             validation=validation,
-            categories=categories,
+            categories=card.categories,
             evidence=protocol.evidence(),
             visual_similarity=job.features.coherence.report(protocol.pairing),
+            predictions=predictions_file(content, predictions.questions_digest(), len(predictions)),
             run=run,
             versions=versions(),
+            code=code(),
         )
 
 

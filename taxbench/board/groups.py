@@ -1,28 +1,15 @@
 """Averages over the tasks of a group, where every member is there."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
-from taxbench.board.table import Figure, Row, figure
+from taxbench.board.model import GroupAverage, Row
+from taxbench.board.table import figure
 from taxbench.specs.task import GroupSpec
 
 
-@dataclass(frozen=True, slots=True)
-class GroupRow:
-    """The weighted mean of a group's members, each by its primary metric on its headline split."""
-
-    group: str
-    place: tuple[str, ...]
-    """The place of its members' rows."""
-    average: Figure
-    """Blank where a member is missing or has no score."""
-    blank_because: str
-    """Why there is no average, or nothing."""
-
-
-def group_rows(rows: Iterable[Row], groups: Iterable[GroupSpec]) -> list[GroupRow]:
+def group_averages(rows: Iterable[Row], groups: Iterable[GroupSpec]) -> list[GroupAverage]:
     """Average the groups that have weights and of which any member is in the table."""
     blocks: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
@@ -33,7 +20,7 @@ def group_rows(rows: Iterable[Row], groups: Iterable[GroupSpec]) -> list[GroupRo
             present = [row for row in members if row.name in group.members]
             if group.weights is not None and present:
                 values, reason = _average(group, present)
-                found.append(GroupRow(group.group, place, figure(values), reason))
+                found.append(GroupAverage(group.group, place, figure(values), reason))
     return found
 
 

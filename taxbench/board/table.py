@@ -1,97 +1,70 @@
-"""The leaderboard as data: one row for every (task, dataset, encoder, LM, head), averaged over seeds."""
+"""The rows of the board: one for every (task, dataset, encoder, LM, head, setting), averaged over seeds."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from statistics import mean, stdev
 
+from taxbench.board.model import TASKS, Figure, Record, Row, TermRow
 from taxbench.registry.heads import head_info, heads
 from taxbench.specs.base import content_hash
-from taxbench.specs.result import Result, Scores
+from taxbench.specs.result import CategoryScore, Result, Scores
 from taxbench.specs.run import ScoringSpec, TrainerSpec
 
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A mean over seeds with its spread; `mean` is None when any seed has no score."""
-
-    mean: float | None
-    sd: float | None
-
-    def __str__(self) -> str:
-        if self.mean is None:
-            return "–"
-        mean = f"{round(self.mean, 3) + 0.0:.3f}"  # + 0.0: no "-0.000"
-        return mean if self.sd is None else f"{mean} ± {self.sd:.3f}"
+Interval = tuple[float | None, float | None]
+Intervals = Mapping[str, Interval]
+"""By figure: `f1`, `auroc`, `transfer`, and so on, and the names of controls."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table."""
+def grouped(results: Iterable[Result]) -> list[list[Result]]:
+    """Group results over seeds; tasks of another version or content, and other datasets, stay apart.
 
-    task: str
-    dataset: str
-    encoder: str
-    lm: str
-    head: str
-    features: str
-    """What is read off the encoder, in words."""
-    setting: str
-    """What is not as by default, and what tells rows of the same names apart; else empty."""
-    seeds: tuple[int, ...]
-    split: str
-    """The task's headline split; the columns below are about it where they do not say otherwise."""
-    leaf_f1: Figure
-    f1: Figure
-    auroc: Figure
-    accuracy: Figure
-    random_lm_f1: Figure
-    transfer: Figure
-    """F1 minus the random-LM control's, seed by seed."""
-    chance_f1: Figure
-    heldout_f1: Figure
-    heldout_auroc: Figure
-    similarity: Figure
-    """Visual similarity inside hypernyms under the task's pairing."""
-    metrics: tuple[str, ...]
-    """The metrics that the task lists."""
-    primary: tuple[float | None, ...]
-    """The task's primary metric on its headline split, seed by seed."""
-    note: str
-    """Why the figures are what they are, where the head itself explains it."""
-    split_f1: dict[str, Figure]
-    """Macro-F1 of every split."""
-    random_lm_split_f1: dict[str, Figure]
-    """The same of the random-LM control."""
-
-    @property
-    def name(self) -> str:
-        """Return the task's name without version and hash."""
-        return self.task.partition("@")[0]
-
-    @property
-    def place(self) -> tuple[str, str, str, str, str]:
-        """Return what rows of one table have in common: dataset, LM, encoder, head, setting."""
-        return self.dataset, self.lm, self.encoder, self.head, self.setting
+    The same run may lie in two folders; of several the last counts.
+    """
+    groups: dict[str, dict[int, Result]] = {}
+    for result in results:
+        groups.setdefault(_identity(result), {})[result.seed] = result
+    return [[group[seed] for seed in sorted(group)] for group in groups.values()]
 
 
-def make_table(results: Iterable[Result]) -> list[Row]:
-    """Group results over seeds; tasks of another version or content, and other datasets, stay apart."""
-    groups: dict[str, list[Result]] = {}
-    # The same run may lie in two folders; of several the last counts.
-    everything = list({(_identity(result), result.seed): result for result in results}.values())
-    for result in everything:
-        groups.setdefault(_identity(result), []).append(result)
-    parts = _telling_apart(everything)
-    rows = [_row(sorted(group, key=lambda result: result.seed), parts) for group in groups.values()]
+def make_table(
+    results: Iterable[Result],
+    intervals: Mapping[str, Intervals] | None = None,
+    folders: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """Return the rows of results.
+
+    Args:
+        intervals: By `group_key`, where predictions are at hand.
+        folders: Where each run's record lies, by its digest.
+    """
+    groups = grouped(results)
+    parts = _telling_apart([result for group in groups for result in group])
+    rows = [_row(group, parts, (intervals or {}).get(group_key(group), {}), folders or {}) for group in groups]
     return sorted(rows, key=lambda row: (row.place, _task_order(row.task), row.task))
 
 
-def _row(group: list[Result], parts: dict[tuple[str, ...], set[str]]) -> Row:
+def group_key(group: list[Result]) -> str:
+    """Return what a row's resamplings are kept under: the digests of its predictions, seed by seed."""
+    return content_hash([result.predictions.sha256 if result.predictions else "" for result in group], 32)
+
+
+def row_key(row: Row) -> str:
+    """Return the `group_key` of the results that a row was made of."""
+    return content_hash([record.predictions for record in row.records], 32)
+
+
+def _row(
+    group: list[Result], parts: dict[tuple[str, ...], set[str]], known: Intervals, folders: Mapping[str, str]
+) -> Row:
     first = group[0]
     split = first.run.task.headline
     own = [result.scores.get(split) for result in group]
-    twin = [result.controls.get("random_lm", {}).get(split) for result in group]
     held = [result.scores.get("heldout_leaf") for result in group]
+    twin = [result.controls.get("random_lm", {}).get(split) for result in group]
+
+    def of(name: str, values: list[float | None]) -> Figure:
+        return figure(values, known.get(name, (None, None)))
+
+    controls = dict.fromkeys(name for result in group for name in result.controls)
     return Row(
         task=first.task,
         dataset=first.dataset,
@@ -102,22 +75,63 @@ def _row(group: list[Result], parts: dict[tuple[str, ...], set[str]]) -> Row:
         setting=_setting(first, parts[_names(first)]),
         seeds=tuple(result.seed for result in group),
         split=split,
-        leaf_f1=figure(_column([result.scores.get("leaf") for result in group], "macro_f1")),
-        f1=figure(_column(own, "macro_f1")),
-        auroc=figure(_column(own, "auroc")),
+        leaf_f1=of("leaf_f1", _column([result.scores.get("leaf") for result in group], "macro_f1")),
+        f1=of("f1", _column(own, "macro_f1")),
+        auroc=of("auroc", _column(own, "auroc")),
         accuracy=figure(_column(own, "accuracy")),
-        random_lm_f1=figure(_column(twin, "macro_f1")),
-        transfer=figure(_minus(_column(own, "macro_f1"), _column(twin, "macro_f1"))),
-        chance_f1=figure(_column(own, "chance_f1")),
-        heldout_f1=figure(_column(held, "macro_f1")),
-        heldout_auroc=figure(_column(held, "auroc")),
+        controls={
+            name: of(name, _column([result.controls.get(name, {}).get(split) for result in group], "macro_f1"))
+            for name in controls
+        },
+        transfer=of("transfer", _minus(_column(own, "macro_f1"), _column(twin, "macro_f1"))),
+        heldout_f1=of("heldout_f1", _column(held, "macro_f1")),
+        heldout_auroc=of("heldout_auroc", _column(held, "auroc")),
         similarity=figure([result.visual_similarity.after for result in group]),
         metrics=tuple(metric.name for metric in first.run.task.metrics),
         primary=tuple(_column(own, first.run.task.primary)),
+        f1_by_seed=tuple(_column(own, "macro_f1")),
         note=first.note,
         split_f1=_splits([result.scores for result in group]),
         random_lm_split_f1=_splits([result.controls.get("random_lm", {}) for result in group]),
+        terms=_terms(group, split),
+        evidence=first.evidence,
+        visual_similarity=first.visual_similarity,
+        identities=_whole_identities(first),
+        records=tuple(_record(result, folders) for result in group),
     )
+
+
+def _record(result: Result, folders: Mapping[str, str]) -> Record:
+    predictions = result.predictions.sha256 if result.predictions else ""
+    return Record(result.seed, result.digest, predictions, folders.get(result.digest, ""))
+
+
+def _terms(group: list[Result], split: str) -> tuple[TermRow, ...]:
+    """Average the terms of a split over seeds; a term that has no score with one of them has none."""
+    found: dict[str, list[CategoryScore]] = {}
+    for result in group:
+        for each in result.categories:
+            if each.split == split:
+                found.setdefault(each.term, []).append(each)
+    alike: dict[str, list[float | None]] = {}
+    for result in group:
+        for similarity in result.visual_similarity.categories:
+            alike.setdefault(similarity.hypernym, []).append(similarity.after)
+    rows = []
+    for term in sorted(found):
+        some = found[term]
+        names = dict.fromkeys(name for each in some for name in each.controls)
+        rows.append(
+            TermRow(
+                term=term,
+                f1=figure([each.f1 for each in some]).mean,
+                auroc=figure([each.auroc for each in some]).mean,
+                controls={name: figure([each.controls.get(name) for each in some]).mean for name in names},
+                similarity=figure(alike.get(term, [])).mean,
+                n_questions=sum(each.n_positive + each.n_negative for each in some),
+            )
+        )
+    return tuple(rows)
 
 
 def _identity(result: Result) -> str:
@@ -130,16 +144,24 @@ def _identity(result: Result) -> str:
 
 def _identities(result: Result) -> dict[str, str]:
     """Return what may differ behind the same names."""
-    run = result.run
+    whole = _whole_identities(result)
     return {
-        "dataset": run.dataset.fingerprint[:8],
-        "encoder": run.encoder.digest[:8],
-        "features": run.encoder.features[:8],
-        "lm": run.lm.digest[:8],
+        part: value[:8] if part in ("dataset", "encoder", "features", "lm") else value for part, value in whole.items()
+    }
+
+
+def _whole_identities(result: Result) -> dict[str, str]:
+    run, versions = result.run, result.versions
+    software = {name: value for name, value in versions.model_dump().items() if name != "taxbench" and value}
+    return {
+        "dataset": run.dataset.fingerprint,
+        "encoder": run.encoder.digest,
+        "features": run.encoder.features,
+        "lm": run.lm.digest,
         "dtype": run.lm.dtype,
         "device": run.device,
-        "code": result.versions.taxbench,
-        "torch": result.versions.torch,
+        "code": versions.taxbench,
+        **software,
     }
 
 
@@ -153,7 +175,7 @@ def _telling_apart(results: list[Result]) -> dict[tuple[str, ...], set[str]]:
     for result in results:
         found.setdefault(_names(result), []).append(_identities(result))
     return {
-        names: {part for part in some[0] if len({each[part] for each in some}) > 1} for names, some in found.items()
+        names: {part for part in some[0] if len({each.get(part) for each in some}) > 1} for names, some in found.items()
     }
 
 
@@ -182,19 +204,16 @@ def _minus(left: list[float | None], right: list[float | None]) -> list[float | 
     return [None if a is None or b is None else a - b for a, b in zip(left, right, strict=True)]
 
 
-def figure(values: list[float | None]) -> Figure:
+def figure(values: list[float | None], interval: Interval = (None, None)) -> Figure:
     """Return the mean and the spread over seeds; blank where a value is missing or there is none."""
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
-        return Figure(None, None)
-    return Figure(mean(known), stdev(known) if len(known) > 1 else None)
-
-
-_ORDER = ("leaf", "seen_hypernym", "unseen_hypernym", "counterfactual_high", "counterfactual_low")
+        return Figure(None)
+    return Figure(mean(known), stdev(known) if len(known) > 1 else None, *interval)
 
 
 def _task_order(identity: str) -> tuple[int, str, float]:
     """Put the tasks of the question first, then the others by name, curves by level."""
     name = identity.partition("@")[0]
     base, _, level = name.partition("-")
-    return _ORDER.index(name) if name in _ORDER else len(_ORDER), base, float(level or 0)
+    return TASKS.index(name) if name in TASKS else len(TASKS), base, float(level or 0)

@@ -1,39 +1,129 @@
-"""`taxbench leaderboard`: the table of finished results."""
+"""`taxbench leaderboard`: tables of finished results, and the published ones."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from taxbench.cli.options import include_path
 from taxbench.errors import UsageError
+from taxbench.progress import Reporter
+
+_HOME = Path("leaderboard")
 
 
-@click.command("leaderboard")
-@click.argument("folders", nargs=-1, type=click.Path())
-@click.option("--format", "form", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
+@click.group("leaderboard")
+def command() -> None:
+    """Show results in one table, and keep the published ones.
+
+    A leaderboard is a folder: records and predictions in results/, and the tables that `build` makes of them.
+    """
+
+
+def _root(command: Any) -> Any:
+    return click.option(
+        "--board", "root", default=_HOME, show_default=True, type=click.Path(path_type=Path), metavar="DIR",
+        help="The leaderboard's folder.",
+    )(command)  # fmt: skip
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+def _report(ctx: click.Context) -> Reporter:
+    return Reporter(quiet=bool(ctx.find_root().params["quiet"]))
+
+
+@command.command("show")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["table", "md", "csv", "json", "tex", "html"]), default="table",
+              show_default=True, help="table: every figure of every task; md: a page, one line an entry.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @include_path
-def command(folders: tuple[str, ...], include: tuple[Path, ...], form: str, as_json: bool) -> None:
-    """Make the table from every result.json below FOLDERS (default: results)."""
-    from taxbench.board.groups import group_rows
+@click.pass_context
+def show(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...], form: str, as_json: bool) -> None:
+    """Print one table of every result.json below FOLDERS (default: results)."""
+    from taxbench.board.build import board_text, find, known_resamplings, make_board
     from taxbench.board.published import compare_with_published
-    from taxbench.board.render import csv_text, json_text, markdown
-    from taxbench.board.table import make_table
+    from taxbench.board.text_table import LEGEND, text_table
     from taxbench.registry.tasks import find_tasks
-    from taxbench.scoring.records import find_results, read_result
 
-    paths = [Path(folder) for folder in folders or ("results",)]
-    for path in paths:
-        if not path.is_dir():
-            raise UsageError(f"There is no folder '{path}'. Make results first: taxbench run --task unseen_hypernym")
-    results = [read_result(path) for path in find_results(paths)]
-    if not results:
-        raise UsageError(f"No result.json below {', '.join(map(str, paths))}. Make one: taxbench run")
-    rows, registry = make_table(results), find_tasks(include)
-    if as_json or form == "json":
-        click.echo(json_text(rows), nl=False)
-    elif form == "csv":
-        click.echo(csv_text(rows), nl=False)
+    places, registry = folders or (Path("results"),), find_tasks(include)
+    board, _ = make_board(find(places), registry.groups.values(), known_resamplings(places), (), _report(ctx))
+    if as_json or form != "table":
+        click.echo(board_text(board, "json" if as_json else form), nl=False)
     else:
-        groups = group_rows(rows, registry.groups.values())
-        click.echo(markdown(rows, groups, compare_with_published(rows, registry.tasks)), nl=False)
+        published = compare_with_published(board.rows, registry.tasks)
+        click.echo(f"{text_table(board.rows, board.groups, published)}\n{LEGEND}")
+
+
+@command.command("build")
+@_root
+@include_path
+@_as_json
+@click.pass_context
+def build_command(ctx: click.Context, root: Path, include: tuple[Path, ...], as_json: bool) -> None:
+    """Make README.md, index.html, board.csv, board.json, board.tex and figures/ from the records in results/.
+
+    Building again changes no byte.
+    """
+    from taxbench.board.build import build
+    from taxbench.registry.tasks import find_tasks
+
+    written = build(root, find_tasks(include).groups.values(), _report(ctx))
+    click.echo(json.dumps(list(map(str, written)), indent=1) if as_json else "\n".join(map(str, written)))
+
+
+@command.command("add")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_root
+@include_path
+@_as_json
+@click.pass_context
+def add_command(
+    ctx: click.Context, folders: tuple[Path, ...], root: Path, include: tuple[Path, ...], as_json: bool
+) -> None:
+    """Check every record below FOLDERS and copy it with its predictions into the leaderboard.
+
+    Exits with 1 if any is refused; the others are added.
+    """
+    from taxbench.board.publish import add
+    from taxbench.registry.tasks import find_tasks
+
+    outcomes = add(folders, root, find_tasks(include), _report(ctx))
+    _tell(ctx, outcomes, as_json, f"Now make the tables: taxbench leaderboard build --board {root}")
+
+
+@command.command("check")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@include_path
+@_as_json
+@click.pass_context
+def check_command(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...], as_json: bool) -> None:
+    """Check records: their form, where they come from, and every figure anew from the predictions.
+
+    FOLDERS are a stranger's results or a leaderboard (default: leaderboard). Nothing in them is run, and nothing is
+    written. Exits with 1 if any is refused.
+    """
+    from taxbench.board.check import check_all
+    from taxbench.registry.tasks import find_tasks
+
+    outcomes = check_all(folders or (_HOME,), find_tasks(include), _report(ctx))
+    _tell(ctx, outcomes, as_json, "")
+
+
+@command.command("push")
+@click.argument("repository", metavar="USER/NAME")
+@_root
+@click.option("--direct", is_flag=True, help="Commit at once instead of opening a pull request.")
+def push_command(repository: str, root: Path, direct: bool) -> None:
+    """Upload the leaderboard to a dataset repository of the Hugging Face hub, as a pull request."""
+    from taxbench.board.publish import push
+
+    click.echo(push(root, repository, direct=direct))
+
+
+def _tell(ctx: click.Context, outcomes: Any, as_json: bool, then: str) -> None:
+    """Print what became of each record; end with 1 where any was refused."""
+    raise UsageError("not yet")

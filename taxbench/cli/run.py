@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +17,10 @@ from taxbench.cli.options import (
     include_path,
 )
 from taxbench.progress import Reporter
-from taxbench.request import Options, resolve
+from taxbench.request import Options, Request, resolve
+
+if TYPE_CHECKING:
+    from taxbench.specs.result import Result
 
 _DEFAULT = Options()
 
@@ -52,10 +56,6 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
     request = resolve(Options(**options))  # type: ignore[arg-type]
     report.say(request.describe())
 
-    from taxbench.board.groups import group_rows
-    from taxbench.board.published import compare_with_published
-    from taxbench.board.render import LEGEND, markdown
-    from taxbench.board.table import make_table
     from taxbench.specs.result import Result
     from taxbench.suite import Suite
 
@@ -67,10 +67,19 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
         if as_json and results:
             click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=1))
         elif results:
-            rows = make_table(results)
-            published = compare_with_published(rows, {task.name: task for task in request.tasks})
-            click.echo(markdown(rows, group_rows(rows, request.groups), published))
-            out = request.out
-            report.say(
-                f"{LEGEND}\nResults: {out.resolve()}. In one table: taxbench leaderboard {shlex.quote(str(out))}"
-            )
+            _show(results, request, report)
+
+
+def _show(results: "list[Result]", request: Request, report: Reporter) -> None:
+    """Print the table of results, with intervals from their predictions."""
+    from taxbench.board.build import keep_resamplings, known_resamplings, make_board, written
+    from taxbench.board.published import compare_with_published
+    from taxbench.board.text_table import LEGEND, text_table
+
+    out, known = request.out, known_resamplings([request.out])
+    board, made = make_board(written(results, out), request.groups, known, (), report)
+    keep_resamplings(out, known, made)
+    published = compare_with_published(board.rows, {task.name: task for task in request.tasks})
+    click.echo(text_table(board.rows, board.groups, published))
+    again = "" if str(out) == _DEFAULT.out else f" {shlex.quote(str(out))}"
+    report.say(f"{LEGEND}\nResults: {out.resolve()}. In one table: taxbench leaderboard show{again}")

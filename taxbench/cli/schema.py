@@ -1,4 +1,4 @@
-"""`taxbench schema`: the JSON Schema of a task file."""
+"""`taxbench schema`: the JSON Schema of what is on disk."""
 
 import json
 
@@ -6,11 +6,15 @@ import click
 
 
 @click.command("schema")
-def command() -> None:
-    """Print the JSON Schema of a task file, so that an editor completes and checks its fields.
+@click.argument("kind", type=click.Choice(["task", "result"]), default="task")
+def command(kind: str) -> None:
+    """Print the JSON Schema of a task file (the default), so that an editor completes its fields, or of a result.json.
 
     With the YAML language server, the first line of a task is then: # yaml-language-server: $schema=task.schema.json
     """
-    from taxbench.registry.schema import task_file_schema
+    if kind == "task":
+        from taxbench.registry.schema import task_file_schema as schema
+    else:
+        from taxbench.specs.result import result_schema as schema
 
-    click.echo(json.dumps(task_file_schema(), indent=1))
+    click.echo(json.dumps(schema(), indent=1))

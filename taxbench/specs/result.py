@@ -1,11 +1,13 @@
 """The record of one finished run: `result.json`."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
 from taxbench.specs.base import Spec
 from taxbench.specs.run import RunSpec
+
+SCHEMA_VERSION: Literal[2] = 2
 
 
 class Scores(Spec):
@@ -37,6 +39,8 @@ class CategoryScore(Spec):
     chance_f1: float | None
     n_positive: int
     n_negative: int
+    controls: dict[str, float | None] = Field(default_factory=dict)
+    """F1 of the same term under each control but chance."""
 
 
 class Similarity(Spec):
@@ -101,16 +105,50 @@ class Versions(Spec):
     """The software that computed the numbers."""
 
     taxbench: str
+    """Release and digest of its code, whatever cannot change a score left out."""
     python: str
     torch: str
     transformers: str
     numpy: str
+    scikit_learn: str | None = None
+    pillow: str | None = None
+    """The version that drew or decoded the pictures."""
+
+
+class Code(Spec):
+    """Where the code came from."""
+
+    commit: str | None = None
+    """The commit of the checkout, or of the repository that was installed from; None where neither is known."""
+    dirty: bool | None = None
+    """Whether files of the package or its tasks differed from that commit."""
+
+
+class PredictionsFile(Spec):
+    """The file beside a record with every test question, its answer and the margins Yes − No."""
+
+    file: Literal["predictions.npz"] = "predictions.npz"
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Digest of the file."""
+    questions: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Digest of what was asked and what is true: all runs of one task, dataset and seed have the same."""
+    n_questions: int = Field(ge=1)
+
+
+class Timing(Spec):
+    """What a run cost: `timing.json`, apart from the record, which holds nothing that differs from run to run."""
+
+    machine: str
+    """The processor, or the accelerator, and the number of cores."""
+    seconds: dict[str, float]
+    """Wall time by phase. What several runs share stands with the run that waited for it."""
 
 
 class Result(Spec):
     """One run's outcome. Holds no time stamps, so the same run writes the same bytes."""
 
-    schema_version: int = 1
+    schema_version: Literal[2] = SCHEMA_VERSION
+    """Raised whenever the form changes; `specs/result_migrations.py` brings older records up to it."""
     digest: str
     """Digest of `run`."""
     task: str
@@ -131,7 +169,14 @@ class Result(Spec):
     categories: tuple[CategoryScore, ...]
     evidence: Evidence
     visual_similarity: VisualSimilarity
-    predictions: str = Field(default="predictions.csv.gz")
-    """The file beside this one with every question, its answer and the margin Yes − No."""
+    predictions: PredictionsFile | None
+    """None: a record of an older form whose predictions cannot be read any more."""
     run: RunSpec
     versions: Versions
+    code: Code = Code()
+
+
+def result_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `result.json`, of the present form."""
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Result of a taxbench run"}
+    return Result.model_json_schema(mode="serialization") | about

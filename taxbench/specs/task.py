@@ -33,7 +33,8 @@ YesNo = Annotated[bool, Field(strict=True)]
 
 PLACEHOLDERS = ("a_term", "term", "plural")
 """What a question's template may name."""
-_DESCRIPTIVE = frozenset({"summary", "tags", "version", "settings", "metrics", "expected"})
+# What changes no score of a run: a control adds a column beside them.
+_DESCRIPTIVE = frozenset({"summary", "tags", "version", "settings", "metrics", "controls", "expected"})
 
 
 class NoDeprivation(Spec):
@@ -311,7 +312,7 @@ class TaskSpec(Spec):
 
     @property
     def digest(self) -> str:
-        """Hash what changes a number: everything but words for people, defaults of a run, and published figures."""
+        """Hash what changes a score: not words for people, defaults of a run, columns beside it, published figures."""
         return content_hash(self.model_dump(mode="json", exclude=set(_DESCRIPTIVE)), 8)
 
     @property

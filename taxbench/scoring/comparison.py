@@ -1,0 +1,249 @@
+"""Compare two systems on the same questions: how far apart, how surely, and on which terms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binomtest, permutation_test
+from scipy.stats import t as student
+
+from taxbench.errors import UsageError, did_you_mean, some
+from taxbench.scoring.bootstrap import Replicates, interval, replicates, scored_terms, standard_error
+from taxbench.scoring.metrics import two_class_f1
+from taxbench.scoring.predictions import OWN, Predictions
+
+_PERMUTATIONS = 2**14  # exact up to fourteen terms, as many as `pocket` has
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One row of the board: the same system trained with several seeds."""
+
+    name: str
+    seeds: tuple[int, ...]
+    predictions: tuple[Predictions, ...]
+    """One for each seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One score of both sides, averaged over seeds; A minus B with its interval over items."""
+
+    a: float | None
+    b: float | None
+    difference: float | None
+    error: float | None
+    """Standard error of the difference over items."""
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TermDifference:
+    """F1 of one term on both sides, averaged over seeds."""
+
+    term: str
+    a: float
+    b: float
+
+    @property
+    def difference(self) -> float:
+        """Return A minus B."""
+        return self.a - self.b
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What `compare` finds; None where there are too few terms to say."""
+
+    a: str
+    b: str
+    split: str
+    seeds: tuple[int, ...]
+    n_questions: int
+    """Of all seeds together."""
+    macro_f1: Difference
+    auroc: Difference
+    permutation_p: float | None
+    """Of a paired permutation test over terms."""
+    only_a: int
+    """Questions that A alone answers right, of all seeds together."""
+    only_b: int
+    mcnemar_p: float
+    """See `mcnemar`: too sure of itself."""
+    d_z: float | None
+    """Cohen's d of the terms' differences: their mean over their standard deviation."""
+    detectable: float | None
+    """Smallest true difference in macro-F1 that this comparison finds at alpha .05 with power .8."""
+    terms: tuple[TermDifference, ...]
+    """Where they differ: the largest difference first."""
+
+
+def compare(a: Side, b: Side, split: str, generator: np.random.Generator, *, name: str = OWN) -> Comparison:
+    """Compare two sides on one split.
+
+    Args:
+        generator: Draws permutations where there are too many to try them all.
+        name: Whose margins: the runs' own or a control's.
+
+    Raises:
+        UsageError: the sides were not asked the same questions.
+    """
+    rows = _matched(a, b, split)
+    terms = _terms(a, b, split, name)
+    differences = np.array([term.difference for term in terms])
+    mine, yours = (
+        np.concatenate([_right(one, pair[k], name) for one, pair in zip(side.predictions, rows, strict=True)])
+        for k, side in enumerate((a, b))
+    )
+    only_a, only_b = int((mine & ~yours).sum()), int((yours & ~mine).sum())
+    drawn = [[replicates(one, split, name) for one in side.predictions] for side in (a, b)]
+    f1 = _difference(drawn, "macro_f1")
+    return Comparison(
+        a=a.name,
+        b=b.name,
+        split=split,
+        seeds=a.seeds,
+        n_questions=len(mine),
+        macro_f1=f1,
+        auroc=_difference(drawn, "auroc"),
+        permutation_p=permutation(differences, generator),
+        only_a=only_a,
+        only_b=only_b,
+        mcnemar_p=mcnemar(only_a, only_b),
+        d_z=cohen_d_z(differences),
+        detectable=detectable_difference(f1.error, len(terms)),
+        terms=terms,
+    )
+
+
+def permutation(differences: np.ndarray, generator: np.random.Generator) -> float | None:
+    """Return p of a paired permutation test over terms: were the sides' names exchanged, would the mean be as large?
+
+    Terms are exchanged, not questions, since the questions of one term share a system's bias for it. Exact up to
+    fourteen terms.
+    """
+    if len(differences) < 2:
+        return None
+    done = permutation_test(
+        (differences / 2, -differences / 2),
+        lambda a, b, axis: np.mean(a - b, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=_PERMUTATIONS,
+        batch=1024,
+        rng=generator,
+    )
+    return float(done.pvalue)
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Return p of McNemar's exact test on the questions that one side alone answers right.
+
+    Questions of one term or leaf are not independent, and a question counts once a seed: the test is too sure of
+    itself. It stands beside the permutation test because readers look for it.
+    """
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+
+
+def cohen_d_z(differences: np.ndarray) -> float | None:
+    """Return the mean of paired differences over their standard deviation; None where there is no deviation."""
+    deviation = differences.std(ddof=1) if len(differences) > 1 else 0.0
+    return float(differences.mean() / deviation) if deviation > 0 else None
+
+
+def detectable_difference(
+    error: float | None, n_clusters: int, alpha: float = 0.05, power: float = 0.8
+) -> float | None:
+    """Return the smallest difference that a two-sided test finds with this power (Bloom 1995, with t quantiles)."""
+    if error is None or n_clusters < 2:
+        return None
+    return float(student.ppf(1 - alpha / 2, n_clusters - 1) + student.ppf(power, n_clusters - 1)) * error
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values adjusted for how many they are (Holm 1979, step-down), in the order given."""
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)))
+    return [float(value) for value in adjusted]
+
+
+def _matched(a: Side, b: Side, split: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return which rows of A and of B hold the same questions, seed by seed."""
+    where = f"'{a.name}' and '{b.name}' cannot be compared on '{split}'"
+    if a.seeds != b.seeds or not a.seeds:
+        raise UsageError(
+            f"{where}: they have the seeds {some(a.seeds)} and {some(b.seeds)}; questions follow the seed. "
+            "Run both with the same: taxbench run --seeds 42,218,7"
+        )
+    for side in (a, b):
+        for one in side.predictions:
+            if split not in one.splits:
+                close = did_you_mean(split, one.splits)
+                raise UsageError(f"{where}: '{side.name}' has no such split.{close} It has {some(one.splits)}.")
+    rows = []
+    for seed, mine, yours in zip(a.seeds, a.predictions, b.predictions, strict=True):
+        (here, asked), (there, wanted) = _questions(mine, split), _questions(yours, split)
+        if asked != wanted:
+            alone = sorted(set(asked) ^ set(wanted)) or ["a question asked more than once"]
+            raise UsageError(
+                f"{where}: with seed {seed} they were asked {len(asked):,} and {len(wanted):,} questions, of which "
+                f"{len(alone):,} are on one side only: {some(alone, 3, '; ')}. Expected runs of one task, dataset and "
+                "version: taxbench leaderboard show"
+            )
+        rows.append((here, there))
+    return rows
+
+
+def _questions(predictions: Predictions, split: str) -> tuple[np.ndarray, list[str]]:
+    """Return the rows of a split sorted by question, and the questions in words."""
+    rows = np.flatnonzero(predictions.rows_of(split))
+    said = np.array(
+        [
+            f"is '{predictions.images[image]}' '{predictions.terms[term]}'? {'yes' if answer else 'no'}"
+            for image, term, answer in zip(
+                predictions.image[rows], predictions.term[rows], predictions.answer[rows], strict=True
+            )
+        ],
+        dtype=object,
+    )
+    order = np.argsort(said, kind="stable")
+    return rows[order], said[order].tolist()
+
+
+def _right(predictions: Predictions, rows: np.ndarray, name: str) -> np.ndarray:
+    return np.asarray((predictions.margins[name][rows] > 0) == predictions.answer[rows])
+
+
+def _terms(a: Side, b: Side, split: str, name: str) -> tuple[TermDifference, ...]:
+    """Return the terms that have a score with every seed, the largest difference first."""
+    found = [[_term_f1(one, split, name) for one in side.predictions] for side in (a, b)]
+    shared = set.intersection(*(set(one) for side in found for one in side))
+    terms = [
+        TermDifference(term, *(float(np.mean([one[term] for one in side])) for side in found))
+        for term in sorted(shared)
+    ]
+    return tuple(sorted(terms, key=lambda term: -abs(term.difference)))
+
+
+def _term_f1(predictions: Predictions, split: str, name: str) -> dict[str, float]:
+    """Return the F1 of every scored term."""
+    guess, scores = predictions.margins[name] > 0, {}
+    for of in scored_terms(predictions, split):
+        rows = np.concatenate([of.positive, of.negative])
+        scores[of.term] = two_class_f1(predictions.answer[rows], guess[rows])
+    return scores
+
+
+def _difference(drawn: list[list[Replicates]], score: str) -> Difference:
+    """Return one score of both sides and its difference, paired by the names of terms and leaves."""
+    a, b = (np.mean([getattr(each, score) for each in side], axis=0) for side in drawn)
+    n_terms = min(each.n_terms for side in drawn for each in side)
+    low, high = interval(a - b, n_terms)
+    return Difference(_score(a), _score(b), _score(a - b), standard_error(a - b, n_terms), low, high)
+
+
+def _score(values: np.ndarray) -> float | None:
+    return None if np.isnan(values[0]) else float(values[0])

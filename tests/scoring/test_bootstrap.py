@@ -1,0 +1,107 @@
+"""Replicates against metrics and scikit-learn, intervals against closed forms and a simulation with a known truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+from sklearn.metrics import roc_auc_score
+
+from taxbench.scoring.bootstrap import _weights, interval, replicates, scored_terms, standard_error
+from taxbench.scoring.predictions import Predictions
+from taxbench.scoring.scorecard import score
+from tests.scoring.simulation import DESIGNS, EFFECTS, binomial, clustered, coverage, draw, hypernyms, pooled
+
+SMALL = hypernyms(5, 20, (2, 4))
+
+
+def drawn(seed: int = 0, systems: int = 1) -> list[Predictions]:
+    return [seeds[0] for seeds in draw(SMALL, EFFECTS[0], np.random.default_rng(seed), systems)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_estimate_is_the_score(seed: int) -> None:
+    [one] = drawn(seed)
+    found, scores = replicates(one, "unseen", n=3), score(one, ()).scores["unseen"]
+    assert found.macro_f1[0] == pytest.approx(scores.macro_f1, abs=1.01e-6)  # scores are rounded to six digits, twice
+    assert found.auroc[0] == pytest.approx(scores.auroc, abs=1.01e-6)
+    assert found.n_terms == scores.n_categories
+
+
+def test_a_replicate_is_the_score_under_weights_of_leaves() -> None:
+    [one] = drawn()
+    one = replace(one, margins={"none": np.round(one.margins["none"], 0)})  # many ties
+    n, margin, leaf = 7, one.margins["none"], one.leaf_of[one.image]
+    found, weights = replicates(one, "unseen", n=n), _weights("leaf", one.leaves, n, 0)
+    for column in (0, 1, n):
+        f1, auroc = [], []
+        for of in scored_terms(one, "unseen"):
+            rows = np.concatenate([of.positive, of.negative])
+            p, n_negative = len(of.positive), len(of.negative)
+            auroc.append(roc_auc_score(one.answer[rows], margin[rows], sample_weight=weights[leaf[rows], column]))
+            yes = [
+                np.average(margin[part] > 0, weights=weights[leaf[part], column]) for part in (of.positive, of.negative)
+            ]
+            tp, fp = yes[0] * p, yes[1] * n_negative
+            tn, fn = n_negative - fp, p - tp
+            f1.append((2 * tp / (2 * tp + fp + fn) + 2 * tn / (2 * tn + fp + fn)) / 2)
+        place = column + n if column else 0
+        assert found.macro_f1[place] == pytest.approx(np.mean(f1), abs=1e-12)
+        assert found.auroc[place] == pytest.approx(np.mean(auroc), abs=1e-12)
+
+
+def test_weights_follow_names_in_whatever_order_and_company() -> None:
+    [one] = drawn()
+    rng = np.random.default_rng(0)
+    turn = rng.permutation(len(one.leaves))
+    shuffled = rng.permutation(len(one))
+    other = replace(
+        one,
+        leaves=("a new leaf", *(one.leaves[i] for i in turn)),
+        leaf_of=(np.argsort(turn)[one.leaf_of] + 1).astype(np.uint16),
+        terms=tuple(reversed(one.terms)),
+        term=(len(one.terms) - 1 - one.term[shuffled]).astype(np.uint16),
+        image=one.image[shuffled],
+        answer=one.answer[shuffled],
+        margins={"none": one.margins["none"][shuffled]},
+    )
+    a, b = replicates(one, "unseen", n=50), replicates(other, "unseen", n=50)
+    assert np.allclose(a.macro_f1, b.macro_f1) and np.allclose(a.auroc, b.auroc)
+    assert not np.allclose(a.macro_f1[1:], replicates(one, "unseen", n=50, seed=1).macro_f1[1:])
+
+
+def test_differences_are_paired() -> None:
+    one, other = (replicates(each, "unseen") for each in drawn(systems=2))
+    apart = [standard_error(each.macro_f1, each.n_terms) for each in (one, other)]
+    assert standard_error(one.macro_f1 - other.macro_f1, one.n_terms) < 0.8 * min(apart)
+    assert interval(one.macro_f1 - one.macro_f1, one.n_terms) == (0, 0)
+
+
+def test_terms_alone_give_the_interval_of_a_mean() -> None:
+    rng, n = np.random.default_rng(0), 14
+    scores = rng.normal(size=n)
+    by_term = rng.dirichlet(np.ones(n), 200_000) @ scores
+    values = np.concatenate([[scores.mean()], by_term, np.zeros(2 * len(by_term))])
+    reach = student.ppf(0.975, n - 1) * scores.std(ddof=1) / n**0.5
+    assert interval(values, n) == pytest.approx((scores.mean() - reach, scores.mean() + reach), abs=0.01 * reach)
+
+
+def test_no_score_has_no_interval() -> None:
+    [one] = drawn()
+    for answer, n_terms in ((np.ones_like(one.answer), 0), (one.answer | (one.term > 0), 1)):
+        found = replicates(replace(one, answer=answer), "unseen", n=10)
+        assert found.n_terms == n_terms
+        assert bool(np.isnan(found.macro_f1).all()) == bool(np.isnan(found.auroc).all()) == (n_terms == 0)
+        assert interval(found.macro_f1, n_terms) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("design", "effects"), [(DESIGNS[0], EFFECTS[0]), (DESIGNS[1], EFFECTS[1]), (DESIGNS[2], EFFECTS[0])]
+)
+def test_intervals_cover_the_truth_and_naive_ones_do_not(design, effects) -> None:  # type: ignore[no-untyped-def]
+    share, as_published, of_questions = coverage(
+        design, effects, 400, (lambda seeds: clustered(seeds, n=200), pooled, binomial)
+    )
+    assert 0.93 - 0.012 <= share <= 0.97 + 0.012  # a standard deviation of 400 draws is .011
+    assert as_published < 0.9
+    assert of_questions < 0.7
