@@ -8,11 +8,13 @@ entries = taxbench.extract(encoder="dinov2", layers="-1,-2")
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from taxbench.specs.features import EntryInfo
     from taxbench.specs.result import Result
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "extract", "load_results", "run"]
+__all__ = ["__version__", "extract", "load_results", "load_table", "run"]
 
 
 def run(*, quiet: bool = False, **options: Any) -> "list[Result]":
@@ -57,3 +59,23 @@ def load_results(*folders: str) -> "list[Result]":
     from taxbench.scoring.records import find_results, read_result
 
     return [read_result(path) for path in find_results([Path(folder) for folder in folders or ("results",)])]
+
+
+def load_table(*folders: str) -> "DataFrame":
+    """Return the table of results below the folders, one line for every task and system (`pip install pandas`).
+
+    Figures are means over seeds in columns of their own, with `_sd` over seeds and `_low` and `_high`, the 95 %
+    interval over items.
+    """
+    import io
+    from pathlib import Path
+
+    import pandas
+
+    from taxbench.board.build import find, known_resamplings, make_board
+    from taxbench.board.exports import csv_text
+    from taxbench.progress import Reporter
+
+    places = [Path(folder) for folder in folders or ("results",)]
+    board, _ = make_board(find(places), (), known_resamplings(places), (), Reporter(quiet=True))
+    return pandas.read_csv(io.StringIO(csv_text(board.rows)))

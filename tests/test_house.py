@@ -58,6 +58,13 @@ def test_files_and_functions_stay_small(path: Path) -> None:
         "ls tasks --json",
         "run --help",
         "leaderboard --help",
+        "leaderboard show --help",
+        "leaderboard check --help",
+        "compare --help",
+        "analyze --help",
+        "score --help",
+        "reproduce --help",
+        "schema result",
         "pocket --help",
         "extract --help",
         "cache verify --help",
@@ -70,7 +77,7 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     ],
 )
 def test_light_commands_import_nothing_heavy(line: str) -> None:
-    heavy = ("torch", "transformers", "h5py", "sklearn", "scipy", "numpy", "nltk")
+    heavy = ("torch", "transformers", "h5py", "sklearn", "scipy", "numpy", "nltk", "matplotlib", "jinja2")
     code = (
         "import sys; from taxbench.cli.main import call; code = call(sys.argv[1:]);"
         f"print('HEAVY', [name for name in {heavy!r} if name in sys.modules]); sys.exit(code)"

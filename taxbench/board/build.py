@@ -6,7 +6,6 @@ from pathlib import Path
 
 from taxbench.board.entries import make_entries
 from taxbench.board.exports import csv_text, json_text, latex_text
-from taxbench.board.figures import write_figures
 from taxbench.board.groups import group_averages
 from taxbench.board.model import Board, Reference
 from taxbench.board.page import page
@@ -24,6 +23,8 @@ from taxbench.specs.task import GroupSpec
 
 RESULTS = "results"
 """The folder of a leaderboard that holds its records."""
+FIGURES = "figures"
+"""The folder of its pictures."""
 FORMS = {"md": "README.md", "html": "index.html", "csv": "board.csv", "json": "board.json", "tex": "board.tex"}
 """The file of each form of the table."""
 
@@ -113,23 +114,26 @@ def build(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> tuple[Pa
         DataError: one is broken; `taxbench leaderboard check` says more.
         CacheError: the folder cannot be written.
     """
+    from taxbench.board.figures import figures  # matplotlib: only here
+
     found = find([root / RESULTS])
     board, resamplings = make_board(found, groups, read_resamplings(root / FILE), references(), report)
     write_resamplings(root / FILE, resamplings)
-    written = [root / FILE]
-    for form, name in FORMS.items():
-        text = board_text(board, form)
-        written.append(root / name)
-        with replacing(written[-1]) as partial:
-            partial.write_text(text, encoding="utf-8", newline="")
-    pictures = root / "figures"
-    return (*written, *(pictures / name for name in write_figures(board, pictures)))
+    files = {name: board_text(board, form).encode("utf-8") for form, name in FORMS.items()}
+    files |= {f"{FIGURES}/{name}": content for name, content in figures(board).items()}
+    for name, content in files.items():
+        with replacing(root / name) as partial:
+            partial.write_bytes(content)
+    for left in (root / FIGURES).glob("*.p[nd][gf]"):  # of a board that is no more
+        if f"{FIGURES}/{left.name}" not in files:
+            left.unlink()
+    return (root / FILE, *(root / name for name in files))
 
 
 def board_text(board: Board, form: str) -> str:
     """Return one form of the board, a key of `FORMS`."""
     makers: dict[str, Callable[[Board], str]] = {
-        "md": readme,
+        "md": lambda board: readme(board, FIGURES),
         "html": page,
         "csv": lambda board: csv_text(board.rows),
         "json": json_text,

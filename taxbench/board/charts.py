@@ -32,6 +32,7 @@ class Chart:
     note: str
     x_label: str
     series: tuple[Series, ...]
+    joined: bool
     drawing: Markup
 
 
@@ -63,7 +64,7 @@ def _deprivation(key: str, dataset: str, kind: str, series: list[Series], note: 
         y=_bounds(series),
         joined=True,
     )
-    return Chart(key, dataset, title, "", note, "% denied", tuple(series), chart(axes, series, key))
+    return Chart(key, dataset, title, "", note, "% denied", tuple(series), True, chart(axes, series, key))
 
 
 def _measured(board: Board, dataset: str, kind: str) -> list[Series]:
@@ -160,7 +161,15 @@ def _similarity(key: str, entry: Entry, series: list[Series]) -> Chart:
     )
     who = " · ".join(part for part in (entry.lm, entry.encoder, entry.head, entry.setting) if part)
     return Chart(
-        key, entry.dataset, "Similarity and score", who, "", "similarity", tuple(series), chart(axes, series, key)
+        key,
+        entry.dataset,
+        "Similarity and score",
+        who,
+        "",
+        "similarity",
+        tuple(series),
+        False,
+        chart(axes, series, key),
     )
 
 
@@ -179,30 +188,31 @@ class Heatmap:
     encoders: tuple[str, ...]
     lines: tuple[tuple[str, tuple[Figure | None, ...]], ...]
     """An LM and its figures, None where it was not run."""
+    shades: tuple[float, float]
+    """The score below which a cell is lightest, and the one above which it is darkest."""
 
     def shade(self, figure: Figure) -> int:
         """Return from 0 to 9 how strongly a cell is coloured."""
-        low, high = (0.3, 1.0) if self.score == "unseen F1" else (0.0, 0.6)
+        low, high = self.shades
         share = 0.0 if figure.mean is None else (figure.mean - low) / (high - low)
         return min(max(int(share * 10), 0), 9)
 
 
-def heatmaps(board: Board) -> list[Heatmap]:
-    """Return a heatmap of unseen F1 and one of transfer for each dataset, head and setting with more than one entry."""
+def heatmaps(board: Board) -> list[tuple[Heatmap, Heatmap]]:
+    """Return heatmaps of unseen F1 and of transfer for each dataset, head and setting with more than one entry."""
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in board.entries:
         if "unseen_hypernym" in entry.rows:
             head = f"{entry.head} ({entry.setting})" if entry.setting else entry.head
             groups.setdefault((entry.dataset, head), []).append(entry)
-    found = []
-    for (dataset, head), entries in groups.items():
-        lms, encoders = (sorted({getattr(each, name) for each in entries}) for name in ("lm", "encoder"))
-        if len(entries) < 2:
-            continue
-        for score, field in (("unseen F1", "f1"), ("transfer", "transfer")):
-            cells = {
-                (each.lm, each.encoder): getattr(each.rows["unseen_hypernym"], field) for each in reversed(entries)
-            }
-            lines = tuple((lm, tuple(cells.get((lm, encoder)) for encoder in encoders)) for lm in lms)
-            found.append(Heatmap(dataset, head, score, tuple(encoders), lines))
-    return found
+    several = [(names, entries) for names, entries in groups.items() if len(entries) > 1]
+    return [(_heatmap(*names, some, "unseen F1"), _heatmap(*names, some, "transfer")) for names, some in several]
+
+
+def _heatmap(dataset: str, head: str, entries: list[Entry], score: str) -> Heatmap:
+    # Of several entries in one cell (other features) the first counts, which is the best ranked one.
+    rows = {(each.lm, each.encoder): each.rows["unseen_hypernym"] for each in reversed(entries)}
+    cells = {key: row.transfer if score == "transfer" else row.f1 for key, row in rows.items()}
+    lms, encoders = sorted({lm for lm, _ in cells}), sorted({encoder for _, encoder in cells})
+    lines = tuple((lm, tuple(cells.get((lm, encoder)) for encoder in encoders)) for lm in lms)
+    return Heatmap(dataset, head, score, tuple(encoders), lines, (0.0, 0.6) if score == "transfer" else (0.3, 1.0))

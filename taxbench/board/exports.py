@@ -106,7 +106,7 @@ def tex(text: str) -> str:
 
 def latex_text(board: Board) -> str:
     """Return one booktabs table for every dataset, to be read with \\input; in bold, the band of the best."""
-    needs = r"% Made by taxbench. Needs \usepackage[T1]{fontenc} and \usepackage{booktabs,textcomp}."
+    needs = r"% Made by taxbench. Needs \usepackage[T1]{fontenc} and \usepackage{booktabs,graphicx,textcomp}."
     datasets = dict.fromkeys(entry.dataset for entry in board.entries)
     tables = [_latex_table(name, [each for each in board.entries if each.dataset == name]) for name in datasets]
     return "\n".join([needs, *tables])
@@ -121,9 +121,10 @@ def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:
     rows = [" & ".join(cell.replace(NOTHING_TO_SHOW, "--") for cell in line) + r" \\" for line in lines]
     return "\n".join(
         [
-            *(r"\begin{table*}", r"\centering\small\setlength{\tabcolsep}{4pt}"),
-            *(rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(lines[0]) - left)}}}", r"\toprule"),
-            *(rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}"),
+            *(r"\begin{table*}", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}"),
+            *(r"\sbox0{%", rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(lines[0]) - left)}}}", r"\toprule"),
+            *(rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}}%"),
+            r"\ifdim\wd0>\textwidth\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi",
             *(rf"\caption{{{_CAPTION % (tex(dataset), seeds_of(entries))}}}", r"\end{table*}", ""),
         ]
     )
@@ -151,4 +152,4 @@ def _latex_figures(entry: Entry) -> list[str]:
         with_interval(entry.coherence_effect),
         *(number(each.mean) for each in controls),
     ]
-    return [re.sub(r"-(?=\d)", "$-$", cell) for cell in cells]
+    return [re.sub(r"-(?=\d)", "$-$", re.sub(r"\[.*\]", r"{\\scriptsize\g<0>}", cell)) for cell in cells]

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -58,14 +57,6 @@ def _saved(canvas: Canvas, form: str, metadata: dict[str, None]) -> bytes:
     return file.getvalue()
 
 
-def write_figures(board: Board, folder: Path) -> tuple[str, ...]:
-    """Write the figures into a folder that is there; return the files' names."""
-    files = figures(board)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return tuple(files)
-
-
 def _draw_bars(content: Bars) -> Canvas:
     """Draw three bars an entry with their intervals, the random LM as a tick across each, chance as a line."""
     entries = content.entries
@@ -87,7 +78,10 @@ def _draw_bars(content: Bars) -> Canvas:
     known = [value for value in chance if value is not None]
     if known:
         axes.axhline(sum(known) / len(known), color=_GREY, linewidth=0.8, linestyle=":", zorder=5, label="chance")
-    labels = ["\n".join(map(_name, (each.lm, each.encoder, each.head))) for each in entries]
+    labels = [
+        "\n".join(_name(name, 90 // max(len(entries), 3)) for name in (each.lm, each.encoder, each.head))
+        for each in entries
+    ]
     axes.set_xticks(range(len(entries)), labels)
     axes.tick_params(axis="x", length=0)
     _unit(axes)
@@ -150,18 +144,12 @@ def _draw_curves(content: tuple[Curve, ...]) -> Canvas:
         mine = [each for each in content if each.kind == kind]
         measured = [each for each in mine if not each.is_published]
         published = [each for each in mine if each.is_published]
-        for k, each in enumerate(published):
-            style = {
-                "color": _GREY,
-                "linewidth": 0.8,
-                "marker": _MARKS[k % 4],
-                "markersize": 3.2,
-                "markerfacecolor": "white",
-            }
-            _curve(axes, each, style, f"{_name(each.name)}, published")
         for k, each in enumerate(measured):
-            style = {"color": _LINES[k % 4], "linewidth": 1.6, "marker": _MARKS[k % 4], "markersize": 3.6}
-            _curve(axes, each, style, _name(each.name, 46))
+            look = {"color": _LINES[k % 4], "linewidth": 1.6, "marker": _MARKS[k % 4], "markersize": 3.6, "zorder": 4}
+            _curve(axes, each, look, _name(each.name, 46))
+        for k, each in enumerate(published):
+            look = {"color": _GREY, "linewidth": 0.8, "marker": _MARKS[k % 4], "markersize": 3.2, "zorder": 3}
+            _curve(axes, each, look | {"markerfacecolor": "white"}, f"{_name(each.name)}, published")
         title = {"random": "random pairs or leaves", "systematic": "whole hypernyms"}[kind]
         axes.set_title(title)
         axes.set_xlabel("hypernym evidence denied (%)")
@@ -184,7 +172,7 @@ def _curve(axes: Axes, curve: Curve, style: dict[str, Any], label: str) -> None:
         if not known:
             continue
         look = style | ({"linestyle": (0, (4, 2)), "linewidth": 0.7, "marker": ""} if twin else {"label": label})
-        axes.plot([x for x, _, _ in known], [mean for _, mean, _ in known], zorder=3, **look)
+        axes.plot([x for x, _, _ in known], [mean for _, mean, _ in known], **look)
         for x, _, figure in known:
             if not twin and figure.low is not None and figure.high is not None:
                 axes.plot([x, x], [figure.low, figure.high], color=style["color"], linewidth=0.7, zorder=2)

@@ -17,6 +17,7 @@ from taxbench.board.svg import interval, shown, swatch
 
 _FOLDER = Path(__file__).with_name("page")
 _CHOICES = ("dataset", "lm", "encoder", "head")
+_TITLES = dict(zip(TASKS, ("leaf", "seen", "unseen", "counterfactual high", "counterfactual low"), strict=True))
 _CONTROLS = {
     "chance": ("chance", "A fair coin on the same questions, exact."),
     "random_lm": ("random LM", "The same head trained through the same LM with random weights."),
@@ -86,7 +87,7 @@ def page(board: Board) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(swatch=swatch, command=_command, control_names=_CONTROLS, tasks=TASKS)
+    environment.globals.update(swatch=swatch, command=_command, control_names=_CONTROLS, titles=_TITLES)
     environment.filters.update(number=_number, range=_range, words=_words, zip=zip)
     style, script = (_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     columns = _columns(board)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-_UNSHOWN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 WIDTH, HEIGHT = 400, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 388, 10, 222
 
@@ -48,7 +48,7 @@ class Axes:
 
 
 def shown(value: object) -> object:
-    """Replace characters that no page may hold: control characters, and halves of surrogate pairs."""
+    """Replace characters that no page may hold: control characters, halves of surrogate pairs, turns of direction."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return _UNSHOWN.sub("\ufffd", value)
@@ -78,9 +78,9 @@ def chart(axes: Axes, series: Sequence[Series], key: str) -> Markup:
     )
 
 
-def swatch(number: int, published: bool) -> Markup:
+def swatch(number: int, published: bool, joined: bool) -> Markup:
     """Return the marker of a series, for a legend."""
-    line = element("path", d="M0 7H22", class_="line")
+    line = element("path", d="M0 7H22", class_="line") if joined else ""
     return element(
         "svg", line, _marker(number, 11, 7), viewBox="0 0 22 14", aria_hidden="true", class_=_class(number, published)
     )

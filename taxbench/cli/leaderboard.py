@@ -1,19 +1,37 @@
 """`taxbench leaderboard`: tables of finished results, and the published ones."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from taxbench.cli.options import include_path
-from taxbench.errors import UsageError
+from taxbench.errors import did_you_mean
 from taxbench.progress import Reporter
+
+if TYPE_CHECKING:
+    from taxbench.board.check import Outcome
 
 _HOME = Path("leaderboard")
 
 
-@click.group("leaderboard")
+class _Group(click.Group):
+    """Says what to type where a folder stands in place of a verb."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            folder = f" To see the results in it: taxbench leaderboard show {args[0]}" if Path(args[0]).is_dir() else ""
+            hint = folder or did_you_mean(args[0], self.commands)
+            ctx.fail(f"There is no verb 'leaderboard {args[0]}'.{hint} Verbs: {', '.join(self.commands)}.")
+        return super().resolve_command(ctx, args)
+
+
+@click.group("leaderboard", cls=_Group)
 def command() -> None:
     """Show results in one table, and keep the published ones.
 
@@ -124,6 +142,18 @@ def push_command(repository: str, root: Path, direct: bool) -> None:
     click.echo(push(root, repository, direct=direct))
 
 
-def _tell(ctx: click.Context, outcomes: Any, as_json: bool, then: str) -> None:
+def _tell(ctx: click.Context, outcomes: "list[Outcome]", as_json: bool, then: str) -> None:
     """Print what became of each record; end with 1 where any was refused."""
-    raise UsageError("not yet")
+    refused = [each for each in outcomes if each.status == "refused"]
+    if as_json:
+        found = [asdict(each) for each in outcomes]
+        click.echo(json.dumps(found, indent=1, default=str))
+    else:
+        for each in refused:
+            click.echo(each)
+        for status in dict.fromkeys(each.status for each in outcomes):
+            click.echo(f"{status}: {sum(each.status == status for each in outcomes)}")
+        if then and any(each.status == "added" for each in outcomes):
+            click.echo(then)
+    if refused:
+        ctx.exit(1)

@@ -69,10 +69,7 @@ def replicates(
     weights = _weights("leaf", predictions.leaves, n, seed)
     f1, auroc = np.empty((2, len(asked), 1 + n))
     for row, of in enumerate(asked):
-        positive, negative = (
-            _Stratum.of(of.positive, margin, leaf, weights),
-            _Stratum.of(of.negative, margin, leaf, weights),
-        )
+        positive, negative = (_Stratum.of(rows, margin, leaf, weights) for rows in (of.positive, of.negative))
         f1[row] = _f1(positive, negative)
         auroc[row] = _auroc(positive, negative)
     terms = tuple(of.term for of in asked)
@@ -112,9 +109,9 @@ def standard_error(values: np.ndarray, n_clusters: int) -> float | None:
 def interval(values: np.ndarray, n_clusters: int) -> tuple[float | None, float | None]:
     """Return the 95 % interval over items: the estimate and t(n - 1) standard errors either side, clipped to nothing.
 
-    Percentiles, also when widened for few clusters (Hesterberg 2015), cover less: with four terms 76 to 96 %, since the
-    widened ones lie beyond the smallest and largest of the replicates. What another training would change is not in
-    here: that is the spread over seeds.
+    Percentiles widened for few clusters (Hesterberg 2015) cover less: with four terms 76 to 91 %, since they lie beyond
+    the smallest and largest of the replicates. What another training would change is not in here: that is the spread
+    over seeds.
 
     Args:
         values: As for `standard_error`.
@@ -139,6 +136,7 @@ class _Stratum:
 
     @classmethod
     def of(cls, rows: np.ndarray, margin: np.ndarray, leaf: np.ndarray, weights: np.ndarray) -> "_Stratum":
+        """Weigh some of the questions."""
         leaves, codes = np.unique(leaf[rows], return_inverse=True)
         value, weight = margin[rows], weights[leaves]
         count = np.stack([np.bincount(codes), np.bincount(codes, weights=value > 0)])  # (2, l)
@@ -177,7 +175,7 @@ def _blocks(scores: np.ndarray, by_term: np.ndarray, turns: list[int]) -> np.nda
     return np.concatenate([[estimate.mean()], estimate @ by_term, by_leaf.mean(axis=0), by_both])
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def _weights(kind: str, names: tuple[str, ...], n: int, seed: int) -> np.ndarray:
     """Return the weights of things by their names; the first column is the estimate's, all 1.  # (names, 1 + n)"""
     weights = np.stack([rng(seed, "bootstrap", kind, name).standard_exponential(n) for name in names])

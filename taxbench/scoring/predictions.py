@@ -7,6 +7,7 @@ words what the columns are. A stranger's file is read under limits and checked b
 import hashlib
 import io
 import json
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,9 +23,13 @@ from taxbench.errors import DataError, did_you_mean, first_line, some
 OWN = "none"
 """What stands for the run's own head among the names of controls."""
 
-_MOST_BYTES = 512 * 2**20
+_MOST_BYTES = 64 * 2**20
 """Of all columns together: THINGS asks about 60,000 questions, which take 2 MB."""
-_MOST_FILE = 256 * 2**20
+MOST_FILE = 64 * 2**20
+"""Bytes of the file."""
+_MOST_COLUMNS = 40
+_MOST_HEADER = 300
+"""Letters that say a column's type and shape, in NumPy's own files about 60; long ones are made to break parsers."""
 _LONGEST = 400  # letters of a name
 _MARGIN = "margin_"
 _BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError, KeyError, RuntimeError)
@@ -147,8 +152,8 @@ def read_predictions(path: Path) -> Predictions:
         DataError: it cannot be read, is larger than any honest one, or its columns do not fit together.
     """
     try:
-        if path.stat().st_size > _MOST_FILE:
-            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; predictions have at most {_MOST_FILE:,}.")
+        if path.stat().st_size > MOST_FILE:
+            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; predictions have at most {MOST_FILE:,}.")
         return parse_predictions(path.read_bytes(), str(path))
     except OSError as error:
         raise DataError(f"The predictions '{path}' cannot be read ({error.strerror}).") from None
@@ -160,6 +165,9 @@ def parse_predictions(content: bytes, name: str) -> Predictions:
     Raises:
         DataError: as `read_predictions`.
     """
+    # Counted before the archive is opened, which alone sets aside half a kilobyte for each; chance finds a few more.
+    if content.count(zipfile.stringCentralDir) > 2 * _MOST_COLUMNS:  # type: ignore[attr-defined]
+        raise DataError(f"'{name}' holds too many columns; expected at most {_MOST_COLUMNS}.")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _checked(dict(_columns(archive, name)), name)
@@ -170,8 +178,13 @@ def parse_predictions(content: bytes, name: str) -> Predictions:
 def _columns(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the arrays, none of them before all their sizes are known to be sane."""
     members = archive.infolist()
-    if len(members) > 40 or len({member.filename for member in members}) < len(members):
-        raise DataError(f"'{name}' holds {len(members)} columns, or one twice; expected each once and at most 40.")
+    names = [member.filename for member in members]
+    if len(members) > _MOST_COLUMNS or len(set(names)) < len(names):
+        raise DataError(f"'{name}' holds {len(members)} columns, or one twice; expected each once.")
+    for member in members:
+        usual = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if not member.filename.endswith(".npy") or not usual:
+            raise DataError(f"'{name}' holds {member.filename!r}, which is no column as NumPy packs them.")
     total = sum(member.file_size for member in members)
     if total > _MOST_BYTES:
         raise DataError(f"'{name}' unpacks to {total:,} bytes; predictions have at most {_MOST_BYTES:,}.")
@@ -189,7 +202,7 @@ def _array(content: bytes, what: str) -> np.ndarray:
     version = np.lib.format.read_magic(file)
     if version != (1, 0):
         raise DataError(f"{what} is in version {version} of NumPy's format; expected 1.0.")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_MOST_HEADER)
     if dtype.hasobject or dtype.kind not in "Ubuf" or len(shape) > 1:
         raise DataError(f"{what} holds {dtype} of shape {shape}; expected one row of numbers, booleans or text.")
     count = shape[0] if shape else 1
@@ -212,8 +225,10 @@ def _checked(columns: dict[str, np.ndarray], name: str) -> Predictions:
             raise DataError(f"'{name}' has a column '{key}' that means nothing.{did_you_mean(key, known)}")
     if OWN not in margins:
         raise DataError(f"'{name}' has no column '{_MARGIN}{OWN}', the answers of the run itself.")
-    names = {key: _names(columns[key], f"'{name}': {key}") for key in ("splits", "images", "leaves", "terms")}
-    n_questions = len(np.atleast_1d(columns["split"]))
+    n_questions = columns["split"].size
+    names = {
+        key: _names(columns[key], f"'{name}': {key}", n_questions) for key in ("splits", "images", "leaves", "terms")
+    }
     lengths = {"leaf_of": len(names["images"]), **dict.fromkeys(("split", "image", "term", "answer"), n_questions)}
     for key, length in lengths.items():
         if columns[key].shape != (length,):
@@ -222,8 +237,10 @@ def _checked(columns: dict[str, np.ndarray], name: str) -> Predictions:
         codes = columns[key]
         if codes.dtype.kind != "u" or codes.max(initial=0) >= max(1, len(names[of])):
             raise DataError(f"'{name}': the column '{key}' must index {len(names[of])} {of}, as unsigned integers.")
-    if columns["answer"].dtype != bool:
-        raise DataError(f"'{name}': the column 'answer' holds {columns['answer'].dtype}, not booleans.")
+    if columns["answer"].dtype != bool or columns["answer"].view(np.uint8).max(initial=0) > 1:  # 2 would count twice
+        raise DataError(
+            f"'{name}': the column 'answer' holds something else than booleans ({columns['answer'].dtype})."
+        )
     for key, margin in margins.items():
         if margin.dtype != np.float16 or margin.shape != (n_questions,) or not np.isfinite(margin).all():
             raise DataError(f"'{name}': the column '{_MARGIN}{key}' must hold {n_questions} finite numbers, float16.")
@@ -231,11 +248,16 @@ def _checked(columns: dict[str, np.ndarray], name: str) -> Predictions:
     return Predictions(**everything)
 
 
-def _names(column: np.ndarray, what: str) -> tuple[str, ...]:
+def _names(column: np.ndarray, what: str, n_questions: int) -> tuple[str, ...]:
     if column.dtype.kind != "U" or column.ndim != 1:
         raise DataError(f"{what} must be a row of text.")
     if column.dtype.itemsize > 4 * _LONGEST:
         raise DataError(f"{what}: a name is longer than {_LONGEST} letters.")
+    if len(column) > n_questions:
+        raise DataError(f"{what}: {len(column):,} names for {n_questions:,} questions; each stands in one at least.")
+    letters = np.frombuffer(column.tobytes(), dtype=f"{column.dtype.byteorder}u4")
+    if letters.max(initial=0) > sys.maxunicode:
+        raise DataError(f"{what}: a name holds what is no letter.")
     names = tuple(map(str, column))
     if len(set(names)) < len(names) or "" in names:
         raise DataError(f"{what}: a name is empty or there twice.")

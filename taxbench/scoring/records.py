@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from taxbench.errors import DataError
+from taxbench.errors import DataError, first_line
 from taxbench.paths import replacing
 from taxbench.specs.result import PredictionsFile, Result, Timing
 from taxbench.specs.result_migrations import migrate
@@ -17,7 +19,7 @@ from taxbench.specs.run import RunSpec
 
 RESULT = "result.json"
 TIMING = "timing.json"
-_MOST_BYTES = 32 * 2**20
+MOST_BYTES = 32 * 2**20
 """Of one record; those of THINGS have 300 kB."""
 
 
@@ -56,37 +58,69 @@ def read_result(path: Path) -> Result:
         DataError: it cannot be read, or is no record.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; a record has at most {_MOST_BYTES:,}.")
-        content = path.read_bytes()
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; a record has at most {MOST_BYTES:,}.")
+        return parse_result(path.read_bytes(), str(path))
     except OSError as error:
         raise DataError(f"The result '{path}' cannot be read ({error.strerror}).") from None
+
+
+def parse_result(content: bytes, name: str) -> Result:
+    """Read a record from the bytes of a file; `name` is what errors call it.
+
+    Raises:
+        DataError: as `read_result`.
+    """
+    record = parse_json(content, name)
     try:
-        return Result.model_validate_json(json.dumps(migrate(_json(content))))
+        return Result.model_validate_json(json.dumps(migrate(record)))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(f"'{path}' is no result of this version: {where}: {first['msg']}.") from None
+        raise DataError(f"'{name}' is no result of this version: {where}: {first['msg']}.") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"'{path}' is no result: {error}.") from None
+        raise DataError(f"'{name}' is no result: {first_line(error)}.") from None
 
 
-def _json(content: bytes) -> dict[str, Any]:
-    """Return a JSON object; keys given twice and numbers that JSON does not know are errors."""
+def parse_json(content: bytes, name: str) -> dict[str, Any]:
+    """Return a JSON object as it stands there; keys given twice and numbers that JSON does not know are errors.
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise ValueError("a key is given twice")
-        return found
-
-    def constant(text: str) -> Any:
-        raise ValueError(f"{text} is no number of JSON")
-
-    found = json.loads(content.decode("utf-8"), object_pairs_hook=unique, parse_constant=constant)
+    Raises:
+        DataError: it is something else.
+    """
+    try:
+        text = content.decode("utf-8")
+        found = json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number, parse_float=_finite)
+    except UnicodeDecodeError as error:
+        raise DataError(f"'{name}' is no result: not UTF-8 at byte {error.start:,}.") from None
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"'{name}' is no result: not JSON at line {error.lineno} ({error.msg}). If it was cut off, copy it again."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"'{name}' is no result: {first_line(error)}.") from None
     if not isinstance(found, dict):
-        raise ValueError("expected a JSON object")
+        raise DataError(f"'{name}' is no result: expected a JSON object.")
     return found
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise ValueError(f"the key {counts.most_common(1)[0][0]!r} is given twice")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number
 
 
 def find_results(folders: Iterable[Path]) -> list[Path]:

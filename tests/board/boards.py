@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from taxbench.board.model import (
     NOTHING,
@@ -131,11 +132,11 @@ def without_intervals(given: Entry) -> Entry:
         return Figure(each.mean, each.sd)
 
     names = ("leaf_f1", "f1", "auroc", "accuracy", "transfer", "heldout_f1", "heldout_auroc")
-    rows = {
-        task: replace(each, **{name: bare(getattr(each, name)) for name in names},
-                      controls={name: bare(control) for name, control in each.controls.items()})
-        for task, each in given.rows.items()
-    }  # fmt: skip
+    rows = {}
+    for task, each in given.rows.items():
+        changed: dict[str, Any] = {name: bare(getattr(each, name)) for name in names}
+        changed["controls"] = {name: bare(control) for name, control in each.controls.items()}
+        rows[task] = replace(each, **changed)
     return replace(given, rows=rows, coherence_effect=bare(given.coherence_effect))
 
 

@@ -98,7 +98,7 @@ def test_latex_has_a_table_a_dataset_and_the_best_band_in_bold() -> None:
 def test_latex_compiles(name: str, tmp_path: Path) -> None:
     (tmp_path / "board.tex").write_text(latex_text(BOARDS[name]()), encoding="utf-8")
     (tmp_path / "paper.tex").write_text(
-        r"\documentclass[a4paper,landscape]{article}\usepackage[T1]{fontenc}\usepackage{booktabs,textcomp}"
+        r"\documentclass[a4paper,landscape]{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx,textcomp}"
         r"\begin{document}x\input{board.tex}\end{document}"
     )
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "-draftmode", "-no-shell-escape", "paper.tex"]

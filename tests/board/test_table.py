@@ -1,13 +1,11 @@
 """The table: means over seeds, blanks where something is missing, and no mixing of different runs."""
 
-import json
-
 import pytest
 
-from taxbench.board.groups import group_rows
+from taxbench.board.groups import group_averages
 from taxbench.board.published import compare_with_published
-from taxbench.board.render import csv_text, json_text, markdown
 from taxbench.board.table import make_table
+from taxbench.board.text_table import text_table
 from taxbench.registry.tasks import find_tasks
 from taxbench.specs.result import Evidence, Result, Scores, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LMId, RunSpec, TrainerSpec
@@ -32,7 +30,7 @@ def result(seed: int = 42, f1: float | None = 0.8, twin: float = 0.4, **changes:
         scores={"leaf": scores(0.9), "unseen": scores(f1), "heldout_leaf": scores(0.7)},
         controls={"random_lm": {"unseen": scores(twin)}}, validation=scores(0.9), categories=(), evidence=evidence,
         visual_similarity=VisualSimilarity(before=0.3, after=0.2, categories=()), run=run,
-        versions=Versions(taxbench="0", python="3", torch="2", transformers="5", numpy="2"),
+        predictions=None, versions=Versions(taxbench="0", python="3", torch="2", transformers="5", numpy="2"),
     )  # fmt: skip
 
 
@@ -78,20 +76,11 @@ def test_rows_say_what_is_not_as_by_default_and_what_tells_them_apart() -> None:
         ]
     )
     assert {row.setting for row in rows} == {"dataset f", "epochs=3, dropout=0.5, dataset f", "dataset g"}
-    text = markdown(rows)
+    text = text_table(rows)
     assert text.startswith("**LM pocket ← encoder pocket · dataset pocket · seeds 42**")  # several settings: one table
     assert "| epochs=3, dropout=0.5, dataset f | unseen_hypernym@1 " in text and "| head | features | setting " in text
-    assert "seeds 42 · epochs=3**" in markdown(make_table([result(trainer=TrainerSpec(epochs=3))]))
+    assert "seeds 42 · epochs=3**" in text_table(make_table([result(trainer=TrainerSpec(epochs=3))]))
     assert all(f"| {changed.identity} " in text for changed in versions) and "| unseen_hypernym@1 " in text
-    assert [line.split(",")[5] for line in csv_text(make_table([result()])).splitlines()] == ["setting", ""]
-
-
-def test_all_forms_carry_the_same_figures() -> None:
-    rows = make_table([result(7, 0.6), result(42, 0.8)])
-    assert "| unseen_hypernym@1 | unseen | 0.900 ± 0.000 | 0.700 ± 0.141 |" in markdown(rows)
-    header, line = csv_text(rows).splitlines()
-    assert dict(zip(header.split(","), line.split(","), strict=True))["f1"] == "0.700000"
-    assert json.loads(json_text(rows))[0]["f1"]["mean"] == pytest.approx(0.7)
 
 
 def test_a_group_is_averaged_by_weight_only_where_every_member_is_there() -> None:
@@ -100,15 +89,15 @@ def test_a_group_is_averaged_by_weight_only_where_every_member_is_there() -> Non
                       + [result(seed, 0.4, task=tasks["counterfactual_low"]) for seed in (7, 42)])  # fmt: skip
     both = GroupSpec(group="both", summary="", members=("unseen_hypernym", "counterfactual_low"),
                      weights={"unseen_hypernym": 3, "counterfactual_low": 1})  # fmt: skip
-    (row,) = group_rows(rows, [both])
+    (row,) = group_averages(rows, [both])
     assert row.average.mean == pytest.approx((3 * 0.7 + 0.4) / 4) and row.blank_because == ""
     more = both.model_copy(update={"members": (*both.members, "leaf"), "weights": "equal"})
-    (row,) = group_rows(rows, [more])
+    (row,) = group_averages(rows, [more])
     assert row.average.mean is None and row.blank_because == "1 of 3 members missing: leaf"
-    assert "average: – (1 of 3 members missing: leaf)" in markdown(rows, [row])
-    (row,) = group_rows(rows[:1] + make_table([result(1, 0.4, task=tasks["counterfactual_low"])]), [both])
+    assert "average: – (1 of 3 members missing: leaf)" in text_table(rows, [row])
+    (row,) = group_averages(rows[:1] + make_table([result(1, 0.4, task=tasks["counterfactual_low"])]), [both])
     assert row.blank_because == "the members were run with different seeds"
-    assert group_rows(rows, [both.model_copy(update={"weights": None})]) == []
+    assert group_averages(rows, [both.model_copy(update={"weights": None})]) == []
 
 
 def test_published_figures_stand_beside_runs_of_the_same_task_dataset_encoder_and_lm() -> None:
@@ -122,6 +111,6 @@ def test_published_figures_stand_beside_runs_of_the_same_task_dataset_encoder_an
     assert set(cells) == {("leaf", "none"), ("unseen", "none"), ("unseen", "random_lm")}
     unseen = cells["unseen", "none"]
     assert unseen.value == unseen.published.two_class and unseen.difference == pytest.approx(0.7 - unseen.value)
-    assert "arXiv 2603.07474" in markdown(make_table([ran]), (), found)
+    assert "arXiv 2603.07474" in text_table(make_table([ran]), (), found)
     other = ran.model_copy(update={"task": "paper_full@1#00000000"})
     assert compare_with_published(make_table([other]), tasks) == []

@@ -48,7 +48,12 @@ RUN = ["-q", "run"]
         (["run", "--set", "pool=both"], "expected pooled, tokens or gridK"),
         (["run", "--device", "tpu7"], "is no device"),
         (["runn"], "Did you mean 'run'?"),
-        (["leaderboard", "nowhere"], "There is no folder 'nowhere'"),
+        (["leaderboard", "show", "nowhere"], "There is no folder 'nowhere'"),
+        (["leaderboard", "check", "nowhere"], "There is no folder 'nowhere'"),
+        (["leaderboard", "add", "nowhere"], "There is no folder 'nowhere'"),
+        (["leaderboard", "build", "--board", "nowhere"], "There is no folder 'nowhere/results'"),
+        (["leaderboard", "push", "someone/board"], "is no leaderboard"),
+        (["leaderboard", "shwo"], "Did you mean 'show'?"),
     ],
 )
 def test_a_wrong_name_is_a_usage_error_with_the_nearest_match(
@@ -122,7 +127,8 @@ def test_every_run_reports_its_own_wall_times(tmp_path: Path) -> None:
                  "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out")]  # fmt: skip
     assert call(arguments) == 0
     first, second = (
-        json.loads(next((tmp_path / "out").glob(f"leaf/*seed{seed}*/timing.json")).read_text()) for seed in (1, 2)
+        json.loads(next((tmp_path / "out").glob(f"leaf/*seed{seed}*/timing.json")).read_text())["seconds"]
+        for seed in (1, 2)
     )
     assert set(first) == {"dataset", "features", "lm", "train", "evaluate"}  # what runs share stands with the first
     assert set(second) == {"train", "evaluate"}

@@ -88,7 +88,7 @@ def test_the_same_twice_does_not_differ() -> None:
         (lambda b: replace(b, seeds=(), predictions=()), "seeds"),
         (lambda b: changed(b, splits=("unsen",)), "'b' has no such split. Did you mean 'unsen'?"),
         (lambda b: changed(b, answer=~b.predictions[0].answer), "with seed 42"),
-        (lambda b: changed(b, images=("other", *b.predictions[0].images[1:])), "is 'other' 'term"),
+        (lambda b: changed(b, images=("other", *b.predictions[0].images[1:])), "on one side only: is 'image 0' 'term"),
     ],
 )
 def test_only_equal_questions_are_compared(change, said: str) -> None:  # type: ignore[no-untyped-def]

@@ -83,7 +83,11 @@
       if (x === null || y === null) return (x === null) - (y === null) || order.get(a) - order.get(b);
       return sign * (numbers ? x - y : x.localeCompare(y, "en")) || order.get(a) - order.get(b);
     };
-    for (const body of bodies) body.append(...[...body.querySelectorAll(".entry")].sort(compare));
+    for (const body of bodies) {
+      const now = [...body.querySelectorAll(".entry")];
+      const then = [...now].sort(compare);
+      if (then.some((row, i) => row !== now[i])) body.append(...then); // what is moved loses the focus
+    }
     for (const each of heads) each.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", state.dir);
     table.classList.toggle("ranked", state.sort === "rank" && sign === 1);
@@ -107,7 +111,7 @@
     if (!select) return;
     select.value = state.heat || "0";
     if (select.selectedIndex < 0) select.value = "0";
-    document.querySelectorAll(".heatmap").forEach((each, i) => { each.hidden = String(i) !== select.value; });
+    document.querySelectorAll(".heatmaps").forEach((each, i) => { each.hidden = String(i) !== select.value; });
   }
 
   function open() {

@@ -1,0 +1,22 @@
+"""Findings as JSON."""
+
+import json
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def plain_json(found: "DataclassInstance", **more: Any) -> str:
+    """Return a dataclass, and what else is given, as indented JSON; figures that are no number are null."""
+    return json.dumps(_plain(asdict(found) | more), indent=1, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

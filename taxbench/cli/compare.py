@@ -1,0 +1,45 @@
+"""`taxbench compare`: two systems on the same questions."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from taxbench.cli.options import complete_task
+from taxbench.progress import Reporter
+
+
+@click.command("compare")
+@click.argument("a")
+@click.argument("b")
+@click.option("--results", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+              help="Where KEY=VALUE is looked up; repeatable  [default: results]")  # fmt: skip
+@click.option("--task", "tasks", help="Tasks, by commas  [default: all that both have]", shell_complete=complete_task)
+@click.option("--split", help="Which questions  [default: each task's headline split]")
+@click.option("--terms", type=click.IntRange(0), default=5, show_default=True, help="Terms to show of each task.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything, all terms included, as JSON.")
+@click.pass_context
+def command(ctx: click.Context, /, a: str, b: str, results: tuple[Path, ...], as_json: bool, **chosen: Any) -> None:
+    """Say how far apart two systems are, how surely, and on which terms.
+
+    A and B are folders with results, or say by names which of the results are meant:
+
+    \b
+    taxbench compare results-old results-new
+    taxbench compare head=mlp head=ridge_token
+    taxbench compare head=mlp,lm=llama head=mlp,lm=qwen3 --results leaderboard/results
+
+    Names are dataset, encoder, lm, head, features, every setting, dtype, device, code and others.
+    """
+    from taxbench.board.comparison_text import LEGEND, comparison_text
+    from taxbench.board.plain_json import plain_json
+    from taxbench.board.sides import compare_systems, find_system
+
+    folders = list(results) or [Path("results")]
+    tasks = [name.strip() for name in (chosen["tasks"] or "").split(",") if name.strip()]
+    found = compare_systems(find_system(a, folders), find_system(b, folders), tasks, chosen["split"])
+    if as_json:
+        click.echo(plain_json(found))
+    else:
+        click.echo(comparison_text(found, chosen["terms"]), nl=False)
+        Reporter(quiet=bool(ctx.find_root().params["quiet"])).say(LEGEND)

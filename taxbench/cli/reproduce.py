@@ -1,0 +1,77 @@
+"""`taxbench reproduce`: run a record again and say whether the figures agree."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taxbench.cli.options import complete_dataset, complete_encoder, complete_model
+from taxbench.progress import Reporter
+
+if TYPE_CHECKING:
+    from taxbench.reproduce import Reproduction
+
+
+@click.command("reproduce")
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("--dataset", metavar="NAME", shell_complete=complete_dataset, help="What its dataset is called here.")
+@click.option("--taxonomy", type=click.Path(path_type=Path), metavar="FILE", help="As for run.")
+@click.option("--model", metavar="NAME", shell_complete=complete_model, help="What its LM is called here.")
+@click.option("--encoder", metavar="NAME", shell_complete=complete_encoder, help="What its encoder is called here.")
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps  [default: the kind it was made on]")
+@click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help="Where features are kept.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep the new record there.")
+@click.option("--tolerance", type=click.FloatRange(0, 1), default=0.03, show_default=True,
+              help="How far any score may be off.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.pass_context
+def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) -> None:
+    """Train and ask again what RESULT, a result.json or its folder, records; exit with 1 if the figures do not agree.
+
+    Task, head and settings are the record's own; only features may come from the cache. Names that were directories
+    where the record was made need --dataset, --model or --encoder.
+    """
+    from taxbench.board.plain_json import plain_json
+    from taxbench.reproduce import Again, reproduce
+
+    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
+    again = Again(**{field.name: given[field.name] for field in fields(Again)})
+    found = reproduce(result, again, report)
+    click.echo(plain_json(found, agrees=found.agrees, verdict=_verdict(found)) if as_json else _text(found))
+    if not found.agrees:
+        ctx.exit(1)
+
+
+def _verdict(found: "Reproduction") -> str:
+    other = f" It is not the same run: other {', '.join(found.other_inputs)}." if found.other_inputs else ""
+    if found.same_bytes:
+        return "The same bytes: every answer and every margin is as recorded."
+    far = found.largest
+    where = f"{far.score} of {far.of}, {far.split}: {_number(far.recorded)} recorded, {_number(far.here)} here"
+    if found.agrees:
+        return f"Agrees within {found.tolerance:g} (largest difference {far.difference:.4f}: {where}).{other}"
+    many = sum(each.difference is None or each.difference > found.tolerance for each in found.scores)
+    return (
+        f"Does not agree within {found.tolerance:g}: {many} of {len(found.scores)} scores are farther off or missing; "
+        f"farthest {where}.{other}"
+    )
+
+
+def _text(found: "Reproduction") -> str:
+    from taxbench.board.cells import markdown_table, markdown_text
+
+    lines = [["of", "split", "score", "recorded", "here", "difference"]]
+    for each in found.scores:
+        off = "–" if each.difference is None else f"{each.difference:.4f}"
+        lines.append([each.of, each.split, each.score, _number(each.recorded), _number(each.here), off])
+    blocks = [markdown_table([list(map(markdown_text, line)) for line in lines])]
+    if found.identities:
+        changed = [["not as recorded", "then", "now"]]
+        changed += [[markdown_text(x) for x in (each.what, each.recorded, each.here)] for each in found.identities]
+        blocks.append(markdown_table(changed))
+    return "\n\n".join([*blocks, _verdict(found)])
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -1,0 +1,118 @@
+"""Score a record anew from its predictions, without any model, and say where the figures differ."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from taxbench.errors import DataError, some
+from taxbench.scoring.predictions import Predictions, read_predictions
+from taxbench.scoring.scorecard import Scorecard, score
+from taxbench.specs.result import Result, Scores
+
+# What scoring may take: comparisons, and cells of the table behind the chance of a term. A stranger's file may ask for
+# days and terabytes; THINGS needs 5 * 10**8 and 5 * 10**6.
+_MOST_STEPS = 10**10
+_MOST_CELLS = 10**8
+
+Figure = float | None | str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure that is not what follows from the predictions."""
+
+    split: str
+    where: str
+    """Such as `scores.unseen.macro_f1`."""
+    recorded: Figure
+    recomputed: Figure
+
+    def __str__(self) -> str:
+        return f"{self.where} is {_shown(self.recorded)}, but {_shown(self.recomputed)} follows from the predictions"
+
+
+@dataclass(frozen=True, slots=True)
+class SplitAnew:
+    """One split of a record, scored anew."""
+
+    split: str
+    recorded: Scores | None
+    recomputed: Scores | None
+    differences: tuple[Difference, ...]
+    """Of its scores, its controls and its terms."""
+
+
+def rescore(result: Result, predictions: Predictions) -> Scorecard:
+    """Compute all scores of a record.
+
+    Raises:
+        DataError: a control has no predictions, or scoring would take more than any honest file asks for.
+    """
+    controls = result.run.task.controls
+    lacking = [name for name in controls if name != "chance" and name not in predictions.margins]
+    if lacking:
+        raise DataError(
+            f"The predictions lack margins of the controls {some(lacking)}; they have {some(predictions.margins)}."
+        )
+    steps = len(predictions) * len(predictions.terms) * len(predictions.margins)
+    if steps > _MOST_STEPS or _most_cells(predictions) > _MOST_CELLS:
+        raise DataError(
+            f"{len(predictions):,} questions about {len(predictions.terms):,} terms are more than can be scored here."
+        )
+    return score(predictions, controls)
+
+
+def rescore_record(result: Result, path: Path) -> list[SplitAnew]:
+    """Score a record anew from its file of predictions, split by split.
+
+    Raises:
+        DataError: the predictions cannot be read or scored.
+    """
+    card = rescore(result, read_predictions(path))
+    found = differences(result, card)
+    return [
+        SplitAnew(split, result.scores.get(split), card.scores.get(split), tuple(d for d in found if d.split == split))
+        for split in dict.fromkeys([*card.scores, *(difference.split for difference in found)])
+    ]
+
+
+def differences(result: Result, card: Scorecard) -> list[Difference]:
+    """Compare every figure of a record with those computed anew; equal means equal, since both are rounded alike."""
+    recorded, anew = dict(_figures(result)), dict(_figures(card))
+    found = [
+        Difference(*key, recorded.get(key, "absent"), anew.get(key, "nothing"))
+        for key in dict.fromkeys([*anew, *recorded])
+        if key not in recorded or key not in anew or recorded[key] != anew[key]
+    ]
+    if not found and result.categories != card.categories:
+        found.append(Difference("", "categories", "in another order, or has a term twice", "another list"))
+    return found
+
+
+def _figures(card: Scorecard | Result) -> Iterator[tuple[tuple[str, str], Figure]]:
+    """Yield every figure by its split and place."""
+    for split, scores in card.scores.items():
+        yield from (((split, f"scores.{split}.{name}"), value) for name, value in scores)
+    for control, by_split in card.controls.items():
+        for split, scores in by_split.items():
+            yield from (((split, f"controls.{control}.{split}.{name}"), value) for name, value in scores)
+    for row in card.categories:
+        where = f"categories.{row.split}.{row.term}"
+        for name, value in row:
+            if name == "controls":
+                yield from (((row.split, f"{where}.controls.{each}"), f1) for each, f1 in row.controls.items())
+            elif name not in ("split", "term"):
+                yield (row.split, f"{where}.{name}"), value
+
+
+def _shown(value: Figure) -> str:
+    return "no score" if value is None else str(value)
+
+
+def _most_cells(predictions: Predictions) -> int:
+    """Return positives times negatives of the term that has most of both."""
+    _, asked = np.unique(predictions.split * np.int64(len(predictions.terms)) + predictions.term, return_inverse=True)
+    positives = np.bincount(asked, weights=predictions.answer)
+    return int((positives * (np.bincount(asked) - positives)).max(initial=0))

@@ -1,0 +1,75 @@
+"""`taxbench leaderboard`: one table, a board that is built, and records that are checked before they are added."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import taxbench
+from taxbench.board.build import FORMS, RESULTS
+from taxbench.cli.main import call
+from tests.board.records import record
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    for seed in (1, 2):
+        record(tmp_path / "results", seed, 1.5)
+    return tmp_path / "results"
+
+
+def test_results_are_shown_in_every_form(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    forms = {"table": "| unseen_hypernym@1 |", "md": "## Dataset made", "csv": "task,dataset,", "tex": "booktabs",
+             "html": "<!doctype html>", "json": '"schema_version"'}  # fmt: skip
+    for form, words in forms.items():
+        assert call(["-q", "leaderboard", "show", str(results), "--format", form]) == 0
+        shown = capsys.readouterr().out
+        assert words.lower() in shown.lower(), form
+    (row,) = json.loads(shown)["rows"]
+    assert row["seeds"] == [1, 2] and row["f1"]["low"] < row["f1"]["mean"] < row["f1"]["high"]
+
+
+def test_records_are_added_once_checked_and_the_board_is_built(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = tmp_path / "board"
+    add = ["-q", "leaderboard", "add", str(results), "--board", str(board), "--json"]
+    assert call(add) == 0
+    assert [each["status"] for each in json.loads(capsys.readouterr().out)] == ["added", "added"]
+    assert call(add) == 0
+    assert [each["status"] for each in json.loads(capsys.readouterr().out)] == ["already there"] * 2
+    assert {path.name for path in (board / RESULTS).rglob("*.*")} == {"result.json", "predictions.npz"}
+    assert call(["-q", "leaderboard", "build", "--board", str(board)]) == 0
+    assert {path.name for path in board.iterdir()} >= set(FORMS.values())
+    capsys.readouterr()
+    assert call(["-q", "leaderboard", "check", str(board)]) == 0
+    assert capsys.readouterr().out == "fine: 2\n"
+
+
+def test_a_tampered_record_is_refused_with_the_reason_and_the_others_go_on(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sorted(results.rglob("result.json"))[0]
+    path.write_text(path.read_text().replace('"macro_f1": 0.', '"macro_f1": 0.9', 1))
+    assert call(["-q", "leaderboard", "add", str(results), "--board", str(tmp_path / "board")]) == 1
+    shown = capsys.readouterr().out
+    assert "refused: 1" in shown and "added: 1" in shown and "taxbench leaderboard build" in shown
+    assert len(list((tmp_path / "board").rglob("result.json"))) == 1
+
+
+def test_the_table_for_python_has_figures_with_their_uncertainty(results: Path) -> None:
+    table = taxbench.load_table(str(results))
+    assert len(table) == 1 and table.f1_low[0] < table.f1[0] < table.f1_high[0] and table.f1_sd[0] > 0
+
+
+@pytest.mark.parametrize("line", ["leaderboard show {}", "leaderboard check {}", "score {}", "compare seed {} {}"])
+def test_verbs_about_finished_results_never_import_torch(line: str, results: Path) -> None:
+    code = (
+        "import sys; from taxbench.cli.main import call; call(sys.argv[1:]);"
+        "print('HEAVY', [name for name in ('torch', 'transformers', 'h5py', 'matplotlib') if name in sys.modules])"
+    )
+    words = line.replace("{}", str(results)).split()
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("HEAVY []"), done.stdout
