@@ -13,7 +13,7 @@ from taxbench.board.readme import readme
 from taxbench.board.references import references
 from taxbench.board.resampling import FILE, Resamplings, read_resamplings, resample, write_resamplings
 from taxbench.board.table import grouped, make_table
-from taxbench.errors import UsageError
+from taxbench.errors import DataError, UsageError
 from taxbench.paths import replacing
 from taxbench.progress import Reporter
 from taxbench.scoring.predictions import Predictions, read_predictions
@@ -40,8 +40,16 @@ class Found:
     """The same, below the folder that was searched."""
 
     def predictions(self, result: Result) -> Predictions:
-        """Return the predictions of a record, checked against its digest."""
-        return read_predictions(self.folders[result.digest] / "predictions.npz")
+        """Return the predictions of a record.
+
+        Raises:
+            DataError: they are missing, broken, or not those that the record names.
+        """
+        path = self.folders[result.digest] / "predictions.npz"
+        predictions = read_predictions(path)
+        if result.predictions and predictions.questions_digest() != result.predictions.questions:
+            raise DataError(f"'{path}' does not belong to the record beside it. Run it again: taxbench run")
+        return predictions
 
 
 def find(folders: Sequence[Path]) -> Found:

@@ -27,8 +27,7 @@ from taxbench.specs.task import TaskSpec
 RESULTS = "results"
 """The folder of a leaderboard that holds its records."""
 _MOST_REASONS = 12
-# Words for people, and published figures, which are no part of a run.
-_MAY_DIFFER = frozenset({"summary", "tags", "expected"})
+_FOR_PEOPLE = frozenset({"summary", "tags"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class Together:
 
     def beside(self, each: Examined) -> Examined:
         """Return a record with the reasons that come from those seen before; a fine one is remembered."""
-        if each.reasons or each.result is None:
+        if each.reasons or each.result is None or each.result.predictions is None:
             return each
         return replace(each, reasons=tuple(map(visible, self._problems(each.folder, each.result))))
 
@@ -235,8 +234,8 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
         yield f"The task is {task.identity}, which is {what} than here, {own.identity}. Run it again with this version."
         return
     for name in TaskSpec.model_fields:
-        said, meant = getattr(task, name), getattr(own, name)
-        if name not in _MAY_DIFFER and said != meant:
+        said, meant = getattr(task, name), None if name == "expected" else getattr(own, name)
+        if name not in _FOR_PEOPLE and said != meant:
             yield f"run.task.{name} is {said}; {own.identity} here has {meant}. Run it again with this version."
 
 
@@ -258,8 +257,20 @@ def _head_problems(result: Result) -> Iterator[str]:
         yield f"The head '{head.name}' has no setting '{key}'.{hint} Its settings: {some(known, 20)}."
     for key in known.keys() - head.settings.keys():
         yield f"run.head.settings lacks '{key}', a setting of the head '{head.name}'. Run it again with this version."
+    for key, default in known.items():
+        if key in head.settings and not _like(head.settings[key], default):
+            yield f"run.head.settings.{key} is {head.settings[key]!r}; expected a value like {default!r}."
     if result.note != head_info(head.name).note:
         yield f"note is '{result.note}'; beside the head '{head.name}' stands '{head_info(head.name).note}'."
+
+
+def _like(value: object, default: object) -> bool:
+    """Say whether a setting is of its default's kind. The head itself would know more, but is not imported here."""
+    if value is None or default is None:
+        return default is None and isinstance(value, bool | int | float | str | None)
+    if isinstance(value, bool) or isinstance(default, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    return isinstance(value, int | float if isinstance(default, int | float) else type(default))
 
 
 def _range_problems(result: Result) -> Iterator[str]:

@@ -50,6 +50,9 @@ def name_problems(result: Result) -> Iterator[str]:
         ("code.commit", result.code.commit, r"[0-9a-f]{40,64}", "a commit"),
         *((f"versions.{name}", value, r"[A-Za-z0-9.+_-]{1,60}", "a version") for name, value in result.versions),
     ]  # fmt: skip
+    for key, given in run.head.settings.items():
+        patterns.append(("A setting's name", key, r"[a-z][a-z0-9_]{0,60}", "small letters, digits and _"))
+        patterns.append((f"run.head.settings.{key}", str(given), r"[^<>`|]{0,200}", "a short value without markup"))
     for where, value, pattern, expected in patterns:
         if value is not None and not re.fullmatch(pattern, value, re.ASCII):
             yield f"{where} is '{value}'; expected {expected}."

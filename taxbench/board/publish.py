@@ -5,13 +5,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
-from taxbench.board.check import RESULTS, Examined, Outcome, Together, examine, examine_all
-from taxbench.board.check_files import PREDICTIONS, look_through
-from taxbench.errors import TaxbenchError, UsageError, first_line, some, with_network
+from taxbench.board.check import RESULTS, Examined, Outcome, Together, examine_all
+from taxbench.board.check_files import PREDICTIONS, look_through, read_plain
+from taxbench.errors import DataError, TaxbenchError, UsageError, first_line, some, with_network
 from taxbench.paths import replacing
 from taxbench.progress import Reporter
 from taxbench.registry.tasks import TaskRegistry
-from taxbench.scoring.records import RESULT, result_folder
+from taxbench.scoring.records import RESULT, parse_result, result_folder
 from taxbench.specs.result import Result
 
 
@@ -26,7 +26,8 @@ def add(folders: Iterable[Path], board: Path, registry: TaskRegistry, report: Re
     """
     together = Together()
     for folder in look_through(board / RESULTS).records:
-        together.beside(examine(folder, registry))
+        with suppress(DataError):  # a broken one says nothing here; `check` names it
+            together.beside(Examined(folder, (), parse_result(read_plain(folder / RESULT), RESULT)))
     outcomes, places = list[Outcome](), list(folders)
     for examined in examine_all(places, registry, report):
         if examined.result is None and not examined.folder.is_dir():

@@ -46,7 +46,7 @@ def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) ->
 def _verdict(found: "Reproduction") -> str:
     other = f" It is not the same run: other {', '.join(found.other_inputs)}." if found.other_inputs else ""
     if found.same_bytes:
-        return "The same bytes: every answer and every margin is as recorded."
+        return f"The same bytes: every answer and every margin is as recorded.{other}"
     far = found.largest
     where = f"{far.score} of {far.of}, {far.split}: {_number(far.recorded)} recorded, {_number(far.here)} here"
     if found.agrees:

@@ -183,7 +183,8 @@ def _columns(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[str, np.ndar
         raise DataError(f"'{name}' holds {len(members)} columns, or one twice; expected each once.")
     for member in members:
         usual = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-        if not member.filename.endswith(".npy") or not usual:
+        # One damaged byte can turn the next column into a comment, and NumPy writes none.
+        if not member.filename.endswith(".npy") or not usual or member.comment:
             raise DataError(f"'{name}' holds {member.filename!r}, which is no column as NumPy packs them.")
     total = sum(member.file_size for member in members)
     if total > _MOST_BYTES:

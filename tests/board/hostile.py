@@ -44,6 +44,7 @@ def honest(folder: Path, seed: int = 42, task: str = "unseen_hypernym") -> Resul
         )
     made = collector.predictions()
     content, card = write_predictions(made), score(made, spec.controls)
+    said = predictions_file(content, made.questions_digest(), len(made))
     run = RunSpec(
         task=spec, dataset=DatasetId(name="pocket", fingerprint=dataset.fingerprint),
         encoder=EncoderId(name="pocket", digest="0123abcd", features="4567cdef"),
@@ -53,7 +54,7 @@ def honest(folder: Path, seed: int = 42, task: str = "unseen_hypernym") -> Resul
     result = Result(
         digest=run.digest, task=spec.identity, dataset="pocket", encoder="pocket", lm="pocket", head="mlp", seed=seed,
         scores=card.scores, controls=card.controls, validation=card.scores["leaf"], categories=card.categories,
-        evidence=protocol.evidence(), run=run, predictions=predictions_file(content, made.questions_digest(), len(made)),
+        evidence=protocol.evidence(), run=run, predictions=said,
         visual_similarity=VisualSimilarity(
             before=0.3, after=0.3, categories=(Similarity(hypernym="bird", before=0.3, after=0.3),)
         ),
@@ -194,8 +195,12 @@ def _renamed(old: str, new: str) -> Callable[[np.ndarray], np.ndarray]:
 _PICKLE = b"cos\nmkdir\n(S'pwned'\ntR."  # os.mkdir("pwned")
 
 
-def _large(most: int) -> Callable[[Path], object]:
-    return lambda path: (path.touch(), os.truncate(path, most + 1))
+def _large(size: int) -> Callable[[Path], object]:
+    def put(path: Path) -> None:
+        path.touch()
+        os.truncate(path, size)
+
+    return put
 
 
 def _first(rows: list[Any]) -> list[Any]:
@@ -217,7 +222,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "1e999": (text(lambda all: all.replace('"auroc": 0.', '"auroc": 1e999, "x": 0.', 1)), "1e999 is too large"),
     "5,000 digits": (text(lambda all: all.replace('"seed": 42', '"seed": ' + "9" * 5000, 1)), "Exceeds the limit"),
     "nested": (text(lambda all: all.replace('"fitted": {}', '"fitted": ' + "[" * 10**5, 1)), "recursion|not JSON"),
-    "too large": (instead("result.json", _large(32 * 2**20)), "33,554,433 bytes; expected at most"),
+    "too large": (instead("result.json", _large(2**25 + 1)), "33,554,433 bytes; expected at most"),
     "a link": (instead("result.json", lambda path: path.symlink_to("/etc/passwd")), "result.json is a link"),
     "a folder": (instead("result.json", Path.mkdir), "result.json is a folder"),
     "a pipe": (instead("result.json", os.mkfifo), "result.json is a pipe"),
@@ -244,6 +249,8 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "another version": (edited("run.task.version", 2, sealed=True), r"unseen_hypernym@2#\w+, which is another version"),
     "an easier task": (edited("run.task.questions.negatives_per_positive", 2, sealed=True),
                        "same version with other content than here"),
+    "figures of its own": (edited("run.task.expected", {"source": "me", "dataset": "x", "figures": []}, sealed=True),
+                           "run.task.expected is source='me'.* here has None"),
     "no controls": (edited("run.task.controls", ["chance"], sealed=True), r"run.task.controls is \('chance',\)"),
     # names
     "script": (named("lm", "<script>alert(1)</script>"),
@@ -271,6 +278,12 @@ BROKEN: dict[str, tuple[Change, str]] = {
                            "no setting 'hiden'. Did you mean 'hidden'"),
     "no setting": (edited("run.head.settings", {"tokens": 1}, sealed=True),
         "run.head.settings lacks '(hidden|dropout)'"),
+    "a setting of another kind": (edited("run.head.settings.hidden", "512", sealed=True),
+                                  "run.head.settings.hidden is '512'; expected a value like 512"),
+    "a setting of markup": (edited("run.head", {"name": "theirs", "settings": {"kind": "<b>"}, "source": "0" * 16},
+                                   sealed=True), "run.head.settings.kind is '<b>'; expected a short value"),
+    "a name of a setting": (edited("run.head", {"name": "theirs", "settings": {"<b>": 1}, "source": "0" * 16},
+                                   sealed=True), "A setting's name is '<b>'; expected small letters"),
     "a control without its note": (named("head", "no_image"), "note is ''; beside the head 'no_image' stands 'control"),
     # figures
     "a better score": (edited("scores.unseen.macro_f1", 0.999), "scores.unseen.macro_f1 is 0.999, but 0.* follows"),
@@ -296,7 +309,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "predictions unnamed": (edited("predictions", None), "names no predictions"),
     "linked predictions": (instead("predictions.npz", lambda path: path.symlink_to("/dev/zero")), "npz is a link"),
     "a pipe of predictions": (instead("predictions.npz", os.mkfifo), "predictions.npz is a pipe"),
-    "large predictions": (instead("predictions.npz", _large(64 * 2**20)), "predictions.npz has 67,108,865 bytes"),
+    "large predictions": (instead("predictions.npz", _large(2**26 + 1)), "predictions.npz has 67,108,865 bytes"),
     "no archive": (instead("predictions.npz", lambda path: path.write_bytes(b"PK\x03\x04 no")),
         "no file of predictions"),
     "edited margins": (columns(_with(margin_none=lambda own: np.abs(own)), scored=False),

@@ -49,7 +49,7 @@ def test_the_published_direction_comes_out(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("similarity", "text", "said"), [
-    (1.0, 0.0, ["Visual similarity predicts generalisation: F1 is higher by 0.1", "Text-only F1 does not predict"]),
+    (1.2, 0.0, ["Visual similarity predicts generalisation: F1 is higher by 0.1", "Text-only F1 does not predict"]),
     (0.0, 0.5, ["Visual similarity does not predict", "Text-only F1 predicts generalisation: F1 is higher by 0.05"]),
     (-0.8, 0.0, ["Visual similarity goes against it: F1 is lower by 0.0", "Text-only F1 does not predict"]),
 ])  # fmt: skip

@@ -33,10 +33,12 @@ def copy(good: Path, tmp_path: Path) -> Path:
 
 
 def test_an_honest_record_passes_quickly(good: Path) -> None:
-    assert check_record(good, REGISTRY) == []
-    start = time.perf_counter()
-    assert check_record(good, REGISTRY) == []
-    assert time.perf_counter() - start < 0.3
+    took = []
+    for _ in range(4):
+        start = time.perf_counter()
+        assert check_record(good, REGISTRY) == []
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.3
 
 
 @pytest.mark.parametrize("task", ["counterfactual_low", "seen_hypernym", "leaf"])
@@ -56,6 +58,7 @@ def test_other_honest_records_pass(copy: Path, change) -> None:  # type: ignore[
     assert check_record(copy, REGISTRY) == []
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_or_hostile_record_is_refused_with_its_reason(copy: Path, name: str) -> None:
     change, said = BROKEN[name]
@@ -80,7 +83,8 @@ def test_all_of_a_tree_is_checked_and_what_does_not_belong_is_named(copy: Path) 
     shutil.copy(copy / "predictions.npz", tree / "half")
     found = {each.folder.relative_to(tree).as_posix(): each for each in check_all([tree], REGISTRY, QUIET)}
     assert {name: each.status for name, each in found.items()} == {
-        "run": "fine", "deep/er/edited": "refused", "outside": "refused", "run/index.html": "refused", "half": "refused",
+        "run": "fine", "deep/er/edited": "refused", "outside": "refused", "run/index.html": "refused",
+        "half": "refused",
     }  # fmt: skip
     assert "It is a link, which is never followed" in found["outside"].reasons[0]
     assert "does not belong here" in str(found["run/index.html"]) and "missing" in str(found["half"])
@@ -91,7 +95,7 @@ def test_of_a_leaderboard_its_results_are_checked(copy: Path) -> None:
     (copy.parents[1] / "README.md").write_text("A board.")
     (found,) = check_all([copy.parents[1]], REGISTRY, QUIET)
     assert found.status == "fine" and found.folder.parent.name == "results"
-    with pytest.raises(UsageError, match="There is no folder '.*nowhere'.*taxbench run"):
+    with pytest.raises(UsageError, match=r"There is no folder '.*nowhere'.*taxbench run"):
         check_all([copy / "nowhere"], REGISTRY, QUIET)
 
 

@@ -93,7 +93,7 @@ def test_what_cannot_be_compared_is_named_and_the_rest_is_compared(tmp_path: Pat
         compare_systems(a, b, ["leaf"])
     with pytest.raises(UsageError, match=r"do not both have the task 'laef'\. Did you mean 'leaf'"):
         compare_systems(a, b, ["laef"])
-    with pytest.raises(UsageError, match="no such split. Did you mean 'unseen'"):
+    with pytest.raises(UsageError, match=r"no such split\. Did you mean 'unseen'"):
         compare_systems(a, b, split="unsen")
 
 

@@ -72,7 +72,7 @@ def test_the_same_machine_gives_the_same_bytes_and_trains_anew(
     assert "holds this run already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("by", "code", "said"), [
+@pytest.mark.parametrize("case", [
     (0.02, 0, "Agrees within 0.03 (largest difference 0.0200: macro_f1 of scores, leaf"),
     (0.04, 1, "Does not agree within 0.03: 1 of 14 scores"), (None, 1, "farthest macro_f1 of scores, leaf: – recorded"),
 ])  # fmt: skip
@@ -81,11 +81,9 @@ def test_scores_that_are_off_are_found(
     named: list[str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    by: float | None,
-    code: int,
-    said: str,
+    case: tuple[float | None, int, str],
 ) -> None:
-    made = read_result(record(place))
+    (by, code, said), made = case, read_result(record(place))
     leaf = made.scores["leaf"]
     assert leaf.macro_f1 is not None
     other = leaf.model_copy(update={"macro_f1": None if by is None else leaf.macro_f1 + by})
@@ -108,7 +106,7 @@ def test_another_dataset_is_not_the_same_run(
     assert [each["what"] for each in found["identities"]] == ["dataset"]
 
 
-@pytest.mark.parametrize(("part", "update", "without", "said"), [
+@pytest.mark.parametrize("case", [
     ("head", {"settings": {"widht": 3}}, "", "has no setting 'widht'"),
     ("head", {"name": "mpl"}, "", "The record names the head 'mpl', which cannot be had here"),
     ("lm", {}, "--model", "type --model DIR"), ("encoder", {"name": "my-eye"}, "", "type --encoder DIR"),
@@ -120,14 +118,11 @@ def test_what_is_not_known_here_is_said_before_any_work(
     named: list[str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    part: str,
-    update: dict[str, object] | str,
-    without: str,
-    said: str,
+    case: tuple[str, object, str, str],
 ) -> None:
-    run = read_result(record(place)).run
-    new = update if isinstance(update, str) else getattr(run, part).model_copy(update=update)
-    folder = changed(place, tmp_path, run=run.model_copy(update={part: new}), dataset=run.dataset.name)
+    (part, update, without, said), run = case, read_result(record(place)).run
+    new = getattr(run, part).model_copy(update=update) if isinstance(update, dict) else update
+    folder = changed(place, tmp_path, run=run.model_copy(update={part: new}))
     pairs = zip(named[::2], named[1::2], strict=True)
     options = [word for pair in pairs if pair[0] != without for word in pair]
     assert call(["-q", "reproduce", folder, *options]) == 2
