@@ -12,7 +12,7 @@ from taxbench.board.page import page
 from taxbench.board.readme import readme
 from taxbench.board.references import references
 from taxbench.board.resampling import FILE, Resamplings, read_resamplings, resample, write_resamplings
-from taxbench.board.table import grouped, make_table
+from taxbench.board.table import grouped, make_table, record_key
 from taxbench.errors import DataError, UsageError
 from taxbench.paths import replacing
 from taxbench.progress import Reporter
@@ -35,7 +35,7 @@ class Found:
 
     results: tuple[Result, ...]
     folders: Mapping[str, Path]
-    """Where each lies, by the digest of its run."""
+    """Where each lies, by `record_key`."""
     names: Mapping[str, str]
     """The same, below the folder that was searched."""
 
@@ -45,7 +45,7 @@ class Found:
         Raises:
             DataError: they are missing, broken, or not those that the record names.
         """
-        path = self.folders[result.digest] / "predictions.npz"
+        path = self.folders[record_key(result)] / "predictions.npz"
         predictions = read_predictions(path)
         if result.predictions and predictions.questions_digest() != result.predictions.questions:
             raise DataError(f"'{path}' does not belong to the record beside it. Run it again: taxbench run")
@@ -66,8 +66,8 @@ def find(folders: Sequence[Path]) -> Found:
     if not paths:
         raise UsageError(f"No result.json below {', '.join(map(str, folders))}. Make one: taxbench run")
     results = tuple(map(read_result, paths))
-    places = {result.digest: path.parent for result, path in zip(results, paths, strict=True)}
-    return Found(results, places, {digest: _below(place, folders) for digest, place in places.items()})
+    places = {record_key(result): path.parent for result, path in zip(results, paths, strict=True)}
+    return Found(results, places, {key: _below(place, folders) for key, place in places.items()})
 
 
 def _below(place: Path, folders: Sequence[Path]) -> str:
@@ -94,8 +94,8 @@ def make_board(
 
 def written(results: Sequence[Result], out: Path) -> Found:
     """Return results that were just written below a folder."""
-    folders = {result.digest: result_folder(out, result.run) for result in results}
-    return Found(tuple(results), folders, {digest: _below(folder, [out]) for digest, folder in folders.items()})
+    folders = {record_key(result): result_folder(out, result.run) for result in results}
+    return Found(tuple(results), folders, {key: _below(folder, [out]) for key, folder in folders.items()})
 
 
 def keep_resamplings(folder: Path, known: Resamplings, made: Resamplings) -> None:

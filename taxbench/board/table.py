@@ -34,12 +34,17 @@ def make_table(
 
     Args:
         intervals: By `group_key`, where predictions are at hand.
-        folders: Where each run's record lies, by its digest.
+        folders: Where each record lies, by `record_key`.
     """
     groups = grouped(results)
     parts = _telling_apart([result for group in groups for result in group])
     rows = [_row(group, parts, (intervals or {}).get(group_key(group), {}), folders or {}) for group in groups]
     return sorted(rows, key=lambda row: (row.place, _task_order(row.task), row.task))
+
+
+def record_key(result: Result) -> str:
+    """Return what tells a record from another of the same run, made by other code: its predictions."""
+    return result.predictions.sha256 if result.predictions else result.digest
 
 
 def group_key(group: list[Result]) -> str:
@@ -103,7 +108,7 @@ def _row(
 
 def _record(result: Result, folders: Mapping[str, str]) -> Record:
     predictions = result.predictions.sha256 if result.predictions else ""
-    return Record(result.seed, result.digest, predictions, folders.get(result.digest, ""))
+    return Record(result.seed, result.digest, predictions, folders.get(record_key(result), ""))
 
 
 def _terms(group: list[Result], split: str) -> tuple[TermRow, ...]:

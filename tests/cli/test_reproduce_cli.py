@@ -8,6 +8,8 @@ import pytest
 
 from taxbench import head_maker
 from taxbench.cli.main import call
+from taxbench.cli.reproduce import command
+from taxbench.reproduce import TOLERANCE, Again
 from taxbench.scoring.records import read_result, result_bytes
 from taxbench.specs.base import content_hash
 from tests.conftest import with_one_thread
@@ -132,3 +134,8 @@ def test_what_is_not_known_here_is_said_before_any_work(
 def test_a_record_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["reproduce", str(tmp_path / "nothing")]) == 2
     assert "There is no record" in capsys.readouterr().err
+
+
+def test_the_tolerance_of_the_command_is_that_of_the_library() -> None:
+    (option,) = [each for each in command.params if each.name == "tolerance"]
+    assert option.default == TOLERANCE == Again().tolerance
