@@ -72,8 +72,10 @@ def load_table(*folders: str) -> "DataFrame":
 
     import pandas
 
-    from taxbench.board.build import find, known_resamplings, make_board
-    from taxbench.board.exports import csv_text
+    from taxbench.board.build import make_board
+    from taxbench.board.forms.exports import csv_text
+    from taxbench.board.found import find
+    from taxbench.board.resampling import known_resamplings
     from taxbench.progress import Reporter
 
     places = [Path(folder) for folder in folders or ("results",)]

@@ -22,7 +22,9 @@ def versions() -> Versions:
     """Return the software that computes the numbers."""
     import numpy
     import PIL
+    import scipy
     import sklearn
+    import tokenizers
     import transformers
 
     return Versions(
@@ -31,7 +33,9 @@ def versions() -> Versions:
         torch=torch.__version__,
         transformers=transformers.__version__,
         numpy=numpy.__version__,
+        scipy=scipy.__version__,
         scikit_learn=sklearn.__version__,
+        tokenizers=tokenizers.__version__,
         pillow=PIL.__version__,
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
-from taxbench.board.cells import plain
+from taxbench.board.text import plain
 from taxbench.environment import code, versions
 from taxbench.errors import DataError, UsageError
 from taxbench.features.encoders import describe_encoder
@@ -104,7 +104,12 @@ class Reproduction:
 
     @property
     def agrees(self) -> bool:
-        """Say whether all scores agree within the tolerance."""
+        """Say whether it is the same run and all scores agree within the tolerance."""
+        return not self.other_inputs and self.scores_agree
+
+    @property
+    def scores_agree(self) -> bool:
+        """Say whether all scores agree within the tolerance, of whatever run."""
         far = self.largest.difference
         return far is not None and far <= self.tolerance
 

@@ -22,13 +22,13 @@ from taxbench.registry.heads import head_info
 from taxbench.request import Plan, Request
 from taxbench.scoring.calibration import calibrate
 from taxbench.scoring.metrics import category_scores, summarise
-from taxbench.scoring.predictions import OWN, Collector, Predictions, write_predictions
+from taxbench.scoring.predictions import OWN, Collector, Predictions, half, write_predictions
 from taxbench.scoring.records import predictions_file, read_result, result_folder, write_result
 from taxbench.scoring.scorecard import score
-from taxbench.specs.result import Result, Scores, Timing
+from taxbench.specs.result import Code, Result, Scores, Timing
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
 from taxbench.training.asking import Asked, ask, blank_margins
-from taxbench.training.parallel import side_by_side
+from taxbench.training.parallel import side_by_side, threads_of_a_job
 
 
 @dataclass
@@ -50,6 +50,10 @@ class Suite:
         return HeadMaker(self.parts)
 
     @cached_property
+    def _code(self) -> Code:
+        return code().model_copy(update={"threads": threads_of_a_job(self.parts.device)})
+
+    @cached_property
     def _wanted(self) -> list[tuple[Plan, int]]:
         return [(plan, seed) for seed in self.request.seeds for plan in self.request.plans]
 
@@ -63,6 +67,7 @@ class Suite:
             TaxbenchError: at the end, where runs failed; at once, where none can be.
         """
         _ = self.parts.device, self.parts.dataset  # what is missing is missed now, not after an hour of features
+        _ = self._code  # before anyone edits it
         model_files(lm_source(self.request.lm), self.request.lm.gated)
         check_writable(self.request.out)
         for note in self.request.notes:
@@ -173,7 +178,7 @@ class Suite:
                 asking = [partial(self._ask, job, heads[name], asked, f"ask {labels[name]}") for name in names]
                 margins = side_by_side(asking, self.parts.device, self.report)
                 collector.add(split, asked, dict(zip(names, margins, strict=True)))
-            margin = self._ask(job, heads[OWN], validating, f"validate {labels[OWN]}")
+            margin = half(self._ask(job, heads[OWN], validating, f"validate {labels[OWN]}"))
             validation = summarise(category_scores("val", terms, validating, margin))
         predictions = collector.predictions()
         content = write_predictions(predictions)
@@ -210,7 +215,7 @@ class Suite:
             predictions=predictions_file(content, predictions.questions_digest(), len(predictions)),
             run=run,
             versions=versions(),
-            code=code(),
+            code=self._code,
         )
 
 

@@ -1,7 +1,9 @@
 """The one table model: what every form of the leaderboard, from Markdown to the page, is made of."""
 
+import re
 from dataclasses import dataclass, field
 
+from taxbench.board.text import number
 from taxbench.specs.result import Evidence, VisualSimilarity
 
 TASKS = ("leaf", "seen_hypernym", "unseen_hypernym", "counterfactual_high", "counterfactual_low")
@@ -21,14 +23,17 @@ class Figure:
     """Its upper end; both None where no predictions are at hand."""
 
     def __str__(self) -> str:
-        if self.mean is None:
-            return "–"
-        mean = f"{round(self.mean, 3) + 0.0:.3f}"  # + 0.0: no "-0.000"
-        return mean if self.sd is None else f"{mean} ± {self.sd:.3f}"
+        return number(self.mean) if self.mean is None or self.sd is None else f"{number(self.mean)} ± {self.sd:.3f}"
 
 
 NOTHING = Figure(None)
 """No data."""
+
+
+def level_of(task: str) -> tuple[str, float | None]:
+    """Return the name of the curve that a task is a point of, and its level; of other tasks their name and None."""
+    curve, _, level = task.partition("-")
+    return (curve, float(level)) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", level) else (task, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +160,18 @@ class Entry:
     is_control: bool
     """Whether its head is a control (no_image, label_oracle, text_only): shown, never ranked."""
     rank: Rank | None
-    """None: incomplete, or a control; the page says which."""
+    """None: `status` says why."""
     note: str
+
+    @property
+    def status(self) -> str:
+        """Say why it has no rank: `control`, `incomplete` or `no score`; else nothing."""
+        return "" if self.rank else "control" if self.is_control else "incomplete" if self.missing else "no score"
+
+    @property
+    def place(self) -> tuple[str, str, str, str, str]:
+        """Return the place of its rows."""
+        return self.dataset, self.lm, self.encoder, self.head, self.setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +188,7 @@ class Reference:
     level: float | None
     """Per cent of concepts, or number of categories; None where the kind has none."""
     pairing: str
-    """original | within_category | across_category."""
+    """original | within_category | across_category; of things-10 also category_sampled | category_shuffled."""
     split: str
     """leaf | seen | unseen."""
     f1: float
@@ -186,6 +201,11 @@ class Reference:
     """Chance on the same categories as `two_class_f1`."""
     n_categories: int
     source: str
+
+    @property
+    def figure(self) -> Figure:
+        """Return F1 as ours is scored where that is known: without categories asked with one answer only."""
+        return Figure(self.f1 if self.two_class_f1 is None else self.two_class_f1, self.sd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,32 +1,73 @@
-"""What the figures of the board show, as numbers: which curves, bars and cells there are. Nothing is drawn here."""
+"""What the page's charts and the figures show, as numbers: which curves, cells, bars and points. Nothing is drawn."""
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from taxbench.board.cells import plain
-from taxbench.board.model import NOTHING, Board, Entry, Figure, Reference, Row
+from taxbench.board.model import Board, Entry, Figure, Reference, Row, TermRow, level_of
+from taxbench.board.text import plain
 
-BARS = ("unseen_hypernym", "counterfactual_high", "counterfactual_low")
-"""The tasks of a group of bars: the true pairing, similarity kept, similarity destroyed."""
+PAIRINGS = {
+    "unseen_hypernym": "true pairing",
+    "counterfactual_high": "similarity kept",
+    "counterfactual_low": "similarity destroyed",
+}
+"""What each of the tasks that differ only in the pairing of images and names is called."""
+MOST_CURVES = 4
+"""More measured curves, or more published ones, cannot be told apart in one chart."""
+F1_SPAN, TRANSFER_SPAN = (0.3, 1.0), (0.0, 0.6)
+"""The scores of a heatmap from which on a cell is lightest, and darkest."""
 
+_UNSEEN = "unseen_hypernym"
 _MOST_BARS = 6
-_MOST_CURVES = 4
 _PUBLISHED_HYPERNYMS = 53
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """One level of a curve."""
+
+    percent: float
+    """How much of the evidence was denied. Measured, random: of the questions, in effect; published, random: of the
+    concepts, as asked for; systematic: of the hypernyms."""
+    f1: Figure
+    what: str
+    """The task, or the published level."""
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
-    """F1 on denied hypernyms over the share of evidence that training was denied."""
+    """F1 on denied hypernyms over the share of evidence that training was denied, up to all of it."""
 
     name: str
+    is_published: bool
+    points: tuple[Point, ...]
+    random_lm: tuple[Point, ...]
+    """The same through the random LM, where known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deprivation:
+    """The curves of one dataset and kind of deprivation, measured ones first."""
+
+    dataset: str
     kind: str
     """random | systematic."""
-    is_published: bool
-    points: tuple[tuple[float, Figure], ...]
-    """Per cent and F1, sorted."""
-    random_lm: tuple[tuple[float, Figure], ...]
-    """The same through the random LM, where known."""
+    curves: tuple[Curve, ...]
+    n_more: int
+    """Measured curves that are left out."""
+
+    @property
+    def bottom(self) -> float:
+        """Return where an axis up to 1 begins that shows everything."""
+        figures = [point.f1 for curve in self.curves for point in (*curve.points, *curve.random_lm)]
+        known = [value for figure in figures for value in (figure.mean, figure.low) if value is not None]
+        return min(0.3, math.floor(10 * min(known, default=0.3)) / 10)
+
+
+Cells = tuple[tuple[Figure | None, ...], ...]
+"""One line an LM, one cell an encoder; None: not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,139 +76,180 @@ class Heatmap:
 
     dataset: str
     head: str
+    """With its setting."""
+    is_control: bool
     lms: tuple[str, ...]
     encoders: tuple[str, ...]
-    f1: tuple[tuple[Figure, ...], ...]
-    """F1 on unseen hypernyms, one line an LM."""
-    transfer: tuple[tuple[Figure, ...], ...]
+    f1: Cells
+    """F1 on unseen hypernyms."""
+    transfer: Cells
+
+    @property
+    def n_scored(self) -> int:
+        """Return how many pairs have a score."""
+        return sum(cell is not None and cell.mean is not None for line in self.f1 for cell in line)
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Terms of one entry, each with its visual similarity and its F1."""
+
+    entry: Entry
+    terms: dict[str, tuple[tuple[float, float, str], ...]]
+    """By pairing: similarity, F1 and term."""
+    chance: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """The counterfactuals of some entries of one dataset."""
+    """The pairings of some entries of one dataset."""
 
     dataset: str
     entries: tuple[Entry, ...]
 
 
-def curves(board: Board) -> tuple[Curve, ...]:
-    """Return the measured deprivation curves, of the first few systems of the board, and then the published ones."""
-    blocks: dict[tuple[str, ...], list[Row]] = {
-        (each.dataset, each.lm, each.encoder, each.head, each.setting): [] for each in board.entries
-    }
-    for row in board.rows:
-        blocks.setdefault(row.place, []).append(row)
-    found: list[tuple[tuple[str, ...], str, list[tuple[float, Row]]]] = []
-    for place, rows in blocks.items():
-        for base in sorted({row.name.partition("-")[0] for row in rows if row.name.startswith("deprivation_")}):
-            points = _points(base, rows)
-            if len(points) > 1:
-                found.append((place, base.removeprefix("deprivation_"), points))
-    kept = [
-        one
-        for kind in ("random", "systematic")
-        for one in [each for each in found if each[1].startswith(kind)][:_MOST_CURVES]
-    ]
-    # A curve is named by LM and encoder, and by what else tells it from another.
-    tells = [len({each[0][part] for each in kept}) > 1 or part in (1, 2) for part in range(5)]
-    measured = []
-    for place, variant, points in kept:
-        kind, _, how = variant.partition("_")
-        name = ", ".join(part for part, is_telling in zip(place, tells, strict=True) if is_telling and part)
-        own = tuple((level, row.f1) for level, row in points)
-        twin = tuple((level, row.controls["random_lm"]) for level, row in points if "random_lm" in row.controls)
-        measured.append(Curve(f"{name} ({how})" if how else name, kind, False, own, twin))
-    return (*measured, *_published(board.references))
-
-
-def _points(base: str, rows: Iterable[Row]) -> list[tuple[float, Row]]:
-    """Return a curve's rows by level; the fully denied task is the end of every curve."""
-    mine = [row for row in rows if row.name.startswith(f"{base}-") or row.name == "unseen_hypernym"]
-    return sorted({level: row for row in mine if (level := _level(row)) is not None}.items())
-
-
-def _level(row: Row) -> float | None:
-    """Return how much is denied, in per cent."""
-    if row.name == "unseen_hypernym":
-        return 100.0
-    level = row.name.partition("-")[2]
-    if not re.fullmatch(r"\d+(\.\d+)?", level) or row.f1.mean is None:
-        return None
-    value = float(level)
-    if value <= 1:
-        return 100 * value
-    known = len(row.visual_similarity.categories) if row.visual_similarity else 0
-    return 100 * value / max(known, value)  # a number of hypernyms
-
-
-def _published(references: Iterable[Reference]) -> list[Curve]:
-    blocks: dict[tuple[str, str, str, str], dict[bool, list[tuple[float, Figure]]]] = {}
-    for each in references:
-        if each.pairing != "original" or each.split != "unseen" or each.dataset != "things":
-            continue
-        kinds = ("random", "systematic") if each.deprivation == "full" else (each.deprivation,)
-        for kind in kinds:
-            key = each.dataset, each.encoder, each.lm, kind
-            percent = 100.0 if each.deprivation == "full" or each.level is None else each.level
-            if each.deprivation == "systematic":
-                percent *= 100 / _PUBLISHED_HYPERNYMS
-            value = each.f1 if each.two_class_f1 is None else each.two_class_f1
-            blocks.setdefault(key, {}).setdefault(each.random_lm, []).append((percent, Figure(value, each.sd)))
+def deprivations(board: Board) -> tuple[Deprivation, ...]:
+    """Return the deprivation curves of each dataset, those of its first few systems and the published ones."""
     found = []
-    for key, sides in sorted(blocks.items()):
-        _, encoder, lm, kind = key
-        own, twin = (sorted(sides.get(side, []), key=lambda point: point[0]) for side in (False, True))
-        if len(own) > 1 and kind in ("random", "systematic"):
-            found.append(Curve(f"{lm}, {encoder}", kind, True, tuple(own), tuple(twin)))
+    for dataset in sorted({row.dataset for row in board.rows} | {each.dataset for each in board.references}):
+        for kind in ("random", "systematic"):
+            measured = _measured(board, dataset, kind)
+            curves = [*_named(measured[:MOST_CURVES]), *_published(board.references, dataset, kind)[:MOST_CURVES]]
+            if curves:
+                found.append(Deprivation(dataset, kind, tuple(curves), max(len(measured) - MOST_CURVES, 0)))
+    return tuple(found)
+
+
+_Measured = tuple[tuple[str, ...], list[tuple[float, Row]]]
+"""What tells a curve from others (dataset, LM, encoder, head, setting, variant), and its rows by level."""
+
+
+def _measured(board: Board, dataset: str, kind: str) -> list[_Measured]:
+    """Return the measured curves, those of ranked systems first."""
+    blocks: dict[tuple[str, ...], list[Row]] = {each.place: [] for each in board.entries if each.dataset == dataset}
+    for row in board.rows:
+        if row.dataset == dataset:
+            blocks.setdefault(row.place, []).append(row)
+    found = []
+    for place, rows in blocks.items():
+        for base in sorted({level_of(row.name)[0] for row in rows if row.name.startswith(f"deprivation_{kind}")}):
+            points = _points(base, kind, rows)
+            if len(points) > 1:
+                variant = base.removeprefix(f"deprivation_{kind}").strip("_")
+                found.append(((*place, f"negatives: {variant}" if variant else ""), points))
     return found
 
 
-def bars(board: Board) -> tuple[Bars, ...]:
-    """Return, by dataset, the best entry of every pair of LM and encoder that has both counterfactuals."""
+def _points(base: str, kind: str, rows: Iterable[Row]) -> list[tuple[float, Row]]:
+    """Return a curve's rows by what is denied; the task that denies everything is the end of every curve."""
+    scored = {row.name: row for row in rows if row.f1.mean is not None}
+    levels = [(row, *level_of(name)) for name, row in scored.items()]
+    points = {_denied(row, level, kind): row for row, curve, level in levels if curve == base and level is not None}
+    return sorted((points | ({100.0: scored[_UNSEEN]} if _UNSEEN in scored else {})).items())
+
+
+def _denied(row: Row, level: float, kind: str) -> float:
+    """Return how much was denied, in per cent: in effect where that is known, else as asked for."""
+    removed = row.evidence.removed_hypernyms if row.evidence else ()
+    known = {each.hypernym for each in row.visual_similarity.categories} if row.visual_similarity else set()
+    if kind == "systematic" and removed and known:
+        return 100 * len(removed) / len(known.union(removed))
+    if kind == "random" and row.evidence and row.evidence.removed_fraction is not None:
+        return 100 * row.evidence.removed_fraction
+    return 100 * level if level <= 1 else 100 * level / max(len(known), level)  # above 1 a number of hypernyms
+
+
+def _named(measured: list[_Measured]) -> list[Curve]:
+    """Name curves by LM and encoder, and by what else tells one from another."""
+    parts = [part in (1, 2) or len({names[part] for names, _ in measured}) > 1 for part in range(6)]
     found = []
-    for dataset in dict.fromkeys(each.dataset for each in board.entries):
-        best: dict[tuple[str, str], Entry] = {}
-        for each in board.entries:  # sorted by rank
-            if (
-                each.dataset == dataset
-                and not each.is_control
-                and all(_f1(each, task).mean is not None for task in BARS)
-            ):
-                best.setdefault((each.lm, each.encoder), each)
-        if best:
-            found.append(Bars(dataset, tuple(best.values())[:_MOST_BARS]))
-    return tuple(found)
+    for names, rows in measured:
+        name = ", ".join(each for each, is_telling in zip(names, parts, strict=True) if each and is_telling)
+        own = tuple(Point(percent, row.f1, row.name) for percent, row in rows)
+        twins = [(percent, row.controls.get("random_lm"), row.name) for percent, row in rows]
+        twin = tuple(Point(percent, f1, task) for percent, f1, task in twins if f1 and f1.mean is not None)
+        found.append(Curve(name, False, own, twin))
+    return found
 
 
-def _f1(entry: Entry, task: str) -> Figure:
-    return entry.rows[task].f1 if task in entry.rows else NOTHING
+def _published(references: Iterable[Reference], dataset: str, kind: str) -> list[Curve]:
+    systems: dict[tuple[str, str], tuple[list[Point], list[Point]]] = {}  # with the trained LM, with the random one
+    for each in references:
+        if (each.dataset, each.pairing, each.split) == (dataset, "original", "unseen"):
+            if each.deprivation == "full":
+                point = Point(100.0, each.figure, "full")
+            elif each.deprivation == kind and each.level is not None:
+                percent = each.level * (100 / _PUBLISHED_HYPERNYMS if kind == "systematic" else 1)
+                point = Point(percent, each.figure, f"{kind} {each.level:g}")
+            else:
+                continue
+            systems.setdefault((each.lm, each.encoder), ([], []))[each.random_lm].append(point)
+    found = []
+    for name, sides in sorted(systems.items()):
+        own, twin = (tuple(sorted(side, key=lambda point: point.percent)) for side in sides)
+        if len(own) > 1:
+            found.append(Curve(", ".join(name), True, own, twin))
+    return found
 
 
 def heatmaps(board: Board) -> tuple[Heatmap, ...]:
-    """Return, by dataset, the head that most pairs of LM and encoder have; none where there is only one pair."""
-    found = []
-    for dataset in dict.fromkeys(each.dataset for each in board.entries):
-        blocks: dict[str, dict[tuple[str, str], Entry]] = {}
-        for each in board.entries:
-            if each.dataset == dataset and not each.is_control and _f1(each, BARS[0]).mean is not None:
-                blocks.setdefault(each.head, {}).setdefault((each.lm, each.encoder), each)
-        if not blocks:
-            continue
-        head = max(blocks, key=lambda name: len(blocks[name]))  # of equals the best, since entries are sorted by rank
-        pairs = blocks[head]
-        if len(pairs) > 1:
-            found.append(_heatmap(dataset, head, pairs))
-    return tuple(found)
+    """Return every head, setting and dataset with more than one pair of LM and encoder."""
+    blocks: dict[tuple[str, str], dict[tuple[str, str], Entry]] = {}
+    for each in board.entries:  # sorted by rank: of several of one pair, with other features, the best
+        if _UNSEEN in each.rows:
+            head = f"{each.head} ({each.setting})" if each.setting else each.head
+            blocks.setdefault((each.dataset, head), {}).setdefault((each.lm, each.encoder), each)
+    return tuple(_heatmap(*names, pairs) for names, pairs in blocks.items() if len(pairs) > 1)
 
 
 def _heatmap(dataset: str, head: str, pairs: dict[tuple[str, str], Entry]) -> Heatmap:
-    lms, encoders = (tuple(dict.fromkeys(pair[side] for pair in pairs)) for side in (0, 1))
-    rows = [
-        [pairs[lm, encoder].rows[BARS[0]] if (lm, encoder) in pairs else None for encoder in encoders] for lm in lms
-    ]
-    f1 = tuple(tuple(row.f1 if row else NOTHING for row in line) for line in rows)
-    transfer = tuple(tuple(row.transfer if row else NOTHING for row in line) for line in rows)
-    return Heatmap(dataset, head, lms, encoders, f1, transfer)
+    lms, encoders = (tuple(sorted({pair[side] for pair in pairs})) for side in (0, 1))
+    rows = {pair: entry.rows[_UNSEEN] for pair, entry in pairs.items()}
+    lines = [[rows.get((lm, encoder)) for encoder in encoders] for lm in lms]
+    f1 = tuple(tuple(row.f1 if row else None for row in line) for line in lines)
+    transfer = tuple(tuple(row.transfer if row else None for row in line) for line in lines)
+    return Heatmap(dataset, head, next(iter(pairs.values())).is_control, lms, encoders, f1, transfer)
+
+
+def main_heatmaps(board: Board) -> tuple[Heatmap, ...]:
+    """Return, by dataset, the head that most pairs have with a score; of equals the one ranked best."""
+    best: dict[str, Heatmap] = {}
+    for each in heatmaps(board):
+        if each.n_scored > 1 and not each.is_control:
+            best[each.dataset] = max(best.get(each.dataset, each), each, key=lambda grid: grid.n_scored)
+    return tuple(best.values())
+
+
+def scatters(board: Board) -> tuple[Scatter, ...]:
+    """Return, by dataset, the terms of the first entry of which any has a similarity and a score."""
+    found: dict[str, Scatter] = {}
+    for entry in board.entries:
+        terms = {pairing: _similar(entry.rows[task].terms) for task, pairing in PAIRINGS.items() if task in entry.rows}
+        if entry.dataset not in found and not entry.is_control and any(terms.values()):
+            chance = entry.rows[_UNSEEN].controls.get("chance") if _UNSEEN in entry.rows else None
+            shown = {pairing: points for pairing, points in terms.items() if points}
+            found[entry.dataset] = Scatter(entry, shown, chance.mean if chance else None)
+    return tuple(found.values())
+
+
+def _similar(terms: Iterable[TermRow]) -> tuple[tuple[float, float, str], ...]:
+    return tuple(
+        (each.similarity, each.f1, each.term) for each in terms if each.similarity is not None and each.f1 is not None
+    )
+
+
+def bars(board: Board) -> tuple[Bars, ...]:
+    """Return, by dataset, the best entry of every pair of LM and encoder that has a score with every pairing."""
+    best: dict[str, dict[tuple[str, str], Entry]] = {}
+    for each in board.entries:  # sorted by rank
+        rows = [each.rows.get(task) for task in PAIRINGS]
+        if not each.is_control and all(row and row.f1.mean is not None for row in rows):
+            best.setdefault(each.dataset, {}).setdefault((each.lm, each.encoder), each)
+    return tuple(Bars(dataset, tuple(pairs.values())[:_MOST_BARS]) for dataset, pairs in best.items())
+
+
+Content = tuple[Deprivation, ...] | Bars | Heatmap
+"""Of one dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +259,24 @@ class Plot:
     stem: str
     """Its files' name without the suffix."""
     caption: str
-    content: tuple[Curve, ...] | Bars | Heatmap
+    content: Content
 
 
 def plots(board: Board) -> tuple[Plot, ...]:
     """Return the figures that the board has the data for, in the order in which they are shown."""
+    curves = deprivations(board)
+    by_dataset = {each.dataset: tuple(one for one in curves if one.dataset == each.dataset) for each in curves}
+    said = "F1 on unseen hypernyms over the evidence denied in training"
+    wanted: list[tuple[str, str, str, Content]] = [
+        *(("counterfactual", each.dataset, f"Counterfactual pairings, dataset {plain(each.dataset)}", each)
+          for each in bars(board)),
+        *(("heatmap", each.dataset, f"LM by encoder, dataset {plain(each.dataset)}, head {plain(each.head)}", each)
+          for each in main_heatmaps(board)),
+        *(("deprivation", dataset, f"{said}, dataset {plain(dataset)}", mine) for dataset, mine in by_dataset.items()),
+    ]  # fmt: skip
     found: list[Plot] = []
-    taken: set[str] = set()
-    for each in bars(board):
-        stem = _stem("counterfactual", each.dataset, taken)
-        found.append(Plot(stem, f"Counterfactual pairings, dataset {plain(each.dataset)}", each))
-    for grid in heatmaps(board):
-        stem = _stem("heatmap", grid.dataset, taken)
-        found.append(Plot(stem, f"LM by encoder, dataset {plain(grid.dataset)}, head {plain(grid.head)}", grid))
-    lines = curves(board)
-    if lines:
-        found.append(Plot("deprivation", "F1 on unseen hypernyms over the evidence denied in training", lines))
+    for kind, dataset, caption, content in wanted:
+        found.append(Plot(_stem(kind, dataset, {each.stem for each in found}), caption, content))
     return tuple(found)
 
 
@@ -200,6 +284,4 @@ def _stem(kind: str, dataset: str, taken: set[str]) -> str:
     """Return a file name that nothing in a dataset's name can lead elsewhere."""
     name = re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-")[:40].strip("-") or "dataset"
     stems = [f"{kind}-{name}", *(f"{kind}-{name}-{number}" for number in range(2, 2 + len(taken)))]
-    stem = next(each for each in stems if each not in taken)
-    taken.add(stem)
-    return stem
+    return next(each for each in stems if each not in taken)

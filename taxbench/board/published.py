@@ -8,7 +8,7 @@ from taxbench.specs.task import PublishedFigure, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class BesidePublished:
     """One published cell and ours."""
 
     task: str
@@ -31,7 +31,7 @@ class Comparison:
         return None if self.here.mean is None else self.here.mean - self.value
 
 
-def compare_with_published(rows: Iterable[Row], tasks: Mapping[str, TaskSpec]) -> list[Comparison]:
+def compare_with_published(rows: Iterable[Row], tasks: Mapping[str, TaskSpec]) -> list[BesidePublished]:
     """Find the published figures of the same task, content, dataset, encoder, LM and split."""
     found = []
     for row in rows:
@@ -45,5 +45,5 @@ def compare_with_published(rows: Iterable[Row], tasks: Mapping[str, TaskSpec]) -
             if (cell.encoder, cell.lm) == (row.encoder, row.lm) and cell.split in figures:
                 run = ", ".join(filter(None, (row.lm, row.encoder, row.setting)))
                 here, source = figures[cell.split], task.expected.source
-                found.append(Comparison(row.name, run, cell.split, cell.control, here, cell, source))
+                found.append(BesidePublished(row.name, run, cell.split, cell.control, here, cell, source))
     return found

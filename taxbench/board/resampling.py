@@ -66,6 +66,19 @@ def write_resamplings(path: Path, resamplings: Resamplings) -> None:
         partial.write_text(resamplings.model_copy(update={"rows": rows}).model_dump_json(indent=1) + "\n")
 
 
+def known_resamplings(folders: Iterable[Path]) -> Resamplings:
+    """Return what is kept in folders of results, and beside the results of a leaderboard."""
+    places = dict.fromkeys(path for folder in folders for path in (folder / FILE, folder.parent / FILE))
+    return Resamplings(rows={key: row for path in places for key, row in read_resamplings(path).rows.items()})
+
+
+def keep_resamplings(folder: Path, known: Resamplings, made: Resamplings) -> None:
+    """Add resamplings to those of a folder of results, whose other rows may be shown again."""
+    rows = known.rows | made.rows
+    if rows != known.rows:
+        write_resamplings(folder / FILE, Resamplings(rows=rows))
+
+
 def resample(
     groups: Iterable[list[Result]], known: Resamplings, load: Callable[[Result], Predictions], report: Reporter
 ) -> Resamplings:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from statistics import mean, stdev
 
-from taxbench.board.model import TASKS, Figure, Record, Row, TermRow
+from taxbench.board.model import TASKS, Figure, Record, Row, TermRow, level_of
 from taxbench.registry.heads import head_info, heads
 from taxbench.specs.base import content_hash
 from taxbench.specs.result import CategoryScore, Result, Scores
@@ -39,7 +39,7 @@ def make_table(
     groups = grouped(results)
     parts = _telling_apart([result for group in groups for result in group])
     rows = [_row(group, parts, (intervals or {}).get(group_key(group), {}), folders or {}) for group in groups]
-    return sorted(rows, key=lambda row: (row.place, _task_order(row.task), row.task))
+    return sorted(rows, key=lambda row: (row.place, task_order(row.task)))
 
 
 def record_key(result: Result) -> str:
@@ -217,8 +217,8 @@ def figure(values: list[float | None], interval: Interval = (None, None)) -> Fig
     return Figure(mean(known), stdev(known) if len(known) > 1 else None, *interval)
 
 
-def _task_order(identity: str) -> tuple[int, str, float]:
+def task_order(identity: str) -> tuple[int, str, float, str]:
     """Put the tasks of the question first, then the others by name, curves by level."""
     name = identity.partition("@")[0]
-    base, _, level = name.partition("-")
-    return TASKS.index(name) if name in TASKS else len(TASKS), base, float(level or 0)
+    curve, level = level_of(name)
+    return TASKS.index(name) if name in TASKS else len(TASKS), curve, level or 0.0, identity

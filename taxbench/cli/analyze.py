@@ -22,9 +22,9 @@ def command(
     Errors are clustered by hypernym. Read are the results below FOLDERS (default: results) of unseen_hypernym,
     counterfactual_high and counterfactual_low, or a table laid out as the published one.
     """
-    from taxbench.board.analysis import analyse, published_table
-    from taxbench.board.analysis_text import analysis_text
-    from taxbench.board.plain_json import plain_json
+    from taxbench.board.findings.analysis import analyse, published_table
+    from taxbench.board.findings.analysis_text import analysis_text
+    from taxbench.board.findings.plain_json import plain_json
 
     if published and places:
         raise UsageError("--published reads the published table and takes no folders. Leave one of them out.")

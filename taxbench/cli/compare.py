@@ -31,9 +31,9 @@ def command(ctx: click.Context, /, a: str, b: str, results: tuple[Path, ...], as
 
     Names are dataset, encoder, lm, head, features, every setting, dtype, device, code and others.
     """
-    from taxbench.board.comparison_text import LEGEND, comparison_text
-    from taxbench.board.plain_json import plain_json
-    from taxbench.board.sides import compare_systems, find_system
+    from taxbench.board.findings.comparison_text import LEGEND, comparison_text
+    from taxbench.board.findings.plain_json import plain_json
+    from taxbench.board.findings.sides import compare_systems, find_system
 
     folders = list(results) or [Path("results")]
     tasks = [name.strip() for name in (chosen["tasks"] or "").split(",") if name.strip()]

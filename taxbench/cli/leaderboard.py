@@ -12,7 +12,7 @@ from taxbench.errors import did_you_mean
 from taxbench.progress import Reporter
 
 if TYPE_CHECKING:
-    from taxbench.board.check import Outcome
+    from taxbench.board.submissions.check import Outcome
 
 _HOME = Path("leaderboard")
 
@@ -62,9 +62,11 @@ def _report(ctx: click.Context) -> Reporter:
 @click.pass_context
 def show(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...], form: str, as_json: bool) -> None:
     """Print one table of every result.json below FOLDERS (default: results)."""
-    from taxbench.board.build import board_text, find, known_resamplings, make_board
+    from taxbench.board.build import board_text, make_board
+    from taxbench.board.forms.text_table import LEGEND, text_table
+    from taxbench.board.found import find
     from taxbench.board.published import compare_with_published
-    from taxbench.board.text_table import LEGEND, text_table
+    from taxbench.board.resampling import known_resamplings
     from taxbench.registry.tasks import find_tasks
 
     places, registry = folders or (Path("results"),), find_tasks(include)
@@ -106,7 +108,7 @@ def add_command(
 
     Exits with 1 if any is refused; the others are added.
     """
-    from taxbench.board.publish import add
+    from taxbench.board.submissions.publish import add
     from taxbench.registry.tasks import find_tasks
 
     outcomes = add(folders, root, find_tasks(include), _report(ctx))
@@ -124,7 +126,7 @@ def check_command(ctx: click.Context, folders: tuple[Path, ...], include: tuple[
     FOLDERS are a stranger's results or a leaderboard (default: leaderboard). Nothing in them is run, and nothing is
     written. Exits with 1 if any is refused.
     """
-    from taxbench.board.check import check_all
+    from taxbench.board.submissions.check import check_all
     from taxbench.registry.tasks import find_tasks
 
     outcomes = check_all(folders or (_HOME,), find_tasks(include), _report(ctx))
@@ -137,7 +139,7 @@ def check_command(ctx: click.Context, folders: tuple[Path, ...], include: tuple[
 @click.option("--direct", is_flag=True, help="Commit at once instead of opening a pull request.")
 def push_command(repository: str, root: Path, direct: bool) -> None:
     """Upload the leaderboard to a dataset repository of the Hugging Face hub, as a pull request."""
-    from taxbench.board.publish import push
+    from taxbench.board.submissions.publish import push
 
     click.echo(push(root, repository, direct=direct))
 

@@ -32,7 +32,7 @@ def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) ->
     Task, head and settings are the record's own; only features may come from the cache. Names that were directories
     where the record was made need --dataset, --model or --encoder.
     """
-    from taxbench.board.plain_json import plain_json
+    from taxbench.board.findings.plain_json import plain_json
     from taxbench.reproduce import Again, reproduce
 
     report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
@@ -44,22 +44,24 @@ def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) ->
 
 
 def _verdict(found: "Reproduction") -> str:
-    other = f" It is not the same run: other {', '.join(found.other_inputs)}." if found.other_inputs else ""
+    if found.other_inputs:
+        near = "agree" if found.scores_agree else "do not agree"
+        return f"It is not the same run: other {', '.join(found.other_inputs)}. That its figures {near} says nothing."
     if found.same_bytes:
-        return f"The same bytes: every answer and every margin is as recorded.{other}"
+        return "The same bytes: every answer and every margin is as recorded."
     far = found.largest
     where = f"{far.score} of {far.of}, {far.split}: {_number(far.recorded)} recorded, {_number(far.here)} here"
     if found.agrees:
-        return f"Agrees within {found.tolerance:g} (largest difference {far.difference:.4f}: {where}).{other}"
+        return f"Agrees within {found.tolerance:g} (largest difference {far.difference:.4f}: {where})."
     many = sum(each.difference is None or each.difference > found.tolerance for each in found.scores)
     return (
         f"Does not agree within {found.tolerance:g}: {many} of {len(found.scores)} scores are farther off or missing; "
-        f"farthest {where}.{other}"
+        f"farthest {where}."
     )
 
 
 def _text(found: "Reproduction") -> str:
-    from taxbench.board.cells import markdown_table, markdown_text
+    from taxbench.board.forms.cells import markdown_table, markdown_text
 
     lines = [["of", "split", "score", "recorded", "here", "difference"]]
     for each in found.scores:

@@ -72,9 +72,11 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
 
 def _show(results: "list[Result]", request: Request, report: Reporter) -> None:
     """Print the table of results, with intervals from their predictions."""
-    from taxbench.board.build import keep_resamplings, known_resamplings, make_board, written
+    from taxbench.board.build import make_board
+    from taxbench.board.forms.text_table import LEGEND, text_table
+    from taxbench.board.found import written
     from taxbench.board.published import compare_with_published
-    from taxbench.board.text_table import LEGEND, text_table
+    from taxbench.board.resampling import keep_resamplings, known_resamplings
 
     out, known = request.out, known_resamplings([request.out])
     board, made = make_board(written(results, out), request.groups, known, (), report)

@@ -106,21 +106,22 @@ def standard_error(values: np.ndarray, n_clusters: int) -> float | None:
     return float(np.sqrt(by_term + max(by_leaf - by_both, 0.0)))
 
 
-def interval(values: np.ndarray, n_clusters: int) -> tuple[float | None, float | None]:
-    """Return the 95 % interval over items: the estimate and t(n - 1) standard errors either side, clipped to nothing.
+def interval(values: np.ndarray, n_clusters: int, alpha: float = 0.05) -> tuple[float | None, float | None]:
+    """Return the interval over items, of 95 % by default: the estimate and t(n - 1) standard errors either side.
 
-    Percentiles widened for few clusters (Hesterberg 2015) cover less: with four terms 76 to 91 %, since they lie beyond
-    the smallest and largest of the replicates. What another training would change is not in here: that is the spread
-    over seeds.
+    Percentiles, also when widened for few clusters (Hesterberg 2015), cover less: with four terms 76 to 96 %, since the
+    widened ones lie beyond the smallest and largest of the replicates. What another training would change is not in
+    here: that is the spread over seeds.
 
     Args:
         values: As for `standard_error`.
         n_clusters: As for `standard_error`.
+        alpha: How often it may miss; divided by their number where many intervals shall hold at once (Bonferroni).
     """
     error = standard_error(values, n_clusters)
     if error is None:
         return None, None
-    reach = float(student.ppf(0.975, n_clusters - 1)) * error
+    reach = float(student.ppf(1 - alpha / 2, n_clusters - 1)) * error
     return float(values[0]) - reach, float(values[0]) + reach
 
 
@@ -168,7 +169,7 @@ def _blocks(scores: np.ndarray, by_term: np.ndarray, turns: list[int]) -> np.nda
     Args:
         scores: Of each term: the estimate, then replicates by leaf.  # (terms, 1 + B)
         by_term: Weights of the terms.  # (terms, B)
-        turns: How far to turn each term's replicates, so that no two terms have the leaves' weights in common.
+        turns: How far to turn each term's replicates, so that hardly any two terms have the leaves' weights in common.
     """
     estimate, by_leaf = scores[:, 0], scores[:, 1:]
     by_both = np.mean([np.roll(row, turn) for row, turn in zip(by_leaf, turns, strict=True)], axis=0)

@@ -12,6 +12,7 @@ from taxbench.scoring.bootstrap import Replicates, interval, replicates, scored_
 from taxbench.scoring.metrics import two_class_f1
 from taxbench.scoring.predictions import OWN, Predictions
 
+_CERTAIN = 1e300  # a difference over no error at all; infinities would not compare
 _PERMUTATIONS = 2**14  # exact up to fourteen terms, as many as `pocket` has
 
 
@@ -107,7 +108,7 @@ def compare(a: Side, b: Side, split: str, generator: np.random.Generator, *, nam
         n_questions=len(mine),
         macro_f1=f1,
         auroc=_difference(drawn, "auroc"),
-        permutation_p=permutation(differences, generator),
+        permutation_p=permutation(differences, f1.error, generator),
         only_a=only_a,
         only_b=only_b,
         mcnemar_p=mcnemar(only_a, only_b),
@@ -117,24 +118,41 @@ def compare(a: Side, b: Side, split: str, generator: np.random.Generator, *, nam
     )
 
 
-def permutation(differences: np.ndarray, generator: np.random.Generator) -> float | None:
-    """Return p of a paired permutation test over terms: were the sides' names exchanged, would the mean be as large?
+def permutation(differences: np.ndarray, error: float | None, generator: np.random.Generator) -> float | None:
+    """Return p of a paired permutation test: were the sides' names exchanged, would they be as far apart?
 
-    Terms are exchanged, not questions, since the questions of one term share a system's bias for it. Exact up to
-    fourteen terms.
+    Terms are exchanged, not questions, since the questions of one term share a system's bias for it. But a leaf that
+    one system knows better speaks through several terms, so exchanged terms scatter too little: what is compared is
+    the studentised mean (Chung and Romano 2013), ours by the standard error over terms and leaves, the exchanged ones
+    by that over terms. Exact up to fourteen terms.
+
+    Args:
+        differences: Of each term's scores.  # (terms,)
+        error: Standard error of their mean (`bootstrap.standard_error`).
     """
-    if len(differences) < 2:
+    if error is None or len(differences) < 2:
         return None
     done = permutation_test(
         (differences / 2, -differences / 2),
-        lambda a, b, axis: np.mean(a - b, axis=axis),
+        lambda a, b, axis: _studentised(a - b, axis),
         permutation_type="samples",
         vectorized=True,
         n_resamples=_PERMUTATIONS,
         batch=1024,
         rng=generator,
     )
-    return float(done.pvalue)
+    mean = abs(float(differences.mean()))
+    observed = mean / error if error > 0 else _CERTAIN if mean > 0 else 0.0
+    further = np.abs(done.null_distribution) >= observed * (1 - 1e-9)
+    drawn = len(differences) > np.log2(_PERMUTATIONS)  # then the observed one counts as one of them
+    return float((further.sum() + drawn) / (len(further) + drawn))
+
+
+def _studentised(differences: np.ndarray, axis: int) -> np.ndarray:
+    mean, deviation = differences.mean(axis), differences.std(axis, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = mean / deviation * differences.shape[axis] ** 0.5
+    return np.asarray(np.nan_to_num(t, nan=0.0, posinf=_CERTAIN, neginf=-_CERTAIN))
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

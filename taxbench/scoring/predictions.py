@@ -127,7 +127,7 @@ class Collector:
             image=_codes(image, len(images)),
             term=_codes(term, len(terms)),
             answer=asked.answer.astype(bool),
-            margins={name: _half(np.concatenate([part[name] for _, part in self._parts.values()])) for name in names},
+            margins={name: half(np.concatenate([part[name] for _, part in self._parts.values()])) for name in names},
         )
 
 
@@ -269,7 +269,7 @@ def _codes(values: np.ndarray, n: int) -> np.ndarray:
     return np.asarray(values.astype(np.min_scalar_type(max(0, n - 1))))
 
 
-def _half(margin: np.ndarray) -> np.ndarray:
+def half(margin: np.ndarray) -> np.ndarray:
     """Round to half precision, more than a language model's own answers carry; a sign is never lost."""
     half = np.clip(margin, -_LARGEST, _LARGEST).astype(np.float16)
     tiny = np.copysign(np.finfo(np.float16).smallest_subnormal, margin).astype(np.float16)

@@ -35,8 +35,9 @@ def predictions_file(content: bytes, questions: str, n_questions: int) -> Predic
 
 
 def write_result(folder: Path, result: Result, predictions: bytes, timing: Timing) -> None:
-    """Write a record; `result.json` comes last, so a folder that has one is complete."""
+    """Write a record; `result.json` goes first and comes last, so a folder that has one is complete."""
     assert result.predictions is not None
+    (folder / RESULT).unlink(missing_ok=True)
     for name, content in (
         (result.predictions.file, predictions),
         (TIMING, (timing.model_dump_json(indent=1) + "\n").encode()),

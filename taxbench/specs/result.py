@@ -110,7 +110,9 @@ class Versions(Spec):
     torch: str
     transformers: str
     numpy: str
+    scipy: str | None = None
     scikit_learn: str | None = None
+    tokenizers: str | None = None
     pillow: str | None = None
     """The version that drew or decoded the pictures."""
 
@@ -122,6 +124,8 @@ class Code(Spec):
     """The commit of the checkout, or of the repository that was installed from; None where neither is known."""
     dirty: bool | None = None
     """Whether files of the package or its tasks differed from that commit."""
+    threads: int | None = None
+    """How many a training used; with their number sums are added up in another order."""
 
 
 class PredictionsFile(Spec):

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.board.build import FORMS, RESULTS, build, find, known_resamplings, make_board
+from taxbench.board.build import FORMS, build, make_board
+from taxbench.board.found import RESULTS, find
 from taxbench.board.model import TASKS
-from taxbench.board.resampling import FILE, read_resamplings, write_resamplings
+from taxbench.board.resampling import FILE, known_resamplings, read_resamplings, write_resamplings
 from taxbench.board.table import row_key
-from taxbench.errors import DataError, UsageError
+from taxbench.errors import DataError
 from taxbench.progress import Reporter
 from taxbench.registry.tasks import find_tasks
 from taxbench.scoring import bootstrap
@@ -63,13 +64,6 @@ def test_kept_replicates_give_the_same_interval_as_those_that_were_made(root: Pa
         kept = made.rows[row_key(row)].replicates()  # in two bytes each
         scored = min(result.scores[row.split].n_categories for result in found.results if result.task == row.task)
         assert (row.f1.low, row.f1.high) == pytest.approx(bootstrap.interval(kept, scored), abs=1e-4)
-
-
-@pytest.mark.parametrize("name", ["missing", "empty"])
-def test_a_folder_without_records_is_told_with_the_next_command(name: str, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="taxbench run"):
-        find([tmp_path / name])
 
 
 @pytest.mark.skipif(not (PUBLISHED / RESULTS).is_dir(), reason="no published records in this checkout")

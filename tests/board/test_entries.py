@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.board.build import find, make_board
+from taxbench.board.build import make_board
+from taxbench.board.found import find
 from taxbench.board.model import TASKS, Board, Entry
 from taxbench.board.resampling import Resamplings
 from taxbench.progress import Reporter

@@ -2,10 +2,10 @@
 
 import pytest
 
+from taxbench.board.forms.text_table import text_table
 from taxbench.board.groups import group_averages
 from taxbench.board.published import compare_with_published
-from taxbench.board.table import make_table
-from taxbench.board.text_table import text_table
+from taxbench.board.table import make_table, task_order
 from taxbench.registry.tasks import find_tasks
 from taxbench.specs.result import Evidence, Result, Scores, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LMId, RunSpec, TrainerSpec
@@ -114,3 +114,8 @@ def test_published_figures_stand_beside_runs_of_the_same_task_dataset_encoder_an
     assert "arXiv 2603.07474" in text_table(make_table([ran]), (), found)
     other = ran.model_copy(update={"task": "paper_full@1#00000000"})
     assert compare_with_published(make_table([other]), tasks) == []
+
+
+def test_tasks_stand_in_the_order_of_the_question_and_curves_by_level() -> None:
+    given = ["leaf@2#a", "unseen_hypernym@1#a", "a@1#a", "curve-0.5@1#a", "curve-10@1#a", "curve-x@1#a", "x-y-z@1#a"]
+    assert sorted(reversed(given), key=task_order) == given

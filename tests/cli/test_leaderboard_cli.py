@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import taxbench
-from taxbench.board.build import FORMS, RESULTS
+from taxbench.board.build import FORMS
+from taxbench.board.found import RESULTS
 from taxbench.cli.main import call
 from tests.board.records import record
 

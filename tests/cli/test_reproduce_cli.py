@@ -102,9 +102,9 @@ def test_another_dataset_is_not_the_same_run(
     run = read_result(record(place)).run
     folder = changed(place, tmp_path, run=run.model_copy(
         update={"dataset": run.dataset.model_copy(update={"fingerprint": content_hash("other")})}))  # fmt: skip
-    assert call(["-q", "reproduce", folder, *named, "--tolerance", "1", "--json"]) == 0
+    assert call(["-q", "reproduce", folder, *named, "--tolerance", "1", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert found["agrees"] and "It is not the same run: other dataset." in found["verdict"]
+    assert not found["agrees"] and "It is not the same run: other dataset." in found["verdict"]
     assert [each["what"] for each in found["identities"]] == ["dataset"]
 
 

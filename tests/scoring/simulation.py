@@ -42,6 +42,8 @@ class Effects:
     """Of one term about one leaf."""
     seed_term: float = 0.3
     """Of one seed about one term."""
+    own_leaf: float = 0.0
+    """Of one system about one leaf."""
     question: float = 1.0
     seeds: tuple[float, ...] = (-0.2, 0.0, 0.3)
 
@@ -76,7 +78,7 @@ EFFECTS = (
 def draw(design: Design, effects: Effects, rng: np.random.Generator, systems: int = 1) -> list[list[Predictions]]:
     """Draw terms, leaves, images and questions, and what systems of equal worth answer, seed by seed.
 
-    Systems have the effects of items in common; those of questions, and of a seed about a term, are their own.
+    Systems have the effects of items in common, but for what one knows of a leaf, of questions, and a seed of a term.
     Every image asks of each of its terms once, and as often of a wrong one.
     """
     n_leaves, n_terms = design.below.shape
@@ -91,8 +93,8 @@ def draw(design: Design, effects: Effects, rng: np.random.Generator, systems: in
         effects.image_bias * normal(len(design.leaf_of))[image] + effects.cell * normal((n_leaves, n_terms))[leaf, term]
     )
 
-    def answered(shift: float) -> Predictions:
-        own = effects.seed_term * normal(n_terms)[term] + effects.question * normal(len(image))
+    def answered(shift: float, known: np.ndarray | float) -> Predictions:
+        own = right * known + effects.seed_term * normal(n_terms)[term] + effects.question * normal(len(image))
         return Predictions(
             splits=("unseen",),
             images=tuple(f"image {i}" for i in range(len(design.leaf_of))),
@@ -106,7 +108,8 @@ def draw(design: Design, effects: Effects, rng: np.random.Generator, systems: in
             margins={"none": (margin + shift + own).astype(np.float16)},
         )
 
-    return [[answered(shift) for shift in effects.seeds] for _ in range(systems)]
+    own_leaves = [effects.own_leaf * normal(n_leaves)[leaf] if effects.own_leaf else 0.0 for _ in range(systems)]
+    return [[answered(shift, known) for shift in effects.seeds] for known in own_leaves]
 
 
 def term_f1(predictions: Predictions) -> np.ndarray:

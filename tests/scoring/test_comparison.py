@@ -5,12 +5,13 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, sem
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from taxbench.errors import UsageError
+from taxbench.scoring.bootstrap import replicates, standard_error
 from taxbench.scoring.comparison import Side, cohen_d_z, compare, detectable_difference, holm, mcnemar, permutation
 from taxbench.scoring.predictions import Predictions
 from tests.scoring.simulation import Effects, draw, hypernyms, term_f1
@@ -100,23 +101,35 @@ def test_only_equal_questions_are_compared(change, said: str) -> None:  # type: 
 
 def test_permutation_tries_every_exchange_of_few_terms() -> None:
     differences = np.random.default_rng(0).normal(0.3, 1, 9)
-    means = np.array([np.mean(np.array(signs) * differences) for signs in product((-1, 1), repeat=9)])
-    expected = np.mean(np.abs(means) >= abs(differences.mean()) - 1e-12)
-    assert permutation(differences, np.random.default_rng(1)) == pytest.approx(expected)
-    assert permutation(differences[:1], np.random.default_rng(1)) is None
+    exchanged = [np.array(signs) * differences for signs in product((-1, 1), repeat=9)]
+    t = np.array([one.mean() / sem(one) for one in exchanged])
+    for error in (sem(differences), 2 * sem(differences)):
+        expected = np.mean(np.abs(t) >= abs(differences.mean()) / error - 1e-12)
+        assert permutation(differences, error, np.random.default_rng(1)) == pytest.approx(expected)
+    assert permutation(differences[:1], 0.1, np.random.default_rng(1)) is None
+    assert permutation(np.zeros(4), 0.0, np.random.default_rng(1)) == 1
+    assert permutation(np.full(4, 0.1), 0.0, np.random.default_rng(1)) == pytest.approx(2 / 2**4)
 
 
-def test_p_values_of_equal_systems_are_uniform_though_questions_are_clustered() -> None:
-    rng, design = np.random.default_rng(5), hypernyms(12, 40, (3, 6))
-    p_terms, p_questions = [], []
-    for _ in range(400):
-        [a], [b] = draw(design, Effects("equal", seed_term=0.6, seeds=(0.0,)), rng, systems=2)
-        p_terms.append(permutation(term_f1(a) - term_f1(b), rng))
+@pytest.mark.parametrize("own_leaf", [0.0, 0.8])
+def test_p_values_of_equal_systems_are_uniform_though_questions_are_clustered(own_leaf: float) -> None:
+    rng, design = np.random.default_rng(5), hypernyms(12, 50, (3, 6))
+    effects = Effects("equal", seed_term=0.6 if own_leaf == 0 else 0.1, own_leaf=own_leaf, seeds=(0.0,))
+    p_terms, p_questions, p_naive = list[float | None](), list[float](), list[float | None]()
+    for _ in range(300):
+        [a], [b] = draw(design, effects, rng, systems=2)
+        drawn = [replicates(one, "unseen", n=200) for one in (a, b)]
+        differences = term_f1(a) - term_f1(b)
+        error = standard_error(drawn[0].macro_f1 - drawn[1].macro_f1, len(differences))
+        p_terms.append(permutation(differences, error, rng))
+        p_naive.append(permutation(differences, float(sem(differences)), rng))
         right = [(one.margins["none"] > 0) == one.answer for one in (a, b)]
         p_questions.append(mcnemar(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())))
-    assert kstest(p_terms, "uniform").pvalue > 0.05
-    assert 0.03 < np.mean(np.array(p_terms) < 0.05) < 0.075
-    assert np.mean(np.array(p_questions) < 0.05) > 0.1  # as its docstring says
+    rejected = [float(np.mean(np.array(some) < 0.05)) for some in (p_terms, p_naive, p_questions)]
+    assert kstest(p_terms, "uniform").pvalue > 0.01
+    assert 0.025 < rejected[0] < 0.075
+    assert rejected[2] > 0.1  # as its docstring says
+    assert own_leaf == 0 or rejected[1] > 0.12  # exchanging terms alone would not do
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (3, 0), (10, 21), (50, 50), (400, 300)])

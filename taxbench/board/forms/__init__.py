@@ -1,0 +1,1 @@
+"""The board as text, files for other programs, and figures."""

@@ -1,0 +1,1 @@
+"""The board as one HTML file, with its templates, style and script."""

@@ -1,0 +1,88 @@
+"""The page's charts: what `plots` says is drawn, as SVG, with what is needed to read it without seeing it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from taxbench.board import plots
+from taxbench.board.model import Board
+from taxbench.board.page import svg
+from taxbench.board.page.svg import Axes, Point, Series
+from taxbench.board.text import number
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart with its figures."""
+
+    dataset: str
+    title: str
+    about: str
+    """Whose points these are, where that is not in the legend."""
+    note: str
+    x_label: str
+    series: tuple[Series, ...]
+    joined: bool
+    drawing: Markup
+
+
+def deprivation_charts(board: Board) -> list[Chart]:
+    """Return a chart for each dataset and kind of deprivation with a curve, measured or published."""
+    return [_deprivation(f"d{place}", each) for place, each in enumerate(plots.deprivations(board))]
+
+
+def similarity_charts(board: Board) -> list[Chart]:
+    """Return, for each dataset, visual similarity against F1 of every term of the entry that leads it."""
+    return [_similarity(f"v{place}", each) for place, each in enumerate(plots.scatters(board))]
+
+
+def _deprivation(key: str, content: plots.Deprivation) -> Chart:
+    title = f"{content.kind.capitalize()} deprivation"
+    series = tuple(
+        Series(each.name, _points(each.points), each.is_published, _points(each.random_lm)) for each in content.curves
+    )
+    what = "pairs of leaf and hypernym" if content.kind == "random" else "hypernyms"
+    axes = Axes(
+        title=f"{title} on {content.dataset}",
+        description=f"{len(series)} curves of macro-F1 on hypernym questions against the share of {what} denied in "
+        "training. All figures stand in the table below.",
+        x_label="% of hypernym evidence denied in training",
+        y_label="macro-F1",
+        x=(0.0, 100.0),
+        y=(content.bottom, 1.0),
+        joined=True,
+    )
+    more = f" {content.n_more} further measured curves stand in the table of other tasks." if content.n_more else ""
+    return Chart(content.dataset, title, "", more, "% denied", series, True, svg.chart(axes, series, key))
+
+
+def _points(points: Iterable[plots.Point]) -> tuple[Point, ...]:
+    return tuple(
+        Point(each.percent, each.f1.mean, f"{each.what}: {each.f1}", each.f1.low, each.f1.high)
+        for each in points
+        if each.f1.mean is not None
+    )
+
+
+def _similarity(key: str, content: plots.Scatter) -> Chart:
+    entry = content.entry
+    series = tuple(
+        Series(pairing, tuple(Point(x, y, f"{term}: similarity {number(x)}, F1 {number(y)}") for x, y, term in terms))
+        for pairing, terms in content.terms.items()
+    )
+    values = [point.x for each in series for point in each.points]
+    axes = Axes(
+        title=f"Visual similarity and F1 on {entry.dataset}",
+        description=f"Every point is one hypernym under one of {len(series)} pairings of images and names. "
+        "All figures stand in the table below.",
+        x_label="visual similarity inside the hypernym (mean cosine)",
+        y_label="F1 of the hypernym",
+        x=(min(0.0, *values), max(0.4, *values)),
+        y=(0.0, 1.0),
+        joined=False,
+        chance=content.chance,
+    )
+    who = " · ".join(part for part in entry.place[1:] if part)
+    drawing = svg.chart(axes, series, key)
+    return Chart(entry.dataset, "Similarity and score", who, "", "similarity", series, False, drawing)

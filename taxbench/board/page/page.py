@@ -1,0 +1,232 @@
+"""The board as one HTML file: it works from disk, asks the network for nothing, and shows every name as text."""
+
+import base64
+import hashlib
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from taxbench.board.controls import CONTROLS, control_help, control_title, in_order
+from taxbench.board.forms.cells import interval, short_task
+from taxbench.board.model import NOTHING, TASKS, Board, Entry, Figure, GroupAverage, Row, TermRow
+from taxbench.board.page.charts import deprivation_charts, similarity_charts
+from taxbench.board.page.svg import shown, strip, swatch
+from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
+from taxbench.board.text import NOTHING_TO_SHOW, number
+
+_FOLDER = Path(__file__).with_name("templates")
+_CHOICES = ("dataset", "lm", "encoder", "head")
+_TITLES = dict(zip(TASKS, ("leaf", "seen", "unseen", "counterfactual high", "counterfactual low"), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of figures of the main table."""
+
+    key: str
+    title: str
+    help: str
+    group: str
+    tasks: tuple[str, ...]
+    """The tasks that it is computed from."""
+    figure: Callable[[Entry], Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure of the main table, or why there is none."""
+
+    figure: Figure
+    reason: str
+    """Why there is no figure, or what is unusual about it; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry as the main table and its record show it."""
+
+    id: str
+    """What its record is called on the page; letters and digits whatever the names are."""
+    entry: Entry
+    first_of_band: bool
+    cells: tuple[Cell, ...]
+    strip: Markup
+    """F1 on unseen hypernyms with its interval, drawn."""
+    rows: tuple[Row, ...]
+    """All its tasks, also those that are no column."""
+    controls: list[str]
+    """The controls that any of them has."""
+    averages: tuple[GroupAverage, ...]
+    term_tasks: tuple[str, ...]
+    """The tasks that ask hypernyms, in the order of each term's scores."""
+    terms_of: str
+    """The task that a term's other figures are of."""
+    terms: tuple[tuple[str, tuple[float | None, ...], TermRow], ...]
+    """A term, its F1 in each of those tasks, and its figures in one."""
+    term_controls: list[str]
+    identities: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def page(board: Board) -> str:
+    """Return the whole page: the same text for the same board."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        swatch=swatch, command=_command, all_controls=CONTROLS, titles=_TITLES, f1_span=F1_SPAN,
+        transfer_span=TRANSFER_SPAN,
+    )  # fmt: skip
+    environment.filters.update(
+        number=_number, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade
+    )
+    style, script = (_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    columns = _columns(board)
+    lines = _lines(board, columns)
+    return environment.get_template("page.html.j2").render(
+        policy=_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        columns=columns,
+        groups=[(name, len(list(some))) for name, some in groupby(columns, lambda column: column.group)],
+        datasets=[(name, list(some)) for name, some in groupby(lines, lambda line: line.entry.dataset)],
+        choices=[(name, sorted({getattr(each, name) for each in board.entries})) for name in _CHOICES],
+        lines=lines,
+        heatmaps=heatmaps(board),
+        deprivation=deprivation_charts(board),
+        similarity=similarity_charts(board),
+        others=[row for row in board.rows if row.name not in TASKS],
+        references=board.references,
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    """Return a Content-Security-Policy under which nothing runs, loads or is styled but what we wrote."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
+    return (
+        f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+    )
+
+
+def _columns(board: Board) -> list[Column]:
+    """Return the columns of figures; a control that no entry has gets none."""
+
+    def of(task: str, field: str = "f1") -> Callable[[Entry], Figure]:
+        return lambda entry: getattr(entry.rows[task], field) if task in entry.rows else NOTHING
+
+    def control(name: str) -> Callable[[Entry], Figure]:
+        return lambda entry: row.controls.get(name, NOTHING) if (row := entry.rows.get(TASKS[2])) else NOTHING
+
+    leaf, seen, unseen, high, low = TASKS
+    found = [
+        Column("leaf", "leaf F1", "The names training used, asked of new images.", "F1", (leaf,), of(leaf)),
+        Column("seen", "seen F1", "Hypernyms that training asked too.", "F1", (seen,), of(seen)),
+        Column("unseen", "unseen F1", "Hypernyms that training never named.", "F1", (unseen,), of(unseen)),
+        Column("transfer", "transfer", "Unseen F1 minus the random LM's, seed by seed and item by item.",
+               "Generalisation", (unseen,), of(unseen, "transfer")),
+        Column("heldout", "held-out AUROC", "Hypernyms asked of leaves that training never named.",
+               "Generalisation", (unseen,), of(unseen, "heldout_auroc")),
+        Column("high", "high", "Images and names re-paired, visual similarity kept.",
+               "Counterfactual F1", (high,), of(high)),
+        Column("low", "low", "Images and names re-paired, visual similarity destroyed.",
+               "Counterfactual F1", (low,), of(low)),
+        Column("effect", "coherence effect", "Counterfactual high minus low.",
+               "Counterfactual F1", (high, low), lambda entry: entry.coherence_effect),
+    ]  # fmt: skip
+    names = {name for each in board.entries if (row := each.rows.get("unseen_hypernym")) for name in row.controls}
+    for place, name in enumerate(in_order(names)):
+        title, about = control_title(name), control_help(name)
+        found.append(Column(f"c{place}", title, about, "Controls of unseen F1", (unseen,), control(name)))
+    return found
+
+
+def _lines(board: Board, columns: list[Column]) -> list[Line]:
+    bands = [(entry.dataset, entry.rank.band) if entry.rank else None for entry in board.entries]
+    return [
+        _line(board, entry, columns, band is not None and band not in bands[:place])
+        for place, (entry, band) in enumerate(zip(board.entries, bands, strict=True))
+    ]
+
+
+def _line(board: Board, entry: Entry, columns: list[Column], first_of_band: bool) -> Line:
+    own = list(entry.rows.values())
+    rows = own + [row for row in board.rows if row.place == entry.place and row not in own]
+    hypernyms = [row for name, row in entry.rows.items() if name != "leaf" and row.terms]
+    main = next((row for row in hypernyms if row.name == "unseen_hypernym"), hypernyms[0] if hypernyms else None)
+    by_term = [{each.term: each.f1 for each in row.terms} for row in hypernyms]
+    terms = main.terms if main else ()
+    return Line(
+        id=_id(entry),
+        entry=entry,
+        first_of_band=first_of_band,
+        cells=tuple(_cell(entry, column) for column in columns),
+        strip=_strip(entry),
+        rows=tuple(rows),
+        controls=in_order(name for row in rows for name in row.controls),
+        averages=tuple(each for each in board.groups if each.place == entry.place),
+        term_tasks=tuple(row.name for row in hypernyms),
+        terms_of=main.name if main else "",
+        terms=tuple((each.term, tuple(scores.get(each.term) for scores in by_term), each) for each in terms),
+        term_controls=in_order(name for each in terms for name in each.controls),
+        identities=_identities(rows),
+    )
+
+
+def _identities(rows: list[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return what stands behind the names, with every value that any of the rows has."""
+    keys = dict.fromkeys(key for row in rows for key in row.identities)
+    return tuple(
+        (key, tuple(dict.fromkeys(row.identities[key] for row in rows if key in row.identities))) for key in keys
+    )
+
+
+def _id(entry: Entry) -> str:
+    names = (entry.dataset, entry.lm, entry.encoder, entry.head, entry.features, entry.setting)
+    return "e" + hashlib.sha256(ascii(names).encode()).hexdigest()[:10]
+
+
+def _cell(entry: Entry, column: Column) -> Cell:
+    figure = column.figure(entry)
+    if any(task not in entry.rows for task in column.tasks):
+        return Cell(figure, "not run")
+    if figure.mean is None:
+        return Cell(figure, NOTHING_TO_SHOW if column.group.startswith("Controls") else "no score")
+    return Cell(figure, "other seeds" if any(task in entry.missing for task in column.tasks) else "")
+
+
+def _strip(entry: Entry) -> Markup:
+    row = entry.rows.get("unseen_hypernym")
+    if row is None or row.f1.mean is None:
+        return Markup("")
+    marks = [row.controls.get(name, NOTHING).mean for name in ("chance", "random_lm")]
+    return strip((row.f1.mean, row.f1.low, row.f1.high), marks)
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    """Write a number as the whole page does, with a minus sign that is as wide as a digit."""
+    return number(value, digits).replace("-", "\u2212")
+
+
+def _range(figure: Figure, digits: int = 2) -> str:
+    """Write the interval over items, or nothing where there is none."""
+    return interval(figure, digits).replace("-", "\u2212")
+
+
+def _shade(score: float, span: tuple[float, float]) -> int:
+    """Return from 0 to 9 how strongly a cell of a heatmap is coloured."""
+    return min(max(int((score - span[0]) / (span[1] - span[0]) * 10), 0), 9)
+
+
+def _command(folder: str) -> str:
+    """Return the line to type, safe to paste whatever the folder is called."""
+    return f"taxbench reproduce {shlex.quote(f'leaderboard/results/{folder}')}"

@@ -1,0 +1,49 @@
+"""Text of figures, and texts of strangers made harmless. Nothing here knows the board."""
+
+import unicodedata
+
+NOTHING_TO_SHOW = "–"
+
+_UNSEEN = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "\ufffd", "Cs": "\ufffd", "Co": "\ufffd", "Cn": "\ufffd"}
+"""Categories of letters that cannot be seen, and what is shown instead: controls and line ends; those that turn the
+direction of writing; halves of pairs; private and unknown ones."""
+_LONGEST = 60
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a figure as text; never a negative zero."""
+    return NOTHING_TO_SHOW if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Return a difference as text, with its sign."""
+    return NOTHING_TO_SHOW if value is None else f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
+def has_unseen(text: str) -> bool:
+    """Say whether a text has letters that cannot be seen."""
+    return not text.isprintable() and any(unicodedata.category(letter) in _UNSEEN for letter in text)
+
+
+def seen(text: str) -> str:
+    """Return a text with something to see in the place of every letter that cannot be seen."""
+    if text.isprintable():
+        return text
+    return "".join(_UNSEEN.get(unicodedata.category(letter), letter) for letter in text)
+
+
+def plain(text: str) -> str:
+    """Return one line without characters that control a terminal, the direction of text, or are none at all."""
+    return " ".join(seen(text).split())
+
+
+def short(text: str, longest: int = _LONGEST) -> str:
+    """Return plain text that fits into a column; the full name stands in the CSV, the JSON and on the page."""
+    text = plain(text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def escaped(text: str, most: int = 600) -> str:
+    """Return a text that is safe to print and says what is in it: unseen letters as escapes, cut where it is long."""
+    shown = "".join(each if each.isprintable() else f"\\u{{{ord(each):x}}}" for each in text)
+    return shown if len(shown) <= most else f"{shown[:most]}… ({len(shown):,} letters)"
