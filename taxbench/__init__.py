@@ -75,9 +75,10 @@ def load_table(*folders: str) -> "DataFrame":
     from taxbench.board.build import make_board
     from taxbench.board.forms.exports import csv_text
     from taxbench.board.found import find
-    from taxbench.board.resampling import known_resamplings
+    from taxbench.board.resampling import Cached
+    from taxbench.paths import cache_folder
     from taxbench.progress import Reporter
 
     places = [Path(folder) for folder in folders or ("results",)]
-    board, _ = make_board(find(places), (), known_resamplings(places), (), Reporter(quiet=True))
+    board = make_board(find(places), (), Cached(cache_folder()), (), Reporter(quiet=True))
     return pandas.read_csv(io.StringIO(csv_text(board.rows)))

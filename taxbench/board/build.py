@@ -1,6 +1,7 @@
 """Make the leaderboard: from the records in a folder to every form of the table."""
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from pathlib import Path
 
 from taxbench.board.entries import make_entries
@@ -11,33 +12,38 @@ from taxbench.board.groups import group_averages
 from taxbench.board.model import Board, Reference
 from taxbench.board.page.page import page
 from taxbench.board.references import references
-from taxbench.board.resampling import FILE, Resamplings, read_resamplings, resample, write_resamplings
-from taxbench.board.table import grouped, make_table
+from taxbench.board.resampling import FILE, Resampled, differences, read_resamplings, resample, resamplings_text
+from taxbench.board.table import grouped, make_table, row_key
+from taxbench.errors import UsageError
 from taxbench.paths import replacing
 from taxbench.progress import Reporter
 from taxbench.specs.task import GroupSpec
 
 FIGURES = "figures"
 """The folder of its pictures."""
+_OURS = re.compile(r"(counterfactual|heatmap|deprivation)-.*\.(png|pdf)")
 FORMS = {"md": "README.md", "html": "index.html", "csv": "board.csv", "json": "board.json", "tex": "board.tex"}
 """The file of each form of the table."""
 
 
 def make_board(
-    found: Found, groups: Iterable[GroupSpec], known: Resamplings, shown: Sequence[Reference], report: Reporter
-) -> tuple[Board, Resamplings]:
-    """Return the board of records, and the resamplings behind its intervals.
+    found: Found,
+    groups: Iterable[GroupSpec],
+    known: MutableMapping[str, Resampled],
+    shown: Sequence[Reference],
+    report: Reporter,
+) -> Board:
+    """Return the board of records.
 
     Args:
-        known: Resamplings made before; those that are missing are made from predictions.
+        known: Resamplings made before; those that are missing are made from predictions, and added.
         shown: Published figures to stand beside.
     """
     made = resample(grouped(found.results), known, found.predictions, report)
-    intervals = {key: row.intervals for key, row in made.rows.items()}
-    rows = make_table(found.results, intervals, found.names)
-    entries = make_entries(rows, {key: row.replicates() for key, row in made.rows.items()})
-    board = Board(tuple(entries), tuple(rows), tuple(group_averages(rows, groups)), tuple(shown))
-    return board, made
+    rows = make_table(found.results, {key: row.intervals for key, row in made.items()}, found.names)
+    replicates = {key: drawn for key, row in made.items() if (drawn := row.replicates()) is not None}
+    entries = make_entries(rows, replicates)
+    return Board(tuple(entries), tuple(rows), tuple(group_averages(rows, groups)), tuple(shown))
 
 
 def build(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> tuple[Path, ...]:
@@ -53,18 +59,50 @@ def build(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> tuple[Pa
     """
     from taxbench.board.forms.figures import figures  # matplotlib: only here
 
-    found = find([root / RESULTS])
-    board, resamplings = make_board(found, groups, read_resamplings(root / FILE), references(), report)
-    write_resamplings(root / FILE, resamplings)
-    files = {name: board_text(board, form).encode("utf-8") for form, name in FORMS.items()}
+    board, files = _texts(root, groups, report)
     files |= {f"{FIGURES}/{name}": content for name, content in figures(board).items()}
     for name, content in files.items():
         with replacing(root / name) as partial:
             partial.write_bytes(content)
-    for left in (root / FIGURES).glob("*.p[nd][gf]"):  # of a board that is no more
-        if f"{FIGURES}/{left.name}" not in files:
-            left.unlink()
-    return (root / FILE, *(root / name for name in files))
+    if not (root / FIGURES).is_symlink():
+        for left in (root / FIGURES).iterdir():  # of a board that is no more
+            if f"{FIGURES}/{left.name}" not in files and _OURS.fullmatch(left.name):
+                left.unlink()
+    return tuple(root / name for name in files)
+
+
+def stale(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> list[str]:
+    """Return what of a leaderboard's text forms, and of the intervals it keeps, does not follow from its records.
+
+    Pictures are not looked at: other versions of the libraries that draw them write other bytes.
+
+    Raises:
+        DataError: a record, or the file of resamplings, is damaged.
+    """
+    kept = read_resamplings(root / FILE)
+    made = resample(grouped((found := find([root / RESULTS])).results), {}, found.predictions, report)
+    if differences(kept, made):
+        return [FILE]
+    _, files = _texts(root, groups, report)
+    return [name for name, content in files.items() if not _holds(root / name, content)]
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
+
+
+def _texts(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> tuple[Board, dict[str, bytes]]:
+    """Return the board and all its files but pictures."""
+    if not (root / RESULTS).is_dir():
+        raise UsageError(
+            f"'{root}' is no leaderboard: it has no folder {RESULTS}. Put records on it: taxbench leaderboard add "
+            "results"
+        )
+    found, known = find([root / RESULTS]), read_resamplings(root / FILE)
+    board = make_board(found, groups, known, references(), report)
+    used = {key: known[key] for key in map(row_key, board.rows) if key in known}
+    files = {FILE: resamplings_text(used)} | {name: board_text(board, form) for form, name in FORMS.items()}
+    return board, {name: text.encode("utf-8") for name, text in files.items()}
 
 
 def board_text(board: Board, form: str) -> str:

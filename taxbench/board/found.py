@@ -1,17 +1,23 @@
 """Records on disk, and their predictions."""
 
+import hashlib
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from taxbench.board.table import record_key
 from taxbench.errors import DataError, UsageError
-from taxbench.scoring.predictions import Predictions, read_predictions
-from taxbench.scoring.records import find_results, read_result, result_folder
+from taxbench.scoring.predictions import MOST_FILE, Predictions, parse_predictions
+from taxbench.scoring.records import RESULT, read_result, result_folder
 from taxbench.specs.result import Result
+from taxbench.specs.task import NAME
 
 RESULTS = "results"
 """The folder of a leaderboard that holds its records."""
+TASK = rf"{NAME}(-[0-9]+(\.[0-9]+)?)?@[0-9]{{1,9}}#[0-9a-f]{{8}}"
+"""What a record calls its task."""
 PREDICTIONS = "predictions.npz"
 """The file of a record's predictions."""
 
@@ -32,11 +38,39 @@ class Found:
         Raises:
             DataError: they are missing, broken, or not those that the record names.
         """
-        path = self.folders[record_key(result)] / PREDICTIONS
-        predictions = read_predictions(path)
-        if result.predictions and predictions.questions_digest() != result.predictions.questions:
-            raise DataError(f"'{path}' does not belong to the record beside it. Run it again: taxbench run")
-        return predictions
+        return load_predictions(self.folders[record_key(result)], result)
+
+
+def load_predictions(folder: Path, result: Result) -> Predictions:
+    """Return the predictions of a record that lies in a folder.
+
+    Raises:
+        DataError: they are missing, broken, or not those that the record names.
+    """
+    path = folder / PREDICTIONS
+    if result.predictions is None:
+        raise DataError(
+            f"The record in '{folder}' is of an older form, whose predictions cannot be read any more. Run it again: "
+            f"taxbench reproduce '{folder}' --out DIR"
+        )
+    content = _content(path)
+    if hashlib.sha256(content).hexdigest() != result.predictions.sha256:
+        raise DataError(
+            f"'{path}' is not the file that its record was written with: it was changed, or its run was broken off. "
+            "Run it again: taxbench run"
+        )
+    return parse_predictions(content, str(path))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"'{path}' is no regular file. Copy the run's whole folder again.")
+        if path.stat().st_size > MOST_FILE:
+            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; predictions have at most {MOST_FILE:,}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"The predictions '{path}' cannot be read ({error.strerror}).") from None
 
 
 def find(folders: Sequence[Path]) -> Found:
@@ -47,9 +81,17 @@ def find(folders: Sequence[Path]) -> Found:
         DataError: a record is broken.
     """
     paths = record_paths(folders)
-    results = tuple(map(read_result, paths))
+    results = tuple(map(_read, paths))
     places = {record_key(result): path.parent for result, path in zip(results, paths, strict=True)}
     return Found(results, places, {key: _below(place, folders) for key, place in places.items()})
+
+
+def _read(path: Path) -> Result:
+    """Read a record whose task is named as tasks are: tables go by that."""
+    result = read_result(path)
+    if not re.fullmatch(TASK, result.task):
+        raise DataError(f"'{path}': the task is '{result.task[:100]}'; expected NAME@VERSION#HASH.")
+    return result
 
 
 def written(results: Sequence[Result], out: Path) -> Found:
@@ -63,13 +105,23 @@ def record_paths(folders: Sequence[Path]) -> list[Path]:
 
     Raises:
         UsageError: a folder is not there, or none of them holds a record.
+        DataError: a folder cannot be read, or a record is no regular file.
     """
+    found = set[Path]()
     for folder in folders:
         require_folder(folder)
-    paths = find_results(folders)
+        for base, _, files in os.walk(folder, onerror=_closed):
+            found |= {Path(base, RESULT)} & {Path(base, name) for name in files}
+    paths = sorted(found)
+    if odd := [path for path in paths if not path.is_file()]:
+        raise DataError(f"'{odd[0]}' is no regular file. Remove it, or copy the run's whole folder again.")
     if not paths:
         raise UsageError(f"No result.json below {', '.join(map(str, folders))}. Make one: taxbench run")
     return paths
+
+
+def _closed(error: OSError) -> None:
+    raise DataError(f"'{error.filename}' cannot be read ({error.strerror}), so the records in it cannot be shown.")
 
 
 def require_folder(folder: Path) -> None:

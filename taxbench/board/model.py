@@ -16,7 +16,7 @@ class Figure:
 
     mean: float | None
     sd: float | None = None
-    """Standard deviation over seeds: what another training would change. None for one seed."""
+    """Standard deviation over seeds, which draw training, splits and wrong answers anew. None for one seed."""
     low: float | None = None
     """Lower end of the 95 % interval over items: what other terms, leaves and images would change."""
     high: float | None = None
@@ -132,11 +132,11 @@ class Rank:
     place: int
     """1 is the best."""
     low: int
-    """Best place in the 95 % interval over items."""
+    """Best place that the 95 % intervals of its differences from all others allow at once."""
     high: int
-    """Worst place in it."""
+    """Worst place that they allow."""
     band: int
-    """Entries of one band cannot be told from the best of it; 1 is the first band."""
+    """Those of one band are not worse for sure than the best of it; 1 is the first band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,8 @@ class Entry:
     coherence_effect: Figure
     """F1 of counterfactual_high minus counterfactual_low."""
     missing: tuple[str, ...]
-    """Which of `TASKS` were not run, or not with the same seeds: an entry with any is shown and not ranked."""
+    """Which of `TASKS` were not run, or not with the same seeds, or that it has other seeds than those ranked: an entry
+    with any is shown and not ranked."""
     is_control: bool
     """Whether its head is a control (no_image, label_oracle, text_only): shown, never ranked."""
     rank: Rank | None
@@ -197,6 +198,7 @@ class Reference:
     n_seeds: int
     two_class_f1: float | None
     """Without categories asked with one answer only, which is how ours is scored."""
+    two_class_sd: float | None
     chance_f1: float | None
     """Chance on the same categories as `two_class_f1`."""
     n_categories: int
@@ -205,7 +207,9 @@ class Reference:
     @property
     def figure(self) -> Figure:
         """Return F1 as ours is scored where that is known: without categories asked with one answer only."""
-        return Figure(self.f1 if self.two_class_f1 is None else self.two_class_f1, self.sd)
+        if self.two_class_f1 is None:
+            return Figure(self.f1, self.sd)
+        return Figure(self.two_class_f1, self.two_class_sd)
 
 
 @dataclass(frozen=True, slots=True)

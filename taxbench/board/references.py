@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taxbench.board.model import Reference
+from taxbench.data.dataset import first_twice
 from taxbench.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:  # scipy comes with it, and the board needs none of that
@@ -57,6 +58,7 @@ def _reference(path: Path, number: int, cells: dict[str, str]) -> Reference:
         split=_text(path, cells, "split"),
         f1=_known(path, number, cells, "f1"),
         sd=_number(path, number, cells, "sd"),
+        two_class_sd=_number(path, number, cells, "two_class_sd"),
         n_seeds=int(_known(path, number, cells, "n_seeds")),
         two_class_f1=_number(path, number, cells, "two_class_f1"),
         chance_f1=_number(path, number, cells, "chance_f1"),
@@ -89,9 +91,9 @@ def read_coherence(path: Path) -> "list[Observation]":
                 category=_text(path, cells, "category"),
                 system=f"{system}-random" if variant == "-random" else system,
                 pairing=pairing,
-                f1=_known(path, number, cells, name),
-                similarity=_known(path, number, cells, similarity),
-                text_only=None if text is None else _number(path, number, cells, text),
+                f1=_score(path, number, cells, name, 0),
+                similarity=_score(path, number, cells, similarity, -1),
+                text_only=None if not text or not cells.get(text, "").strip() else _score(path, number, cells, text, 0),
             )
             found.append(observation)
     if not found:
@@ -102,8 +104,14 @@ def read_coherence(path: Path) -> "list[Observation]":
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the lines of a table with their numbers; the header is line 1."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for number, cells in enumerate(csv.DictReader(file), start=2):
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            names = reader.fieldnames or []
+            if twice := first_twice(list(names)):
+                raise DataError(f"{path}:1: the column '{twice}' is there twice.")
+            if len(names) == 1 and ";" in names[0]:
+                raise DataError(f"{path}:1: cells are separated by semicolons; expected commas.")
+            for number, cells in enumerate(reader, start=2):
                 if None in cells or None in cells.values():
                     raise DataError(f"{path}:{number}: the line has not as many cells as the header.")
                 yield number, cells
@@ -125,6 +133,13 @@ def _number(path: Path, number: int, cells: dict[str, str], column: str) -> floa
         value = float("nan")
     if value is not None and not -1e9 < value < 1e9:  # so is nan
         raise DataError(f"{path}:{number}: '{text[:40]}' in the column '{column}' is no number.")
+    return value
+
+
+def _score(path: Path, number: int, cells: dict[str, str], column: str, least: float) -> float:
+    value = _known(path, number, cells, column)
+    if not least <= value <= 1:
+        raise DataError(f"{path}:{number}: the column '{column}' has {value:g}; expected {least:g} to 1.")
     return value
 
 

@@ -1,101 +1,154 @@
-"""The uncertainty of rows over items, kept beside the results, since resampling takes longer than building a table."""
+"""The uncertainty of rows over items; it is kept, since resampling takes longer than making a table."""
 
 import base64
-from collections.abc import Callable, Iterable
+import binascii
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, ValidationError
 
 from taxbench.board.table import Interval, group_key
-from taxbench.errors import DataError
+from taxbench.errors import CacheError, DataError
 from taxbench.paths import replacing
 from taxbench.progress import Reporter
-from taxbench.scoring.bootstrap import Replicates, interval, replicates
+from taxbench.scoring.bootstrap import REPLICATES, Replicates, interval, replicates
 from taxbench.scoring.predictions import OWN, Predictions
 from taxbench.specs.base import Spec
 from taxbench.specs.result import Result
 
 FILE = "resampling.json"
-METHOD = 1
-"""Raised by hand whenever `scoring/bootstrap.py` would give other replicates."""
+"""The file of a leaderboard in which resamplings are kept, so that its tables are made anew in no time."""
+_FOLDER = "resampling"  # of the cache
 _UNIT = 65535  # F1 lies between 0 and 1; two bytes are finer than any difference between replicates
+
+
+def _replicates_or_nothing(text: str) -> str:
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except binascii.Error:
+        raise ValueError("f1 is not base64") from None
+    if size not in (0, 2 * (1 + 3 * REPLICATES)):
+        raise ValueError(f"f1 has {size} bytes, not {2 * (1 + 3 * REPLICATES)}")
+    return text
 
 
 class Resampled(Spec):
     """One row."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     intervals: dict[str, Interval]
     """95 % intervals of its figures."""
-    f1: str
-    """F1 on the headline split and its replicates, averaged over seeds: base64 of little-endian uint16, 65535 is 1."""
+    f1: Annotated[str, AfterValidator(_replicates_or_nothing)]
+    """F1 on the headline split and its replicates, averaged over seeds: base64 of little-endian uint16, 65535 is 1.
+    Empty where there is no F1."""
 
-    def replicates(self) -> np.ndarray:
+    def replicates(self) -> np.ndarray | None:
         """Return F1 and its replicates.  # (1 + 3 b,)"""
+        if not self.f1:
+            return None
         return np.frombuffer(base64.b64decode(self.f1), dtype="<u2").astype(np.float64) / _UNIT
 
 
 class Resamplings(Spec):
     """All rows of a leaderboard, by `group_key`."""
 
-    method: int = METHOD
-    """What another one made is made anew."""
-    rows: dict[str, Resampled] = Field(default_factory=dict)
+    rows: dict[str, Resampled]
 
 
-def read_resamplings(path: Path) -> Resamplings:
-    """Return what is kept; nothing where there is no file, or one of another method.
+class Cached(MutableMapping[str, Resampled]):
+    """Resamplings in the cache, a file each; what cannot be read is made anew, what cannot be written is lost."""
+
+    def __init__(self, cache: Path) -> None:
+        self._folder = cache / _FOLDER
+
+    def __getitem__(self, key: str) -> Resampled:
+        try:
+            return Resampled.model_validate_json((self._folder / f"{key}.json").read_bytes())
+        except (OSError, ValidationError):
+            raise KeyError(key) from None
+
+    def __setitem__(self, key: str, row: Resampled) -> None:
+        with suppress(CacheError), replacing(self._folder / f"{key}.json") as partial:
+            partial.write_text(row.model_dump_json() + "\n")
+
+    def __delitem__(self, key: str) -> None:
+        (self._folder / f"{key}.json").unlink(missing_ok=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(path.stem for path in self._folder.glob("*.json")))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def read_resamplings(path: Path) -> dict[str, Resampled]:
+    """Return what a leaderboard keeps; nothing where there is no file.
 
     Raises:
         DataError: the file is damaged.
     """
     if not path.is_file():
-        return Resamplings()
+        return {}
     try:
-        found = Resamplings.model_validate_json(path.read_bytes())
+        return dict(Resamplings.model_validate_json(path.read_bytes()).rows)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise DataError(f"'{path}' is damaged ({first['msg']}). Remove it: it is made anew from predictions.") from None
-    return found if found.method == METHOD else Resamplings()
 
 
-def write_resamplings(path: Path, resamplings: Resamplings) -> None:
-    """Write them, sorted."""
-    rows = dict(sorted(resamplings.rows.items()))
-    with replacing(path) as partial:
-        partial.write_text(resamplings.model_copy(update={"rows": rows}).model_dump_json(indent=1) + "\n")
-
-
-def known_resamplings(folders: Iterable[Path]) -> Resamplings:
-    """Return what is kept in folders of results, and beside the results of a leaderboard."""
-    places = dict.fromkeys(path for folder in folders for path in (folder / FILE, folder.parent / FILE))
-    return Resamplings(rows={key: row for path in places for key, row in read_resamplings(path).rows.items()})
-
-
-def keep_resamplings(folder: Path, known: Resamplings, made: Resamplings) -> None:
-    """Add resamplings to those of a folder of results, whose other rows may be shown again."""
-    rows = known.rows | made.rows
-    if rows != known.rows:
-        write_resamplings(folder / FILE, Resamplings(rows=rows))
+def resamplings_text(rows: Mapping[str, Resampled]) -> str:
+    """Return the file of a leaderboard, sorted."""
+    return Resamplings(rows=dict(sorted(rows.items()))).model_dump_json(indent=1) + "\n"
 
 
 def resample(
-    groups: Iterable[list[Result]], known: Resamplings, load: Callable[[Result], Predictions], report: Reporter
-) -> Resamplings:
+    groups: Iterable[list[Result]],
+    known: MutableMapping[str, Resampled],
+    load: Callable[[Result], Predictions],
+    report: Reporter,
+) -> dict[str, Resampled]:
     """Return the resamplings of rows: those known, and those missing made from predictions.
 
+    Rows whose predictions cannot be read have none, and are named.
+
     Args:
-        groups: As `table.grouped` gives them; rows without predictions have none.
+        groups: As `table.grouped` gives them.
+        known: What is made is added.
         load: Reads the predictions of a result.
     """
     wanted = {group_key(group): group for group in groups if all(result.predictions for result in group)}
-    missing = {key: group for key, group in wanted.items() if key not in known.rows}
-    made = {key: row for key, row in known.rows.items() if key in wanted}
+    made = {key: row for key in wanted if (row := known.get(key)) is not None}
+    missing = [key for key in wanted if key not in made]
     with report.bar("resample", len(missing), "row") as advance:
-        for key, group in missing.items():
-            made[key] = _resampled(group, [load(result) for result in group])
+        for key in missing:
+            try:
+                made[key] = known[key] = _resampled(wanted[key], [load(result) for result in wanted[key]])
+            except DataError as error:
+                report.say(f"No interval: {error}")
             advance(1)
-    return Resamplings(rows=made)
+    return made
+
+
+def differences(kept: Mapping[str, Resampled], made: Mapping[str, Resampled]) -> list[str]:
+    """Return the keys whose resamplings are not alike; another machine may add up in another order, no more."""
+    return [key for key in sorted(kept.keys() | made.keys()) if not _alike(kept.get(key), made.get(key))]
+
+
+def _alike(kept: Resampled | None, made: Resampled | None) -> bool:
+    if kept is None or made is None or kept.intervals.keys() != made.intervals.keys():
+        return False
+    for name, ends in made.intervals.items():
+        for one, other in zip(kept.intervals[name], ends, strict=True):
+            if (one is None) != (other is None) or (one is not None and other is not None and abs(one - other) > 1e-4):
+                return False
+    drawn, again = kept.replicates(), made.replicates()
+    if drawn is None or again is None:
+        return drawn is again
+    return bool(np.abs(drawn - again).max() <= 3 / _UNIT)
 
 
 def _resampled(group: list[Result], predictions: list[Predictions]) -> Resampled:
@@ -115,11 +168,11 @@ def _resampled(group: list[Result], predictions: list[Predictions]) -> Resampled
     if all("heldout_leaf" in each.splits for each in predictions):
         held = _over_seeds(predictions, "heldout_leaf", OWN)
         figures |= {"heldout_f1": (held.macro_f1, held.n_terms), "heldout_auroc": (held.auroc, held.n_terms)}
-    rounded = np.round(np.nan_to_num(own.macro_f1) * _UNIT).astype("<u2")
+    kept = b"" if np.isnan(own.macro_f1).any() else np.round(own.macro_f1 * _UNIT).astype("<u2").tobytes()
     ends = {name: interval(values, n) for name, (values, n) in figures.items()}
     return Resampled(
         intervals={name: (_round(low), _round(high)) for name, (low, high) in ends.items()},
-        f1=base64.b64encode(rounded.tobytes()).decode(),
+        f1=base64.b64encode(kept).decode(),
     )
 
 

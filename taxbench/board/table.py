@@ -5,6 +5,7 @@ from statistics import mean, stdev
 
 from taxbench.board.model import TASKS, Figure, Record, Row, TermRow, level_of
 from taxbench.registry.heads import head_info, heads
+from taxbench.scoring.bootstrap import METHOD, REPLICATES
 from taxbench.specs.base import content_hash
 from taxbench.specs.result import CategoryScore, Result, Scores
 from taxbench.specs.run import ScoringSpec, TrainerSpec
@@ -17,11 +18,13 @@ Intervals = Mapping[str, Interval]
 def grouped(results: Iterable[Result]) -> list[list[Result]]:
     """Group results over seeds; tasks of another version or content, and other datasets, stay apart.
 
-    The same run may lie in two folders; of several the last counts.
+    The same run may lie in two folders; of several the one with most controls counts, and of equals the last.
     """
     groups: dict[str, dict[int, Result]] = {}
     for result in results:
-        groups.setdefault(_identity(result), {})[result.seed] = result
+        group = groups.setdefault(_identity(result), {})
+        if result.seed not in group or len(result.controls) >= len(group[result.seed].controls):
+            group[result.seed] = result
     return [[group[seed] for seed in sorted(group)] for group in groups.values()]
 
 
@@ -36,25 +39,45 @@ def make_table(
         intervals: By `group_key`, where predictions are at hand.
         folders: Where each record lies, by `record_key`.
     """
-    groups = grouped(results)
+    groups = grouped(_datasets_apart(results))
     parts = _telling_apart([result for group in groups for result in group])
     rows = [_row(group, parts, (intervals or {}).get(group_key(group), {}), folders or {}) for group in groups]
     return sorted(rows, key=lambda row: (row.place, task_order(row.task)))
 
 
+def _datasets_apart(results: Iterable[Result]) -> list[Result]:
+    """Name datasets that share a name by their fingerprints as well: nothing of one is ranked against the other."""
+    everything = list(results)
+    prints: dict[str, set[str]] = {}
+    for result in everything:
+        prints.setdefault(result.dataset, set()).add(result.run.dataset.fingerprint)
+    return [
+        result.model_copy(update={"dataset": f"{result.dataset} {result.run.dataset.fingerprint[:8]}"})
+        if len(prints[result.dataset]) > 1
+        else result
+        for result in everything
+    ]
+
+
 def record_key(result: Result) -> str:
-    """Return what tells a record from another of the same run, made by other code: its predictions."""
-    return result.predictions.sha256 if result.predictions else result.digest
+    """Return what tells a record from another, also from one of the same run made by other code."""
+    return f"{result.digest} {result.predictions.sha256 if result.predictions else ''}"
 
 
 def group_key(group: list[Result]) -> str:
-    """Return what a row's resamplings are kept under: the digests of its predictions, seed by seed."""
-    return content_hash([result.predictions.sha256 if result.predictions else "" for result in group], 32)
+    """Return what a row's resamplings follow from: the predictions of its seeds, its headline split, and the method."""
+    return _key(
+        group[0].run.task.headline, [result.predictions.sha256 if result.predictions else "" for result in group]
+    )
 
 
 def row_key(row: Row) -> str:
     """Return the `group_key` of the results that a row was made of."""
-    return content_hash([record.predictions for record in row.records], 32)
+    return _key(row.split, [record.predictions for record in row.records])
+
+
+def _key(split: str, predictions: list[str]) -> str:
+    return content_hash([METHOD, REPLICATES, split, predictions], 32)
 
 
 def _row(

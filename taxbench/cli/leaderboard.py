@@ -1,6 +1,7 @@
 """`taxbench leaderboard`: tables of finished results, and the published ones."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,11 +67,12 @@ def show(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...
     from taxbench.board.forms.text_table import LEGEND, text_table
     from taxbench.board.found import find
     from taxbench.board.published import compare_with_published
-    from taxbench.board.resampling import known_resamplings
+    from taxbench.board.resampling import Cached
+    from taxbench.paths import cache_folder
     from taxbench.registry.tasks import find_tasks
 
     places, registry = folders or (Path("results"),), find_tasks(include)
-    board, _ = make_board(find(places), registry.groups.values(), known_resamplings(places), (), _report(ctx))
+    board = make_board(find(places), registry.groups.values(), Cached(cache_folder()), (), _report(ctx))
     if as_json or form != "table":
         click.echo(board_text(board, "json" if as_json else form), nl=False)
     else:
@@ -112,7 +114,7 @@ def add_command(
     from taxbench.registry.tasks import find_tasks
 
     outcomes = add(folders, root, find_tasks(include), _report(ctx))
-    _tell(ctx, outcomes, as_json, f"Now make the tables: taxbench leaderboard build --board {root}")
+    _tell(ctx, outcomes, as_json, f"Now make the tables: taxbench leaderboard build --board {shlex.quote(str(root))}")
 
 
 @command.command("check")

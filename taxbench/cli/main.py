@@ -93,11 +93,18 @@ def call(arguments: list[str]) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:  # the top of the program: nothing escapes as a traceback unless asked for
+        if "KeyboardInterrupt" in str(error):  # in the middle of code that wraps whatever it is met with
+            return 130
         problem, code = (
             f"Internal error ({type(error).__name__}: {error}). Run with 'taxbench --debug ...' for details.",
             1,
         )
     if debug:
         traceback.print_exc()
-    print(f"taxbench: {problem}", file=sys.stderr)
+    print(f"taxbench: {_seen(problem)}", file=sys.stderr)
     return code
+
+
+def _seen(text: str) -> str:
+    """Return a message without what would steer the terminal: it may quote a stranger's file."""
+    return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)

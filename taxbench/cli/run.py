@@ -76,11 +76,11 @@ def _show(results: "list[Result]", request: Request, report: Reporter) -> None:
     from taxbench.board.forms.text_table import LEGEND, text_table
     from taxbench.board.found import written
     from taxbench.board.published import compare_with_published
-    from taxbench.board.resampling import keep_resamplings, known_resamplings
+    from taxbench.board.resampling import Cached
+    from taxbench.paths import cache_folder
 
-    out, known = request.out, known_resamplings([request.out])
-    board, made = make_board(written(results, out), request.groups, known, (), report)
-    keep_resamplings(out, known, made)
+    out, known = request.out, Cached(cache_folder(request.cache))
+    board = make_board(written(results, out), request.groups, known, (), report)
     published = compare_with_published(board.rows, {task.name: task for task in request.tasks})
     click.echo(text_table(board.rows, board.groups, published))
     again = "" if str(out) == _DEFAULT.out else f" {shlex.quote(str(out))}"

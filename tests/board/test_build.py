@@ -1,5 +1,6 @@
 """Building the leaderboard: all forms, the same bytes again, and intervals kept beside the records."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -8,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.board.build import FORMS, build, make_board
+from taxbench.board.build import FORMS, build, make_board, stale
 from taxbench.board.found import RESULTS, find
 from taxbench.board.model import TASKS
-from taxbench.board.resampling import FILE, known_resamplings, read_resamplings, write_resamplings
+from taxbench.board.resampling import FILE, Cached, Resampled, read_resamplings
 from taxbench.board.table import row_key
 from taxbench.errors import DataError
 from taxbench.progress import Reporter
@@ -44,24 +45,71 @@ def test_building_writes_every_form_and_again_changes_no_byte(root: Path) -> Non
     assert everything(root) == first
 
 
-def test_intervals_are_kept_and_made_anew_by_another_method(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervals_are_kept_and_a_damaged_file_of_them_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(root, (), QUIET)
     before = read_resamplings(root / FILE)
-    assert all(row.intervals["transfer"][0] is not None for row in before.rows.values()) and len(before.rows) == 5
+    assert all(row.intervals["transfer"][0] is not None for row in before.values()) and len(before) == 5
     monkeypatch.setattr("taxbench.board.resampling.replicates", lambda *_: pytest.fail("resampled again"))
     build(root, (), QUIET)
-    write_resamplings(root / FILE, before.model_copy(update={"method": 0}))
-    assert read_resamplings(root / FILE).rows == {}
-    (root / FILE).write_text("{")
-    with pytest.raises(DataError, match="Remove it"):
-        read_resamplings(root / FILE)
+    text = (root / FILE).read_text()
+    f1 = next(iter(before.values())).f1
+    for wrong in ("{", text.replace(f1, f1[:-8]), text.replace(f1, "é")):
+        (root / FILE).write_text(wrong)
+        with pytest.raises(DataError, match="Remove it"):
+            read_resamplings(root / FILE)
+
+
+def test_figures_of_the_user_are_left_alone(root: Path) -> None:
+    (root / "figures").mkdir()
+    for name in ("my_plot.png", "heatmap-gone.png"):
+        (root / "figures" / name).write_text("mine")
+    build(root, (), QUIET)
+    assert (root / "figures" / "my_plot.png").exists() and not (root / "figures" / "heatmap-gone.png").exists()
+
+
+def test_what_does_not_follow_from_the_records_is_found(root: Path) -> None:
+    build(root, (), QUIET)
+    assert stale(root, (), QUIET) == []
+    page = root / FORMS["html"]
+    page.write_text(page.read_text().replace("0.", "0.9", 1))
+    assert stale(root, (), QUIET) == [FORMS["html"]]
+    build(root, (), QUIET)
+    row = next(iter(read_resamplings(root / FILE).values()))
+    zeros = base64.b64encode(bytes(len(base64.b64decode(row.f1)))).decode()
+    for false in (row.f1, json.dumps(row.intervals["f1"][0])):
+        text = (root / FILE).read_text()
+        (root / FILE).write_text(text.replace(false, zeros if false == row.f1 else "0.5"))
+        assert stale(root, (), QUIET) == [FILE]
+        (root / FILE).write_text(text)
+
+
+def test_changed_predictions_are_told_and_give_no_interval(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = sorted(root.rglob("predictions.npz"))[0]
+    content, kept = path.read_bytes(), dict[str, Resampled]()
+    path.write_bytes(sorted(root.rglob("predictions.npz"))[1].read_bytes())
+    board = make_board(find([root]), (), kept, (), Reporter())
+    assert "is not the file that its record was written with" in capsys.readouterr().err
+    assert len(kept) == 4 and sum(row.f1.low is None for row in board.rows) == 1
+    path.write_bytes(content)
+    assert all(row.f1.low is not None for row in make_board(find([root]), (), kept, (), QUIET).rows)
+
+
+def test_the_cache_keeps_resamplings_and_bears_damage(root: Path, tmp_path: Path) -> None:
+    cached = Cached(tmp_path / "cache")
+    make_board(find([root]), (), cached, (), QUIET)
+    assert len(cached) == 5
+    key = next(iter(cached))
+    (tmp_path / "cache" / "resampling" / f"{key}.json").write_text("{")
+    assert cached.get(key) is None and len(make_board(find([root]), (), cached, (), QUIET).rows) == 5
+    assert cached.get(key) is not None
 
 
 def test_kept_replicates_give_the_same_interval_as_those_that_were_made(root: Path) -> None:
-    found = find([root])
-    board, made = make_board(found, (), known_resamplings([root]), (), QUIET)
+    found, made = find([root]), dict[str, Resampled]()
+    board = make_board(found, (), made, (), QUIET)
     for row in board.rows:
-        kept = made.rows[row_key(row)].replicates()  # in two bytes each
+        kept = made[row_key(row)].replicates()  # in two bytes each
+        assert kept is not None
         scored = min(result.scores[row.split].n_categories for result in found.results if result.task == row.task)
         assert (row.f1.low, row.f1.high) == pytest.approx(bootstrap.interval(kept, scored), abs=1e-4)
 

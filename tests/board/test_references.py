@@ -94,3 +94,19 @@ def test_damaged_tables_are_named_with_their_place(text: str | bytes | None, mes
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError, match=message):
         read_coherence(path)
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("category;f1_a-things\n", "separated by semicolons"), ("category,f1_a-things,f1_a-things\n", "'f1_a-things' is there twice"),
+    ("category,vc_original,f1_a-things\nbird,0.3,60\n", "has 60; expected 0 to 1"),
+    ("category,vc_original,f1_a-things\nbird,-3,0.5\n", "has -3; expected -1 to 1"),
+])  # fmt: skip
+def test_tables_of_another_kind_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_coherence(tmp_path / "t.csv")
+
+
+def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("category,vc_original,f1_a-things\nbird,0.3,0.5\n", encoding="utf-8-sig")
+    assert [each.category for each in read_coherence(tmp_path / "t.csv")] == ["bird"]

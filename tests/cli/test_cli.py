@@ -51,7 +51,7 @@ RUN = ["-q", "run"]
         (["leaderboard", "show", "nowhere"], "There is no folder 'nowhere'"),
         (["leaderboard", "check", "nowhere"], "There is no folder 'nowhere'"),
         (["leaderboard", "add", "nowhere"], "There is no folder 'nowhere'"),
-        (["leaderboard", "build", "--board", "nowhere"], "There is no folder 'nowhere/results'"),
+        (["leaderboard", "build", "--board", "nowhere"], "'nowhere' is no leaderboard"),
         (["leaderboard", "push", "someone/board"], "is no leaderboard"),
         (["leaderboard", "shwo"], "Did you mean 'show'?"),
     ],
@@ -193,3 +193,12 @@ def test_the_contact_sheet_is_a_picture(tmp_path: Path) -> None:
     assert call(["pocket", "sheet", "--out", str(tmp_path / "sheet.png"), "--per-concept", "1"]) == 0
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.width > 300 and np.asarray(picture).std() > 10
+
+
+def test_messages_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "a\x1b[31mb\nc"
+    folder.mkdir()
+    (folder / "result.json").write_text("{")
+    assert call(["leaderboard", "show", str(folder)]) == 1
+    said = capsys.readouterr().err
+    assert "\x1b" not in said and "\\x1b[31mb" in said

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from taxbench.board.entries import newest
 from taxbench.board.found import find
 from taxbench.board.model import Row
 from taxbench.board.references import SOURCE, published_folder, read_coherence
@@ -91,7 +92,11 @@ def observations(table: Iterable[Row], notes: list[str]) -> list[Observation]:
     The system's LM knows from text alone what the control `text_only` says: the same questions with the name in words.
     """
     found, controls, unknown = list[Observation](), set[str](), 0
-    for row in table:
+    everything = list(table)
+    current = newest(everything)
+    if older := sorted({row.task for row in everything} - {row.task for row in current}):
+        notes.append(f"Left out: older versions, or other contents, of tasks ({some(older)}).")
+    for row in current:
         if row.name not in _PAIRINGS:
             continue
         if row.note.startswith("control"):

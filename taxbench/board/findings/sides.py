@@ -1,16 +1,15 @@
 """The sides of a comparison: each one system, named by a folder or chosen among results, and all the tasks of both."""
 
-import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taxbench.board.found import find
-from taxbench.board.table import grouped, task_order
-from taxbench.errors import DataError, UsageError, did_you_mean, some
+from taxbench.board.found import find, load_predictions
+from taxbench.board.table import grouped, record_key, task_order
+from taxbench.errors import UsageError, did_you_mean, some
 from taxbench.scoring.comparison import Comparison, Side, compare, holm
-from taxbench.scoring.predictions import Predictions, read_predictions
 from taxbench.seeds import rng
 from taxbench.specs.result import Result
 
@@ -33,23 +32,11 @@ class System:
         """Return its answers to one task.
 
         Raises:
-            UsageError: a record is of an older form, without predictions that can be read.
-            DataError: predictions are missing or damaged, or not those of the record.
+            DataError: predictions are missing or damaged, not those of the record, or of an older form.
         """
         results = [result for result in self.tasks[task] if result.seed in seeds]
-        return Side(self.name, tuple(seeds), tuple(map(self._predictions, results)))
-
-    def _predictions(self, result: Result) -> Predictions:
-        if result.predictions is None:
-            raise UsageError(
-                f"'{self.name}' has a record of an older form (run {result.digest}), whose predictions cannot be read "
-                "any more. Run it again: taxbench reproduce RECORD --out DIR"
-            )
-        path = self.folders[result.predictions.sha256] / result.predictions.file
-        found = read_predictions(path)
-        if hashlib.sha256(path.read_bytes()).hexdigest() != result.predictions.sha256:
-            raise DataError(f"'{path}' is not the file that its record was written with. Make both again: taxbench run")
-        return found
+        predictions = (load_predictions(self.folders[record_key(result)], result) for result in results)
+        return Side(self.name, tuple(seeds), tuple(predictions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +213,12 @@ def _several(
         seeds = sorted({result.seed for group in groups for result in group})
         lines.append(f"  {label}  ({some(tasks, 3)}; seeds {some(seeds)})")
     before = f"{name}," if chosen else ""
-    where = "".join(f" --results {folder}" for folder in folders)
+    where = "".join(f" --results {shlex.quote(str(folder))}" for folder in folders)
+    sides = " ".join(shlex.quote(f"{before}{label}") for label in labels[:2])
     return "\n".join(
         [f"'{name}' holds {len(systems)} systems, and a side is one:", *lines[:20],
          *([f"  and {len(lines) - 20} more"] if len(lines) > 20 else []),
-         f"Say which: taxbench compare '{before}{labels[0]}' '{before}{labels[1]}'{where}"]
+         f"Say which: taxbench compare {sides}{where}"]
     )  # fmt: skip
 
 

@@ -38,10 +38,11 @@ _READING = """\
 
 - **leaf, seen, unseen F1**: macro-F1 on the words that heads are trained on; on hypernyms that training asked for; on
   hypernyms that it never asked for. For each term the mean of F1(Yes) and F1(No), then the mean over terms.
-- **[low, high]**: 95 % interval over items: what other terms, leaves and images would change. **± training**:
-  standard deviation over seeds, what training once more would change. They are two things and are not added up.
-- **rank [best–worst]**: the place by unseen F1, with the places that its interval allows. Entries of one **band**
-  cannot be told from the best of it: read them as a tie.
+- **[low, high]**: 95 % interval over items: what other terms, leaves and images would change, for these trained heads.
+  **± seeds**: standard deviation over seeds, each of which draws training, the split of the pictures, held-out leaves
+  and wrong answers anew. They are not added up.
+- **rank [best–worst]**: the place by unseen F1, with the places that 95 % intervals of the differences from all other
+  entries allow at once. Entries of one **band** are not worse for sure than the best of it: read them as a tie.
 - **transfer**: unseen F1 minus that of the same head trained through the same language model with random weights.
   What the language model brought along from text.
 - **high, low, coherence effect**: unseen F1 when pictures are swapped between leaves of the same hypernyms, so that
@@ -112,7 +113,7 @@ def _named(entry: Entry, names: dict[str, Callable[[Entry], str]]) -> list[str]:
     return [markdown_text(show(entry)) for show in names.values()]
 
 
-_COLUMNS = ("unseen F1", "± training", "transfer", "coherence effect", "leaf F1", "seen F1", "high", "low",
+_COLUMNS = ("unseen F1", "± seeds", "transfer", "coherence effect", "leaf F1", "seen F1", "high", "low",
             "held-out AUROC")  # fmt: skip
 
 

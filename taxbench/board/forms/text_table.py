@@ -106,7 +106,9 @@ def _published(comparisons: Sequence[BesidePublished]) -> str:
     lines = [["task", "run", "split", "language model", "F1 here", "published", "difference"]]
     for each in comparisons:
         kind = "trained" if each.control == "none" else "random"
-        value = Figure(each.value, each.published.sd)
+        # The published spread is that of the figure with one-class categories.
+        spread = each.published.sd if each.value == each.published.macro_f1 else None
+        value = Figure(each.value, spread)
         names = map(markdown_text, (each.task, each.run, each.split, kind))
         lines.append([*names, with_both(each.here), str(value), signed(each.difference)])
     sources = "; ".join(dict.fromkeys(markdown_text(each.source) for each in comparisons))

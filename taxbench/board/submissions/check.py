@@ -1,16 +1,18 @@
 """Check records beside each other: all that lie below some folders, and that nothing else does."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from taxbench.board.build import stale
 from taxbench.board.found import RESULTS, require_folder
 from taxbench.board.submissions.files import look_through
 from taxbench.board.submissions.record import Examined, examine
 from taxbench.board.text import escaped
-from taxbench.errors import UsageError, some
+from taxbench.errors import DataError, UsageError, some
 from taxbench.progress import Reporter
 from taxbench.registry.tasks import TaskRegistry
 from taxbench.specs.result import Result
@@ -41,6 +43,7 @@ class Together:
 
     _runs: dict[str, tuple[Path, str]] = field(default_factory=dict)
     _questions: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    _models: dict[tuple[str, str], tuple[Path, str]] = field(default_factory=dict)
 
     def beside(self, each: Examined) -> Examined:
         """Return a record with the reasons that come from those seen before; a fine one is remembered."""
@@ -50,7 +53,8 @@ class Together:
 
     def _problems(self, folder: Path, result: Result) -> list[str]:
         assert result.predictions is not None
-        content = hashlib.sha256(result.model_dump_json().encode()).hexdigest()
+        # The commit may be another, where it changed nothing that the version of the code goes by.
+        content = hashlib.sha256(result.model_dump_json(exclude={"code"}).encode()).hexdigest()
         first, other = self._runs.get(result.digest, (folder, content))
         if other != content:
             return [
@@ -66,17 +70,25 @@ class Together:
             return [
                 f"It was asked other questions ({result.predictions.questions[:12]}…) than '{place}' "
                 f"({questions[:12]}…), although both are {run.task.identity} on {run.dataset.name} "
-                f"{run.dataset.fingerprint} with seed {run.seed}. One was not made by this protocol: run it again."
+                f"{run.dataset.fingerprint} with seed {run.seed}. One of the two was not made by this protocol: run "
+                "both again."
             ]
+        models = (("lm", run.lm.name, run.lm.digest), ("encoder", run.encoder.name, run.encoder.digest))
+        for kind, name, digest in models:
+            place, known = self._models.setdefault((kind, name), (folder, digest))
+            if known != digest:
+                return [
+                    f"The {kind} '{name}' has the digest {digest}, and in '{place}' {known}: on one board a name "
+                    "stands for the same weights. Give one of them another name, or run it again."
+                ]
         self._runs[result.digest] = first, content
         return []
 
 
-def check_all(folders: Iterable[Path], registry: TaskRegistry, report: Reporter) -> list[Outcome]:
+def check_all(folders: Sequence[Path], registry: TaskRegistry, report: Reporter) -> list[Outcome]:
     """Check every record below some folders, alone and beside the others, and that nothing else lies there.
 
-    Args:
-        folders: Of a leaderboard, its results are checked.
+    Of a leaderboard, its records are checked, and where all are fine, that its tables follow from them.
 
     Raises:
         UsageError: a folder is not there, or none of them holds anything.
@@ -85,7 +97,23 @@ def check_all(folders: Iterable[Path], registry: TaskRegistry, report: Reporter)
     for examined in examine_all(folders, registry, report):
         each = together.beside(examined)
         outcomes.append(Outcome(each.folder, "refused" if each.reasons else "fine", each.reasons))
+    if all(each.status == "fine" for each in outcomes):
+        boards = [folder for folder in dict.fromkeys(folders) if (folder / RESULTS).is_dir()]
+        outcomes += [outcome for board in boards for outcome in _tables(board, registry, report)]
     return outcomes
+
+
+def _tables(board: Path, registry: TaskRegistry, report: Reporter) -> Iterator[Outcome]:
+    """Yield the tables of a leaderboard that do not follow from its records."""
+    try:
+        wrong = stale(board, registry.groups.values(), report)
+    except DataError as error:
+        yield Outcome(board, "refused", (escaped(str(error)),))
+        return
+    for name in wrong:
+        place = shlex.quote(str(board))
+        reason = f"It is not what the records give. Make it anew: taxbench leaderboard build --board {place}"
+        yield Outcome(board / name, "refused", (escaped(reason),))
 
 
 def examine_all(folders: Iterable[Path], registry: TaskRegistry, report: Reporter) -> Iterator[Examined]:

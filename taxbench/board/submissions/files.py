@@ -44,12 +44,13 @@ def look_through(root: Path) -> Tree:
     records, strangers, closed = list[Path](), list[Path](), list[Path]()
     for base, folders, files in os.walk(root, onerror=lambda error: closed.append(Path(error.filename))):
         here = Path(base)
-        own = {RESULT, PREDICTIONS, TIMING} & {*folders, *files}
-        if own - {TIMING}:
+        own = {RESULT, PREDICTIONS} & {*folders, *files}  # whatever they are: of what is no file the record is told
+        if own:
             records.append(here)
+        if TIMING in files and (here / TIMING).is_file() and not (here / TIMING).is_symlink():
+            own.add(TIMING)
         links = [name for name in folders if (here / name).is_symlink()]
         strangers += [here / name for name in (*links, *files) if name not in own]
-        folders[:] = [name for name in folders if name not in own]
     return Tree(tuple(sorted(records)), tuple(sorted(strangers)), tuple(sorted(closed)))
 
 

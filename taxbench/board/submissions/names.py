@@ -1,15 +1,19 @@
 """What may stand in a record of a stranger: text that shows what it is, sane numbers, and names that are no paths."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from taxbench.board.text import escaped, has_unseen
 from taxbench.errors import some
+from taxbench.scoring.records import result_folder
 from taxbench.specs.result import Result
 
 _LONGEST_NAME = 200
 _LONGEST_TEXT = 1000
+_LONGEST_FOLDER = 240  # bytes; file systems have 255
 _LARGEST = 10**15
 # ASCII only: a Cyrillic letter would make another "pocket" that nobody can tell from the real one.
 _NAME = re.compile(r"[A-Za-z0-9 ._+:=,@()/-]+")
@@ -29,6 +33,8 @@ def name_problems(result: Result) -> Iterator[str]:
                        ("head", run.head.name)):  # fmt: skip
         if problem := _name_problem(name):
             yield f"The name of the {what}, '{name}', {problem}"
+    if len(os.fsencode(result_folder(Path(), run).name)) > _LONGEST_FOLDER:
+        yield f"The names are too long together for a folder's name: {', '.join((run.lm.name, run.encoder.name))} ..."
     patterns: list[tuple[str, str | None, str, str]] = [
         ("run.dataset.fingerprint", run.dataset.fingerprint, _HEX, "a digest"),
         ("run.encoder.digest", run.encoder.digest, r"[\w.+:-]{1,128}", "a digest"),
@@ -48,13 +54,21 @@ def name_problems(result: Result) -> Iterator[str]:
     for where, value, pattern, expected in patterns:
         if value is not None and not re.fullmatch(pattern, value, re.ASCII):
             yield f"{where} is '{value}'; expected {expected}."
+    measured = [each.hypernym for each in result.visual_similarity.categories]
+    leaks = [word for each in result.evidence.leaks for word in (each.leaf, each.hypernym)]
+    listed = (result.evidence.removed_hypernyms, result.evidence.heldout_leaves, result.evidence.dropped_leaves,
+              result.evidence.unpictured_leaves, result.evidence.fixed_points)  # fmt: skip
+    for words in (measured, leaks, *listed):
+        yield from word_problems("hypernyms and leaves", words, where="result.json")
 
 
-def word_problems(what: str, words: Iterable[str], *, are_files: bool = False) -> Iterator[str]:
+def word_problems(
+    what: str, words: Iterable[str], *, are_files: bool = False, where: str = "predictions.npz"
+) -> Iterator[str]:
     """Yield what is wrong with the names of images, leaves or terms that predictions hold."""
     bad = [(word, problem) for word in words if (problem := _word_problem(word, are_files))]
     if bad:
-        yield f"predictions.npz: a name among its {what} {bad[0][1]}: {some((word for word, _ in bad), 3)}."
+        yield f"{where}: a name among its {what} {bad[0][1]}: {some((word for word, _ in bad), 3)}."
 
 
 def _value_problems(value: Any, where: str) -> Iterator[str]:

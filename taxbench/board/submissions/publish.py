@@ -104,7 +104,7 @@ def _added(each: Examined, board: Path) -> Outcome:
     place = result_folder(board / RESULTS, each.result.run)
     files = {PREDICTIONS: each.predictions, RESULT: each.record}  # the record last: a folder that has one is complete
     if (place / RESULT).exists():
-        if all((place / name).is_file() and (place / name).read_bytes() == content for name, content in files.items()):
+        if _same(each, place):
             return Outcome(each.folder, "already there", place=place)
         return Outcome(each.folder, "refused", (_taken(place, each.result),))
     try:
@@ -117,6 +117,16 @@ def _added(each: Examined, board: Path) -> Outcome:
             place.rmdir()
         raise
     return Outcome(each.folder, "added", place=place)
+
+
+def _same(each: Examined, place: Path) -> bool:
+    """Say whether a record is there already, also where another commit made it."""
+    try:
+        there, answers = read_plain(place / RESULT), read_plain(place / PREDICTIONS)
+        one, other = (parse_result(content, RESULT) for content in (there, each.record))
+    except DataError:
+        return False
+    return answers == each.predictions and one.model_copy(update={"code": other.code}) == other
 
 
 def _taken(place: Path, result: Result) -> str:

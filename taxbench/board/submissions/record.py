@@ -14,7 +14,7 @@ from typing import Any
 from taxbench.board.found import PREDICTIONS
 from taxbench.board.submissions.files import read_plain
 from taxbench.board.submissions.names import name_problems, value_problems, word_problems
-from taxbench.board.submissions.questions import question_problems
+from taxbench.board.submissions.questions import question_problems, size_problems
 from taxbench.board.text import escaped
 from taxbench.errors import DataError, did_you_mean, some
 from taxbench.registry.heads import head_info, heads, settings_defaults
@@ -239,6 +239,7 @@ def _column_problems(result: Result, predictions: Predictions) -> Iterator[str]:
         yield f"{PREDICTIONS} has the controls {some(predictions.controls)}; the task's are {some(controls)}."
     if len(predictions) != said.n_questions:
         yield f"{PREDICTIONS} has {len(predictions):,} questions, not {said.n_questions:,} as {RESULT} says."
+    yield from size_problems(predictions)
     if predictions.questions_digest() != said.questions:
         yield (
             f"The questions in {PREDICTIONS} have the digest {predictions.questions_digest()[:12]}…, not "

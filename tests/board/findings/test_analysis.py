@@ -24,7 +24,7 @@ def table(path: Path, similarity: float, text: float, known: float = 1.0) -> Pat
         lines.writerow(["category", "vc_original", "f1_eye+1b-things", "lm_text_f1_Qwen3-1.7B"])
         for number in range(30):
             x, t = random.uniform(0, 0.5), random.uniform(0.5, 1) if known < 1 else random.uniform(0.4, 1)
-            y = 0.3 + similarity * x + text * t + random.normal(0, 0.03)
+            y = (0.2 if similarity >= 0 else 0.6) + similarity * x + text * t + random.normal(0, 0.03)
             lines.writerow([f"c{number}", x, y, 1.0 if known < 1 else t])
     return path
 

@@ -40,7 +40,7 @@ def test_names_choose_one_system_and_all_tasks_of_both_are_compared(results: Pat
     ("head=mpl", r"no result has head=mpl\. Did you mean 'mlp'\? There are linear, mlp"),
     ("hed=mlp", r"no result has 'hed'\. Did you mean 'head'"),
     ("model=speaker", r"2 systems[\s\S]*head=linear +\(leaf, unseen_hypernym; seeds 7, 42\)[\s\S]*"
-     r"compare 'model=speaker,head=linear' 'model=speaker,head=mlp' --results"),
+     r"compare model=speaker,head=linear model=speaker,head=mlp --results"),
     ("head=mlp,epochs=3", "no result has epochs=3. There are 1"), ("nowhere", "There is no folder 'nowhere'"),
     ("head=mlp,device", "no result has head=mlp,device"), ("=mlp", "no result has ''"),
 ])  # fmt: skip

@@ -29,9 +29,7 @@ def test_every_entry_is_a_line_with_rank_band_and_intervals() -> None:
     assert (
         entry.rank and first["rank"] == f"1 [1–{entry.rank.high}]" and first["band"] == "1" and first["LM"] == entry.lm
     )
-    assert (
-        first["unseen F1"] == f"{f1.mean:.3f} [{f1.low:.2f}, {f1.high:.2f}]" and first["± training"] == f"{f1.sd:.3f}"
-    )
+    assert first["unseen F1"] == f"{f1.mean:.3f} [{f1.low:.2f}, {f1.high:.2f}]" and first["± seeds"] == f"{f1.sd:.3f}"
     states = [line[0] for line in lines if not line[0][:1].isdigit()]
     assert states == ["incomplete", "incomplete", "control", "control"]
     assert "- llama-3.2-1b · dinov2-reg-large · mlp · 256 patch tokens: counterfactual_low" in text
@@ -55,7 +53,7 @@ def test_it_explains_links_and_says_how_to_add_a_row() -> None:
         "leaderboard build",
     ):
         assert command in text
-    for word in ("transfer", "coherence effect", "band", "± training", "held-out AUROC", "random LM"):
+    for word in ("transfer", "coherence effect", "band", "± seeds", "held-out AUROC", "random LM"):
         assert word in text.partition("## How to read this")[2].partition("\n## ")[0]
     assert "There are no results yet." in readme(empty_board())
 
