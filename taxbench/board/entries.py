@@ -33,7 +33,7 @@ def make_entries(rows: Iterable[Row], replicates: Replicates) -> list[Entry]:
         alike, others = _of_the_same_seeds(contest)
         changed |= {id(entry): replace(entry, rank=rank) for entry, rank in _ranked(alike, replicates)}
         seeds = ", ".join(map(str, alike[0].seeds))
-        changed |= {id(entry): replace(entry, missing=(f"the seeds {seeds} of those ranked",)) for entry in others}
+        changed |= {id(entry): replace(entry, missing=(f"seeds {seeds}, as those ranked have",)) for entry in others}
     return sorted((changed.get(id(entry), entry) for entry in entries), key=_order)
 
 

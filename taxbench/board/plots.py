@@ -79,15 +79,19 @@ class Heatmap:
     """With its setting."""
     is_control: bool
     lms: tuple[str, ...]
+    """Of the lines of `f1`: language models, and after them their twins with random weights."""
     encoders: tuple[str, ...]
     f1: Cells
     """F1 on unseen hypernyms."""
     transfer: Cells
+    """F1 minus the twin's, one line for each language model that is no twin."""
 
     @property
     def n_scored(self) -> int:
         """Return how many pairs have a score."""
-        return sum(cell is not None and cell.mean is not None for line in self.f1 for cell in line)
+        return sum(
+            cell is not None and cell.mean is not None for line in self.f1[: len(self.transfer)] for cell in line
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +210,18 @@ def _heatmap(dataset: str, head: str, pairs: dict[tuple[str, str], Entry]) -> He
     lms, encoders = (tuple(sorted({pair[side] for pair in pairs})) for side in (0, 1))
     rows = {pair: entry.rows[_UNSEEN] for pair, entry in pairs.items()}
     lines = [[rows.get((lm, encoder)) for encoder in encoders] for lm in lms]
-    f1 = tuple(tuple(row.f1 if row else None for row in line) for line in lines)
-    transfer = tuple(tuple(row.transfer if row else None for row in line) for line in lines)
-    return Heatmap(dataset, head, next(iter(pairs.values())).is_control, lms, encoders, f1, transfer)
+    names, f1, transfer = list[str](), list[tuple[Figure | None, ...]](), list[tuple[Figure | None, ...]]()
+    for lm, line in zip(lms, lines, strict=True):
+        names.append(lm)
+        f1.append(tuple(row.f1 if row else None for row in line))
+        transfer.append(tuple(row.transfer if row else None for row in line))
+    for lm, line in zip(lms, lines, strict=True):
+        twins = tuple(row.controls.get("random_lm") if row else None for row in line)
+        if any(twin and twin.mean is not None for twin in twins):
+            names.append(f"{lm}, random weights")
+            f1.append(twins)
+    is_control = next(iter(pairs.values())).is_control
+    return Heatmap(dataset, head, is_control, tuple(names), encoders, tuple(f1), tuple(transfer))
 
 
 def main_heatmaps(board: Board) -> tuple[Heatmap, ...]:

@@ -82,7 +82,7 @@ def test_an_entry_with_other_seeds_is_shown_and_not_ranked(tmp_path: Path) -> No
                 record(tmp_path, seed, 1.0, task, encoder=encoder(name))
     ranked = {entry.encoder: (entry.rank is not None, entry.missing) for entry in board_of(tmp_path).entries}
     assert ranked["one"] == ranked["two"] == (True, ())
-    assert ranked["three"] == (False, ("the seeds 1, 2 of those ranked",))
+    assert ranked["three"] == (False, ("seeds 1, 2, as those ranked have",))
 
 
 def test_datasets_of_one_name_and_other_content_are_never_ranked_together(tmp_path: Path) -> None:

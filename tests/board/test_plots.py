@@ -111,7 +111,12 @@ def test_heatmaps_keep_apart_what_was_not_run_and_what_has_no_score() -> None:
     assert (grid.dataset, grid.head, grid.encoders) == ("pocket", "mlp", ("dinov2-reg-large", "pixels", "pocket-conv"))
     cells = dict(zip(grid.lms, grid.f1, strict=True))
     assert cells["wordnet-lm"][0] is None and cells["llama-3.2-1b"][1] == NOTHING
-    assert len(grid.transfer) == len(grid.lms) and {len(line) for line in grid.transfer} == {len(grid.encoders)}
+    assert {len(line) for line in (*grid.f1, *grid.transfer)} == {len(grid.encoders)}
+    own, twins = grid.lms[: len(grid.transfer)], grid.lms[len(grid.transfer) :]
+    assert twins == tuple(f"{lm}, random weights" for lm in own) and len(grid.f1) == len(grid.lms)
+    transfer = dict(zip(own, grid.transfer, strict=True))["wordnet-lm"][2]
+    pair = [cells[name][2] for name in ("wordnet-lm", "wordnet-lm, random weights")]
+    assert all(pair) and transfer is not None
 
 
 def test_the_main_heatmap_is_of_the_head_that_most_pairs_have_and_of_no_control() -> None:

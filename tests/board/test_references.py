@@ -97,7 +97,8 @@ def test_damaged_tables_are_named_with_their_place(text: str | bytes | None, mes
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("category;f1_a-things\n", "separated by semicolons"), ("category,f1_a-things,f1_a-things\n", "'f1_a-things' is there twice"),
+    ("category;f1_a-things\n", "separated by semicolons"),
+    ("category,f1_a-things,f1_a-things\n", "'f1_a-things' is there twice"),
     ("category,vc_original,f1_a-things\nbird,0.3,60\n", "has 60; expected 0 to 1"),
     ("category,vc_original,f1_a-things\nbird,-3,0.5\n", "has -3; expected -1 to 1"),
 ])  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from taxbench.scoring.bootstrap import _weights, interval, replicates, scored_terms, standard_error
+from taxbench.scoring.bootstrap import METHOD, _weights, interval, replicates, scored_terms, standard_error
 from taxbench.scoring.predictions import Predictions
 from taxbench.scoring.scorecard import score
 from tests.scoring.simulation import (
@@ -118,3 +118,12 @@ def test_intervals_cover_the_truth_and_naive_ones_do_not(design: Design, effects
     assert 0.93 - 0.0125 <= share <= 0.97 + 0.0125  # a standard deviation of 300 draws is .0125
     assert as_published < 0.9
     assert of_questions < 0.7
+
+
+def test_the_method_is_renumbered_when_it_gives_other_replicates() -> None:
+    [one] = drawn()
+    found = replicates(one, "unseen")
+    places = [0, 1, 1001, 2001]
+    assert METHOD == 1, "put the figures of the new method here"
+    assert found.macro_f1[places] == pytest.approx([0.62079, 0.60334, 0.61662, 0.55891], abs=2e-5)
+    assert found.auroc[places] == pytest.approx([0.82283, 0.80447, 0.80344, 0.80149], abs=2e-5)

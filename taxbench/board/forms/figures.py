@@ -108,7 +108,8 @@ def _draw_heatmap(content: Heatmap) -> Canvas:
     canvas = Canvas(figsize=(_WIDE, 0.9 + 0.48 * rows), layout="constrained")
     left, right = canvas.subplots(1, 2, sharey=True)
     _grid(left, content.f1, "F1 on unseen hypernyms", F1_SPAN)
-    _grid(right, content.transfer, "transfer (F1 minus random LM's)", TRANSFER_SPAN)
+    blank: Cells = ((None,) * columns,) * (rows - len(content.transfer))  # twins have none
+    _grid(right, (*content.transfer, *blank), "transfer (F1 minus random LM's)", TRANSFER_SPAN)
     for axes in (left, right):
         names = [_name(name, 60 // columns) for name in content.encoders]
         axes.set_xticks(range(columns), names)

@@ -16,6 +16,7 @@ from taxbench.board.forms.cells import (
 from taxbench.board.model import NOTHING, TASKS, Board, Entry, Reference, Row
 from taxbench.board.plots import plots
 from taxbench.board.text import NOTHING_TO_SHOW, number
+from taxbench.registry.datasets import DATASETS
 
 _OPENING = """\
 # Leaderboard
@@ -95,7 +96,9 @@ def _dataset(entries: Sequence[Entry]) -> list[str]:
     names = names_of(entries)
     head = ["rank", "band", *names, *_COLUMNS]
     lines = [[*_place(each), *_named(each, names), *_cells(each)] for each in entries]
-    title = f"## Dataset {markdown_text(entries[0].dataset)}\n\n{seeds_of(entries).capitalize()} an entry.\n"
+    known = DATASETS.get(entries[0].dataset)
+    about = f"{known.summary} " if known else ""
+    title = f"## Dataset {markdown_text(entries[0].dataset)}\n\n{about}{seeds_of(entries).capitalize()} an entry.\n"
     blocks = [title, markdown_table(said([head, *lines], always=("rank",))) + "\n"]
     missing = [each for each in entries if each.missing and not each.is_control]
     if missing:
