@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator, ValidationError
 
 import taxbench
 from taxbench.board.build import FORMS
@@ -74,3 +75,15 @@ def test_verbs_about_finished_results_never_import_torch(line: str, results: Pat
     words = line.replace("{}", str(results)).split()
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip().endswith("HEAVY []"), done.stdout
+
+
+def test_records_follow_their_schema(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["schema", "result"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    Draft202012Validator.check_schema(schema)
+    found = json.loads(next(results.rglob("result.json")).read_text())
+    Draft202012Validator(schema).validate(found)
+    with pytest.raises(ValidationError):
+        Draft202012Validator(schema).validate(found | {"scores": {"leaf": 0.5}})
+    missing = [name for name, each in schema["properties"].items() if "description" not in each and "$ref" not in each]
+    assert set(missing) <= {"dataset", "encoder", "lm", "head", "seed", "scores", "controls", "categories"}
