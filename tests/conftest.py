@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -19,6 +20,9 @@ from transformers import (
     Qwen3Config,
     SmolLM3Config,
 )
+
+settings.register_profile("any machine", deadline=None)  # a busy one takes longer than a bug would
+settings.load_profile("any machine")
 
 _WORDS = "Is there a an crow bird in this image? Yes No animal hammer tool fire salamander guitar clothing yes no " * 4
 
