@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from taxbench.errors import CacheError
+from taxbench.errors import CacheError, DataError
 
 
 def cache_folder(chosen: Path | None = None) -> Path:
@@ -48,6 +48,26 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def read_within(path: Path, most: int, limit: str) -> bytes:
+    """Return the content of a file that somebody else may have put there.
+
+    Args:
+        most: Bytes that are read.
+        limit: What errors say before that number, such as "a record has at most".
+
+    Raises:
+        DataError: it cannot be read, is larger, or is a pipe, a device or a folder, which could be read for ever.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"'{path}' is no regular file. Copy the run's whole folder again.")
+        if (size := path.stat().st_size) > most:
+            raise DataError(f"'{path}' has {size:,} bytes; {limit} {most:,}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read ({error.strerror}).") from None
 
 
 def check_writable(folder: Path) -> None:

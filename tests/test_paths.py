@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.errors import CacheError
-from taxbench.paths import check_writable, replacing
+from taxbench.errors import CacheError, DataError
+from taxbench.paths import check_writable, read_within, replacing
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -41,3 +41,12 @@ def test_a_place_below_a_file_is_refused_before_and_while_writing(tmp_path: Path
         check_writable(below)
     check_writable(tmp_path / "not" / "yet")
     assert not (tmp_path / "not").exists()
+
+
+def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "result.json")
+    with pytest.raises(DataError, match="is no regular file"):
+        read_within(tmp_path / "result.json", 10, "a record has at most")
+    (tmp_path / "large").write_bytes(bytes(11))
+    with pytest.raises(DataError, match="has 11 bytes; a record has at most 10"):
+        read_within(tmp_path / "large", 10, "a record has at most")

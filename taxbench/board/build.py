@@ -59,7 +59,7 @@ def build(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> tuple[Pa
     """
     from taxbench.board.forms.figures import figures  # matplotlib: only here
 
-    board, files = _texts(root, groups, report)
+    board, files = _texts(_found(root), groups, read_resamplings(root / FILE), report)
     files |= {f"{FIGURES}/{name}": content for name, content in figures(board).items()}
     for name, content in files.items():
         with replacing(root / name) as partial:
@@ -79,11 +79,10 @@ def stale(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> list[str
     Raises:
         DataError: a record, or the file of resamplings, is damaged.
     """
-    kept = read_resamplings(root / FILE)
-    made = resample(grouped((found := find([root / RESULTS])).results), {}, found.predictions, report)
-    if differences(kept, made):
+    found, kept = _found(root), read_resamplings(root / FILE)
+    if differences(kept, resample(grouped(found.results), {}, found.predictions, report)):
         return [FILE]
-    _, files = _texts(root, groups, report)
+    _, files = _texts(found, groups, kept, report)
     return [name for name, content in files.items() if not _holds(root / name, content)]
 
 
@@ -91,14 +90,20 @@ def _holds(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
 
 
-def _texts(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> tuple[Board, dict[str, bytes]]:
-    """Return the board and all its files but pictures."""
+def _found(root: Path) -> Found:
+    """Return the records of a leaderboard."""
     if not (root / RESULTS).is_dir():
         raise UsageError(
             f"'{root}' is no leaderboard: it has no folder {RESULTS}. Put records on it: taxbench leaderboard add "
             "results"
         )
-    found, known = find([root / RESULTS]), read_resamplings(root / FILE)
+    return find([root / RESULTS])
+
+
+def _texts(
+    found: Found, groups: Iterable[GroupSpec], known: dict[str, Resampled], report: Reporter
+) -> tuple[Board, dict[str, bytes]]:
+    """Return the board and all its files but pictures."""
     board = make_board(found, groups, known, references(), report)
     used = {key: known[key] for key in map(row_key, board.rows) if key in known}
     files = {FILE: resamplings_text(used)} | {name: board_text(board, form) for form, name in FORMS.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from taxbench.board.table import record_key
 from taxbench.errors import DataError, UsageError
-from taxbench.scoring.predictions import MOST_FILE, Predictions, parse_predictions
+from taxbench.scoring.predictions import Predictions, parse_predictions, predictions_content
 from taxbench.scoring.records import RESULT, read_result, result_folder
 from taxbench.specs.result import Result
 from taxbench.specs.task import NAME
@@ -53,24 +53,13 @@ def load_predictions(folder: Path, result: Result) -> Predictions:
             f"The record in '{folder}' is of an older form, whose predictions cannot be read any more. Run it again: "
             f"taxbench reproduce '{folder}' --out DIR"
         )
-    content = _content(path)
+    content = predictions_content(path)
     if hashlib.sha256(content).hexdigest() != result.predictions.sha256:
         raise DataError(
             f"'{path}' is not the file that its record was written with: it was changed, or its run was broken off. "
             "Run it again: taxbench run"
         )
     return parse_predictions(content, str(path))
-
-
-def _content(path: Path) -> bytes:
-    try:
-        if path.exists() and not path.is_file():
-            raise DataError(f"'{path}' is no regular file. Copy the run's whole folder again.")
-        if path.stat().st_size > MOST_FILE:
-            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; predictions have at most {MOST_FILE:,}.")
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"The predictions '{path}' cannot be read ({error.strerror}).") from None
 
 
 def find(folders: Sequence[Path]) -> Found:
@@ -105,7 +94,7 @@ def record_paths(folders: Sequence[Path]) -> list[Path]:
 
     Raises:
         UsageError: a folder is not there, or none of them holds a record.
-        DataError: a folder cannot be read, or a record is no regular file.
+        DataError: a folder cannot be read.
     """
     found = set[Path]()
     for folder in folders:
@@ -113,8 +102,6 @@ def record_paths(folders: Sequence[Path]) -> list[Path]:
         for base, _, files in os.walk(folder, onerror=_closed):
             found |= {Path(base, RESULT)} & {Path(base, name) for name in files}
     paths = sorted(found)
-    if odd := [path for path in paths if not path.is_file()]:
-        raise DataError(f"'{odd[0]}' is no regular file. Remove it, or copy the run's whole folder again.")
     if not paths:
         raise UsageError(f"No result.json below {', '.join(map(str, folders))}. Make one: taxbench run")
     return paths

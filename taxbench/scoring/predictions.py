@@ -19,6 +19,7 @@ import numpy as np
 
 from taxbench.data.questions import QuestionSet
 from taxbench.errors import DataError, did_you_mean, first_line, some
+from taxbench.paths import read_within
 
 OWN = "none"
 """What stands for the run's own head among the names of controls."""
@@ -151,12 +152,12 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         DataError: it cannot be read, is larger than any honest one, or its columns do not fit together.
     """
-    try:
-        if path.stat().st_size > MOST_FILE:
-            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; predictions have at most {MOST_FILE:,}.")
-        return parse_predictions(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(f"The predictions '{path}' cannot be read ({error.strerror}).") from None
+    return parse_predictions(predictions_content(path), str(path))
+
+
+def predictions_content(path: Path) -> bytes:
+    """Return the bytes of a file of predictions, which its record's digest is of; errors as for `read_within`."""
+    return read_within(path, MOST_FILE, "predictions have at most")
 
 
 def parse_predictions(content: bytes, name: str) -> Predictions:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from taxbench.errors import DataError, first_line
-from taxbench.paths import replacing
+from taxbench.paths import read_within, replacing
 from taxbench.specs.result import PredictionsFile, Result, Timing
 from taxbench.specs.result_migrations import migrate
 from taxbench.specs.run import RunSpec
@@ -58,12 +58,7 @@ def read_result(path: Path) -> Result:
     Raises:
         DataError: it cannot be read, or is no record.
     """
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; a record has at most {MOST_BYTES:,}.")
-        return parse_result(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(f"The result '{path}' cannot be read ({error.strerror}).") from None
+    return parse_result(read_within(path, MOST_BYTES, "a record has at most"), str(path))
 
 
 def parse_result(content: bytes, name: str) -> Result:
