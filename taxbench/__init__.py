@@ -7,13 +7,14 @@ entries = taxbench.extract(encoder="dinov2", layers="-1,-2")
 
 from typing import TYPE_CHECKING, Any
 
+from taxbench._version import __version__
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from taxbench.specs.features import EntryInfo
     from taxbench.specs.result import Result
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "extract", "load_results", "load_table", "run"]
 
 

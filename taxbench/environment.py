@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
+from taxbench._version import NUMERICS, __version__
 from taxbench.specs.result import Code, Versions
-from taxbench.version import source_version
 
 _CHECKOUT = Path(__file__).parents[1]
 
@@ -28,7 +28,7 @@ def versions() -> Versions:
     import transformers
 
     return Versions(
-        taxbench=source_version(),
+        taxbench=f"{__version__}+{NUMERICS}",
         python=platform.python_version(),
         torch=torch.__version__,
         transformers=transformers.__version__,

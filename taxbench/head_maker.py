@@ -95,7 +95,7 @@ class HeadMaker:
 
     def _wanted(self, job: Job) -> dict[str, _Wanted]:
         """Return every head that a run takes part with: a control has another LM, other features, or another head."""
-        code = f"{canonical_json(versions())} {threads_of_a_job(self.parts.device)} threads"
+        code = f"{canonical_json(versions().computing)} {threads_of_a_job(self.parts.device)} threads"
         others: dict[str, tuple[Variant, HeadSpec]] = {"none": ("none", job.run.head)}
         for control in job.run.task.controls:
             if control in ("random_lm", "shuffled_features"):

@@ -125,7 +125,7 @@ class Suite:
         job = self._job(place)
         folder = result_folder(self.request.out, job.run)
         stored = self._stored(folder / "result.json")
-        if stored and stored.run == job.run and stored.versions == versions():
+        if stored and stored.run == job.run and stored.versions.computing == versions().computing:
             self.report.say(f"{name}: already done, read from {folder} (remove it to run again)")
             return stored
         self._tell(job.protocol)

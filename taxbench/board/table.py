@@ -167,7 +167,7 @@ def _identity(result: Result) -> str:
     run = result.run
     rest = {name: getattr(run, name) for name in type(run).model_fields if name not in ("task", "seed")}
     shown = {name: value if isinstance(value, str) else value.model_dump(mode="json") for name, value in rest.items()}
-    return content_hash([run.task.identity, shown, result.versions.model_dump()])
+    return content_hash([run.task.identity, shown, result.versions.computing])
 
 
 def _identities(result: Result) -> dict[str, str]:
@@ -180,7 +180,7 @@ def _identities(result: Result) -> dict[str, str]:
 
 def _whole_identities(result: Result) -> dict[str, str]:
     run, versions = result.run, result.versions
-    software = {name: value for name, value in versions.model_dump().items() if name != "taxbench" and value}
+    software = {name: value for name, value in versions.computing.items() if name != "taxbench" and value}
     return {
         "dataset": run.dataset.fingerprint,
         "encoder": run.encoder.digest,

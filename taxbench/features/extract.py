@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from taxbench._version import __version__
 from taxbench.data.dataset import Dataset, first_twice
 from taxbench.errors import CacheError, DataError, some
 from taxbench.features.encoders import Encoder, EncoderCard, load_encoder
@@ -17,7 +18,6 @@ from taxbench.features.store.layout import NOT_FINITE, UNDECODABLE, Shape, plan_
 from taxbench.features.store.reader import FeatureTable
 from taxbench.progress import Reporter
 from taxbench.specs.features import Encoded, FeatureKey, Origin, Reading, StorageDtype
-from taxbench.version import source_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def _origin(how: Extraction) -> Origin:
     import transformers
 
     versions = {
-        "taxbench": source_version(),
+        "taxbench": __version__,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "numpy": np.__version__,

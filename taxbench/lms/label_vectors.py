@@ -12,12 +12,12 @@ import torch
 import xxhash
 from torch import Tensor
 
+from taxbench._version import NUMERICS
 from taxbench.data.articles import with_article
 from taxbench.errors import ModelError
 from taxbench.lms.frozen import FrozenLM
 from taxbench.paths import replacing
 from taxbench.specs.base import canonical_json
-from taxbench.version import source_version
 
 # The term ends each of them, and a causal model does not look ahead: what might follow would change nothing.
 TEMPLATES = (
@@ -70,7 +70,7 @@ def _key(lm: FrozenLM, terms: tuple[str, ...]) -> str:
             "templates": TEMPLATES,
             "prompt": PROMPT,
             "layers": _MOST_LAYERS,
-            "code": f"{source_version()} torch {torch.__version__} transformers {transformers.__version__}",
+            "code": f"{NUMERICS} torch {torch.__version__} transformers {transformers.__version__}",
         }
     )
 

@@ -8,7 +8,7 @@ from taxbench.data.dataset import Dataset, ImageRecord, Split
 from taxbench.data.taxonomy import Taxonomy
 from taxbench.errors import UsageError
 from taxbench.pocket.concepts import CONCEPTS
-from taxbench.pocket.render import render, source_digest
+from taxbench.pocket.render import PICTURES, render
 
 # Pictures of each concept, in the order of their index.
 _COUNTS: tuple[tuple[Split, int], ...] = (("train", 40), ("val", 8), ("test", 16))
@@ -27,15 +27,14 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
             "The dataset 'pocket' brings its own pictures and taxonomy: leave the path and --taxonomy out."
         )
     splits = [split for split, count in _COUNTS for _ in range(count)]
-    digest = source_digest()
     images = [
-        ImageRecord(f"{concept.name}/{index:03d}", concept.name, f"{digest}/{concept.name}/{index}", split)
+        ImageRecord(f"{concept.name}/{index:03d}", concept.name, f"{PICTURES}/{concept.name}/{index}", split)
         for concept in CONCEPTS
         for index, split in enumerate(splits)
     ]
     images.sort(key=lambda image: image.id)
     table = Taxonomy({concept.name: tuple(sorted(concept.hypernyms)) for concept in CONCEPTS})
-    return Dataset("pocket", tuple(images), table, f"taxbench.pocket.render {digest}", _draw)
+    return Dataset("pocket", tuple(images), table, f"taxbench.pocket.render {PICTURES}", _draw)
 
 
 def _draw(image: ImageRecord) -> Image.Image:

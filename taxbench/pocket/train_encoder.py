@@ -29,7 +29,7 @@ from transformers import ResNetConfig, ResNetModel
 
 from taxbench.errors import TrainingError
 from taxbench.pocket.concepts import CONCEPT_NAMES
-from taxbench.pocket.render import render, source_digest
+from taxbench.pocket.render import PICTURES, render
 
 IMAGE_SIZE = 96
 MEAN = 0.5  # of all three channels: pictures have no natural statistics to follow
@@ -41,7 +41,7 @@ def render_pool(folder: Path, per_concept: int, seed: int) -> NDArray[np.uint8]:
 
     The file name carries the digest of the renderer, so a changed renderer never meets old pictures.
     """
-    path = folder / f"pocket-pool-{source_digest()}-{per_concept}-{seed}.npy"
+    path = folder / f"pocket-pool-{PICTURES}-{per_concept}-{seed}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         shape = (per_concept * len(CONCEPT_NAMES), IMAGE_SIZE, IMAGE_SIZE, 3)

@@ -105,7 +105,7 @@ class Versions(Spec):
     """The software that computed the numbers."""
 
     taxbench: str
-    """Release and digest of its code, whatever cannot change a score left out."""
+    """Release and the revision of the code that computes numbers (`taxbench/_version.py`)."""
     python: str
     torch: str
     transformers: str
@@ -115,6 +115,11 @@ class Versions(Spec):
     tokenizers: str | None = None
     pillow: str | None = None
     """The version that drew or decoded the pictures."""
+
+    @property
+    def computing(self) -> dict[str, str | None]:
+        """Return the versions that belong to the identity of what they computed; the others are for people."""
+        return {name: getattr(self, name) for name in ("taxbench", "torch", "transformers", "tokenizers", "numpy")}
 
 
 class Code(Spec):

@@ -21,8 +21,8 @@ import torch
 import transformers
 from PIL import Image
 
+from taxbench._version import NUMERICS, __version__
 from taxbench.lms.devices import pick_device
-from taxbench.version import source_version
 from tests.bench.extraction import SIZES, Setting, bench_extraction
 from tests.bench.large import bench_large
 from tests.bench.memory import bench_memory
@@ -118,7 +118,7 @@ def machine(device: torch.device) -> dict[str, object]:
         "cpu": f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {capability}",
         "bfloat16": {"amx": torch.cpu._is_amx_tile_supported(), "avx512": torch.cpu._is_avx512_bf16_supported()},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "taxbench": source_version(),
+        "taxbench": f"{__version__}+{NUMERICS}",
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "python": platform.python_version(),

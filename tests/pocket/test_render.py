@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from taxbench.errors import DataError
 from taxbench.pocket import render as module
 from taxbench.pocket.concepts import BY_NAME, CATEGORIES, CONCEPT_NAMES, CONCEPTS, HYPERNYMS
-from taxbench.pocket.render import backdrop, render, source_digest
+from taxbench.pocket.render import PICTURES, backdrop, render
 from taxbench.pocket.render.pen import Pose
 from taxbench.pocket.render.scene import pose
 from taxbench.pocket.render.surface import SURFACES, coat, surface
@@ -64,8 +64,8 @@ def test_every_index_seed_and_concept_gives_another_picture(pictures: NDArray[np
 
 def test_pictures_do_not_depend_on_process_hash_seed_or_order() -> None:
     program = (
-        "import hashlib; from taxbench.pocket.render import render, source_digest\n"
-        "print(source_digest(), *(hashlib.blake2b(render(c, i).tobytes(), digest_size=8).hexdigest()"
+        "import hashlib; from taxbench.pocket.render import PICTURES, render\n"
+        "print(PICTURES, *(hashlib.blake2b(render(c, i).tobytes(), digest_size=8).hexdigest()"
         " for c, i in (('zebra', 3), ('duck', 1), ('saw', 2))))"
     )
     outputs = [
@@ -79,7 +79,7 @@ def test_pictures_do_not_depend_on_process_hash_seed_or_order() -> None:
         for seed in ("1", "77")
     ]
     here = [_digest(render(name, index)) for name, index in (("saw", 2), ("zebra", 3), ("duck", 1))]
-    assert outputs[0] == outputs[1] == [source_digest(), here[1], here[2], here[0]]
+    assert outputs[0] == outputs[1] == [PICTURES, here[1], here[2], here[0]]
 
 
 def test_unknown_concept_names_the_nearest() -> None:
