@@ -12,7 +12,7 @@ from taxbench._version import __version__
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from taxbench.specs.features import EntryInfo
+    from taxbench.specs.feature_key import EntryInfo
     from taxbench.specs.result import Result
 
 __all__ = ["__version__", "extract", "load_results", "load_table", "run"]
@@ -28,9 +28,9 @@ def run(*, quiet: bool = False, **options: Any) -> "list[Result]":
     Raises:
         TaxbenchError: anything a user can mend; the text says how.
     """
-    from taxbench.progress import Reporter
-    from taxbench.request import Options, options_from, resolve
-    from taxbench.suite import Suite
+    from taxbench.runs.config import Options, options_from, resolve
+    from taxbench.runs.runner import Suite
+    from taxbench.util.progress import Reporter
 
     return list(Suite(resolve(options_from(Options, options)), Reporter(quiet)).results())
 
@@ -45,10 +45,10 @@ def extract(*, quiet: bool = False, **options: Any) -> "list[EntryInfo]":
     Raises:
         TaxbenchError: anything a user can mend; the text says how.
     """
-    from taxbench.feature_cache import ExtractOptions
-    from taxbench.feature_cache import extract as put
-    from taxbench.progress import Reporter
-    from taxbench.request import options_from
+    from taxbench.runs.config import options_from
+    from taxbench.runs.feature_cache import ExtractOptions
+    from taxbench.runs.feature_cache import extract as put
+    from taxbench.util.progress import Reporter
 
     return put(options_from(ExtractOptions, options), Reporter(quiet))
 
@@ -57,7 +57,7 @@ def load_results(*folders: str) -> "list[Result]":
     """Read every `result.json` below the folders (default: `results`)."""
     from pathlib import Path
 
-    from taxbench.scoring.records import find_results, read_result
+    from taxbench.results.records import find_results, read_result
 
     return [read_result(path) for path in find_results([Path(folder) for folder in folders or ("results",)])]
 
@@ -74,11 +74,11 @@ def load_table(*folders: str) -> "DataFrame":
     import pandas
 
     from taxbench.board.build import make_board
-    from taxbench.board.forms.exports import csv_text
-    from taxbench.board.found import find
+    from taxbench.board.load import find
+    from taxbench.board.render.exports import csv_text
     from taxbench.board.resampling import Cached
-    from taxbench.paths import cache_folder
-    from taxbench.progress import Reporter
+    from taxbench.util.paths import cache_folder
+    from taxbench.util.progress import Reporter
 
     places = [Path(folder) for folder in folders or ("results",)]
     board = make_board(find(places), (), Cached(cache_folder()), (), Reporter(quiet=True))

@@ -12,11 +12,11 @@ import pytest
 from sklearn.metrics import f1_score
 
 import taxbench
-from taxbench.data.counterfactual import re_pair
-from taxbench.data.dataset import load_dataset
+from taxbench.datasets.dataset import load_dataset
 from taxbench.features.similarity import Coherence
-from taxbench.features.store.catalogue import entries, open_entry
-from taxbench.scoring.predictions import read_predictions
+from taxbench.features.store.index import entries, open_entry
+from taxbench.protocol.counterfactual import re_pair
+from taxbench.results.predictions import read_predictions
 from taxbench.specs.task import AcrossCategory, Graded, WithinCategory
 
 TASKS = "unseen_hypernym,counterfactual_low"

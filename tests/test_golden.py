@@ -21,13 +21,13 @@ from PIL import Image
 
 import taxbench
 from taxbench._version import NUMERICS
-from taxbench.lms import devices
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.label_vectors import label_vectors
+from taxbench.pocket.art import PICTURES, render
 from taxbench.pocket.concepts import CONCEPT_NAMES
-from taxbench.pocket.render import PICTURES, render
-from taxbench.scoring.predictions import read_predictions
-from taxbench.specs.models import LMSpec
+from taxbench.results.predictions import read_predictions
+from taxbench.specs.sources import LMSpec
+from taxbench.util import devices
 from tests.conftest import save_tiny_lm, with_one_thread
 
 GOLDEN = Path(__file__).parent / "golden" / "numbers.json"
@@ -77,9 +77,7 @@ def measure(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_the_same_run_has_the_same_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None
-) -> None:
+def test_the_same_run_has_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
     float32(monkeypatch)
     golden, found = json.loads(GOLDEN.read_text()), measure(tmp_path)
     devices.pick_dtype.cache_clear()
@@ -104,23 +102,23 @@ def test_pixels_of_every_concept_are_as_they_were() -> None:
             state.update(render(concept, index).tobytes())
     golden = json.loads(GOLDEN.read_text())
     assert (PICTURES, state.hexdigest()) == (golden["PICTURES"], golden["pixels"]), (
-        "Pictures changed: change taxbench.pocket.render.PICTURES, train the encoder anew, and write tests/golden anew; "
+        "Pictures changed: change taxbench.pocket.art.PICTURES, train the encoder anew, and write tests/golden anew; "
         "or undo the change. A new Pillow may round an edge differently: then only the file is written anew."
     )
 
 
 IDENTITIES = """
 import json, torch
-from taxbench.data.dataset import load_dataset
-from taxbench.environment import versions
+from taxbench.datasets.dataset import load_dataset
+from taxbench.runs.environment import versions
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, feature_key
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.label_vectors import _key
 from taxbench.registry.heads import head_spec
 from taxbench.registry.models import find_encoder, find_lm
-from taxbench.registry.tasks import find_tasks
-from taxbench.specs.models import LMSpec
+from taxbench.tasks.registry import find_tasks
+from taxbench.specs.sources import LMSpec
 dataset, card = load_dataset("pocket"), describe_encoder(find_encoder("pocket"))
 how = Extraction(torch.device("cpu"), torch.float32, "float16")
 lm = load_lm(find_lm("pocket"), torch.device("cpu"), torch.float32)
@@ -131,7 +129,7 @@ print(json.dumps([
 ]))
 """
 TEN = [
-    "pocket/render/birds.py", "pocket/concepts.py", "data/protocol.py", "data/questions.py", "training/trainee.py",
+    "pocket/art/birds.py", "pocket/concepts.py", "protocol/protocol.py", "protocol/questions.py", "training/head_state.py",
     "lms/packing.py", "features/extract.py", "heads/mlp.py", "scoring/metrics.py", "specs/run.py",
 ]  # fmt: skip
 

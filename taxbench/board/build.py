@@ -4,20 +4,20 @@ import re
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from pathlib import Path
 
+from taxbench.board.board import Board, Reference
 from taxbench.board.entries import make_entries
-from taxbench.board.forms.exports import csv_text, json_text, latex_text
-from taxbench.board.forms.readme import readme
-from taxbench.board.found import RESULTS, Found, find
-from taxbench.board.groups import group_averages
-from taxbench.board.model import Board, Reference
+from taxbench.board.group_averages import group_averages
+from taxbench.board.load import RESULTS, Found, find
 from taxbench.board.page.page import page
 from taxbench.board.references import references
+from taxbench.board.render.exports import csv_text, json_text, latex_text
+from taxbench.board.render.readme import readme
 from taxbench.board.resampling import FILE, Resampled, differences, read_resamplings, resample, resamplings_text
-from taxbench.board.table import grouped, make_table, row_key
-from taxbench.errors import UsageError
-from taxbench.paths import replacing
-from taxbench.progress import Reporter
+from taxbench.board.rows import grouped, make_table, row_key
 from taxbench.specs.task import GroupSpec
+from taxbench.util.errors import UsageError
+from taxbench.util.paths import replacing
+from taxbench.util.progress import Reporter
 
 FIGURES = "figures"
 """The folder of its pictures."""
@@ -57,7 +57,7 @@ def build(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> tuple[Pa
         DataError: one is broken; `taxbench leaderboard check` says more.
         CacheError: the folder cannot be written.
     """
-    from taxbench.board.forms.figures import figures  # matplotlib: only here
+    from taxbench.board.render.paper_figures import figures  # matplotlib: only here
 
     board, files = _texts(_found(root), groups, read_resamplings(root / FILE), report)
     files |= {f"{FIGURES}/{name}": content for name, content in figures(board).items()}

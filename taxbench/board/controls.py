@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from taxbench.board.model import Row
+from taxbench.board.board import Row
 
 CONTROLS = {
     "chance": ("chance", "A fair coin on the same questions, exact."),

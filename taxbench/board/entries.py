@@ -7,8 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
-from taxbench.board.model import NOTHING, TASKS, Entry, Figure, Rank, Row
-from taxbench.board.table import figure, row_key
+from taxbench.board.board import NOTHING, TASKS, Entry, Figure, Rank, Row
+from taxbench.board.rows import figure, row_key
 from taxbench.scoring.bootstrap import interval
 
 Replicates = Mapping[str, np.ndarray]

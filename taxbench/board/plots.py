@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from taxbench.board.model import Board, Entry, Figure, Reference, Row, TermRow, level_of
-from taxbench.board.text import plain
+from taxbench.board.board import Board, Entry, Figure, Reference, Row, TermRow, level_of
+from taxbench.util.text import plain
 
 PAIRINGS = {
     "unseen_hypernym": "true pairing",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from taxbench.board.model import Figure, Row
+from taxbench.board.board import Figure, Row
 from taxbench.specs.task import PublishedFigure, TaskSpec
 
 

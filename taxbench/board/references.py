@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taxbench.board.model import Reference
-from taxbench.data.dataset import first_twice
-from taxbench.errors import DataError, did_you_mean
+from taxbench.board.board import Reference
+from taxbench.datasets.dataset import first_twice
+from taxbench.util.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:  # scipy comes with it, and the board needs none of that
     from taxbench.scoring.regression import Observation

@@ -10,14 +10,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, ValidationError
 
-from taxbench.board.table import Interval, group_key
-from taxbench.errors import CacheError, DataError
-from taxbench.paths import replacing
-from taxbench.progress import Reporter
+from taxbench.board.rows import Interval, group_key
+from taxbench.results.predictions import OWN, Predictions
 from taxbench.scoring.bootstrap import REPLICATES, Replicates, interval, replicates
-from taxbench.scoring.predictions import OWN, Predictions
-from taxbench.specs.base import Spec
 from taxbench.specs.result import Result
+from taxbench.specs.spec import Spec
+from taxbench.util.errors import CacheError, DataError
+from taxbench.util.paths import replacing
+from taxbench.util.progress import Reporter
 
 FILE = "resampling.json"
 """The file of a leaderboard in which resamplings are kept, so that its tables are made anew in no time."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from taxbench.errors import UsageError
+from taxbench.util.errors import UsageError
 
 
 @click.command("analyze")
@@ -22,9 +22,9 @@ def command(
     Errors are clustered by hypernym. Read are the results below FOLDERS (default: results) of unseen_hypernym,
     counterfactual_high and counterfactual_low, or a table laid out as the published one.
     """
-    from taxbench.board.findings.analysis import analyse, published_table
-    from taxbench.board.findings.analysis_text import analysis_text
-    from taxbench.board.findings.plain_json import plain_json
+    from taxbench.board.analysis.generalisation import analyse, published_table
+    from taxbench.board.analysis.generalisation_text import analysis_text
+    from taxbench.board.analysis.plain_json import plain_json
 
     if published and places:
         raise UsageError("--published reads the published table and takes no folders. Leave one of them out.")

@@ -9,8 +9,8 @@ import click
 from pydantic import BaseModel
 
 from taxbench.cli.options import dataset_options
-from taxbench.paths import cache_folder
-from taxbench.progress import Reporter
+from taxbench.util.paths import cache_folder
+from taxbench.util.progress import Reporter
 
 _cache = click.option("--cache", type=click.Path(path_type=Path), help="The cache folder.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -29,8 +29,8 @@ def command() -> None:
 @_json
 def ls(cache: Path | None, as_json: bool) -> None:
     """List the entries."""
-    from taxbench.features.store.catalogue import entries
     from taxbench.features.store.describe import describe
+    from taxbench.features.store.index import entries
 
     folder = cache_folder(cache)
     found = [describe(entry) for entry in entries(folder)]
@@ -51,8 +51,8 @@ def ls(cache: Path | None, as_json: bool) -> None:
 @_json
 def info(key: str, cache: Path | None, as_json: bool) -> None:
     """Show everything that is known of an entry: its key, layout, origin, and images without features."""
-    from taxbench.features.store.catalogue import find_entry
     from taxbench.features.store.describe import describe
+    from taxbench.features.store.index import find_entry
 
     entry = find_entry(cache_folder(cache), key)
     found, manifest = describe(entry), entry.manifest.model_dump(mode="json")
@@ -74,8 +74,8 @@ def verify(keys: tuple[str, ...], sample: int, device: str, cache: Path | None, 
 
     Exits with 1 if anything is damaged or differs by more than rounding.
     """
-    from taxbench.feature_cache import verify as check
-    from taxbench.features.store.catalogue import entries, find_entry
+    from taxbench.features.store.index import entries, find_entry
+    from taxbench.runs.feature_cache import verify as check
 
     folder = cache_folder(cache)
     chosen = [find_entry(folder, key) for key in keys] or [entry for entry in entries(folder) if entry.complete]
@@ -96,7 +96,7 @@ def verify(keys: tuple[str, ...], sample: int, device: str, cache: Path | None, 
 @_json
 def gc(keys: tuple[str, ...], incomplete: bool, dry_run: bool, cache: Path | None, as_json: bool) -> None:
     """Remove the entries named; without KEY, only what no run can use."""
-    from taxbench.features.store.catalogue import collect
+    from taxbench.features.store.index import collect
 
     found = collect(cache_folder(cache), keys, incomplete, dry_run)
     if as_json:
@@ -119,8 +119,8 @@ def gc(keys: tuple[str, ...], incomplete: bool, dry_run: bool, cache: Path | Non
 @click.pass_context
 def import_(ctx: click.Context, /, file: Path, ids: Path | None, cache: Path | None, as_json: bool, **how: Any) -> None:
     """Import features from FILE: npy, npz, pt, safetensors or HDF5, rows (n, f) or (n, t, f)."""
-    from taxbench.data.dataset import load_dataset
-    from taxbench.features.foreign import FeatureFile
+    from taxbench.datasets.dataset import load_dataset
+    from taxbench.features.formats import FeatureFile
     from taxbench.features.imported import import_features
     from taxbench.features.store.describe import describe
 
@@ -143,8 +143,8 @@ def import_(ctx: click.Context, /, file: Path, ids: Path | None, cache: Path | N
 @_json
 def export(key: str, file: Path, cache: Path | None, as_json: bool) -> None:
     """Write an entry to FILE: .npy (ids in a text file beside it) or .safetensors."""
-    from taxbench.features.foreign import write_features
-    from taxbench.features.store.catalogue import find_entry, open_entry
+    from taxbench.features.formats import write_features
+    from taxbench.features.store.index import find_entry, open_entry
 
     written = write_features(open_entry(find_entry(cache_folder(cache), key)), file)
     if as_json:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from taxbench.cli.options import complete_task
-from taxbench.progress import Reporter
+from taxbench.util.progress import Reporter
 
 
 @click.command("compare")
@@ -31,9 +31,9 @@ def command(ctx: click.Context, /, a: str, b: str, results: tuple[Path, ...], as
 
     Names are dataset, encoder, lm, head, features, every setting, dtype, device, code and others.
     """
-    from taxbench.board.findings.comparison_text import LEGEND, comparison_text
-    from taxbench.board.findings.plain_json import plain_json
-    from taxbench.board.findings.sides import compare_systems, find_system
+    from taxbench.board.analysis.comparison_text import LEGEND, comparison_text
+    from taxbench.board.analysis.plain_json import plain_json
+    from taxbench.board.analysis.systems import compare_systems, find_system
 
     folders = list(results) or [Path("results")]
     tasks = [name.strip() for name in (chosen["tasks"] or "").split(",") if name.strip()]

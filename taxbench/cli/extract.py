@@ -5,7 +5,7 @@ import json
 import click
 
 from taxbench.cli.options import complete_encoder, dataset_options, device_option
-from taxbench.progress import Reporter
+from taxbench.util.progress import Reporter
 
 
 @click.command("extract")
@@ -28,7 +28,7 @@ def command(ctx: click.Context, /, as_json: bool, **options: object) -> None:
     All layers and pools asked for are computed in one pass. An interrupted extraction goes on where it stopped, and
     several processes may be started on the same command, one for each GPU: they share the work.
     """
-    from taxbench.feature_cache import ExtractOptions, extract
+    from taxbench.runs.feature_cache import ExtractOptions, extract
 
     report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
     entries = extract(ExtractOptions(**options), report)  # type: ignore[arg-type]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taxbench.cli.options import include_path
-from taxbench.errors import did_you_mean
-from taxbench.progress import Reporter
+from taxbench.util.errors import did_you_mean
+from taxbench.util.progress import Reporter
 
 if TYPE_CHECKING:
-    from taxbench.board.submissions.check import Outcome
+    from taxbench.board.submit.check import Outcome
 
 _HOME = Path("leaderboard")
 
@@ -64,12 +64,12 @@ def _report(ctx: click.Context) -> Reporter:
 def show(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...], form: str, as_json: bool) -> None:
     """Print one table of every result.json below FOLDERS (default: results)."""
     from taxbench.board.build import board_text, make_board
-    from taxbench.board.forms.text_table import LEGEND, text_table
-    from taxbench.board.found import find
+    from taxbench.board.load import find
     from taxbench.board.published import compare_with_published
+    from taxbench.board.render.text_table import LEGEND, text_table
     from taxbench.board.resampling import Cached
-    from taxbench.paths import cache_folder
-    from taxbench.registry.tasks import find_tasks
+    from taxbench.tasks.registry import find_tasks
+    from taxbench.util.paths import cache_folder
 
     places, registry = folders or (Path("results"),), find_tasks(include)
     board = make_board(find(places), registry.groups.values(), Cached(cache_folder()), (), _report(ctx))
@@ -91,7 +91,7 @@ def build_command(ctx: click.Context, root: Path, include: tuple[Path, ...], as_
     Building again changes no byte.
     """
     from taxbench.board.build import build
-    from taxbench.registry.tasks import find_tasks
+    from taxbench.tasks.registry import find_tasks
 
     written = build(root, find_tasks(include).groups.values(), _report(ctx))
     click.echo(json.dumps(list(map(str, written)), indent=1) if as_json else "\n".join(map(str, written)))
@@ -110,8 +110,8 @@ def add_command(
 
     Exits with 1 if any is refused; the others are added.
     """
-    from taxbench.board.submissions.publish import add
-    from taxbench.registry.tasks import find_tasks
+    from taxbench.board.submit.publish import add
+    from taxbench.tasks.registry import find_tasks
 
     outcomes = add(folders, root, find_tasks(include), _report(ctx))
     _tell(ctx, outcomes, as_json, f"Now make the tables: taxbench leaderboard build --board {shlex.quote(str(root))}")
@@ -128,8 +128,8 @@ def check_command(ctx: click.Context, folders: tuple[Path, ...], include: tuple[
     FOLDERS are a stranger's results or a leaderboard (default: leaderboard). Nothing in them is run, and nothing is
     written. Exits with 1 if any is refused.
     """
-    from taxbench.board.submissions.check import check_all
-    from taxbench.registry.tasks import find_tasks
+    from taxbench.board.submit.check import check_all
+    from taxbench.tasks.registry import find_tasks
 
     outcomes = check_all(folders or (_HOME,), find_tasks(include), _report(ctx))
     _tell(ctx, outcomes, as_json, "")
@@ -141,7 +141,7 @@ def check_command(ctx: click.Context, folders: tuple[Path, ...], include: tuple[
 @click.option("--direct", is_flag=True, help="Commit at once instead of opening a pull request.")
 def push_command(repository: str, root: Path, direct: bool) -> None:
     """Upload the leaderboard to a dataset repository of the Hugging Face hub, as a pull request."""
-    from taxbench.board.submissions.publish import push
+    from taxbench.board.submit.publish import push
 
     click.echo(push(root, repository, direct=direct))
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from taxbench.cli.options import complete_tag, include_path, tags_of
-from taxbench.errors import UsageError, did_you_mean
+from taxbench.util.errors import UsageError, did_you_mean
 
 KINDS = ("tasks", "models", "encoders", "heads", "settings", "datasets")
 _COLUMNS = {"heads": ("takes", "learns", "reads")}
@@ -43,7 +43,7 @@ def command(kind: str | None, tag: str | None, include: tuple[Path, ...], as_jso
 
 def _tasks(tag: str | None, include: tuple[Path, ...]) -> list[dict[str, Any]]:
     """Return tasks, then curves and groups, then what is broken; a curve's tasks name it."""
-    from taxbench.registry.tasks import find_tasks
+    from taxbench.tasks.registry import find_tasks
 
     found = find_tasks(include)
     if tag is not None and tag not in (known := tags_of(found)):

@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from taxbench._version import __version__
-from taxbench.errors import TaxbenchError, did_you_mean
+from taxbench.util.errors import TaxbenchError, did_you_mean
 
 # The verbs and what they do, so that --help imports none of them.
 _VERBS = {

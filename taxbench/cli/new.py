@@ -15,8 +15,8 @@ from taxbench.cli.options import complete_task, include_path
 @include_path
 def command(name: str, parent: str, out: Path, include: tuple[Path, ...]) -> None:
     """Write NAME.yaml, a short commented task that is valid as it stands."""
-    from taxbench.registry.scaffold import write_new_task
-    from taxbench.registry.tasks import find_tasks
+    from taxbench.tasks.registry import find_tasks
+    from taxbench.tasks.scaffold import write_new_task
 
     path = write_new_task(name, parent, out, find_tasks(include))
     click.echo(f"Wrote {path}. Edit it, then type:")

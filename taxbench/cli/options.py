@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from taxbench.registry.tasks import TaskRegistry
+    from taxbench.tasks.registry import TaskRegistry
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -90,7 +90,7 @@ def complete_encoder(ctx: click.Context, param: click.Parameter, incomplete: str
 def complete_head(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the last of several heads separated by commas, or `all`."""
     from taxbench.registry.heads import heads
-    from taxbench.request import ALL
+    from taxbench.runs.config import ALL
 
     before, comma, _ = incomplete.rpartition(",")
     said = {f"{before}{comma}{name}": summary for name, summary in heads().items()}
@@ -134,6 +134,6 @@ def _directory(incomplete: str) -> list[CompletionItem]:
 
 
 def _registry(ctx: click.Context) -> "TaskRegistry":
-    from taxbench.registry.tasks import find_tasks
+    from taxbench.tasks.registry import find_tasks
 
     return find_tasks(path for path in map(Path, ctx.params.get("include") or ()) if path.is_dir())

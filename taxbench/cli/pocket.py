@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from taxbench.pocket.figures import Figures
+    from taxbench.pocket.train.measure import Figures
 
 
 @click.group("pocket")
@@ -31,7 +31,7 @@ def sheet(out: str, per_concept: int) -> None:
 @click.argument("part", type=click.Choice(["encoder", "lm"]))
 def figures(part: str) -> None:
     """Measure the encoder (linear probe) or the language model (text only; needs WordNet)."""
-    from taxbench.pocket.figures import encoder_figures, lm_figures
+    from taxbench.pocket.train.measure import encoder_figures, lm_figures
 
     _show(encoder_figures() if part == "encoder" else lm_figures())
 
@@ -41,9 +41,9 @@ def figures(part: str) -> None:
 @click.option("--steps", type=click.IntRange(1), help="Fewer or more steps than the shipped weights had.")
 def train_encoder(folder: str, steps: int | None) -> None:
     """Train the encoder on rendered pictures, without labels, and write it to FOLDER."""
-    from taxbench.paths import cache_folder
-    from taxbench.pocket.train_encoder import EncoderTraining
-    from taxbench.pocket.train_encoder import train_encoder as train
+    from taxbench.pocket.train.encoder import EncoderTraining
+    from taxbench.pocket.train.encoder import train_encoder as train
+    from taxbench.util.paths import cache_folder
 
     click.echo(train(Path(folder), EncoderTraining(steps=steps) if steps else EncoderTraining(), cache_folder()))
 
@@ -53,8 +53,8 @@ def train_encoder(folder: str, steps: int | None) -> None:
 @click.option("--steps", type=click.IntRange(1), help="Fewer or more steps than the shipped weights had.")
 def train_lm(folder: str, steps: int | None) -> None:
     """Train the language model on WordNet's text and write it to FOLDER; an interrupted training goes on."""
-    from taxbench.pocket.wordnet_lm.train import Settings
-    from taxbench.pocket.wordnet_lm.train import train_lm as train
+    from taxbench.pocket.train.lm import Settings
+    from taxbench.pocket.train.lm import train_lm as train
 
     train(Path(folder), Settings(steps=steps) if steps else Settings())
     click.echo(folder)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taxbench.cli.options import complete_dataset, complete_encoder, complete_model
-from taxbench.progress import Reporter
+from taxbench.util.progress import Reporter
 
 if TYPE_CHECKING:
-    from taxbench.reproduce import Reproduction
+    from taxbench.runs.reproduce import Reproduction
 
 
 @click.command("reproduce")
@@ -32,8 +32,8 @@ def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) ->
     Task, head and settings are the record's own; only features may come from the cache. Names that were directories
     where the record was made need --dataset, --model or --encoder.
     """
-    from taxbench.board.findings.plain_json import plain_json
-    from taxbench.reproduce import Again, reproduce
+    from taxbench.board.analysis.plain_json import plain_json
+    from taxbench.runs.reproduce import Again, reproduce
 
     report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
     again = Again(**{field.name: given[field.name] for field in fields(Again)})
@@ -61,7 +61,7 @@ def _verdict(found: "Reproduction") -> str:
 
 
 def _text(found: "Reproduction") -> str:
-    from taxbench.board.forms.cells import markdown_table, markdown_text
+    from taxbench.board.render.cells import markdown_table, markdown_text
 
     lines = [["of", "split", "score", "recorded", "here", "difference"]]
     for each in found.scores:

@@ -16,8 +16,8 @@ from taxbench.cli.options import (
     device_option,
     include_path,
 )
-from taxbench.progress import Reporter
-from taxbench.request import Options, Request, resolve
+from taxbench.runs.config import Options, Request, resolve
+from taxbench.util.progress import Reporter
 
 if TYPE_CHECKING:
     from taxbench.specs.result import Result
@@ -56,8 +56,8 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
     request = resolve(Options(**options))  # type: ignore[arg-type]
     report.say(request.describe())
 
+    from taxbench.runs.runner import Suite
     from taxbench.specs.result import Result
-    from taxbench.suite import Suite
 
     results: list[Result] = []
     try:
@@ -73,11 +73,11 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
 def _show(results: "list[Result]", request: Request, report: Reporter) -> None:
     """Print the table of results, with intervals from their predictions."""
     from taxbench.board.build import make_board
-    from taxbench.board.forms.text_table import LEGEND, text_table
-    from taxbench.board.found import written
+    from taxbench.board.load import written
     from taxbench.board.published import compare_with_published
+    from taxbench.board.render.text_table import LEGEND, text_table
     from taxbench.board.resampling import Cached
-    from taxbench.paths import cache_folder
+    from taxbench.util.paths import cache_folder
 
     out, known = request.out, Cached(cache_folder(request.cache))
     board = make_board(written(results, out), request.groups, known, (), report)

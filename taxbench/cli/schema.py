@@ -13,7 +13,7 @@ def command(kind: str) -> None:
     With the YAML language server, the first line of a task is then: # yaml-language-server: $schema=task.schema.json
     """
     if kind == "task":
-        from taxbench.registry.schema import task_file_schema as schema
+        from taxbench.tasks.schema import task_file_schema as schema
     else:
         from taxbench.specs.result import result_schema as schema
 

@@ -10,10 +10,10 @@ import click
 from taxbench.cli.options import complete_task, dataset_options, include_path, seed_option
 
 if TYPE_CHECKING:
-    from taxbench.registry.task_files import TaskFile
-    from taxbench.registry.tasks import TaskRegistry
+    from taxbench.protocol.task_preview import TaskReport
     from taxbench.specs.task import TaskSpec
-    from taxbench.task_report import TaskReport
+    from taxbench.tasks.registry import TaskRegistry
+    from taxbench.tasks.task_files import TaskFile
 
 
 @click.command("show")
@@ -27,7 +27,7 @@ def command(task: str, as_json: bool, include: tuple[Path, ...], **how: Any) -> 
 
     Of a curve or a group, its members.
     """
-    from taxbench.registry.tasks import find_tasks
+    from taxbench.tasks.registry import find_tasks
 
     registry = find_tasks(include)
     file = registry.file(task)
@@ -61,10 +61,10 @@ def _show_members(registry: "TaskRegistry", name: str, file: "TaskFile", as_json
 def _show_task(
     registry: "TaskRegistry", task: "TaskSpec", file: "TaskFile", how: dict[str, Any], as_json: bool
 ) -> None:
-    from taxbench.data.dataset import load_dataset
-    from taxbench.registry.findings import dotted
-    from taxbench.registry.provenance import as_yaml, values_of
-    from taxbench.task_report import report_task
+    from taxbench.datasets.dataset import load_dataset
+    from taxbench.protocol.task_preview import report_task
+    from taxbench.tasks.diagnostics import dotted
+    from taxbench.tasks.provenance import as_yaml, values_of
 
     values = values_of(task, file, registry.library)
     report = report_task(task, load_dataset(how["dataset"], how["taxonomy"]), how["seed"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from taxbench.errors import DataError, UsageError
+from taxbench.util.errors import DataError, UsageError
 
 
 @click.command("taxonomy")
@@ -25,8 +25,8 @@ def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int |
     LEAVES is a text file with one leaf a line, or an image folder (class folders, with or without train and test
     above). A leaf is a name, a WordNet name such as crow.n.01, or a number such as n01579028.
     """
-    from taxbench.data.taxonomy import write_taxonomy
-    from taxbench.data.wordnet_taxonomy import wordnet_taxonomy
+    from taxbench.taxonomy.from_wordnet import wordnet_taxonomy
+    from taxbench.taxonomy.taxonomy import write_taxonomy
 
     if out.exists() and leaves.exists() and out.samefile(leaves):
         raise UsageError(f"'{out}' is what the leaves are read from. Choose another --out.")
@@ -56,8 +56,8 @@ def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int |
 
 def _names(leaves: Path) -> list[str]:
     """Read the leaves from a text file or the class folders of an image folder."""
-    from taxbench.data.folder import class_names
-    from taxbench.data.tables import normal
+    from taxbench.datasets.folder import class_names
+    from taxbench.taxonomy.tables import normal
 
     if leaves.is_dir():
         return class_names(leaves)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from taxbench.cli.options import dataset_options, include_path, seed_option
-from taxbench.errors import TaxbenchError
+from taxbench.util.errors import TaxbenchError
 
 
 @click.command("validate")
@@ -24,13 +24,13 @@ def command(paths: tuple[Path, ...], lock: bool, data: bool, as_json: bool, **ho
     Exits with 1 if there is an error. A folder with a lock.json is also checked against it: a task's content may change
     only when its version does.
     """
-    from taxbench.registry.findings import errors
-    from taxbench.registry.validation import validate
+    from taxbench.tasks.diagnostics import errors
+    from taxbench.tasks.validation import validate
 
     found, no_data = validate(paths, how["include"]), None
     if data:
-        from taxbench.data.dataset import load_dataset
-        from taxbench.task_checks import check_tasks
+        from taxbench.datasets.dataset import load_dataset
+        from taxbench.protocol.task_checks import check_tasks
 
         try:
             dataset = load_dataset(how["dataset"], how["taxonomy"])

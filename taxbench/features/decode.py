@@ -23,10 +23,10 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from taxbench.data.dataset import ImageRecord
-from taxbench.errors import DataError
-from taxbench.features.pictures import resize
-from taxbench.specs.features import Preprocessing
+from taxbench.datasets.dataset import ImageRecord
+from taxbench.features.preprocessing import resize
+from taxbench.specs.feature_key import Preprocessing
+from taxbench.util.errors import DataError
 
 Read = Callable[[ImageRecord], Image.Image]
 

@@ -12,7 +12,6 @@ import xxhash
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from taxbench.errors import ModelError, UsageError
 from taxbench.features.families import (
     SEED,
     Tower,
@@ -23,11 +22,12 @@ from taxbench.features.families import (
     read_config,
     registers,
 )
-from taxbench.features.pictures import read_preprocessing
-from taxbench.hub import model_files, weights_digest
+from taxbench.features.preprocessing import read_preprocessing
 from taxbench.registry.models import ENTRY_POINTS, PLUGGED, POCKET_ENCODER
-from taxbench.specs.features import Pool, Pooled, Preprocessing, Reading
-from taxbench.specs.models import EncoderSpec
+from taxbench.specs.feature_key import Pool, Pooled, Preprocessing, Reading
+from taxbench.specs.sources import EncoderSpec
+from taxbench.util.errors import ModelError, UsageError
+from taxbench.util.hub import model_files, weights_digest
 
 
 @dataclass(frozen=True, slots=True)

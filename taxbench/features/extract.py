@@ -8,16 +8,16 @@ import numpy as np
 import torch
 
 from taxbench._version import __version__
-from taxbench.data.dataset import Dataset, first_twice
-from taxbench.errors import CacheError, DataError, some
+from taxbench.datasets.dataset import Dataset, first_twice
 from taxbench.features.encoders import Encoder, EncoderCard, load_encoder
-from taxbench.features.fill import Pass, Target
-from taxbench.features.store.adopt import find_donor
-from taxbench.features.store.catalogue import begin_entry, entry_folder, nearest_difference, read_table
+from taxbench.features.extraction_loop import Pass, Target
+from taxbench.features.store.index import begin_entry, entry_folder, nearest_difference, read_table
 from taxbench.features.store.layout import NOT_FINITE, UNDECODABLE, Shape, plan_layout
 from taxbench.features.store.reader import FeatureTable
-from taxbench.progress import Reporter
-from taxbench.specs.features import Encoded, FeatureKey, Origin, Reading, StorageDtype
+from taxbench.features.store.reuse import find_donor
+from taxbench.specs.feature_key import Encoded, FeatureKey, Origin, Reading, StorageDtype
+from taxbench.util.errors import CacheError, DataError, some
+from taxbench.util.progress import Reporter
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from taxbench.errors import ModelError, did_you_mean, first_line
-from taxbench.hub import load_pretrained
-from taxbench.specs.features import Pooled
+from taxbench.specs.feature_key import Pooled
+from taxbench.util.errors import ModelError, did_you_mean, first_line
+from taxbench.util.hub import load_pretrained
 
 SEED = 0
 """Of the weights of random twins."""

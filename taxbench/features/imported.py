@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from taxbench.data.dataset import Dataset
-from taxbench.errors import CacheError, DataError, UsageError, did_you_mean
-from taxbench.features.foreign import FeatureFile
-from taxbench.features.store.catalogue import Entry, begin_entry, entries, entry_folder, read_table
+from taxbench.datasets.dataset import Dataset
+from taxbench.features.formats import FeatureFile
+from taxbench.features.store.index import Entry, begin_entry, entries, entry_folder, read_table
 from taxbench.features.store.layout import OK, Shape, plan_layout
 from taxbench.features.store.locks import EntryLock
 from taxbench.features.store.reader import FeatureTable
 from taxbench.features.store.writer import ShardWriter, begin_shard, shard_path
-from taxbench.progress import Reporter
-from taxbench.specs.features import IMPORTED, FeatureKey, Imported, Manifest, Origin, StorageDtype
+from taxbench.specs.feature_key import IMPORTED, FeatureKey, Imported, Manifest, Origin, StorageDtype
+from taxbench.util.errors import CacheError, DataError, UsageError, did_you_mean
+from taxbench.util.progress import Reporter
 
 _SPAN_BLOCKS = 16
 

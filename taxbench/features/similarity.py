@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from taxbench.data.counterfactual import Pairing
-from taxbench.data.dataset import Dataset
-from taxbench.data.evidence import true_pairs
+from taxbench.datasets.dataset import Dataset
+from taxbench.protocol.counterfactual import Pairing
+from taxbench.protocol.deprivation import true_pairs
 from taxbench.specs.result import Similarity, VisualSimilarity
 
 

@@ -28,8 +28,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from taxbench.lms.prompt import Prompt
-from taxbench.seeds import derive_seed
+from taxbench.lms.question_scorer import Prompt
+from taxbench.util.seeds import derive_seed
 
 
 @dataclass(frozen=True, slots=True)

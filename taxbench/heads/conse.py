@@ -6,8 +6,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.lesson import Lesson
-from taxbench.specs.base import Spec
+from taxbench.heads.closed_form import Lesson
+from taxbench.specs.spec import Spec
 
 READS = "labels"
 

@@ -8,9 +8,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, normalize
 
+from taxbench.heads.closed_form import Lesson
 from taxbench.heads.descent import descend, seeded
-from taxbench.heads.lesson import Lesson
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 READS = "labels"
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from taxbench.heads.base import first_weights
-from taxbench.heads.lesson import Lesson
-from taxbench.seeds import rng
+from taxbench.heads.closed_form import Lesson
+from taxbench.util.seeds import rng
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

@@ -6,9 +6,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from taxbench.heads.closed_form import Lesson
 from taxbench.heads.descent import descend, seeded
-from taxbench.heads.lesson import Lesson
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 READS = "labels"
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from taxbench.heads import linear
 from taxbench.heads.base import Shape
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 READS = "state"
 

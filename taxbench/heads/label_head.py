@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from taxbench.heads.base import Head
-from taxbench.heads.lesson import Lesson
+from taxbench.heads.closed_form import Lesson
 from taxbench.heads.moments import Moments
-from taxbench.lms.prompt import Prompt
-from taxbench.seeds import rng
+from taxbench.lms.question_scorer import Prompt
+from taxbench.util.seeds import rng
 
 Hubness = Literal["none", "csls", "standardise"]
 """What is done about terms that are near to every image: nothing; cross-domain similarity local scaling (Conneau et

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from taxbench.heads.lesson import Lesson
-from taxbench.specs.base import Spec
+from taxbench.heads.closed_form import Lesson
+from taxbench.specs.spec import Spec
 
 SEES = "name"
 NOTE = "control: is told the name"

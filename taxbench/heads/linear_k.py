@@ -4,7 +4,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from taxbench.heads.base import Shape
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 
 class Settings(Spec, strict=True):

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from taxbench.heads.base import Dropout, Shape
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 
 class Settings(Spec, strict=True):

@@ -5,7 +5,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from taxbench.heads.base import Shape
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 NOTE = "control: sees no image"
 

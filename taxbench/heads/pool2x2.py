@@ -5,9 +5,9 @@ from math import isqrt
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.errors import UsageError
 from taxbench.heads.base import Shape
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
+from taxbench.util.errors import UsageError
 
 POOL = "grid4"
 

@@ -5,10 +5,10 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from taxbench.heads.closed_form import Lesson
 from taxbench.heads.label_head import LabelMap
-from taxbench.heads.lesson import Lesson
 from taxbench.heads.moments import factored_svd
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 READS = "labels"
 

@@ -5,7 +5,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from taxbench.heads.base import Shape
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 POOL = "grid4"
 # At the rate that suits single maps, attention does not settle: leaf F1 on pocket .5 to .8, against .8 to .9 at this.

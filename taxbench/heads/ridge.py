@@ -5,9 +5,9 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
+from taxbench.heads.closed_form import Lesson
 from taxbench.heads.label_head import LabelMap
-from taxbench.heads.lesson import Lesson
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 READS = "labels"
 

@@ -4,9 +4,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from taxbench.heads.closed_form import Lesson
 from taxbench.heads.label_head import LabelMap
-from taxbench.heads.lesson import Lesson
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 
 class Settings(Spec, strict=True):

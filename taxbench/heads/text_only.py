@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
+from taxbench.heads.closed_form import Lesson
 from taxbench.heads.label_oracle import NameTable
-from taxbench.heads.lesson import Lesson
 from taxbench.lms.label_vectors import term_tokens
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 SEES = "name"
 NOTE = "control: reads the name"

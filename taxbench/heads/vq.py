@@ -6,9 +6,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from taxbench.heads.base import Shape
-from taxbench.heads.lesson import Lesson
-from taxbench.seeds import rng
-from taxbench.specs.base import Spec
+from taxbench.heads.closed_form import Lesson
+from taxbench.specs.spec import Spec
+from taxbench.util.seeds import rng
 
 POOL = "grid4"
 # faiss asks for 39 to 256 points a word; more patches and rounds change little and take long.

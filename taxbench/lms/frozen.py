@@ -9,11 +9,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from taxbench.errors import ModelError
-from taxbench.hub import load_pretrained, model_files, weight_files, weights_digest
 from taxbench.registry.models import POCKET_LM
-from taxbench.seeds import derive_seed
-from taxbench.specs.models import LMSpec
+from taxbench.specs.sources import LMSpec
+from taxbench.util.errors import ModelError
+from taxbench.util.hub import load_pretrained, model_files, weight_files, weights_digest
+from taxbench.util.seeds import derive_seed
 
 # What decides how text becomes tokens, whichever of them a model has.
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",

@@ -13,11 +13,11 @@ import xxhash
 from torch import Tensor
 
 from taxbench._version import NUMERICS
-from taxbench.data.articles import with_article
-from taxbench.errors import ModelError
 from taxbench.lms.frozen import FrozenLM
-from taxbench.paths import replacing
-from taxbench.specs.base import canonical_json
+from taxbench.protocol.articles import with_article
+from taxbench.specs.spec import canonical_json
+from taxbench.util.errors import ModelError
+from taxbench.util.paths import replacing
 
 # The term ends each of them, and a causal model does not look ahead: what might follow would change nothing.
 TEMPLATES = (

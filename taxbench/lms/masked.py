@@ -7,8 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from taxbench.errors import ModelError
 from taxbench.lms.frozen import FrozenLM
+from taxbench.util.errors import ModelError
 
 Layers = Sequence[tuple[Tensor, Tensor]]
 """Keys and values of each layer.  # (b, heads, n, h) each"""

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from taxbench.lms.forward import AskerOfTable, Slots, embed_tokens
 from taxbench.lms.masked import additive, cache_of, layers_of, look_back, masked_forward
-from taxbench.lms.memory import RowShape
 from taxbench.lms.plain import Plain
-from taxbench.lms.rows import AskerOfTable, Slots, embed_tokens
+from taxbench.lms.row_memory import RowShape
 
 # Questions that are put to kept keys and values at a time. On a CPU, pocket LM, 64 soft tokens, 64 questions: 0.63 ms a
 # question in chunks of 8 or 16, 0.77 in chunks of 32, 0.90 in rows of 16 of their own, 1.24 in one row (bfloat16: 0.20,

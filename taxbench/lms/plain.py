@@ -10,8 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from taxbench.lms.forward import AskerOfTable, Slots, embed_tokens
 from taxbench.lms.frozen import FrozenLM
-from taxbench.lms.rows import AskerOfTable, Slots, embed_tokens
 
 
 @dataclass(frozen=True, slots=True)

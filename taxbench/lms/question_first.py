@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from taxbench.lms.answers import Strings
+from taxbench.lms.forward import Slots, embed_tokens
 from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.masked import Layers, additive, cache_of, layers_of, look_back, masked_forward
 from taxbench.lms.plain import plain_forward, spread
-from taxbench.lms.rows import Slots, embed_tokens
-from taxbench.lms.table import QuestionTable
+from taxbench.lms.question_table import QuestionTable
+from taxbench.protocol.answers import Strings
 
 _BATCH = 64  # questions whose keys and values are computed together
 

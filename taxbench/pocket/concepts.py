@@ -19,7 +19,7 @@ class Category:
     name: str
     parents: tuple[str, ...]  # categories above this one, nearest first
     body_plan: str  # what members have in common when drawn; the visual similarity inside the category
-    family: str  # module of taxbench.pocket.render that draws the members
+    family: str  # module of taxbench.pocket.art that draws the members
     members: tuple[str, ...]
 
 

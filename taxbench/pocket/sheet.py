@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from taxbench.pocket.render import render
+from taxbench.pocket.art import render
 
 _LABEL_WIDTH = 92  # pixels
 _GAP = 2

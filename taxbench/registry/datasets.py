@@ -14,19 +14,19 @@ class DatasetEntry:
 # Strings, so that a dataset costs nothing until it is asked for.
 DATASETS = {
     "pocket": DatasetEntry(
-        "taxbench.pocket.dataset:load", "Rendered pictures of 104 everyday concepts; nothing to download."
+        "taxbench.pocket.images:load", "Rendered pictures of 104 everyday concepts; nothing to download."
     ),
     "things": DatasetEntry(
-        "taxbench.data.things:load", "things[:PATH], THINGS as downloaded from OSF; 1,222 concepts, 53 hypernyms."
+        "taxbench.datasets.things:load", "things[:PATH], THINGS as downloaded from OSF; 1,222 concepts, 53 hypernyms."
     ),
     "cifar100": DatasetEntry(
-        "taxbench.data.cifar100:load",
+        "taxbench.datasets.cifar100:load",
         "cifar100[:PATH], the standard archive or from the hub; 100 leaves, 19 hypernyms.",
     ),
     "hf": DatasetEntry(
-        "taxbench.data.hub_images:load", "hf:NAME, a labelled image dataset of the Hugging Face hub or a local one."
+        "taxbench.datasets.hub_images:load", "hf:NAME, a labelled image dataset of the Hugging Face hub or a local one."
     ),
     "folder": DatasetEntry(
-        "taxbench.data.folder:load", "folder:PATH, an image folder with --taxonomy FILE.tsv or --taxonomy wordnet."
+        "taxbench.datasets.folder:load", "folder:PATH, an image folder with --taxonomy FILE.tsv or --taxonomy wordnet."
     ),
 }

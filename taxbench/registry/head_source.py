@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from taxbench.specs.features import FeatureOptions, Pool
+from taxbench.specs.feature_key import FeatureOptions, Pool
 from taxbench.specs.run import ScoringSpec, TrainerSpec
 
 SHARED: dict[str, type[BaseModel]] = {"features": FeatureOptions, "trainer": TrainerSpec, "scoring": ScoringSpec}

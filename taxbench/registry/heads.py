@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from taxbench.errors import UsageError, did_you_mean, first_line
 from taxbench.registry.head_source import HeadInfo, HeadSetting, read_head
-from taxbench.registry.modules import module_source
-from taxbench.specs.base import content_hash
+from taxbench.registry.package_source import module_source
 from taxbench.specs.run import HeadSpec
+from taxbench.specs.spec import content_hash
+from taxbench.util.errors import UsageError, did_you_mean, first_line
 
 ENTRY_POINTS = "taxbench.heads"
 """The group under which installed packages offer heads; what they name: a module as `heads/base.py` describes it."""

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import yaml
 
-from taxbench.errors import UsageError, did_you_mean
-from taxbench.specs.models import EncoderSpec, LMSpec
+from taxbench.specs.sources import EncoderSpec, LMSpec
+from taxbench.util.errors import UsageError, did_you_mean
 
 S = TypeVar("S", EncoderSpec, LMSpec)
 

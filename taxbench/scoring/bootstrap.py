@@ -20,8 +20,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import t as student
 
-from taxbench.scoring.predictions import OWN, Predictions
-from taxbench.seeds import derive_seed, rng
+from taxbench.results.predictions import OWN, Predictions
+from taxbench.util.seeds import derive_seed, rng
 
 REPLICATES = 1000
 METHOD = 1

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.stats import binomtest, permutation_test
 from scipy.stats import t as student
 
-from taxbench.errors import UsageError, did_you_mean, some
+from taxbench.results.predictions import OWN, Predictions
 from taxbench.scoring.bootstrap import Replicates, interval, replicates, scored_terms, standard_error
 from taxbench.scoring.metrics import two_class_f1
-from taxbench.scoring.predictions import OWN, Predictions
+from taxbench.util.errors import UsageError, did_you_mean, some
 
 _CERTAIN = 1e300  # a difference over no error at all; infinities would not compare
 _PERMUTATIONS = 2**14  # exact up to fourteen terms, as many as `pocket` has

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import binom, rankdata
 
-from taxbench.data.questions import QuestionSet
+from taxbench.protocol.questions import QuestionSet
 from taxbench.specs.result import CategoryScore, Scores
 
 _DIGITS = 6

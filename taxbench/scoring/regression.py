@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from scipy.stats import t as student
 
-from taxbench.errors import DataError, some
+from taxbench.util.errors import DataError, some
 
 _INTERCEPT, _SIMILARITY, _TEXT = "intercept", "similarity", "text_only"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from taxbench.errors import DataError, some
-from taxbench.scoring.predictions import Predictions, read_predictions
+from taxbench.results.predictions import Predictions, read_predictions
 from taxbench.scoring.scorecard import Scorecard, score
 from taxbench.specs.result import Result, Scores
+from taxbench.util.errors import DataError, some
 
 # What scoring may take: comparisons, and cells of the table behind the chance of a term. A stranger's file may ask for
 # days and terabytes; THINGS needs 5 * 10**8 and 5 * 10**6.

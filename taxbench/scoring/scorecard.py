@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from taxbench.results.predictions import OWN, Predictions
 from taxbench.scoring.metrics import category_scores, chance_control, summarise
-from taxbench.scoring.predictions import OWN, Predictions
 from taxbench.specs.result import CategoryScore, Scores
 
 

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
-from taxbench.specs.base import Spec
 from taxbench.specs.run import RunSpec
+from taxbench.specs.spec import Spec
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -157,7 +157,7 @@ class Result(Spec):
     """One run's outcome. Holds no time stamps, so the same run writes the same bytes."""
 
     schema_version: Literal[2] = SCHEMA_VERSION
-    """Raised whenever the form changes; `specs/result_migrations.py` brings older records up to it."""
+    """Raised whenever the form changes; `results/migrations.py` brings older records up to it."""
     digest: str
     """Digest of `run`."""
     task: str

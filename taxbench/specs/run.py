@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from taxbench.specs.base import Spec, content_hash
+from taxbench.specs.spec import Spec, content_hash
 from taxbench.specs.task import TaskSpec
 
 Variant = Literal["none", "random_lm", "shuffled_features"]

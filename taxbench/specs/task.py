@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from taxbench.specs.base import Spec, content_hash
+from taxbench.specs.spec import Spec, content_hash
 
 SplitName = Literal["leaf", "seen", "unseen", "heldout_leaf"]
 ControlName = Literal["chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only"]

@@ -5,11 +5,11 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from taxbench.errors import CacheError
 from taxbench.heads.base import Head
-from taxbench.paths import replacing
-from taxbench.specs.base import canonical_json
 from taxbench.specs.run import HeadKey
+from taxbench.specs.spec import canonical_json
+from taxbench.util.errors import CacheError
+from taxbench.util.paths import replacing
 
 _FOLDER = "heads"
 

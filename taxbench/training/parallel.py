@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from taxbench.progress import Reporter
+from taxbench.util.progress import Reporter
 
 T = TypeVar("T")
 

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from taxbench.errors import TrainingError, first_line
 from taxbench.heads.base import StateHead
-from taxbench.lms.prompt import Prompt
-from taxbench.progress import Reporter
-from taxbench.training.asking import Asked, answer_losses, leaf_loss
-from taxbench.training.memory import RowBudget, out_of_memory
+from taxbench.lms.question_scorer import Prompt
+from taxbench.training.head_state import Batch, Trainee
 from taxbench.training.parallel import Spread, hands
-from taxbench.training.trainee import Batch, Trainee
+from taxbench.training.predict import Asked, answer_losses, leaf_loss
+from taxbench.training.row_budget import RowBudget, out_of_memory
+from taxbench.util.errors import TrainingError, first_line
+from taxbench.util.progress import Reporter
 
 _CHECKPOINT_SECONDS = 60.0
 

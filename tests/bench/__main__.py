@@ -22,7 +22,7 @@ import transformers
 from PIL import Image
 
 from taxbench._version import NUMERICS, __version__
-from taxbench.lms.devices import pick_device
+from taxbench.util.devices import pick_device
 from tests.bench.extraction import SIZES, Setting, bench_extraction
 from tests.bench.large import bench_large
 from tests.bench.memory import bench_memory

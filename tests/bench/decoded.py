@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from taxbench.data.dataset import Dataset, ImageRecord
+from taxbench.datasets.dataset import Dataset, ImageRecord
 
 
 def in_memory(dataset: Dataset, images: np.ndarray) -> Dataset:

@@ -16,13 +16,13 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from transformers import AutoImageProcessor, AutoModel, BitImageProcessorPil, Dinov2Config, Dinov2Model
 
-from taxbench.data.dataset import Dataset, load_dataset
+from taxbench.datasets.dataset import Dataset, load_dataset
 from taxbench.features.encoders import Encoder, EncoderCard, describe_encoder, load_encoder
 from taxbench.features.extract import Extraction, features_of
-from taxbench.features.pictures import resize
-from taxbench.lms.devices import pick_dtype
-from taxbench.progress import Reporter
-from taxbench.specs.models import EncoderSpec
+from taxbench.features.preprocessing import resize
+from taxbench.specs.sources import EncoderSpec
+from taxbench.util.devices import pick_dtype
+from taxbench.util.progress import Reporter
 from tests.bench.rounds import Ratio, compare
 
 # Shapes of DINOv2 (arXiv 2304.07193): width, layers, heads.

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Pretr
 from taxbench.features.encoders import describe_encoder, load_encoder
 from taxbench.lms.frozen import FrozenLM
 from taxbench.registry.models import POCKET_LM
-from taxbench.specs.models import EncoderSpec, LMSpec
+from taxbench.specs.sources import EncoderSpec, LMSpec
 from tests.bench.extraction import save_encoder
 from tests.bench.rounds import Ratio
 from tests.bench.training import Work, against_naive, flops, lower_bound, make_work

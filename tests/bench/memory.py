@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, features_of
-from taxbench.progress import Reporter
+from taxbench.util.progress import Reporter
 from taxbench.registry.models import find_encoder
 from tests.features.test_extract import numbered
 card = describe_encoder(find_encoder("pocket"))

@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from taxbench.data.protocol import Protocol
-from taxbench.data.questions import QuestionSet
 from taxbench.heads.base import SoftHead
 from taxbench.lms.frozen import FrozenLM
-from taxbench.seeds import rng
+from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
 from taxbench.specs.run import TrainerSpec
-from taxbench.training.trainee import scheduled
+from taxbench.training.head_state import scheduled
+from taxbench.util.seeds import rng
 from tests.bench.pictures import Pictures
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taxbench.data.dataset import Dataset
+from taxbench.datasets.dataset import Dataset
 from taxbench.features.encoders import Encoder
-from taxbench.features.pictures import resize
+from taxbench.features.preprocessing import resize
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from taxbench.features.encoders import describe_encoder, load_encoder
-from taxbench.lms.devices import pick_dtype
 from taxbench.lms.frozen import load_lm
 from taxbench.registry.models import encoders, lms
+from taxbench.training.head_state import Trainee
 from taxbench.training.parallel import side_by_side
 from taxbench.training.stack import train_stack
-from taxbench.training.trainee import Trainee
+from taxbench.util.devices import pick_dtype
 from tests.bench.rounds import Ratio, compare, ratio_of, timed
 from tests.bench.training import QUIET, Work, make_work
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from taxbench.features.store.catalogue import begin_entry, entry_folder, read_table
+from taxbench.features.store.index import begin_entry, entry_folder, read_table
 from taxbench.features.store.layout import OK, Shape, plan_layout
 from taxbench.features.store.reader import FeatureTable
 from taxbench.features.store.writer import begin_shard
-from taxbench.specs.features import FeatureKey, Imported, Manifest, Origin
+from taxbench.specs.feature_key import FeatureKey, Imported, Manifest, Origin
 from tests.bench.rounds import Ratio, compare, within
 
 SHAPES = ((50_000, Shape(1, 1024)), (4_000, Shape(256, 1024)))

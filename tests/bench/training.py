@@ -13,25 +13,25 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from taxbench.data.dataset import Dataset, load_dataset
-from taxbench.data.protocol import Protocol
-from taxbench.data.questions import QuestionSet
+from taxbench.datasets.dataset import Dataset, load_dataset
 from taxbench.features.encoders import Encoder, describe_encoder, load_encoder
 from taxbench.features.extract import Extraction, features_of
-from taxbench.features.rows import FeatureRows
+from taxbench.features.feature_rows import FeatureRows
 from taxbench.lms.frozen import FrozenLM, load_lm
-from taxbench.lms.prompt import Prompt
-from taxbench.progress import Reporter
+from taxbench.lms.question_scorer import Prompt
+from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_spec
 from taxbench.registry.models import POCKET_ENCODER, lms
-from taxbench.registry.tasks import find_tasks
-from taxbench.specs.models import EncoderSpec
 from taxbench.specs.run import TrainerSpec
-from taxbench.training.asking import Asked, ask
-from taxbench.training.build import build_head
+from taxbench.specs.sources import EncoderSpec
+from taxbench.tasks.registry import find_tasks
+from taxbench.training.head_build import build_head
+from taxbench.training.head_state import Trainee
 from taxbench.training.parallel import side_by_side
+from taxbench.training.predict import Asked, ask
 from taxbench.training.stack import train_stack
-from taxbench.training.trainee import Trainee
+from taxbench.util.progress import Reporter
 from tests.bench.decoded import in_memory
 from tests.bench.naive import NaiveLoop
 from tests.bench.pictures import Pictures

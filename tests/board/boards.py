@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from taxbench.board.model import (
+from taxbench.board.board import (
     NOTHING,
     TASKS,
     Board,

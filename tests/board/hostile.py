@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from taxbench.data.dataset import load_dataset
-from taxbench.data.protocol import Protocol
-from taxbench.errors import DataError
+from taxbench.datasets.dataset import load_dataset
+from taxbench.protocol.protocol import Protocol
 from taxbench.registry.heads import settings_defaults
-from taxbench.registry.tasks import find_tasks
-from taxbench.scoring.predictions import OWN, Collector, parse_predictions, write_predictions
-from taxbench.scoring.records import predictions_file, write_result
+from taxbench.results.predictions import OWN, Collector, parse_predictions, write_predictions
+from taxbench.results.records import predictions_file, write_result
 from taxbench.scoring.rescore import rescore
 from taxbench.scoring.scorecard import score
 from taxbench.specs.result import Result, Similarity, Timing, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LMId, RunSpec, TrainerSpec
+from taxbench.tasks.registry import find_tasks
+from taxbench.util.errors import DataError
 
 Record = dict[str, Any]
 Columns = dict[str, Any]

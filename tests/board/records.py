@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from taxbench.data.questions import QuestionSet
+from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info, head_spec
-from taxbench.registry.tasks import find_tasks
-from taxbench.scoring.predictions import Collector, Predictions, write_predictions
-from taxbench.scoring.records import predictions_file, result_folder, write_result
+from taxbench.results.predictions import Collector, Predictions, write_predictions
+from taxbench.results.records import predictions_file, result_folder, write_result
 from taxbench.scoring.scorecard import score
 from taxbench.specs.result import Evidence, Result, Timing, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec, TrainerSpec
+from taxbench.tasks.registry import find_tasks
 
 HYPERNYMS = ("bird", "fish", "fruit", "tool", "vehicle", "vessel")
 LEAVES = tuple(f"{hypernym} {number}" for hypernym in HYPERNYMS for number in range(4))

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from taxbench.board.board import TASKS
 from taxbench.board.build import FORMS, build, make_board, stale
-from taxbench.board.found import RESULTS, find
-from taxbench.board.model import TASKS
+from taxbench.board.load import RESULTS, find
 from taxbench.board.resampling import FILE, Cached, Resampled, read_resamplings
-from taxbench.board.table import row_key
-from taxbench.errors import DataError
-from taxbench.progress import Reporter
-from taxbench.registry.tasks import find_tasks
+from taxbench.board.rows import row_key
 from taxbench.scoring import bootstrap
+from taxbench.tasks.registry import find_tasks
+from taxbench.util.errors import DataError
+from taxbench.util.progress import Reporter
 from tests.board.records import record
 
 QUIET = Reporter(quiet=True)

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from taxbench.board.board import TASKS, Board, Entry, Figure
 from taxbench.board.build import make_board
 from taxbench.board.entries import _ranked, newest
-from taxbench.board.found import find
-from taxbench.board.model import TASKS, Board, Entry, Figure
-from taxbench.board.table import make_table
-from taxbench.progress import Reporter
+from taxbench.board.load import find
+from taxbench.board.rows import make_table
 from taxbench.registry.heads import head_spec
 from taxbench.scoring.bootstrap import interval, replicates
 from taxbench.specs.run import DatasetId, EncoderId
+from taxbench.util.progress import Reporter
 from tests.board.records import record
 from tests.scoring.simulation import Effects, draw, hypernyms
 

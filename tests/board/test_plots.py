@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from taxbench.board.model import NOTHING, Board, Row
+from taxbench.board.board import NOTHING, Board, Row
 from taxbench.board.plots import (
     MOST_CURVES,
     PAIRINGS,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from taxbench.board.references import SOURCE, published_folder, read_coherence, references
-from taxbench.errors import DataError
-from taxbench.registry.tasks import find_tasks
+from taxbench.tasks.registry import find_tasks
+from taxbench.util.errors import DataError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not (SHARED / "paper_results.csv").exists(), reason="the paper's files are not here")

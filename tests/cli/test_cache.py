@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from taxbench.cli.main import call
-from tests.data.test_folder import make
+from tests.datasets.test_folder import make
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from taxbench.cli.main import call, cli
 from taxbench.registry.settings import known_settings
-from tests.data.test_folder import make
+from tests.datasets.test_folder import make
 
 RUN = ["-q", "run"]
 

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 import taxbench
 from taxbench.board.build import FORMS
-from taxbench.board.found import RESULTS
+from taxbench.board.load import RESULTS
 from taxbench.cli.main import call
 from tests.board.records import record
 

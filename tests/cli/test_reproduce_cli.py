@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from taxbench import head_maker
 from taxbench.cli.main import call
 from taxbench.cli.reproduce import command
-from taxbench.reproduce import TOLERANCE, Again
-from taxbench.scoring.records import read_result, result_bytes
-from taxbench.specs.base import content_hash
+from taxbench.results.records import read_result, result_bytes
+from taxbench.runs import fit as head_maker
+from taxbench.runs.reproduce import TOLERANCE, Again
+from taxbench.specs.spec import content_hash
 from tests.conftest import with_one_thread
-from tests.data.test_folder import make
+from tests.datasets.test_folder import make
 
 TASK = (
     "name: mine\nextends: unseen_hypernym\nheldout_leaves: 0\nevaluate: [leaf, unseen]\ncontrols: [chance, no_image]\n"

@@ -11,11 +11,11 @@ import yaml
 from click.shell_completion import ShellComplete
 
 from taxbench.cli.main import call, cli
-from taxbench.registry.tasks import find_tasks, load_task
-from taxbench.registry.yaml_file import parse_yaml
-from taxbench.request import Options, resolve
-from tests.data.test_folder import make
-from tests.registry.malformed import FILES, write_all
+from taxbench.runs.config import Options, resolve
+from taxbench.tasks.registry import find_tasks, load_task
+from taxbench.tasks.yaml_file import parse_yaml
+from tests.datasets.test_folder import make
+from tests.tasks.malformed import FILES, write_all
 
 MINE = "name: mine\nextends: unseen_hypernym\nheldout_leaves: 0.3\ntags: [own]\n"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from taxbench.cli.main import call
-from taxbench.data.taxonomy import read_taxonomy
 from taxbench.registry.models import find_encoder
-from taxbench.request import origin_of
+from taxbench.runs.config import origin_of
+from taxbench.taxonomy.taxonomy import read_taxonomy
 
 NAMES = ["crow", "robin", "owl", "finch", "wren", "hammer"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from taxbench.errors import CacheError
 from taxbench.features.store.layout import seal_digest
 from taxbench.features.store.writer import shard_path
+from taxbench.util.errors import CacheError
 from tests.faults.truth import Survey, Truth
 from tests.faults.writer import Job
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from taxbench.errors import CacheError
+from taxbench.util.errors import CacheError
 from tests.faults.logged import Logged
 from tests.faults.truth import Survey, Truth
 from tests.faults.writer import MARK, Job, run, warm_up

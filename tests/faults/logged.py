@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from taxbench.data.dataset import ImageRecord
-from taxbench.errors import DataError
+from taxbench.datasets.dataset import ImageRecord
+from taxbench.util.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)

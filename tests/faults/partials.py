@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from taxbench.errors import TaxbenchError
 from taxbench.features.store.layout import Skeleton, make_skeleton
 from taxbench.features.store.writer import partial_path, shard_path
+from taxbench.util.errors import TaxbenchError
 from tests.faults.damage import Findings, Patient, flipped
 from tests.faults.logged import Logged
 from tests.faults.writer import extract

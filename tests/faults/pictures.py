@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from taxbench.data.dataset import Dataset, load_dataset
+from taxbench.datasets.dataset import Dataset, load_dataset
 
 _TSV = "folder\tleaf\thypernyms\ncrow\tcrow\tbird\nhammer\thammer\ttool\n"
 _SIDE = 12

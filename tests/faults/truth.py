@@ -5,12 +5,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from taxbench.errors import CacheError
-from taxbench.features.store.catalogue import read_table
+from taxbench.features.store.index import read_table
 from taxbench.features.store.layout import ABSENT, OK, block_digest, blocks_of
 from taxbench.features.store.reader import FeatureTable, open_shard
 from taxbench.features.store.writer import partial_path, shard_path
-from taxbench.specs.features import FeatureKey, Layout
+from taxbench.specs.feature_key import FeatureKey, Layout
+from taxbench.util.errors import CacheError
 from tests.faults.writer import Job, extract
 
 

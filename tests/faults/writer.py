@@ -13,17 +13,17 @@ import torch
 import transformers  # noqa: F401 - its version stands in every entry; loaded here, so that no fork has to
 from tqdm import tqdm
 
-from taxbench.data.dataset import Dataset, ImageRecord
-from taxbench.data.taxonomy import Taxonomy
-from taxbench.errors import TaxbenchError
+from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of
-from taxbench.features.store.catalogue import begin_entry, entry_folder
+from taxbench.features.store.index import begin_entry, entry_folder
 from taxbench.features.store.layout import Shape, plan_layout
 from taxbench.features.store.reader import FeatureTable
-from taxbench.progress import Reporter
-from taxbench.request import encoder_spec
-from taxbench.specs.features import FeatureKey, Layout, Origin
+from taxbench.runs.config import encoder_spec
+from taxbench.specs.feature_key import FeatureKey, Layout, Origin
+from taxbench.taxonomy.taxonomy import Taxonomy
+from taxbench.util.errors import TaxbenchError
+from taxbench.util.progress import Reporter
 from tests.faults.logged import Logged
 
 MARK = "TAXBENCH_FAULTS"

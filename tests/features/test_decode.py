@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from taxbench.data.dataset import ImageRecord
-from taxbench.errors import DataError
+from taxbench.datasets.dataset import ImageRecord
 from taxbench.features.decode import DecodePool
-from taxbench.features.pictures import resize
+from taxbench.features.preprocessing import resize
+from taxbench.util.errors import DataError
 from tests.features.test_extract import CARD, draw
 
 SIZE = CARD.preprocessing

@@ -14,11 +14,11 @@ import transformers as hf
 from PIL import Image
 from torch import Tensor
 
-from taxbench.errors import ModelError, UsageError
 from taxbench.features.encoders import Encoder, describe_encoder, load_encoder
-from taxbench.features.pictures import resize
+from taxbench.features.preprocessing import resize
 from taxbench.registry.models import POCKET_ENCODER, find_encoder
-from taxbench.specs.models import EncoderSpec
+from taxbench.specs.sources import EncoderSpec
+from taxbench.util.errors import ModelError, UsageError
 from tests.features.tiny_encoders import TINY, VIT, save_preprocessing
 
 CPU = torch.device("cpu")
@@ -325,8 +325,8 @@ def test_pixels_are_a_baseline_without_a_model() -> None:
 PLUGIN = """
 import torch
 from taxbench.features.encoders import EncoderCard
-from taxbench.specs.features import Preprocessing
-from taxbench.specs.models import EncoderSpec
+from taxbench.specs.feature_key import Preprocessing
+from taxbench.specs.sources import EncoderSpec
 
 class Output:
     def __init__(self, hidden): self.last_hidden_state = hidden

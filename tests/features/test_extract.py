@@ -8,17 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
-from taxbench.data.dataset import Dataset, ImageRecord
-from taxbench.data.taxonomy import Taxonomy
-from taxbench.errors import CacheError, DataError
+from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.features.encoders import Encoder, describe_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of, require_all
-from taxbench.features.pictures import resize
-from taxbench.features.store.catalogue import entry_folder
+from taxbench.features.preprocessing import resize
+from taxbench.features.store.index import entry_folder
 from taxbench.features.store.reader import FeatureTable
-from taxbench.progress import Reporter
 from taxbench.registry.models import find_encoder
-from taxbench.specs.features import Reading
+from taxbench.specs.feature_key import Reading
+from taxbench.taxonomy.taxonomy import Taxonomy
+from taxbench.util.errors import CacheError, DataError
+from taxbench.util.progress import Reporter
 
 CPU = torch.device("cpu")
 QUIET = Reporter(quiet=True)

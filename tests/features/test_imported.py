@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from taxbench.errors import DataError, UsageError
-from taxbench.features.foreign import FeatureFile, write_features
+from taxbench.features.formats import FeatureFile, write_features
 from taxbench.features.imported import import_features, imported_table
-from taxbench.features.store.catalogue import open_entry
-from taxbench.progress import Reporter
+from taxbench.features.store.index import open_entry
+from taxbench.util.errors import DataError, UsageError
+from taxbench.util.progress import Reporter
 from tests.features.test_extract import features, numbered
 
 QUIET = Reporter(quiet=True)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from taxbench.data.dataset import Dataset, ImageRecord
-from taxbench.data.taxonomy import Taxonomy
+from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.features.similarity import Coherence
+from taxbench.taxonomy.taxonomy import Taxonomy
 
 
 def dataset(taxonomy: Taxonomy, leaves: list[str]) -> Dataset:

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from torch.nn.functional import normalize
 
 from taxbench.heads import cca, conse, contrastive, devise, procrustes, ridge, ridge_token
-from taxbench.heads.lesson import Lesson
+from taxbench.heads.closed_form import Lesson
 from taxbench.heads.moments import Moments, Shelf, factored_svd
 
 DRAW = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lesson]:
     """Make lessons of drawn features and names; name 0 is never trained."""
 
     def lesson(n: int = 300, f: int = 12, many: int = 7, width: int = 9, **other: Any) -> Lesson:
-        monkeypatch.setattr("taxbench.heads.lesson.label_vectors", lambda lm, terms, cache: vectors(terms, width))
+        monkeypatch.setattr("taxbench.heads.closed_form.label_vectors", lambda lm, terms, cache: vectors(terms, width))
         draw = np.random.default_rng(n + f)
         called = draw.integers(1, many, 2 * n)
         x = draw.normal(size=(2 * n, f)) @ draw.normal(size=(f, f)) + 2 * draw.normal(size=(many, f))[called] + 0.3

@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from taxbench.heads.closed_form import Lesson
 from taxbench.heads.label_head import Hubness, LabelHead, label_head, logistic_line
-from taxbench.heads.lesson import Lesson
 
 WIDTH, NAMES = 16, 12
 TEXTS = tuple(f"name {i}" for i in range(NAMES))
@@ -27,7 +27,7 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Lesson:
         rows = [np.random.default_rng(list(term.encode())).normal(size=WIDTH) for term in terms]
         return {"template_1": np.stack(rows).astype(np.float32)}
 
-    monkeypatch.setattr("taxbench.heads.lesson.label_vectors", vectors)
+    monkeypatch.setattr("taxbench.heads.closed_form.label_vectors", vectors)
     draw = np.random.default_rng(0)
     names = np.repeat(np.arange(NAMES), 30)
     lm: Any = SimpleNamespace(digest="lm", dtype=torch.float32, device=torch.device("cpu"))

@@ -9,11 +9,11 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
-from taxbench.errors import UsageError
 from taxbench.heads import label_oracle, pool2x2, text_only, vq
 from taxbench.heads.base import FixedHead, Shape
 from taxbench.registry.heads import head_info, head_module
-from taxbench.seeds import rng
+from taxbench.util.errors import UsageError
+from taxbench.util.seeds import rng
 
 F, D = 12, 10
 W = 128  # two heads of attention

@@ -7,8 +7,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from taxbench.lms.frozen import FrozenLM, load_lm
-from taxbench.lms.prompt import Prompt
-from taxbench.specs.models import LMSpec
+from taxbench.lms.question_scorer import Prompt
+from taxbench.specs.sources import LMSpec
 
 QUESTIONS = (
     "Is there a crow in this image?",

@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM, GPTJConfig, T5Config, T5ForConditionalGeneration
 
-from taxbench.errors import ModelError
 from taxbench.lms import frozen
 from taxbench.lms.frozen import random_twin
+from taxbench.util.errors import ModelError
 from tests.conftest import save_tiny_lm
 from tests.lms.naive import load, with_model
 

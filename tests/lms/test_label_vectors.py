@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from taxbench.errors import ModelError
 from taxbench.lms import label_vectors as module
 from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
 from taxbench.lms.label_vectors import TEMPLATES, label_vectors
-from taxbench.specs.models import LMSpec
+from taxbench.specs.sources import LMSpec
+from taxbench.util.errors import ModelError
 from tests.conftest import save_tiny_lm
 
 TERMS = ("crow", "salamander tool", "clothing", "owl")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from taxbench.errors import ModelError
 from taxbench.lms.masked import additive, masked_forward
+from taxbench.util.errors import ModelError
 from tests.lms.naive import load
 
 ALLOWED = torch.ones(2, 5, 5, dtype=torch.bool).tril()

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from taxbench.errors import DataError
-from taxbench.pocket import render as module
+from taxbench.pocket import art as module
+from taxbench.pocket.art import PICTURES, backdrop, render
+from taxbench.pocket.art.pen import Pose
+from taxbench.pocket.art.scene import pose
+from taxbench.pocket.art.surface import SURFACES, coat, surface
 from taxbench.pocket.concepts import BY_NAME, CATEGORIES, CONCEPT_NAMES, CONCEPTS, HYPERNYMS
-from taxbench.pocket.render import PICTURES, backdrop, render
-from taxbench.pocket.render.pen import Pose
-from taxbench.pocket.render.scene import pose
-from taxbench.pocket.render.surface import SURFACES, coat, surface
 from taxbench.pocket.sheet import contact_sheet
+from taxbench.util.errors import DataError
 
 # Pixels of Pillow 12 and numpy 2; a new Pillow may round an edge differently, then these are to be pinned again.
 PINNED: dict[tuple[str, int, int], str] = {
@@ -64,7 +64,7 @@ def test_every_index_seed_and_concept_gives_another_picture(pictures: NDArray[np
 
 def test_pictures_do_not_depend_on_process_hash_seed_or_order() -> None:
     program = (
-        "import hashlib; from taxbench.pocket.render import PICTURES, render\n"
+        "import hashlib; from taxbench.pocket.art import PICTURES, render\n"
         "print(PICTURES, *(hashlib.blake2b(render(c, i).tobytes(), digest_size=8).hexdigest()"
         " for c, i in (('zebra', 3), ('duck', 1), ('saw', 2))))"
     )

@@ -10,15 +10,15 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from taxbench.data.wordnet import Nouns, read_nouns
-from taxbench.errors import DataError
-from taxbench.pocket.wordnet_lm.batches import BatchMaker, BatchShape
-from taxbench.pocket.wordnet_lm.corpus import Corpus
-from taxbench.pocket.wordnet_lm.evaluate import Pair, margins, score, taxonomy_pairs
-from taxbench.pocket.wordnet_lm.model import block_mask, build_model, hidden_states, layers_of
-from taxbench.pocket.wordnet_lm.questions import TEMPLATE, TRAINING_TEMPLATES, Sampler, render
-from taxbench.pocket.wordnet_lm.rows import Phrasebook, Row, answer_places, lay_out
-from taxbench.pocket.wordnet_lm.train import Settings, train_lm
+from taxbench.pocket.train.corpus import Corpus
+from taxbench.pocket.train.evaluate import Pair, margins, score, taxonomy_pairs
+from taxbench.pocket.train.lm import Settings, train_lm
+from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape
+from taxbench.pocket.train.lm_model import block_mask, build_model, hidden_states, layers_of
+from taxbench.pocket.train.lm_rows import Phrasebook, Row, answer_places, lay_out
+from taxbench.pocket.train.reading_questions import TEMPLATE, TRAINING_TEMPLATES, Sampler, render
+from taxbench.taxonomy.wordnet import Nouns, read_nouns
+from taxbench.util.errors import DataError
 
 WEIGHTS = Path(__file__).parents[2] / "taxbench" / "pocket" / "weights" / "wordnet-lm"
 GROUPS = ["bird.n.01", "fish.n.01", "rodent.n.01", "dog.n.01", "insect.n.01", "fruit.n.01", "vegetable.n.01"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.errors import UsageError
 from taxbench.registry.models import encoders, find_encoder
+from taxbench.util.errors import UsageError
 
 
 def package(root: Path, points: str) -> None:

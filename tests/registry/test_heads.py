@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from taxbench.errors import UsageError
 from taxbench.registry.head_source import SHARED, read_head
 from taxbench.registry.heads import (
     broken_heads,
@@ -19,6 +18,7 @@ from taxbench.registry.heads import (
     settings_defaults,
 )
 from taxbench.registry.settings import known_settings
+from taxbench.util.errors import UsageError
 
 HEAD = '''"""Twice what it gets,
 
@@ -27,7 +27,7 @@ by a small package."""
 from pydantic import Field
 from torch import nn
 
-from taxbench.specs.base import Spec
+from taxbench.specs.spec import Spec
 
 READS: str = "state"
 POOL = "tokens"

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from taxbench.results.predictions import Predictions
 from taxbench.scoring.bootstrap import interval, replicates, scored_terms
 from taxbench.scoring.metrics import two_class_f1
-from taxbench.scoring.predictions import Predictions
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
+from taxbench.results.predictions import Predictions
 from taxbench.scoring.bootstrap import METHOD, _weights, interval, replicates, scored_terms, standard_error
-from taxbench.scoring.predictions import Predictions
 from taxbench.scoring.scorecard import score
 from tests.scoring.simulation import (
     DESIGNS,

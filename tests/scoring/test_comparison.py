@@ -10,10 +10,10 @@ from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from taxbench.errors import UsageError
+from taxbench.results.predictions import Predictions
 from taxbench.scoring.bootstrap import replicates, standard_error
 from taxbench.scoring.comparison import Side, cohen_d_z, compare, detectable_difference, holm, mcnemar, permutation
-from taxbench.scoring.predictions import Predictions
+from taxbench.util.errors import UsageError
 from tests.scoring.simulation import Effects, draw, hypernyms, term_f1
 
 DESIGN = hypernyms(8, 30, (3, 6))

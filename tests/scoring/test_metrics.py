@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 
-from taxbench.data.questions import QuestionSet
+from taxbench.protocol.questions import QuestionSet
 from taxbench.scoring.metrics import auroc, category_scores, chance_control, chance_f1, summarise, two_class_f1
 
 

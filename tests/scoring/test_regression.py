@@ -9,8 +9,8 @@ import pytest
 import statsmodels.api as sm
 from scipy.stats import spearmanr
 
-from taxbench.errors import DataError
 from taxbench.scoring.regression import Observation, generalisation, ols
+from taxbench.util.errors import DataError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "paper_visual_coherence.csv"
 SYSTEMS = {"dinov2+1b": "Qwen3-1.7B", "dinov2+500m": "Qwen3-0.6B"}

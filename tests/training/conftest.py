@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from taxbench.data.protocol import Protocol
-from taxbench.features.rows import FeatureRows
+from taxbench.features.feature_rows import FeatureRows
 from taxbench.lms.frozen import load_lm
-from taxbench.lms.prompt import Prompt
-from taxbench.progress import Reporter
-from taxbench.specs.models import LMSpec
+from taxbench.lms.question_scorer import Prompt
+from taxbench.protocol.protocol import Protocol
+from taxbench.specs.sources import LMSpec
+from taxbench.util.progress import Reporter
 from tests.conftest import with_one_thread
-from tests.data.test_protocol import dataset, task
+from tests.protocol.test_protocol import dataset, task
 
 QUIET = Reporter(quiet=True)
 ANSWERS = (("Yes",), ("No",))

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from taxbench.errors import CacheError
 from taxbench.heads.base import SoftHead
 from taxbench.specs.run import TRAINING_FIELDS, HeadKey, HeadSpec, RunSpec, ScoringSpec, head_key
 from taxbench.specs.task import FullDeprivation, TaskSpec, WithinCategory
 from taxbench.training.head_cache import checkpoint_path, head_path, load_head, save_head
-from tests.board.test_table import result
+from taxbench.util.errors import CacheError
+from tests.board.test_rows import result
 
 RUN = result().run
 KEY = head_key(RUN, "none", RUN.head, "code")

@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 import torch
 
-from taxbench.progress import Reporter
 from taxbench.training.parallel import side_by_side, threads_of_a_job
+from taxbench.util.progress import Reporter
 
 CPU = torch.device("cpu")
 

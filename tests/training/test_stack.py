@@ -8,21 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from taxbench.data.protocol import Protocol
-from taxbench.errors import CacheError, TrainingError
-from taxbench.features.rows import DealtRows, FeatureRows, NameRows
+from taxbench.features.feature_rows import DealtRows, FeatureRows, NameRows
 from taxbench.heads.base import SoftHead
-from taxbench.lms.prompt import Order, Prompt
-from taxbench.progress import Advance, Reporter
+from taxbench.lms.question_scorer import Order, Prompt
+from taxbench.protocol.protocol import Protocol
 from taxbench.registry.heads import head_spec
-from taxbench.seeds import rng
 from taxbench.specs.run import TrainerSpec
-from taxbench.training import memory, stack
-from taxbench.training.asking import Asked, ask
-from taxbench.training.build import build_head
-from taxbench.training.memory import RowBudget
+from taxbench.training import row_budget as memory
+from taxbench.training import stack
+from taxbench.training.head_build import build_head
+from taxbench.training.head_state import Trainee
+from taxbench.training.predict import Asked, ask
+from taxbench.training.row_budget import RowBudget
 from taxbench.training.stack import train_stack
-from taxbench.training.trainee import Trainee
+from taxbench.util.errors import CacheError, TrainingError
+from taxbench.util.progress import Advance, Reporter
+from taxbench.util.seeds import rng
 from tests.training.conftest import ANSWERS, CPU, QUIET, make_protocol
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from taxbench.board import plots
-from taxbench.board.model import Board
+from taxbench.board.board import Board
 from taxbench.board.page import svg
 from taxbench.board.page.svg import Axes, Point, Series
-from taxbench.board.text import number
+from taxbench.util.text import number
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from taxbench.features.store.catalogue import Entry
+from taxbench.features.store.index import Entry
 from taxbench.features.store.layout import NOT_FINITE, OK, UNDECODABLE
 from taxbench.features.store.reader import open_shard
 from taxbench.features.store.writer import shard_path
-from taxbench.specs.features import EntryInfo
+from taxbench.specs.feature_key import EntryInfo
 
 
 def describe(entry: Entry) -> EntryInfo:

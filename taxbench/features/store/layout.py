@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import xxhash
 
-from taxbench.specs.base import canonical_json
-from taxbench.specs.features import FeatureKey, Layout, ShardHeader, StorageDtype
+from taxbench.specs.feature_key import FeatureKey, Layout, ShardHeader, StorageDtype
+from taxbench.specs.spec import canonical_json
 
 # What a row's byte in `status` says.
 ABSENT, OK, UNDECODABLE, NOT_FINITE = 0, 1, 2, 3

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from taxbench.errors import CacheError
+from taxbench.util.errors import CacheError
 
 # Past any shard: held while the manifest is written.
 _MANIFEST = 1 << 30

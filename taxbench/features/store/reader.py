@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 from pydantic import ValidationError
 
-from taxbench.errors import CacheError, first_line
 from taxbench.features.store.layout import OK, block_digest, seal_digest, storage_numpy
 from taxbench.features.store.mapping import Extent, map_extents
 from taxbench.features.store.writer import shard_path
-from taxbench.specs.features import Layout, Manifest, ShardHeader
+from taxbench.specs.feature_key import Layout, Manifest, ShardHeader
+from taxbench.util.errors import CacheError, first_line
 
 if TYPE_CHECKING:
     import torch

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from taxbench.errors import CacheError
 from taxbench.features.store.layout import ABSENT, Skeleton, block_digest, blocks_of, make_skeleton, seal_digest
-from taxbench.paths import sync_folder
-from taxbench.specs.features import FeatureKey, Layout, Manifest
+from taxbench.specs.feature_key import FeatureKey, Layout, Manifest
+from taxbench.util.errors import CacheError
+from taxbench.util.paths import sync_folder
 
 
 def shard_path(folder: Path, shard: int) -> Path:

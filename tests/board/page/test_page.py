@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taxbench.board.model import Board
+from taxbench.board.board import Board
 from taxbench.board.page.page import page
 from tests.board import boards
 

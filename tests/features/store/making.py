@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from taxbench.features.store.catalogue import begin_entry, entry_folder, read_table
+from taxbench.features.store.index import begin_entry, entry_folder, read_table
 from taxbench.features.store.layout import OK, Skeleton, make_skeleton
 from taxbench.features.store.reader import FeatureTable
 from taxbench.features.store.writer import ShardWriter
-from taxbench.specs.features import Encoded, FeatureKey, Layout, Origin, Preprocessing, Reading, StorageDtype
+from taxbench.specs.feature_key import Encoded, FeatureKey, Layout, Origin, Preprocessing, Reading, StorageDtype
 
 PREPROCESSING = Preprocessing(
     height=224, width=224, resample="bicubic", rescale=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.errors import CacheError, UsageError
-from taxbench.features.store.catalogue import (
+from taxbench.features.store.index import (
     begin_entry,
     collect,
     entries,
@@ -25,7 +24,8 @@ from taxbench.features.store.catalogue import (
     strays,
 )
 from taxbench.features.store.writer import partial_path, shard_path
-from taxbench.specs.features import Imported, Origin
+from taxbench.specs.feature_key import Imported, Origin
+from taxbench.util.errors import CacheError, UsageError
 from tests.features.store.making import PAGED, PREPROCESSING, SOURCE, key_of, open_made, write_entry
 
 OTHER = key_of(PAGED, "other pictures")

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from taxbench.data.dataset import Dataset
-from taxbench.errors import CacheError, DataError
+from taxbench.datasets.dataset import Dataset
 from taxbench.features.extract import require_all
 from taxbench.features.store.layout import OK, UNDECODABLE
 from taxbench.features.store.writer import partial_path, shard_path
+from taxbench.util.errors import CacheError, DataError
 from tests.faults.campaign import damaged
 from tests.faults.damage import Findings
 from tests.faults.disk import NoDisk, read_only, resize, small_disk, writable

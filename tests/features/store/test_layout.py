@@ -24,7 +24,7 @@ from taxbench.features.store.layout import (
     plan_layout,
     seal_digest,
 )
-from taxbench.specs.features import Layout
+from taxbench.specs.feature_key import Layout
 from tests.features.store.making import PAGED, RAGGED, key_of, names_of, skeleton_of
 
 SHAPES = st.builds(Shape, t=st.integers(1, 1024), f=st.integers(1, 5000))

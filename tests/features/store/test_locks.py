@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.errors import CacheError
 from taxbench.features.store.locks import EntryLock
+from taxbench.util.errors import CacheError
 
 _HOLD = """
 import sys, time

@@ -11,13 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxbench.errors import CacheError
 from taxbench.features.store import mapping, reader
-from taxbench.features.store.catalogue import read_manifest
+from taxbench.features.store.index import read_manifest
 from taxbench.features.store.layout import NOT_FINITE, OK, UNDECODABLE
 from taxbench.features.store.reader import as_float, open_shard
 from taxbench.features.store.writer import shard_path
-from taxbench.specs.features import Layout
+from taxbench.specs.feature_key import Layout
+from taxbench.util.errors import CacheError
 from tests.features.store.making import (
     PAGED,
     RAGGED,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxbench.errors import CacheError
 from taxbench.features.store.layout import OK, UNDECODABLE
 from taxbench.features.store.writer import partial_path, shard_path
-from taxbench.specs.features import Layout
+from taxbench.specs.feature_key import Layout
+from taxbench.util.errors import CacheError
 from tests.features.store.making import (
     PAGED,
     RAGGED,

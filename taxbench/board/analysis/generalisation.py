@@ -1,0 +1,148 @@
+"""What generalisation goes with: observations from results or a table, and their regression, pairing by pairing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from taxbench.board.board import Row
+from taxbench.board.entries import newest
+from taxbench.board.load import find
+from taxbench.board.references import SOURCE, published_folder, read_coherence
+from taxbench.board.rows import make_table
+from taxbench.scoring.regression import Analysis, Observation, generalisation
+from taxbench.util.errors import DataError, UsageError, did_you_mean, some
+
+ORIGINAL = "original"
+"""The pairing of leaves and pictures as they are."""
+ALL = "all"
+_PAIRINGS = {
+    "unseen_hypernym": ORIGINAL,
+    "counterfactual_high": "within_category",
+    "counterfactual_low": "across_category",
+}
+_RANDOM = "-random"
+"""How the name of a published system with a random LM ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The regressions of one pairing, or of all together."""
+
+    pairing: str
+    """`original`, `within_category`, `across_category`, or `all`: these with fixed effects."""
+    systems: tuple[str, ...]
+    n: int
+    """Observations."""
+    n_text: int
+    """Those whose language model was asked in words, which the joint regression is about."""
+    analysis: Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that can be said of some observations."""
+
+    source: str
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    """What was left out, and why."""
+
+
+def published_table() -> Path:
+    """Return the published table of visual coherence and F1 by category."""
+    return published_folder() / "visual_coherence.csv"
+
+
+def analyse(places: Sequence[Path], pairing: str | None = None, systems: Sequence[str] = ()) -> Findings:
+    """Regress F1 of hypernyms on visual similarity and on what the language model knows from text alone.
+
+    Args:
+        places: Folders with results, or tables laid out as the published one.
+        pairing: One pairing; None: the original one, then all together where there are several.
+        systems: Names of systems; none: all.
+
+    Raises:
+        UsageError: there is nothing of that name, or no results.
+        DataError: the observations are too few, or a file is broken.
+    """
+    rows, notes = list[Observation](), list[str]()
+    folders = [place for place in places if not place.is_file()]
+    for place in places:
+        if place.is_file():
+            rows += _table(place, notes)
+    if folders:
+        rows += observations(make_table(find(folders).results), notes)
+    rows = _chosen(rows, "system", systems)
+    rows = _chosen(rows, "pairing", [pairing] if pairing and pairing != ALL else [])
+    if not rows:
+        raise UsageError(
+            "There is nothing to analyse: no hypernym has both an F1 and a visual similarity. Make results: taxbench "
+            "run --task unseen_hypernym,counterfactual_high,counterfactual_low"
+        )
+    there = sorted({row.pairing for row in rows})
+    scopes = [ORIGINAL] if pairing is None and ORIGINAL in there and len(there) > 1 else []
+    found = tuple(_finding(rows, scope, notes) for scope in [*scopes, ALL if len(there) > 1 else there[0]])
+    names = [SOURCE if place == published_table() else str(place) for place in places]
+    return Findings(", ".join(names), found, tuple(notes))
+
+
+def observations(table: Iterable[Row], notes: list[str]) -> list[Observation]:
+    """Return one observation for every hypernym of the rows that ask hypernyms never trained; notes say what is not.
+
+    The system's LM knows from text alone what the control `text_only` says: the same questions with the name in words.
+    """
+    found, controls, unknown = list[Observation](), set[str](), 0
+    everything = list(table)
+    current = newest(everything)
+    if older := sorted({row.task for row in everything} - {row.task for row in current}):
+        notes.append(f"Left out: older versions, or other contents, of tasks ({some(older)}).")
+    for row in current:
+        if row.name not in _PAIRINGS:
+            continue
+        if row.note.startswith("control"):
+            controls.add(row.head)
+            continue
+        for term in row.terms:
+            if term.f1 is None or term.similarity is None:
+                unknown += 1
+                continue
+            system, text = _system(row), term.controls.get("text_only")
+            found.append(Observation(term.term, system, _PAIRINGS[row.name], term.f1, term.similarity, text))
+    if controls:
+        notes.append(f"Left out: heads that are controls ({some(sorted(controls))}).")
+    if unknown:
+        notes.append(f"Left out: {unknown} hypernyms of runs, without an F1 or a visual similarity.")
+    return found
+
+
+def _system(row: Row) -> str:
+    names = [f"{row.lm} ← {row.head} ← {row.encoder}", row.dataset, row.setting]
+    return ", ".join(name for name in names if name)
+
+
+def _table(path: Path, notes: list[str]) -> list[Observation]:
+    rows = read_coherence(path)
+    random = sorted({row.system for row in rows if row.system.endswith(_RANDOM)})
+    if random:
+        notes.append(f"Left out: language models with random weights, which are controls ({some(random)}).")
+    return [row for row in rows if row.system not in random]
+
+
+def _chosen(rows: list[Observation], kind: str, names: Sequence[str]) -> list[Observation]:
+    known = sorted({getattr(row, kind) for row in rows})
+    for name in names:
+        if name not in known:
+            raise UsageError(f"There is no {kind} '{name}'.{did_you_mean(name, known)} There are {some(known, 20)}.")
+    return [row for row in rows if not names or getattr(row, kind) in names]
+
+
+def _finding(rows: Sequence[Observation], pairing: str, notes: list[str]) -> Finding:
+    mine = [row for row in rows if pairing in (ALL, row.pairing)]
+    try:
+        analysis = generalisation(mine)
+    except DataError as error:  # a language model that knows every name says nothing about text, and no more than that
+        mine = [replace(row, text_only=None) for row in mine]
+        analysis = generalisation(mine)
+        notes.append(f"Pairing {pairing}: text-only F1 is left out. {error}")
+    text = sum(row.text_only is not None for row in mine)
+    return Finding(pairing, tuple(sorted({row.system for row in mine})), len(mine), text, analysis)

@@ -1,0 +1,108 @@
+"""An analysis as people read it: coefficients, and what they say in words."""
+
+from collections.abc import Iterator
+
+from taxbench.board.analysis.comparison_text import p_value
+from taxbench.board.analysis.generalisation import ALL, Finding, Findings
+from taxbench.board.render.cells import markdown_table, markdown_text
+from taxbench.scoring.regression import Analysis, Coefficient, Correlation, Regression
+from taxbench.util.errors import some
+from taxbench.util.text import number, signed
+
+_TITLES = {"similarity": "visual similarity", "text_only": "text-only F1", "intercept": "intercept"}
+_FEW = 40
+"""Fewer clusters are few: errors robust to them come out too small under 20 to 50 (Cameron & Miller 2015)."""
+
+
+def analysis_text(found: Findings) -> str:
+    """Return tables in Markdown that also read well as plain text, each with what it says in words."""
+    blocks = []
+    for each in found.findings:
+        systems = f"{len(each.systems)} system{'s' * (len(each.systems) > 1)}"
+        title = f"**F1 of hypernyms, pairing {each.pairing}** ({markdown_text(found.source, 200)}; {systems})"
+        blocks += [title, markdown_table(list(_lines(each.analysis))), _correlations(each.analysis)]
+        blocks.append("\n".join([*sentences(each), *limits(each)]))
+    blocks += [markdown_text(note, 1000) for note in found.notes]
+    return "\n\n".join(blocks) + "\n"
+
+
+def sentences(found: Finding) -> list[str]:
+    """Say in plain words what the figures say of visual similarity and of knowledge from text."""
+    analysis = found.analysis
+    both = analysis.joint
+    given = {"similarity": "text-only F1 held fixed", "text_only": "visual similarity held fixed"}
+    simple = {"similarity": analysis.by_similarity, "text_only": analysis.by_text}
+    said = []
+    for name in ("similarity", "text_only"):
+        regression = both or simple[name]
+        if regression is None:
+            said.append("Text-only F1: not known, since no language model was asked in words (control text_only).")
+        else:
+            said.append(_sentence(name, regression, given[name] if both else "", found.n_text if both else found.n))
+    return said
+
+
+def _sentence(name: str, regression: Regression, given: str, n: int) -> str:
+    slope = regression[name]
+    title = _TITLES[name][0].upper() + _TITLES[name][1:]
+    held = f", {given}" if given else ""
+    bounds = f"95 % interval {signed(slope.low, 2)} to {signed(slope.high, 2)}, p {_p(slope.p)}"
+    if slope.p < 0.05:
+        goes = "predicts generalisation: F1 is higher" if slope.value > 0 else "goes against it: F1 is lower"
+        by = abs(slope.value) / 10
+        return f"{title} {goes} by {number(by)} where it is higher by 0.1{held} (b {signed(slope.value, 2)}, {bounds})."
+    return (
+        f"{title} does not predict generalisation significantly{held} (b {signed(slope.value, 2)}, {bounds}); slopes "
+        "inside the interval are not ruled out."
+    )
+
+
+def limits(found: Finding) -> list[str]:
+    """Say what the figures cannot tell."""
+    regression = found.analysis.joint or found.analysis.by_similarity
+    said = ["an association between hypernyms is no proof of a cause"]
+    if regression.n_clusters < _FEW:
+        said.append(f"{regression.n_clusters} hypernyms are few, and the errors may be too small")
+    if len(found.systems) == 1:
+        said.append("it is one system only")
+    if found.analysis.joint and found.n_text < found.n:
+        known = f"text-only F1 is known of {found.n_text} of {found.n} observations"
+        said.append(f"{known}, and the joint regression is about those")
+    if found.pairing == ALL:
+        said.append("fixed effects take out what the pairings differ in on average")
+    return [f"Limits: {'; '.join(said)}."]
+
+
+def _p(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _lines(analysis: Analysis) -> Iterator[list[str]]:
+    yield ["regression of F1 on", "slope of", "b", "95 % interval", "SE", "p", "n", "hypernyms", "R²"]
+    parts = (("both", analysis.joint), ("similarity", analysis.by_similarity), ("text-only F1", analysis.by_text))
+    for title, regression in parts:
+        if regression is None:
+            continue
+        fixed = [each.name for each in regression.coefficients if each.name not in _TITLES]
+        kinds = dict.fromkeys(name.partition("=")[0] for name in fixed)
+        title = f"{title}; fixed: {', '.join(kinds)}" if kinds else title
+        shown = [each for each in regression.coefficients if each.name in _TITLES and each.name != "intercept"]
+        for each in shown:
+            yield [title, _TITLES[each.name], *_cells(each, regression)]
+
+
+def _cells(slope: Coefficient, regression: Regression) -> list[str]:
+    bounds = f"[{signed(slope.low)}, {signed(slope.high)}]"
+    size = [str(regression.n), str(regression.n_clusters), number(regression.r2)]
+    return [signed(slope.value), bounds, number(slope.error), p_value(slope.p), *size]
+
+
+def _correlations(analysis: Analysis) -> str:
+    def say(name: str, found: Correlation) -> str:
+        return f"{name} ρ {signed(found.rho, 2)} (n {found.n})"
+
+    said = [say("visual similarity", analysis.similarity_rho)]
+    if analysis.text_rho:
+        said.append(say("text-only F1", analysis.text_rho))
+    return f"Spearman's correlation with F1, systems and pairings not told apart: {some(said)}."

@@ -1,0 +1,270 @@
+"""The sides of a comparison: each one system, named by a folder or chosen among results, and all the tasks of both."""
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from taxbench.board.load import find, load_predictions
+from taxbench.board.rows import grouped, record_key, task_order
+from taxbench.scoring.comparison import Comparison, Side, compare, holm
+from taxbench.specs.result import Result
+from taxbench.util.errors import UsageError, did_you_mean, some
+from taxbench.util.seeds import rng
+
+_NAMES = ("dataset", "encoder", "lm", "head")
+_ALIASES = {"model": "lm"}
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One system: of every task it was asked, the runs that differ in nothing but the seed."""
+
+    name: str
+    """What the user called it."""
+    tasks: dict[str, list[Result]]
+    """Its results by `name@version#hash`."""
+    folders: dict[str, Path]
+    """Where each lies, by `record_key`: the same run by other code has other predictions."""
+
+    def side(self, task: str, seeds: Sequence[int]) -> Side:
+        """Return its answers to one task.
+
+        Raises:
+            DataError: predictions are missing or damaged, not those of the record, or of an older form.
+        """
+        results = [result for result in self.tasks[task] if result.seed in seeds]
+        predictions = (load_predictions(self.folders[record_key(result)], result) for result in results)
+        return Side(self.name, tuple(seeds), tuple(predictions))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskComparison:
+    """Both sides on one task."""
+
+    task: str
+    comparison: Comparison
+    holm_p: float | None
+    """p of the permutation test, adjusted for how many tasks are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """One fact in which two systems differ."""
+
+    fact: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystemComparison:
+    """Two systems on all tasks that both have."""
+
+    a: str
+    b: str
+    apart: tuple[Apart, ...]
+    tasks: tuple[TaskComparison, ...]
+    notes: tuple[str, ...]
+    """What is not compared, and why."""
+
+
+def find_system(name: str, results: Sequence[Path]) -> System:
+    """Return the system that a user means by a folder with results, or by `head=mlp,encoder=pocket`.
+
+    Args:
+        results: Folders in which names are looked up.
+
+    Raises:
+        UsageError: there is none, or more than one: the message lists them and what tells them apart.
+        DataError: a record is broken.
+    """
+    path = Path(name).expanduser()
+    chosen = {} if path.exists() or "=" not in name else _choice(name)
+    if path.is_file():
+        path = path.parent
+    found = [find([folder]) for folder in (results if chosen else [path])]
+    there = [result for each in found for result in each.results]
+    mine = [result for result in there if _is(result, chosen)]
+    if not mine:
+        raise UsageError(_nothing(name, chosen, there))
+    groups = grouped(mine)
+    systems = _systems(groups)
+    if len(systems) > 1:
+        raise UsageError(_several(name, chosen, systems, results if chosen else [path]))
+    folders = {key: folder for each in found for key, folder in each.folders.items()}
+    return System(name, {group[0].task: group for group in groups}, folders)
+
+
+def compare_systems(a: System, b: System, tasks: Iterable[str] = (), split: str | None = None) -> SystemComparison:
+    """Compare two systems on the tasks that both have, with the seeds that both have.
+
+    Args:
+        tasks: Names of tasks; none: all.
+        split: None: each task's headline split.
+
+    Raises:
+        UsageError: no task can be compared; says why, task by task.
+        DataError: predictions are missing or damaged.
+    """
+    shared, notes, found = _shared(a, b, tuple(tasks)), _alone(a, b), dict[str, Comparison]()
+    for task in shared:
+        try:
+            found[task] = _compared(a, b, task, split, notes)
+        except UsageError as error:
+            notes.append(f"{task} is not compared. {error}")
+    if not found:
+        raise UsageError("\n".join(notes))
+    tested = {task: each.permutation_p for task, each in found.items() if each.permutation_p is not None}
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+    rows = tuple(TaskComparison(task, each, adjusted.get(task)) for task, each in found.items())
+    first = next(iter(found))
+    apart = _apart(facts(a.tasks[first][0]), facts(b.tasks[first][0]))
+    return SystemComparison(a.name, b.name, apart, rows, tuple(notes))
+
+
+def facts(result: Result) -> dict[str, str]:
+    """Return everything that tells a result's system from others, as text by name; task and seed are not of it."""
+    run = result.run
+    own = {**run.head.settings, **run.trainer.model_dump(), **run.scoring.model_dump()}
+    software = result.versions.model_dump(exclude_none=True)
+    known = {
+        "dataset": result.dataset,
+        "encoder": result.encoder,
+        "lm": result.lm,
+        "head": result.head,
+        "features": run.encoder.reading,
+        **own,
+        "dataset_digest": run.dataset.fingerprint[:8],
+        "encoder_digest": run.encoder.digest[:8],
+        "features_digest": run.encoder.features[:8],
+        "lm_digest": run.lm.digest[:8],
+        "head_digest": run.head.source[:8],
+        "dtype": run.lm.dtype,
+        "device": run.device,
+        "code": software.pop("taxbench"),
+        **software,
+    }
+    return {name: str(value) for name, value in known.items()}
+
+
+def _choice(text: str) -> dict[str, str]:
+    """Return the facts that a selector names; a comma belongs to a value unless another KEY= follows."""
+    chosen = dict[str, str]()
+    for part in re.split(r",\s*(?=\w+=)", text):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UsageError(f"'{text}' names no system: expected a folder, or KEY=VALUE,KEY=VALUE such as head=mlp.")
+        chosen[_ALIASES.get(key.strip(), key.strip())] = value.strip()
+    return chosen
+
+
+def _is(result: Result, chosen: dict[str, str]) -> bool:
+    mine = facts(result)
+    return all(mine.get(key) == value for key, value in chosen.items())
+
+
+def _nothing(name: str, chosen: dict[str, str], results: Sequence[Result]) -> str:
+    """Say why nothing was chosen."""
+    there: dict[str, set[str]] = {}
+    for result in results:
+        for key, value in facts(result).items():
+            there.setdefault(key, set()).add(value)
+    for key, value in chosen.items():
+        if key not in there:
+            return f"'{name}': no result has '{key}'.{did_you_mean(key, there)} Names: {some(there, 12)}."
+        if value not in there[key]:
+            close = did_you_mean(value, there[key])
+            return f"'{name}': no result has {key}={value}.{close} There are {some(sorted(there[key]), 10)}."
+    return f"'{name}': no result has all of that together. See what is there: taxbench leaderboard show"
+
+
+_Facts = tuple[tuple[str, str], ...]
+
+
+def _systems(groups: list[list[Result]]) -> dict[_Facts, list[list[Result]]]:
+    """Return the groups of each system by what tells it apart: names, and what differs behind the same names.
+
+    Tasks may bring settings of their own, so other facts count only within a task.
+    """
+    said = [facts(group[0]) for group in groups]
+    telling = {name for name in _NAMES if len({each[name] for each in said}) > 1}
+    alike: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for group, each in zip(groups, said, strict=True):
+        alike.setdefault((group[0].task, *(each[name] for name in _NAMES)), []).append(each)
+    for block in alike.values():
+        telling |= {name for name in block[0] if len({each.get(name) for each in block}) > 1}
+    systems: dict[_Facts, list[list[Result]]] = {}
+    for group, each in zip(groups, said, strict=True):
+        label = tuple((name, each[name]) for name in each if name in telling)
+        systems.setdefault(label, []).append(group)
+    return systems
+
+
+def _several(
+    name: str, chosen: dict[str, str], systems: dict[_Facts, list[list[Result]]], folders: Sequence[Path]
+) -> str:
+    """List the systems of one side and what tells them apart."""
+    labels = [",".join(f"{key}={value}" for key, value in system) for system in systems]
+    lines = []
+    for label, groups in zip(labels, systems.values(), strict=True):
+        tasks = dict.fromkeys(group[0].task.partition("@")[0] for group in groups)
+        seeds = sorted({result.seed for group in groups for result in group})
+        lines.append(f"  {label}  ({some(tasks, 3)}; seeds {some(seeds)})")
+    before = f"{name}," if chosen else ""
+    where = "".join(f" --results {shlex.quote(str(folder))}" for folder in folders)
+    sides = " ".join(shlex.quote(f"{before}{label}") for label in labels[:2])
+    return "\n".join(
+        [f"'{name}' holds {len(systems)} systems, and a side is one:", *lines[:20],
+         *([f"  and {len(lines) - 20} more"] if len(lines) > 20 else []),
+         f"Say which: taxbench compare {sides}{where}"]
+    )  # fmt: skip
+
+
+def _shared(a: System, b: System, names: tuple[str, ...]) -> list[str]:
+    """Return the tasks to compare."""
+    both = sorted(a.tasks.keys() & b.tasks.keys(), key=task_order)
+    if not both:
+        reasons = _alone(a, b)
+        raise UsageError("\n".join([f"'{a.name}' and '{b.name}' have no task in common.", *reasons]))
+    if not names:
+        return both
+    known = [*both, *(task.partition("@")[0] for task in both)]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"'{a.name}' and '{b.name}' do not both have the task '{name}'.{did_you_mean(name, known)} "
+                f"Both have {some(both, 12)}."
+            )
+    return [task for task in both if task in names or task.partition("@")[0] in names]
+
+
+def _alone(a: System, b: System) -> list[str]:
+    """Say which tasks only one side has; another version or content of a task is another task."""
+    notes = []
+    for one, other in ((a, b), (b, a)):
+        if mine := sorted(one.tasks.keys() - other.tasks.keys(), key=task_order):
+            notes.append(f"Only '{one.name}' has {some(mine, 12)}.")
+    return notes
+
+
+def _compared(a: System, b: System, task: str, split: str | None, notes: list[str]) -> Comparison:
+    """Compare one task, and note the seeds that are left out."""
+    seeds = [{result.seed for result in side.tasks[task]} for side in (a, b)]
+    both = sorted(seeds[0] & seeds[1])
+    if not both:
+        mine, yours = (some(sorted(each)) for each in seeds)
+        raise UsageError(
+            f"'{a.name}' and '{b.name}' have no seed in common ({mine} and {yours}), and questions follow the seed. "
+            f"Run one of them with the other's: taxbench run --seeds {yours.replace(' ', '')}"
+        )
+    if left := sorted(seeds[0] ^ seeds[1]):
+        notes.append(f"{task}: of the seeds, {some(left)} only one side has; compared are {some(both)}.")
+    headline = split or a.tasks[task][0].run.task.headline
+    return compare(a.side(task, both), b.side(task, both), headline, rng(0, "compare", task, headline))
+
+
+def _apart(a: dict[str, str], b: dict[str, str]) -> tuple[Apart, ...]:
+    """Return what differs; settings that only one side's head has follow from the head."""
+    return tuple(Apart(name, a[name], b[name]) for name in a if name in b and a[name] != b[name])

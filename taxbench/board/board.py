@@ -1,0 +1,237 @@
+"""The one table model: what every form of the leaderboard, from Markdown to the page, is made of."""
+
+import re
+from dataclasses import dataclass, field
+
+from taxbench.specs.result import Evidence, VisualSimilarity
+from taxbench.util.text import number
+
+TASKS = ("leaf", "seen_hypernym", "unseen_hypernym", "counterfactual_high", "counterfactual_low")
+"""The tasks of an entry, in the order of the question; others stand in tables of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A mean over seeds with both its uncertainties; `mean` is None when any seed has no score."""
+
+    mean: float | None
+    sd: float | None = None
+    """Standard deviation over seeds, which draw training, splits and wrong answers anew. None for one seed."""
+    low: float | None = None
+    """Lower end of the 95 % interval over items: what other terms, leaves and images would change."""
+    high: float | None = None
+    """Its upper end; both None where no predictions are at hand."""
+
+    def __str__(self) -> str:
+        return number(self.mean) if self.mean is None or self.sd is None else f"{number(self.mean)} ± {self.sd:.3f}"
+
+
+NOTHING = Figure(None)
+"""No data."""
+
+
+def level_of(task: str) -> tuple[str, float | None]:
+    """Return the name of the curve that a task is a point of, and its level; of other tasks their name and None."""
+    curve, _, level = task.partition("-")
+    return (curve, float(level)) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", level) else (task, None)
+
+
+@dataclass(frozen=True, slots=True)
+class TermRow:
+    """One asked term of a row's headline split, averaged over seeds."""
+
+    term: str
+    f1: float | None
+    auroc: float | None
+    controls: dict[str, float | None]
+    """F1 of the same term under each control."""
+    similarity: float | None
+    """Visual similarity inside the hypernym under the task's pairing."""
+    n_questions: int
+    """Of all seeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Where the figures of one seed come from."""
+
+    seed: int
+    digest: str
+    """Digest of the run."""
+    predictions: str
+    """SHA-256 of the predictions."""
+    folder: str
+    """The record's folder, relative to the leaderboard's results."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One task of one (dataset, encoder, LM, head, setting), averaged over seeds."""
+
+    task: str
+    """`name@version#hash`."""
+    dataset: str
+    encoder: str
+    lm: str
+    head: str
+    features: str
+    """What is read off the encoder, in words."""
+    setting: str
+    """What is not as by default, and what tells rows of the same names apart; else empty."""
+    seeds: tuple[int, ...]
+    split: str
+    """The task's headline split; the figures below are about it where they do not say otherwise."""
+    leaf_f1: Figure
+    f1: Figure
+    auroc: Figure
+    accuracy: Figure
+    controls: dict[str, Figure]
+    """Macro-F1 of each control on the headline split: chance, random_lm, no_image, shuffled_features, text_only ..."""
+    transfer: Figure
+    """F1 minus the random-LM control's, seed by seed and item by item."""
+    heldout_f1: Figure
+    heldout_auroc: Figure
+    similarity: Figure
+    """Visual similarity inside hypernyms under the task's pairing."""
+    metrics: tuple[str, ...]
+    """The metrics that the task lists."""
+    primary: tuple[float | None, ...]
+    """The task's primary metric on its headline split, seed by seed."""
+    note: str
+    """Why the figures are what they are, where the head itself explains it."""
+    split_f1: dict[str, Figure]
+    """Macro-F1 of every split."""
+    random_lm_split_f1: dict[str, Figure]
+    """The same of the random-LM control."""
+    f1_by_seed: tuple[float | None, ...] = ()
+    """F1 on the headline split, seed by seed."""
+    terms: tuple[TermRow, ...] = ()
+    evidence: Evidence | None = None
+    """What training saw, of the first seed."""
+    visual_similarity: VisualSimilarity | None = None
+    """Of the first seed."""
+    identities: dict[str, str] = field(default_factory=dict)
+    """Digests and versions behind the names: dataset, encoder, features, lm, dtype, device, code, torch ..."""
+    records: tuple[Record, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the task's name without version and hash."""
+        return self.task.partition("@")[0]
+
+    @property
+    def place(self) -> tuple[str, str, str, str, str]:
+        """Return what rows of one entry have in common: dataset, LM, encoder, head, setting."""
+        return self.dataset, self.lm, self.encoder, self.head, self.setting
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Where an entry stands among the complete ones of its dataset by F1 on unseen hypernyms."""
+
+    place: int
+    """1 is the best."""
+    low: int
+    """Best place that the 95 % intervals of its differences from all others allow at once."""
+    high: int
+    """Worst place that they allow."""
+    band: int
+    """Those of one band are not worse for sure than the best of it; 1 is the first band."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the board: everything asked of one (dataset, LM, encoder, head, setting)."""
+
+    dataset: str
+    lm: str
+    encoder: str
+    head: str
+    features: str
+    setting: str
+    seeds: tuple[int, ...]
+    """Seeds that all its rows have."""
+    rows: dict[str, Row]
+    """By the task's name, in the order of the question."""
+    coherence_effect: Figure
+    """F1 of counterfactual_high minus counterfactual_low."""
+    missing: tuple[str, ...]
+    """Which of `TASKS` were not run, or not with the same seeds, or that it has other seeds than those ranked: an entry
+    with any is shown and not ranked."""
+    is_control: bool
+    """Whether its head is a control (no_image, label_oracle, text_only): shown, never ranked."""
+    rank: Rank | None
+    """None: `status` says why."""
+    note: str
+
+    @property
+    def status(self) -> str:
+        """Say why it has no rank: `control`, `incomplete` or `no score`; else nothing."""
+        return "" if self.rank else "control" if self.is_control else "incomplete" if self.missing else "no score"
+
+    @property
+    def place(self) -> tuple[str, str, str, str, str]:
+        """Return the place of its rows."""
+        return self.dataset, self.lm, self.encoder, self.head, self.setting
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One published figure: reported, not re-run here, and never ranked against measured rows."""
+
+    dataset: str
+    encoder: str
+    lm: str
+    random_lm: bool
+    """Whether the LM had random weights."""
+    deprivation: str
+    """none | random | systematic | full."""
+    level: float | None
+    """Per cent of concepts, or number of categories; None where the kind has none."""
+    pairing: str
+    """original | within_category | across_category; of things-10 also category_sampled | category_shuffled."""
+    split: str
+    """leaf | seen | unseen."""
+    f1: float
+    """Macro-F1 as published."""
+    sd: float | None
+    n_seeds: int
+    two_class_f1: float | None
+    """Without categories asked with one answer only, which is how ours is scored."""
+    two_class_sd: float | None
+    chance_f1: float | None
+    """Chance on the same categories as `two_class_f1`."""
+    n_categories: int
+    source: str
+
+    @property
+    def figure(self) -> Figure:
+        """Return F1 as ours is scored where that is known: without categories asked with one answer only."""
+        if self.two_class_f1 is None:
+            return Figure(self.f1, self.sd)
+        return Figure(self.two_class_f1, self.two_class_sd)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAverage:
+    """The weighted mean of a group's members, each by its primary metric on its headline split."""
+
+    group: str
+    place: tuple[str, ...]
+    """The place of its members' rows."""
+    average: Figure
+    """Blank where a member is missing or has no score."""
+    blank_because: str
+    """Why there is no average, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything that is shown."""
+
+    entries: tuple[Entry, ...]
+    """Sorted: datasets by name, then ranked entries by rank, then the others by name."""
+    rows: tuple[Row, ...]
+    """Every row, of whatever task, sorted by place and then by task."""
+    groups: tuple[GroupAverage, ...] = ()
+    references: tuple[Reference, ...] = ()

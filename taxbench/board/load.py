@@ -1,0 +1,126 @@
+"""Records on disk, and their predictions."""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from taxbench.board.rows import record_key
+from taxbench.results.predictions import Predictions, parse_predictions, predictions_content
+from taxbench.results.records import RESULT, read_result, result_folder
+from taxbench.specs.result import Result
+from taxbench.specs.task import NAME
+from taxbench.util.errors import DataError, UsageError
+
+RESULTS = "results"
+"""The folder of a leaderboard that holds its records."""
+TASK = rf"{NAME}(-[0-9]+(\.[0-9]+)?)?@[0-9]{{1,9}}#[0-9a-f]{{8}}"
+"""What a record calls its task."""
+PREDICTIONS = "predictions.npz"
+"""The file of a record's predictions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Records on disk."""
+
+    results: tuple[Result, ...]
+    folders: Mapping[str, Path]
+    """Where each lies, by `record_key`."""
+    names: Mapping[str, str]
+    """The same, below the folder that was searched."""
+
+    def predictions(self, result: Result) -> Predictions:
+        """Return the predictions of a record.
+
+        Raises:
+            DataError: they are missing, broken, or not those that the record names.
+        """
+        return load_predictions(self.folders[record_key(result)], result)
+
+
+def load_predictions(folder: Path, result: Result) -> Predictions:
+    """Return the predictions of a record that lies in a folder.
+
+    Raises:
+        DataError: they are missing, broken, or not those that the record names.
+    """
+    path = folder / PREDICTIONS
+    if result.predictions is None:
+        raise DataError(
+            f"The record in '{folder}' is of an older form, whose predictions cannot be read any more. Run it again: "
+            f"taxbench reproduce '{folder}' --out DIR"
+        )
+    content = predictions_content(path)
+    if hashlib.sha256(content).hexdigest() != result.predictions.sha256:
+        raise DataError(
+            f"'{path}' is not the file that its record was written with: it was changed, or its run was broken off. "
+            "Run it again: taxbench run"
+        )
+    return parse_predictions(content, str(path))
+
+
+def find(folders: Sequence[Path]) -> Found:
+    """Read every record below the folders.
+
+    Raises:
+        UsageError: a folder is not there, or none of them holds a record.
+        DataError: a record is broken.
+    """
+    paths = record_paths(folders)
+    results = tuple(map(_read, paths))
+    places = {record_key(result): path.parent for result, path in zip(results, paths, strict=True)}
+    return Found(results, places, {key: _below(place, folders) for key, place in places.items()})
+
+
+def _read(path: Path) -> Result:
+    """Read a record whose task is named as tasks are: tables go by that."""
+    result = read_result(path)
+    if not re.fullmatch(TASK, result.task):
+        raise DataError(f"'{path}': the task is '{result.task[:100]}'; expected NAME@VERSION#HASH.")
+    return result
+
+
+def written(results: Sequence[Result], out: Path) -> Found:
+    """Return results that were just written below a folder."""
+    folders = {record_key(result): result_folder(out, result.run) for result in results}
+    return Found(tuple(results), folders, {key: _below(folder, [out]) for key, folder in folders.items()})
+
+
+def record_paths(folders: Sequence[Path]) -> list[Path]:
+    """Return the `result.json` of every record below the folders, sorted.
+
+    Raises:
+        UsageError: a folder is not there, or none of them holds a record.
+        DataError: a folder cannot be read.
+    """
+    found = set[Path]()
+    for folder in folders:
+        require_folder(folder)
+        for base, _, files in os.walk(folder, onerror=_closed):
+            found |= {Path(base, RESULT)} & {Path(base, name) for name in files}
+    paths = sorted(found)
+    if not paths:
+        raise UsageError(f"No result.json below {', '.join(map(str, folders))}. Make one: taxbench run")
+    return paths
+
+
+def _closed(error: OSError) -> None:
+    raise DataError(f"'{error.filename}' cannot be read ({error.strerror}), so the records in it cannot be shown.")
+
+
+def require_folder(folder: Path) -> None:
+    """Refuse a folder of results that is not there.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder '{folder}'. Make results first: taxbench run --task unseen_hypernym")
+
+
+def _below(place: Path, folders: Sequence[Path]) -> str:
+    folder = next(folder for folder in folders if place.is_relative_to(folder))
+    return place.relative_to(folder).as_posix()

@@ -1,0 +1,105 @@
+"""Cells and tables of text: Markdown, and the letters that LaTeX and figures have."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+
+from taxbench.board.board import Entry, Figure, Row
+from taxbench.util.text import NOTHING_TO_SHOW, number, short
+
+# What Markdown, the tables and the automatic links of GitHub, and its mathematics give a meaning. Not escaped is what
+# means nothing where it stands: the underscore inside a word, the colon and the dot of what is no address.
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|~&$]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.|@(?=[\w-]+\.)", re.IGNORECASE)
+
+
+def markdown_text(text: str, longest: int = 60) -> str:
+    """Return short plain text that Markdown shows as it is."""
+    return _MARKDOWN.sub(lambda found: f"\\{found.group()}", short(text, longest))
+
+
+def latin(text: str) -> str:
+    """Return short plain text in the letters of pdfTeX's fonts; accents they lack are left out, others become '?'."""
+    known = "".join(each if _is_latin(each) else unicodedata.normalize("NFKD", each) for each in short(text))
+    known = "".join(each for each in known if not unicodedata.combining(each))
+    return "".join(each if _is_latin(each) else {"…": "...", "–": "-"}.get(each, "?") for each in known)
+
+
+def _is_latin(letter: str) -> bool:
+    return " " <= letter <= "~" or ("À" <= letter <= "ÿ" and letter not in "ÐðÞþ×÷")
+
+
+def interval(figure: Figure, digits: int = 2) -> str:
+    """Return the 95 % interval over items in brackets, or nothing."""
+    if figure.mean is None or figure.low is None or figure.high is None:
+        return ""
+    return f"[{number(figure.low, digits)}, {number(figure.high, digits)}]"
+
+
+def with_interval(figure: Figure) -> str:
+    """Return the mean and its interval over items."""
+    return f"{number(figure.mean)} {interval(figure)}".rstrip()
+
+
+def with_both(figure: Figure) -> str:
+    """Return the mean, its spread over seeds and its interval over items."""
+    return f"{figure} {interval(figure)}".rstrip()
+
+
+def rank(entry: Entry) -> str:
+    """Return the place with its interval; of an entry without one, why."""
+    if entry.rank is None:
+        return NOTHING_TO_SHOW if entry.status == "no score" else entry.status
+    place = entry.rank
+    return f"{place.place}" if place.low == place.high else f"{place.place} [{place.low}–{place.high}]"
+
+
+def names_of(entries: Sequence[Entry]) -> dict[str, Callable[[Entry], str]]:
+    """Return the columns that name entries; features and setting only where they tell some apart."""
+    columns: dict[str, Callable[[Entry], str]] = {
+        "LM": lambda entry: entry.lm,
+        "encoder": lambda entry: entry.encoder,
+        "head": lambda entry: entry.head,
+        "features": lambda entry: entry.features,
+        "setting": lambda entry: entry.setting,
+    }
+    usual = {"features", "setting"}
+    return {
+        name: show for name, show in columns.items() if name not in usual or len({show(each) for each in entries}) > 1
+    }
+
+
+def seeds_of(entries: Iterable[Entry]) -> str:
+    """Say how many seeds entries have."""
+    counts = sorted({len(entry.seeds) for entry in entries})
+    text = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    return f"{text} seed{'' if text == '1' else 's'}"
+
+
+def short_task(identity: str) -> str:
+    """Return name@version of name@version#hash."""
+    return identity.partition("#")[0]
+
+
+def task_name(row: Row, rows: Iterable[Row]) -> str:
+    """Return name@version, with the hash only where it tells rows apart."""
+    name = short_task(row.task)
+    return row.task if len({each.task for each in rows if each.task.startswith(f"{name}#")}) > 1 else name
+
+
+def said(lines: Sequence[Sequence[str]], always: Iterable[str] = ()) -> list[list[str]]:
+    """Leave out the columns that say nothing in any line; the first line is the header."""
+    keep = set(always)
+    shown = [
+        name in keep or any(line[i] not in ("", NOTHING_TO_SHOW) for line in lines[1:])
+        for i, name in enumerate(lines[0])
+    ]
+    return [[cell for cell, is_shown in zip(line, shown, strict=True) if is_shown] for line in lines]
+
+
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+    """Return a table aligned so that it also reads well as plain text; the first line is the header."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    filled = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    text = ["| " + " | ".join(line) + " |" for line in filled]
+    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(text)

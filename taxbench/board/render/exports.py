@@ -1,0 +1,153 @@
+"""The board for other programs: CSV, JSON, and LaTeX for papers. The same board gives the same bytes."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from taxbench.board.board import NOTHING, Board, Entry, Figure, Row
+from taxbench.board.controls import controls_of
+from taxbench.board.render.cells import latin, names_of, rank, said, seeds_of, with_interval
+from taxbench.util.text import NOTHING_TO_SHOW, number, plain
+
+JSON_VERSION = 1
+"""Version of the layout of board.json."""
+
+_DIGITS = 6  # as in results: the last bits of a mean differ between machines
+_NAMES = ("task", "dataset", "encoder", "lm", "head", "features", "setting", "split", "note")
+_FIGURES = ("leaf_f1", "f1", "auroc", "accuracy", "transfer", "heldout_f1", "heldout_auroc", "similarity")
+_PARTS = {"": "mean", "_sd": "sd", "_low": "low", "_high": "high"}
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """Return one line a row; every figure as value, spread over seeds and both ends of its interval over items.
+
+    Controls are columns `control_...`, F1 on every split `split_...`, that of the random LM `random_lm_split_...`.
+    Text that a spreadsheet would compute as a formula begins with a quote.
+    """
+    controls = controls_of(rows)
+    splits = sorted({split for row in rows for split in row.split_f1})
+    twins = sorted({split for row in rows for split in row.random_lm_split_f1})
+    titles = [*_FIGURES, *(f"control_{name}" for name in controls), *(f"split_{name}" for name in splits)]
+    titles += [f"random_lm_split_{name}" for name in twins]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    heads = [*_NAMES, "seeds", "records", *(f"{title}{part}" for title in titles for part in _PARTS)]
+    writer.writerow([_harmless(head) for head in heads])
+    for row in rows:
+        figures: list[Figure] = [getattr(row, name) for name in _FIGURES]
+        figures += [row.controls.get(name, NOTHING) for name in controls]
+        figures += [row.split_f1.get(name, NOTHING) for name in splits]
+        figures += [row.random_lm_split_f1.get(name, NOTHING) for name in twins]
+        numbers = [getattr(figure, part) for figure in figures for part in _PARTS.values()]
+        texts = [getattr(row, name) for name in _NAMES]
+        texts += [" ".join(map(str, row.seeds)), " ".join(record.digest for record in row.records)]
+        cells = ["" if each is None else number(each, _DIGITS) for each in numbers]
+        writer.writerow([*map(_harmless, texts), *cells])
+    return text.getvalue()
+
+
+def _harmless(text: str) -> str:
+    text = plain(text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def json_text(board: Board) -> str:
+    """Return the board, its fields named as in `taxbench.board.board`, one record a line.
+
+    Rows stand under `rows` only: an entry gives the full names of its tasks, and the row is the one of that task with
+    the entry's dataset, LM, encoder, head and setting.
+    """
+    blocks = []
+    for field in fields(board):
+        records = [json.dumps(_data(each), allow_nan=False, ensure_ascii=True) for each in getattr(board, field.name)]
+        inside = "\n" + ",\n".join(records) + "\n" if records else ""
+        blocks.append(f'"{field.name}": [{inside}]')
+    return f'{{"schema_version": {JSON_VERSION},\n' + ",\n".join(blocks) + "}\n"
+
+
+def _data(value: Any) -> Any:
+    """Return what JSON has for a part of the board."""
+    if isinstance(value, BaseModel):
+        return _data(value.model_dump(mode="json"))
+    if is_dataclass(value):
+        found = {field.name: getattr(value, field.name) for field in fields(value)}
+        if isinstance(value, Entry):
+            found["rows"] = {name: row.task for name, row in value.rows.items()}
+        return {name: _data(part) for name, part in found.items()}
+    if isinstance(value, dict):
+        return {str(name): _data(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_data(part) for part in value]
+    return round(float(value), _DIGITS) + 0.0 if isinstance(value, float) else value
+
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
+    "[": "{[}", "*": "{*}",  # behind the end of a line they would be its arguments
+}  # fmt: skip
+_CAPTION = (
+    r"Dataset %s: macro-F1, means over %s, with 95\,\%% intervals over terms, leaves and images. Transfer: F1 on "
+    r"unseen hypernyms minus that of the same head through a language model of random weights. Effect: F1 with "
+    r"pictures swapped inside categories (high) minus across them (low). Bold: cannot be told from the best."
+)
+
+
+def tex(text: str) -> str:
+    """Return short plain text that LaTeX sets as it is."""
+    return re.sub("-(?=-)", "-{}", "".join(_SPECIAL.get(letter, letter) for letter in latin(text)))
+
+
+def latex_text(board: Board) -> str:
+    """Return one booktabs table for every dataset, to be read with \\input; in bold, the band of the best."""
+    needs = r"% Made by taxbench. Needs \usepackage[T1]{fontenc} and \usepackage{booktabs,graphicx,textcomp}."
+    datasets = dict.fromkeys(entry.dataset for entry in board.entries)
+    tables = [_latex_table(name, [each for each in board.entries if each.dataset == name]) for name in datasets]
+    return "\n".join([needs, *tables])
+
+
+def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:
+    names = names_of(entries)
+    lines = [["rank", *names, "leaf", "seen", "unseen", "transfer", "high", "low", "effect", "random LM", "chance"]]
+    lines += [[rank(each), *(tex(show(each)) for show in names.values()), *_latex_figures(each)] for each in entries]
+    lines = said(lines, always=("rank", *names))
+    left = 1 + len(names)
+    rows = [" & ".join(cell.replace(NOTHING_TO_SHOW, "--") for cell in line) + r" \\" for line in lines]
+    return "\n".join(
+        [
+            *(r"\begin{table*}", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}"),
+            *(r"\sbox0{%", rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(lines[0]) - left)}}}", r"\toprule"),
+            *(rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}}%"),
+            r"\ifdim\wd0>\textwidth\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi",
+            *(rf"\caption{{{_CAPTION % (tex(dataset), seeds_of(entries))}}}", r"\end{table*}", ""),
+        ]
+    )
+
+
+def _latex_figures(entry: Entry) -> list[str]:
+    def f1(task: str) -> Figure:
+        return entry.rows[task].f1 if task in entry.rows else NOTHING
+
+    unseen = entry.rows.get("unseen_hypernym")
+    best = with_interval(f1("unseen_hypernym"))
+    if entry.rank is not None and entry.rank.band == 1:
+        best = rf"\textbf{{{best}}}"
+    controls = [unseen.controls.get(name, NOTHING) if unseen else NOTHING for name in ("random_lm", "chance")]
+    cells = [
+        number(f1("leaf").mean),
+        number(f1("seen_hypernym").mean),
+        best,
+        with_interval(unseen.transfer if unseen else NOTHING),
+        number(f1("counterfactual_high").mean),
+        number(f1("counterfactual_low").mean),
+        with_interval(entry.coherence_effect),
+        *(number(each.mean) for each in controls),
+    ]
+    return [re.sub(r"-(?=\d)", "$-$", re.sub(r"\[.*\]", r"{\\scriptsize\g<0>}", cell)) for cell in cells]

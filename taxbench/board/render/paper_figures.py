@@ -1,0 +1,184 @@
+"""Figures for papers, as PNG and PDF. The only module that loads matplotlib."""
+
+import io
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MultipleLocator
+
+from taxbench.board.board import NOTHING, Board, Figure
+from taxbench.board.plots import F1_SPAN, PAIRINGS, TRANSFER_SPAN, Bars, Cells, Curve, Deprivation, Heatmap, plots
+from taxbench.board.render.cells import interval, latin
+from taxbench.util.text import number
+
+_WIDE, _NARROW = 6.9, 3.4  # inches: two columns and one
+_SIZE = 8  # points
+# Dark to light, so that they stay apart in grey print and for the colour-blind; text on the light ones is dark.
+_SHADES = ("#1b4965", "#5b8fb0", "#c3d9e6")
+_LINES = ("#1b4965", "#b5562b", "#4c7a3f", "#7b5aa6")
+_MARKS = ("o", "s", "^", "D")
+_GREY = "#6b6b6b"
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans", "font.size": _SIZE, "axes.titlesize": _SIZE, "axes.labelsize": _SIZE,
+    "xtick.labelsize": _SIZE - 1, "ytick.labelsize": _SIZE - 1, "legend.fontsize": _SIZE - 1, "legend.frameon": False,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6, "lines.linewidth": 1.2, "text.parse_math": False,  # a dollar in a name is a dollar
+    "pdf.fonttype": 42, "pdf.compression": 6, "hatch.linewidth": 0.5,
+}  # fmt: skip
+
+
+def figures(board: Board) -> dict[str, bytes]:
+    """Draw every figure that the board has the data for; return the files by name, always the same bytes."""
+    style = {
+        name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")
+    } | _STYLE
+    files = {}
+    with matplotlib.rc_context(style):  # whatever the user's own settings are
+        for plot in plots(board):
+            content = plot.content
+            if isinstance(content, Bars):
+                canvas = _draw_bars(content)
+            elif isinstance(content, Heatmap):
+                canvas = _draw_heatmap(content)
+            else:
+                canvas = _draw_curves(content)
+            files[f"{plot.stem}.png"] = _saved(canvas, "png", {"Software": None})
+            files[f"{plot.stem}.pdf"] = _saved(canvas, "pdf", {"CreationDate": None, "Producer": None, "Creator": None})
+    return files
+
+
+def _saved(canvas: Canvas, form: str, metadata: dict[str, None]) -> bytes:
+    file = io.BytesIO()
+    canvas.savefig(file, format=form, dpi=300, metadata=metadata)
+    canvas.set_layout_engine("none")  # laid out by now: the second form need not do it again
+    return file.getvalue()
+
+
+def _draw_bars(content: Bars) -> Canvas:
+    """Draw three bars an entry with their intervals, the random LM as a tick across each, chance as a line."""
+    entries = content.entries
+    canvas = Canvas(figsize=(_WIDE if len(entries) > 2 else _NARROW, 2.7), layout="constrained")
+    axes = canvas.add_subplot()
+    for k, (task, name) in enumerate(PAIRINGS.items()):
+        rows = [entry.rows[task] for entry in entries]
+        x = [i + (k - 1) * 0.26 for i in range(len(entries))]
+        axes.bar(x, [row.f1.mean or 0 for row in rows], 0.24, color=_SHADES[k], label=name, zorder=2)
+        for place, row in zip(x, rows, strict=True):
+            _whisker(axes, place, row.f1)
+            twin = row.controls.get("random_lm", NOTHING).mean
+            if twin is not None:
+                axes.plot([place - 0.12, place + 0.12], [twin, twin], color="white", linewidth=2.6, zorder=3)
+                axes.plot([place - 0.12, place + 0.12], [twin, twin], color="black", linewidth=1.2, zorder=4)
+    axes.plot([], [], color="black", linewidth=1.2, label="random LM")
+    chance = [entry.rows["unseen_hypernym"].controls.get("chance", NOTHING).mean for entry in entries]
+    known = [value for value in chance if value is not None]
+    if known:
+        axes.axhline(sum(known) / len(known), color=_GREY, linewidth=0.8, linestyle=":", zorder=5, label="chance")
+    labels = [
+        "\n".join(_name(name, 90 // max(len(entries), 3)) for name in (each.lm, each.encoder, each.head))
+        for each in entries
+    ]
+    axes.set_xticks(range(len(entries)), labels)
+    axes.tick_params(axis="x", length=0)
+    _unit(axes)
+    canvas.legend(loc="outside upper center", ncols=5 if len(entries) > 2 else 3, handlelength=1.4, columnspacing=1.2)
+    return canvas
+
+
+def _whisker(axes: Axes, x: float, figure: Figure) -> None:
+    if figure.low is not None and figure.high is not None:
+        for width, colour in ((2.2, "white"), (0.8, "black")):  # a white rim, to be seen on dark bars
+            axes.plot([x, x], [figure.low, figure.high], color=colour, linewidth=width, zorder=6)
+
+
+def _unit(axes: Axes) -> None:
+    axes.set_ylim(0, 1.02)
+    axes.yaxis.set_major_locator(MultipleLocator(0.2))
+    axes.set_ylabel("macro-F1")
+    axes.grid(axis="y", color="#dddddd", linewidth=0.5, zorder=0)
+    axes.set_axisbelow(True)
+
+
+def _draw_heatmap(content: Heatmap) -> Canvas:
+    """Draw F1 on unseen hypernyms, and transfer beside it."""
+    rows, columns = len(content.lms), len(content.encoders)
+    canvas = Canvas(figsize=(_WIDE, 0.9 + 0.48 * rows), layout="constrained")
+    left, right = canvas.subplots(1, 2, sharey=True)
+    _grid(left, content.f1, "F1 on unseen hypernyms", F1_SPAN)
+    blank: Cells = ((None,) * columns,) * (rows - len(content.transfer))  # twins have none
+    _grid(right, (*content.transfer, *blank), "transfer (F1 minus random LM's)", TRANSFER_SPAN)
+    for axes in (left, right):
+        names = [_name(name, 60 // columns) for name in content.encoders]
+        axes.set_xticks(range(columns), names)
+    left.set_yticks(range(rows), [_name(name) for name in content.lms])
+    canvas.suptitle(f"head {_name(content.head)}, dataset {_name(content.dataset)}", fontsize=_SIZE)
+    return canvas
+
+
+def _grid(axes: Axes, cells: Cells, title: str, span: tuple[float, float]) -> None:
+    values = np.array([[np.nan if not cell or cell.mean is None else cell.mean for cell in line] for line in cells])
+    # The light half of the colours only: black text is read on all of them.
+    axes.imshow(values, cmap="Blues", vmin=span[0], vmax=span[0] + (span[1] - span[0]) * 1.9, aspect="auto")
+    for i, line in enumerate(cells):
+        for j, cell in enumerate(each or NOTHING for each in line):
+            axes.text(j, i, number(cell.mean), ha="center", va="bottom")
+            axes.text(j, i + 0.06, interval(cell), ha="center", va="top", fontsize=_SIZE - 2)
+    axes.set_title(title)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(values.shape[1] - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(values.shape[0] - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="minor", length=0)
+
+
+def _draw_curves(content: tuple[Deprivation, ...]) -> Canvas:
+    """Draw measured curves thick and in colour, published ones thin and grey; the random LM's are dashed."""
+    canvas = Canvas(figsize=(_WIDE, 3.3), layout="constrained")
+    panels: Any = canvas.subplots(1, len(content), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(panels, content, strict=True):
+        measured = [each for each in panel.curves if not each.is_published]
+        published = [each for each in panel.curves if each.is_published]
+        for k, each in enumerate(measured):
+            look = {"color": _LINES[k], "linewidth": 1.6, "marker": _MARKS[k], "markersize": 3.6, "zorder": 4}
+            _curve(axes, each, look, _name(each.name, 46))
+        for k, each in enumerate(published):
+            look = {"color": _GREY, "linewidth": 0.8, "marker": _MARKS[k], "markersize": 3.2, "zorder": 3}
+            _curve(axes, each, look | {"markerfacecolor": "white"}, f"{_name(each.name)}, published")
+        axes.set_title({"random": "random pairs or leaves", "systematic": "whole hypernyms"}[panel.kind])
+        axes.set_xlabel("hypernym evidence denied (%)")
+        _unit(axes)
+        axes.set_ylim(min(each.bottom for each in content), 1.0)
+        axes.yaxis.set_major_locator(MultipleLocator(0.1))
+        axes.set_xlim(0, 104)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), handlelength=2.2, ncols=1)
+    for axes in panels[1:]:
+        axes.set_ylabel("")
+    there = {each.is_published for panel in content for each in panel.curves}
+    said = {False: "Thick: measured here.", True: "Thin and grey: published, not re-run."}
+    notes = [text for is_published, text in said.items() if is_published in there]
+    canvas.supxlabel(
+        " ".join([f"Dataset {_name(content[0].dataset)}.", *notes, "Dashed: the same through a random LM."]),
+        fontsize=_SIZE - 1,
+    )
+    return canvas
+
+
+def _curve(axes: Axes, curve: Curve, style: dict[str, Any], label: str) -> None:
+    for points, twin in ((curve.points, False), (curve.random_lm, True)):
+        known = [(each.percent, each.f1.mean, each.f1) for each in points if each.f1.mean is not None]
+        if not known:
+            continue
+        look = style | ({"linestyle": (0, (4, 2)), "linewidth": 0.7, "marker": ""} if twin else {"label": label})
+        axes.plot([x for x, _, _ in known], [mean for _, mean, _ in known], **look)
+        for x, _, figure in known:
+            if not twin and figure.low is not None and figure.high is not None:
+                axes.plot([x, x], [figure.low, figure.high], color=style["color"], linewidth=0.7, zorder=2)
+
+
+def _name(text: str, longest: int = 30) -> str:
+    text = latin(text)
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -1,0 +1,115 @@
+"""The table that commands print: aligned Markdown, one block for every (dataset, LM, encoder, head)."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from taxbench.board.board import NOTHING, Figure, GroupAverage, Row
+from taxbench.board.controls import control_title, controls_of
+from taxbench.board.published import BesidePublished
+from taxbench.board.render.cells import markdown_table, markdown_text, said, task_name, with_both
+from taxbench.util.text import number, signed
+
+LEGEND = (
+    "F1 is macro-F1 over the asked terms of the split; transfer is F1 minus the random-LM control; held-out leaves "
+    "were never named in training; similarity is visual, inside hypernyms. Figures are means over seeds ± standard "
+    "deviation [95 % interval over terms, leaves and images]."
+)
+
+
+def text_table(
+    rows: Sequence[Row], groups: Sequence[GroupAverage] = (), published: Sequence[BesidePublished] = ()
+) -> str:
+    """Return one table for every (dataset, LM, encoder, head), aligned so that it also reads well as plain text.
+
+    Averages of groups stand under their table; published figures, beside ours, in a table of their own. Accuracy is a
+    column only where a task lists it among its metrics, a control only where a task has it.
+    """
+    places: dict[str, set[tuple[str, ...]]] = {}
+    for row in rows:
+        places.setdefault(_without_head(row), set()).add(row.place)
+    several = {title for title, found in places.items() if len(found) > 1}
+    tables: dict[str, list[Row]] = {}
+    for row in rows:
+        tables.setdefault(_without_head(row) if _without_head(row) in several else _with_head(row), []).append(row)
+    blocks = []
+    for title, block in tables.items():
+        compared = title in several
+        blocks.append(f"**{title}**\n\n{markdown_table(_lines(block, compared))}\n")
+        for place in dict.fromkeys(row.place for row in block):
+            blocks += [_average(group, compared) for group in groups if group.place == place]
+    if published:
+        blocks.append(_published(published))
+    return "\n".join(blocks)
+
+
+def _with_head(row: Row) -> str:
+    lm, head, encoder, dataset, setting = map(markdown_text, (row.lm, row.head, row.encoder, row.dataset, row.setting))
+    setting = f" · {setting}" if setting else ""
+    return f"LM {lm} ← head {head} ← encoder {encoder} · dataset {dataset} · seeds {_seeds(row)}{setting}"
+
+
+def _without_head(row: Row) -> str:
+    lm, encoder, dataset = map(markdown_text, (row.lm, row.encoder, row.dataset))
+    return f"LM {lm} ← encoder {encoder} · dataset {dataset} · seeds {_seeds(row)}"
+
+
+def _seeds(row: Row) -> str:
+    return ", ".join(map(str, row.seeds))
+
+
+def _average(group: GroupAverage, compared: bool) -> str:
+    why = f" ({markdown_text(group.blank_because, 200)})" if group.blank_because else ""
+    name = f"{group.group}, {group.place[3]}" if compared else group.group
+    return f"{markdown_text(name)}, average: {with_both(group.average)}{why}\n"
+
+
+def _lines(block: list[Row], compared: bool) -> list[list[str]]:
+    """Return a table: one line a task, or of several heads task by task, the best first."""
+    columns = _columns(block)
+    heads = ["head", "features", "setting"] if compared else []
+    lines = [[*heads, "task", "split", *columns, *(["note"] if compared else [])]]
+    tasks = list(dict.fromkeys(row.task for row in block))
+    if compared:
+        block = sorted(block, key=lambda row: (tasks.index(row.task), row.f1.mean is None, -(row.f1.mean or 0)))
+    for row in block:
+        names = [row.head, row.features, row.setting] if compared else []
+        cells = [*names, task_name(row, block), row.split]
+        note = [markdown_text(row.note, 120)] if compared else []
+        lines.append([*map(markdown_text, cells), *(show(row) for show in columns.values()), *note])
+    return said(lines, always=("F1",))
+
+
+def _columns(block: list[Row]) -> dict[str, Callable[[Row], str]]:
+    """Return what the columns of figures are named, and how their cells are made."""
+    columns: dict[str, Callable[[Row], str]] = {
+        "leaf F1": lambda row: str(row.leaf_f1),
+        "F1": lambda row: with_both(row.f1),
+        "AUROC": lambda row: str(row.auroc),
+    }
+    if any("accuracy" in row.metrics for row in block):
+        columns["accuracy"] = lambda row: str(row.accuracy)
+    for name in controls_of(block):
+        columns[markdown_text(control_title(name))] = partial(_control, name)
+    return columns | {
+        "transfer": lambda row: with_both(row.transfer),
+        "held-out F1": lambda row: str(row.heldout_f1),
+        "held-out AUROC": lambda row: str(row.heldout_auroc),
+        "similarity": lambda row: number(row.similarity.mean),
+    }
+
+
+def _control(name: str, row: Row) -> str:
+    return number(row.controls.get(name, NOTHING).mean)
+
+
+def _published(comparisons: Sequence[BesidePublished]) -> str:
+    lines = [["task", "run", "split", "language model", "F1 here", "published", "difference"]]
+    for each in comparisons:
+        kind = "trained" if each.control == "none" else "random"
+        # The published spread is that of the figure with one-class categories.
+        spread = each.published.sd if each.value == each.published.macro_f1 else None
+        value = Figure(each.value, spread)
+        names = map(markdown_text, (each.task, each.run, each.split, kind))
+        lines.append([*names, with_both(each.here), str(value), signed(each.difference)])
+    sources = "; ".join(dict.fromkeys(markdown_text(each.source) for each in comparisons))
+    return f"**Beside the published figures** ({sources})\n\n{markdown_table(lines)}\n"

@@ -1,0 +1,247 @@
+"""The rows of the board: one for every (task, dataset, encoder, LM, head, setting), averaged over seeds."""
+
+from collections.abc import Iterable, Mapping
+from statistics import mean, stdev
+
+from taxbench.board.board import TASKS, Figure, Record, Row, TermRow, level_of
+from taxbench.registry.heads import head_info, heads
+from taxbench.scoring.bootstrap import METHOD, REPLICATES
+from taxbench.specs.result import CategoryScore, Result, Scores
+from taxbench.specs.run import ScoringSpec, TrainerSpec
+from taxbench.specs.spec import content_hash
+
+Interval = tuple[float | None, float | None]
+Intervals = Mapping[str, Interval]
+"""By figure: `f1`, `auroc`, `transfer`, and so on, and the names of controls."""
+
+
+def grouped(results: Iterable[Result]) -> list[list[Result]]:
+    """Group results over seeds; tasks of another version or content, and other datasets, stay apart.
+
+    The same run may lie in two folders; of several the one with most controls counts, and of equals the last.
+    """
+    groups: dict[str, dict[int, Result]] = {}
+    for result in results:
+        group = groups.setdefault(_identity(result), {})
+        if result.seed not in group or len(result.controls) >= len(group[result.seed].controls):
+            group[result.seed] = result
+    return [[group[seed] for seed in sorted(group)] for group in groups.values()]
+
+
+def make_table(
+    results: Iterable[Result],
+    intervals: Mapping[str, Intervals] | None = None,
+    folders: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """Return the rows of results.
+
+    Args:
+        intervals: By `group_key`, where predictions are at hand.
+        folders: Where each record lies, by `record_key`.
+    """
+    groups = grouped(_datasets_apart(results))
+    parts = _telling_apart([result for group in groups for result in group])
+    rows = [_row(group, parts, (intervals or {}).get(group_key(group), {}), folders or {}) for group in groups]
+    return sorted(rows, key=lambda row: (row.place, task_order(row.task)))
+
+
+def _datasets_apart(results: Iterable[Result]) -> list[Result]:
+    """Name datasets that share a name by their fingerprints as well: nothing of one is ranked against the other."""
+    everything = list(results)
+    prints: dict[str, set[str]] = {}
+    for result in everything:
+        prints.setdefault(result.dataset, set()).add(result.run.dataset.fingerprint)
+    return [
+        result.model_copy(update={"dataset": f"{result.dataset} {result.run.dataset.fingerprint[:8]}"})
+        if len(prints[result.dataset]) > 1
+        else result
+        for result in everything
+    ]
+
+
+def record_key(result: Result) -> str:
+    """Return what tells a record from another, also from one of the same run made by other code."""
+    return f"{result.digest} {result.predictions.sha256 if result.predictions else ''}"
+
+
+def group_key(group: list[Result]) -> str:
+    """Return what a row's resamplings follow from: the predictions of its seeds, its headline split, and the method."""
+    return _key(
+        group[0].run.task.headline, [result.predictions.sha256 if result.predictions else "" for result in group]
+    )
+
+
+def row_key(row: Row) -> str:
+    """Return the `group_key` of the results that a row was made of."""
+    return _key(row.split, [record.predictions for record in row.records])
+
+
+def _key(split: str, predictions: list[str]) -> str:
+    return content_hash([METHOD, REPLICATES, split, predictions], 32)
+
+
+def _row(
+    group: list[Result], parts: dict[tuple[str, ...], set[str]], known: Intervals, folders: Mapping[str, str]
+) -> Row:
+    first = group[0]
+    split = first.run.task.headline
+    own = [result.scores.get(split) for result in group]
+    held = [result.scores.get("heldout_leaf") for result in group]
+    twin = [result.controls.get("random_lm", {}).get(split) for result in group]
+
+    def of(name: str, values: list[float | None]) -> Figure:
+        return figure(values, known.get(name, (None, None)))
+
+    controls = dict.fromkeys(name for result in group for name in result.controls)
+    return Row(
+        task=first.task,
+        dataset=first.dataset,
+        encoder=first.encoder,
+        lm=first.lm,
+        head=first.head,
+        features=first.run.encoder.reading,
+        setting=_setting(first, parts[_names(first)]),
+        seeds=tuple(result.seed for result in group),
+        split=split,
+        leaf_f1=of("leaf_f1", _column([result.scores.get("leaf") for result in group], "macro_f1")),
+        f1=of("f1", _column(own, "macro_f1")),
+        auroc=of("auroc", _column(own, "auroc")),
+        accuracy=figure(_column(own, "accuracy")),
+        controls={
+            name: of(name, _column([result.controls.get(name, {}).get(split) for result in group], "macro_f1"))
+            for name in controls
+        },
+        transfer=of("transfer", _minus(_column(own, "macro_f1"), _column(twin, "macro_f1"))),
+        heldout_f1=of("heldout_f1", _column(held, "macro_f1")),
+        heldout_auroc=of("heldout_auroc", _column(held, "auroc")),
+        similarity=figure([result.visual_similarity.after for result in group]),
+        metrics=tuple(metric.name for metric in first.run.task.metrics),
+        primary=tuple(_column(own, first.run.task.primary)),
+        f1_by_seed=tuple(_column(own, "macro_f1")),
+        note=first.note,
+        split_f1=_splits([result.scores for result in group]),
+        random_lm_split_f1=_splits([result.controls.get("random_lm", {}) for result in group]),
+        terms=_terms(group, split),
+        evidence=first.evidence,
+        visual_similarity=first.visual_similarity,
+        identities=_whole_identities(first),
+        records=tuple(_record(result, folders) for result in group),
+    )
+
+
+def _record(result: Result, folders: Mapping[str, str]) -> Record:
+    predictions = result.predictions.sha256 if result.predictions else ""
+    return Record(result.seed, result.digest, predictions, folders.get(record_key(result), ""))
+
+
+def _terms(group: list[Result], split: str) -> tuple[TermRow, ...]:
+    """Average the terms of a split over seeds; a term that has no score with one of them has none."""
+    found: dict[str, list[CategoryScore]] = {}
+    for result in group:
+        for each in result.categories:
+            if each.split == split:
+                found.setdefault(each.term, []).append(each)
+    alike: dict[str, list[float | None]] = {}
+    for result in group:
+        for similarity in result.visual_similarity.categories:
+            alike.setdefault(similarity.hypernym, []).append(similarity.after)
+    rows = []
+    for term in sorted(found):
+        some = found[term]
+        names = dict.fromkeys(name for each in some for name in each.controls)
+        rows.append(
+            TermRow(
+                term=term,
+                f1=figure([each.f1 for each in some]).mean,
+                auroc=figure([each.auroc for each in some]).mean,
+                controls={name: figure([each.controls.get(name) for each in some]).mean for name in names},
+                similarity=figure(alike.get(term, [])).mean,
+                n_questions=sum(each.n_positive + each.n_negative for each in some),
+            )
+        )
+    return tuple(rows)
+
+
+def _identity(result: Result) -> str:
+    """Return what keeps rows apart: everything that changes a number but the seed, and the code."""
+    run = result.run
+    rest = {name: getattr(run, name) for name in type(run).model_fields if name not in ("task", "seed")}
+    shown = {name: value if isinstance(value, str) else value.model_dump(mode="json") for name, value in rest.items()}
+    return content_hash([run.task.identity, shown, result.versions.computing])
+
+
+def _identities(result: Result) -> dict[str, str]:
+    """Return what may differ behind the same names."""
+    whole = _whole_identities(result)
+    return {
+        part: value[:8] if part in ("dataset", "encoder", "features", "lm") else value for part, value in whole.items()
+    }
+
+
+def _whole_identities(result: Result) -> dict[str, str]:
+    run, versions = result.run, result.versions
+    software = {name: value for name, value in versions.computing.items() if name != "taxbench" and value}
+    return {
+        "dataset": run.dataset.fingerprint,
+        "encoder": run.encoder.digest,
+        "features": run.encoder.features,
+        "lm": run.lm.digest,
+        "dtype": run.lm.dtype,
+        "device": run.device,
+        "code": versions.taxbench,
+        **software,
+    }
+
+
+def _names(result: Result) -> tuple[str, ...]:
+    return result.dataset, result.lm, result.encoder, result.head
+
+
+def _telling_apart(results: list[Result]) -> dict[tuple[str, ...], set[str]]:
+    """Return, for results of the same names, which of their identities are not all alike."""
+    found: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for result in results:
+        found.setdefault(_names(result), []).append(_identities(result))
+    return {
+        names: {part for part in some[0] if len({each.get(part) for each in some}) > 1} for names, some in found.items()
+    }
+
+
+def _setting(result: Result, parts: set[str]) -> str:
+    run = result.run
+    known = head_info(run.head.name) if run.head.name in heads() else None
+    usual = TrainerSpec().model_dump() | ScoringSpec().model_dump()
+    if known:
+        usual |= known.trainer | {name: default for name, default, _ in known.settings}
+    given = run.trainer.model_dump() | run.scoring.model_dump() | run.head.settings
+    if run.encoder.reading not in ("imported", known.pool if known else "pooled"):
+        given["features"], usual = run.encoder.reading, usual | {"features": ""}
+    changed = [f"{name}={value}" for name, value in given.items() if name not in usual or usual[name] != value]
+    return ", ".join([*changed, *(f"{name} {value}" for name, value in _identities(result).items() if name in parts)])
+
+
+def _splits(scores: list[dict[str, Scores]]) -> dict[str, Figure]:
+    return {split: figure(_column([each.get(split) for each in scores], "macro_f1")) for split in scores[0]}
+
+
+def _column(scores: list[Scores | None], name: str) -> list[float | None]:
+    return [None if score is None else getattr(score, name) for score in scores]
+
+
+def _minus(left: list[float | None], right: list[float | None]) -> list[float | None]:
+    return [None if a is None or b is None else a - b for a, b in zip(left, right, strict=True)]
+
+
+def figure(values: list[float | None], interval: Interval = (None, None)) -> Figure:
+    """Return the mean and the spread over seeds; blank where a value is missing or there is none."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return Figure(None)
+    return Figure(mean(known), stdev(known) if len(known) > 1 else None, *interval)
+
+
+def task_order(identity: str) -> tuple[int, str, float, str]:
+    """Put the tasks of the question first, then the others by name, curves by level."""
+    name = identity.partition("@")[0]
+    curve, level = level_of(name)
+    return TASKS.index(name) if name in TASKS else len(TASKS), curve, level or 0.0, identity

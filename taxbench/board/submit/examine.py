@@ -1,0 +1,247 @@
+"""Check one record: what a stranger sends is parsed under limits, recomputed, and never run.
+
+What this can hold: a record says of itself what is true (digests, names, task, questions), and its figures follow from
+its predictions. What it cannot: that the predictions are those of the model named. `taxbench reproduce` is for that.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taxbench.board.load import PREDICTIONS
+from taxbench.board.submit.names import name_problems, value_problems, word_problems
+from taxbench.board.submit.question_check import question_problems, size_problems
+from taxbench.board.submit.record_files import read_plain
+from taxbench.registry.heads import head_info, heads, settings_defaults
+from taxbench.results.predictions import Predictions, parse_predictions
+from taxbench.results.records import RESULT, parse_json, parse_result
+from taxbench.scoring.rescore import differences, rescore
+from taxbench.specs.result import SCHEMA_VERSION, Result, Scores
+from taxbench.specs.task import TaskSpec
+from taxbench.tasks.registry import TaskRegistry
+from taxbench.util.errors import DataError, did_you_mean, some
+from taxbench.util.text import escaped
+
+_MOST_REASONS = 12
+_FOR_PEOPLE = frozenset({"summary", "tags"})
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A record that was looked at, with the very bytes that were."""
+
+    folder: Path
+    reasons: tuple[str, ...]
+    """Why it is refused; none: it is fine."""
+    result: Result | None = None
+    """None: it could not be read."""
+    record: bytes = b""
+    predictions: bytes = b""
+
+
+def examine(folder: Path, registry: TaskRegistry) -> Examined:
+    """Check one record; what is wrong with it is a reason, never an exception."""
+    try:
+        record = read_plain(folder / RESULT)
+        raw = parse_json(record, RESULT)
+        _refuse_older(raw)
+        result = parse_result(record, RESULT)
+    except DataError as error:
+        return Examined(folder, (escaped(str(error)),))
+    of_task = [*_task_problems(result.run.task, registry)]
+    reasons = [
+        *value_problems(raw),
+        *_form_problems(raw, result.model_dump(mode="json"), ""),
+        *_identity_problems(result),
+        *name_problems(result),
+        *of_task,
+        *_head_problems(result),
+        *_range_problems(result),
+    ]
+    content = b""
+    try:
+        content = read_plain(folder / PREDICTIONS)
+        reasons += _prediction_problems(result, content, known_task=not of_task)
+    except DataError as error:
+        reasons.append(str(error))
+    return Examined(folder, _in_short(reasons), result, record, content)
+
+
+def _in_short(reasons: list[str]) -> tuple[str, ...]:
+    shown = [escaped(reason) for reason in dict.fromkeys(reasons)]
+    more = len(shown) - _MOST_REASONS
+    return tuple(shown if more <= 0 else [*shown[:_MOST_REASONS], f"And {more} more reasons."])
+
+
+def _refuse_older(raw: dict[str, Any]) -> None:
+    version = raw.get("schema_version")
+    if type(version) is int and 0 < version < SCHEMA_VERSION:
+        raise DataError(
+            f"{RESULT} is of form {version}, whose predictions cannot be scored anew; expected form {SCHEMA_VERSION}. "
+            "Run it again with this version of taxbench."
+        )
+
+
+def _form_problems(raw: Any, read: Any, where: str) -> Iterator[str]:
+    """Yield values that stand there in another form than they are read: 1 for true, "0.9" for 0.9.
+
+    Another program may read them differently, so that a record would not mean one thing.
+    """
+    if isinstance(raw, dict) and isinstance(read, dict):
+        for key, value in raw.items():
+            yield from _form_problems(value, read.get(key), f"{where}.{key}" if where else key)
+    elif isinstance(raw, list) and isinstance(read, list) and len(raw) == len(read):
+        for index, (one, other) in enumerate(zip(raw, read, strict=True)):
+            yield from _form_problems(one, other, f"{where}[{index}]")
+    elif type(raw) is not type(read) or raw != read:
+        yield f"{where} is written as {json.dumps(raw)[:60]}; taxbench writes {json.dumps(read)[:60]}."
+
+
+def _identity_problems(result: Result) -> Iterator[str]:
+    run = result.run
+    if result.digest != run.digest:
+        yield (
+            f"digest is {result.digest}, but `run` has the digest {run.digest}: one of them was edited. Send the "
+            "record as it was written."
+        )
+    for name, said, meant in (
+        ("task", result.task, run.task.identity),
+        ("dataset", result.dataset, run.dataset.name),
+        ("encoder", result.encoder, run.encoder.name),
+        ("lm", result.lm, run.lm.name),
+        ("head", result.head, run.head.name),
+        ("seed", result.seed, run.seed),
+    ):
+        if said != meant:
+            yield f"{name} is '{said}', but `run` says '{meant}': one of them was edited."
+    if run.seed < 0:
+        yield f"seed is {run.seed}; expected 0 or more."
+
+
+def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
+    own = registry.tasks.get(task.name)
+    if own is None:
+        yield (
+            f"There is no task '{task.name}' here.{did_you_mean(task.name, registry.tasks)} If its file is at hand, "
+            "name its folder with --include-path."
+        )
+        return
+    if task.identity != own.identity:
+        what = "another version" if task.version != own.version else "the same version with other content"
+        yield f"The task is {task.identity}, which is {what} than here, {own.identity}. Run it again with this version."
+        return
+    for name in TaskSpec.model_fields:
+        said, meant = getattr(task, name), None if name == "expected" else getattr(own, name)
+        if name not in _FOR_PEOPLE and said != meant:
+            yield f"run.task.{name} is {said}; {own.identity} here has {meant}. Run it again with this version."
+
+
+def _head_problems(result: Result) -> Iterator[str]:
+    head = result.run.head
+    if head.name not in heads() or not head_info(head.name).module.startswith("taxbench.heads."):
+        if not head.source:
+            hint = did_you_mean(head.name, heads())
+            yield (
+                f"The head '{head.name}' is none of taxbench's and carries no digest of a package's code in "
+                f"run.head.source.{hint} See 'taxbench ls heads'."
+            )
+        return
+    if head.source:
+        yield f"The head '{head.name}' is taxbench's own, but run.head.source says a package's code ({head.source})."
+    known = settings_defaults(head.name)
+    for key in head.settings.keys() - known.keys():
+        hint = did_you_mean(key, known)
+        yield f"The head '{head.name}' has no setting '{key}'.{hint} Its settings: {some(known, 20)}."
+    for key in known.keys() - head.settings.keys():
+        yield f"run.head.settings lacks '{key}', a setting of the head '{head.name}'. Run it again with this version."
+    for key, default in known.items():
+        if key in head.settings and not _like(head.settings[key], default):
+            yield f"run.head.settings.{key} is {head.settings[key]!r}; expected a value like {default!r}."
+    if result.note != head_info(head.name).note:
+        yield f"note is '{result.note}'; beside the head '{head.name}' stands '{head_info(head.name).note}'."
+
+
+def _like(value: object, default: object) -> bool:
+    """Say whether a setting is of its default's kind. The head itself would know more, but is not imported here."""
+    if value is None or default is None:
+        return default is None and isinstance(value, bool | int | float | str | None)
+    if isinstance(value, bool) or isinstance(default, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    return isinstance(value, int | float if isinstance(default, int | float) else type(default))
+
+
+def _range_problems(result: Result) -> Iterator[str]:
+    """Yield figures that cannot be, of those that do not follow from the predictions."""
+    yield from _score_problems(result.validation)
+    evidence, alike = result.evidence, result.visual_similarity
+    for name in ("n_images", "n_leaf_questions", "n_hypernym_questions"):
+        if getattr(evidence, name) < 0:
+            yield f"evidence.{name} is {getattr(evidence, name)}; expected 0 or more."
+    if evidence.removed_fraction is not None and not 0 <= evidence.removed_fraction <= 1:
+        yield f"evidence.removed_fraction is {evidence.removed_fraction}; expected 0 to 1."
+    rows = [
+        ("visual_similarity", alike),
+        *((f"visual_similarity of '{row.hypernym}'", row) for row in alike.categories),
+    ]
+    for where, row in rows:
+        for when in ("before", "after"):
+            value = getattr(row, when)
+            if value is not None and abs(value) > 1:
+                yield f"{where} is {value} {when} the re-pairing; a cosine is -1 to 1."
+    names = [row.hypernym for row in alike.categories]
+    if len(set(names)) < len(names):
+        yield "visual_similarity.categories has a hypernym twice."
+
+
+def _score_problems(scores: Scores) -> Iterator[str]:
+    for name, value in scores:
+        if name.startswith("n_"):
+            if value < 0:
+                yield f"validation.{name} is {value}; expected 0 or more."
+        elif value is not None and not 0 <= value <= 1:
+            yield f"validation.{name} is {value}; expected 0 to 1."
+
+
+def _prediction_problems(result: Result, content: bytes, *, known_task: bool) -> Iterator[str]:
+    said = result.predictions
+    if said is None:
+        yield f"{RESULT} names no predictions, so nothing can be scored anew. Run it again with this version."
+        return
+    found = hashlib.sha256(content).hexdigest()
+    if found != said.sha256:
+        yield (
+            f"{PREDICTIONS} has the SHA-256 {found[:12]}…, not {said.sha256[:12]}… as {RESULT} says: it was edited, "
+            "damaged, or is that of another run. Send both files as they were written."
+        )
+    predictions = parse_predictions(content, PREDICTIONS)
+    problems = [*_column_problems(result, predictions)]
+    yield from problems
+    if known_task:
+        yield from question_problems(result, predictions)
+    if not problems:  # else nothing sensible can be compared
+        yield from (f"{difference}." for difference in differences(result, rescore(result, predictions)))
+
+
+def _column_problems(result: Result, predictions: Predictions) -> Iterator[str]:
+    """Yield how the columns contradict the record."""
+    said, task = result.predictions, result.run.task
+    assert said is not None
+    yield from word_problems("images", predictions.images, are_files=True)
+    for what in ("splits", "leaves", "terms"):
+        yield from word_problems(what, getattr(predictions, what))
+    if predictions.splits != task.evaluate:
+        yield f"{PREDICTIONS} has the splits {some(predictions.splits)}; the task's are {some(task.evaluate)}."
+    controls = tuple(name for name in task.controls if name != "chance")
+    if set(predictions.controls) != set(controls):
+        yield f"{PREDICTIONS} has the controls {some(predictions.controls)}; the task's are {some(controls)}."
+    if len(predictions) != said.n_questions:
+        yield f"{PREDICTIONS} has {len(predictions):,} questions, not {said.n_questions:,} as {RESULT} says."
+    yield from size_problems(predictions)
+    if predictions.questions_digest() != said.questions:
+        yield (
+            f"The questions in {PREDICTIONS} have the digest {predictions.questions_digest()[:12]}…, not "
+            f"{said.questions[:12]}… as {RESULT} says: they were edited."
+        )

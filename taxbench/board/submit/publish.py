@@ -1,0 +1,136 @@
+"""Put records on a leaderboard, and the leaderboard on the Hugging Face hub."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import cast
+
+from taxbench.board.load import PREDICTIONS, RESULTS
+from taxbench.board.submit.check import Outcome, Together, examine_all
+from taxbench.board.submit.examine import Examined
+from taxbench.board.submit.record_files import look_through, read_plain
+from taxbench.results.records import RESULT, parse_result, result_folder
+from taxbench.specs.result import Result
+from taxbench.tasks.registry import TaskRegistry
+from taxbench.util.errors import DataError, TaxbenchError, UsageError, first_line, some, with_network
+from taxbench.util.paths import replacing
+from taxbench.util.progress import Reporter
+
+
+def add(folders: Iterable[Path], board: Path, registry: TaskRegistry, report: Reporter) -> list[Outcome]:
+    """Check every record below some folders and copy those that are fine, with their predictions and nothing else.
+
+    What was checked is what is written, whatever the files become meanwhile. A record that is refused stops no other.
+
+    Raises:
+        UsageError: a folder is not there, or none of them holds a record.
+        CacheError: the leaderboard cannot be written.
+    """
+    together = Together()
+    for folder in look_through(board / RESULTS).records:
+        with suppress(DataError):  # a broken one says nothing here; `check` names it
+            together.beside(Examined(folder, (), parse_result(read_plain(folder / RESULT), RESULT)))
+    outcomes, places = list[Outcome](), list(folders)
+    for examined in examine_all(places, registry, report):
+        if examined.result is None and not examined.folder.is_dir():
+            continue  # no record; what is copied is records only
+        each = together.beside(examined)
+        outcomes.append(Outcome(each.folder, "refused", each.reasons) if each.reasons else _added(each, board))
+    if not outcomes:
+        raise UsageError(f"No record lies below {some(places)}. Make one: taxbench run --task unseen_hypernym")
+    return outcomes
+
+
+def push(board: Path, repository: str, *, direct: bool = False) -> str:
+    """Upload a leaderboard to a dataset repository of the Hugging Face hub; return what was made, in words.
+
+    Args:
+        repository: `owner/name`; it is made where it is not there.
+        direct: Commit at once instead of opening a pull request.
+
+    Raises:
+        UsageError: there is no leaderboard, or the repository's name cannot be.
+        TaxbenchError: it holds links, or the hub is not to be had or refuses.
+    """
+    from huggingface_hub import HfApi
+
+    if not (board / RESULTS).is_dir():
+        raise UsageError(
+            f"'{board}' is no leaderboard: it has no folder {RESULTS}. Type 'taxbench leaderboard add ...'."
+        )
+    links = sorted(path for path in board.rglob("*") if path.is_symlink())
+    if links:
+        raise TaxbenchError(f"Links would be followed, out of the leaderboard: {some(links)}. Remove them first.")
+    api, records = HfApi(), len(look_through(board / RESULTS).records)
+    with _in_words(repository):
+        api.create_repo(repository, repo_type="dataset", exist_ok=True)
+        made = api.upload_folder(
+            repo_id=repository, repo_type="dataset", folder_path=board, create_pr=not direct,
+            commit_message=f"Leaderboard of taxbench: {records} records", ignore_patterns=[".*", "**/.*"],
+        )  # fmt: skip
+    return f"Committed: {made.commit_url}" if direct else f"Pull request: {made.pr_url}"
+
+
+@contextmanager
+def _in_words(repository: str) -> Iterator[None]:
+    """Say what went wrong with the hub, and what to type."""
+    from huggingface_hub import errors
+
+    # What the HTTP library below the hub's raises, whichever that is in this release of it.
+    unreachable: type[Exception] = cast(type[Exception], errors.HfHubHTTPError.__bases__[0])
+    try:
+        yield
+    except errors.HFValidationError as error:
+        raise UsageError(
+            f"'{repository}' is no name of a repository; expected owner/name ({first_line(error)})."
+        ) from None
+    except errors.LocalTokenNotFoundError:
+        raise TaxbenchError("The hub knows no user here. Type 'hf auth login' with a token that may write.") from None
+    except errors.HfHubHTTPError as error:
+        raise TaxbenchError(
+            f"The hub refuses the upload to '{repository}': {first_line(error)} Check the name, and with 'hf auth "
+            "whoami' that you may write there; 'hf auth login' takes another token."
+        ) from None
+    except (OSError, unreachable) as error:
+        raise TaxbenchError(
+            f"The hub is not to be had ({first_line(error)}). {with_network()}type 'taxbench leaderboard push "
+            f"{repository}' again."
+        ) from None
+
+
+def _added(each: Examined, board: Path) -> Outcome:
+    """Write both files of a record, or neither."""
+    assert each.result is not None
+    place = result_folder(board / RESULTS, each.result.run)
+    files = {PREDICTIONS: each.predictions, RESULT: each.record}  # the record last: a folder that has one is complete
+    if (place / RESULT).exists():
+        if _same(each, place):
+            return Outcome(each.folder, "already there", place=place)
+        return Outcome(each.folder, "refused", (_taken(place, each.result),))
+    try:
+        for name, content in files.items():
+            with replacing(place / name) as partial:
+                partial.write_bytes(content)
+    except BaseException:
+        with suppress(OSError):
+            (place / PREDICTIONS).unlink(missing_ok=True)
+            place.rmdir()
+        raise
+    return Outcome(each.folder, "added", place=place)
+
+
+def _same(each: Examined, place: Path) -> bool:
+    """Say whether a record is there already, also where another commit made it."""
+    try:
+        there, answers = read_plain(place / RESULT), read_plain(place / PREDICTIONS)
+        one, other = (parse_result(content, RESULT) for content in (there, each.record))
+    except DataError:
+        return False
+    return answers == each.predictions and one.model_copy(update={"code": other.code}) == other
+
+
+def _taken(place: Path, result: Result) -> str:
+    return (
+        f"Another record of the run {result.digest} is at '{place}'. The first one stays; to replace it, remove that "
+        "folder and add this one again."
+    )

@@ -1,0 +1,91 @@
+"""Whether a run was asked what the protocol asks, for the dataset that everybody has."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+
+from taxbench.datasets.dataset import Dataset, load_dataset
+from taxbench.protocol.protocol import Protocol
+from taxbench.results.predictions import OWN, Collector, Predictions
+from taxbench.specs.result import Result
+from taxbench.util.errors import TaxbenchError
+
+_POCKET = "pocket"
+_MOST_PAIRS = 10_000_000  # THINGS has half a million
+
+
+def size_problems(predictions: Predictions) -> Iterator[str]:
+    """Yield why a record would cost hours where it is shown: AUROC is resampled by pairs of leaves, term by term."""
+    asked = np.unique(
+        np.column_stack([predictions.term, predictions.leaf_of[predictions.image], predictions.answer]), axis=0
+    )
+    counts = [np.bincount(asked[asked[:, 2] == answer, 0], minlength=len(predictions.terms)) for answer in (0, 1)]
+    pairs = int((counts[0].astype(np.int64) * counts[1]).sum())
+    if pairs > _MOST_PAIRS:
+        yield f"Its terms are asked of {pairs:,} pairs of leaves, too many to resample; at most {_MOST_PAIRS:,}."
+
+
+def question_problems(result: Result, predictions: Predictions) -> Iterator[str]:
+    """Yield how the questions and the evidence of a run on `pocket` differ from the protocol's.
+
+    Of a graded task, whose re-pairing goes by the features, only the dataset is checked; of other datasets, nothing.
+    """
+    run = result.run
+    if run.dataset.name != _POCKET:
+        return
+    dataset = _pocket()
+    if run.dataset.fingerprint != dataset.fingerprint:
+        yield (
+            f"The dataset '{_POCKET}' has the fingerprint {dataset.fingerprint} in this version, not "
+            f"{run.dataset.fingerprint}. Run it again with this version."
+        )
+        return
+    if run.task.counterfactual.kind == "graded":
+        return
+    protocol = Protocol(run.task, dataset, run.seed)
+    try:
+        asked = _asked(protocol)
+    except TaxbenchError as error:
+        yield f"The protocol cannot ask this task of '{_POCKET}': {error}"
+        return
+    if asked.questions_digest() != predictions.questions_digest():
+        yield _difference(asked, predictions, run.seed)
+    evidence = protocol.evidence()
+    for name, value in evidence:
+        if getattr(result.evidence, name) != value:
+            yield f"evidence.{name} is {getattr(result.evidence, name)}; the protocol gives {value}."
+
+
+@cache
+def _pocket() -> Dataset:
+    return load_dataset(_POCKET)
+
+
+def _asked(protocol: Protocol) -> Predictions:
+    images = [image.id for image in protocol.dataset.images]
+    collector = Collector(images, protocol.leaf, protocol.dataset.taxonomy.leaves, protocol.vocabulary.terms)
+    for split in protocol.task.evaluate:
+        questions = protocol.test(split)
+        collector.add(split, questions, {OWN: np.zeros(len(questions))})
+    return collector.predictions()
+
+
+def _difference(asked: Predictions, found: Predictions, seed: int) -> str:
+    """Say where questions first differ."""
+    begins = f"The questions are not those that the protocol asks of '{_POCKET}' with seed {seed}"
+    if len(asked) != len(found):
+        return f"{begins}: {len(found):,}, not {len(asked):,}."
+    mine, theirs = _rows(asked), _rows(found)
+    place = next((i for i, (one, other) in enumerate(zip(mine, theirs, strict=True)) if one != other), None)
+    if place is None:
+        return f"{begins}: the leaves of its images are others."
+    return f"{begins}: question {place:,} is {theirs[place]}, not {mine[place]}."
+
+
+def _rows(predictions: Predictions) -> list[tuple[str, str, str, bool]]:
+    columns = zip(predictions.split, predictions.image, predictions.term, predictions.answer, strict=True)
+    return [
+        (predictions.splits[split], predictions.images[image], predictions.terms[term], bool(answer))
+        for split, image, term, answer in columns
+    ]

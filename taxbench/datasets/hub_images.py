@@ -1,0 +1,237 @@
+"""Labelled images through the `datasets` library: a dataset of the Hugging Face hub, or a local directory it can load.
+
+The library converts every dataset to Arrow files in its cache. Only their paths travel to the processes that decode,
+which map them into memory and need no network.
+"""
+
+import io
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import xxhash
+from PIL import Image
+
+from taxbench.datasets.dataset import Dataset, ImageRecord, Split
+from taxbench.datasets.folder import DECODER, SPLITS, decode
+from taxbench.taxonomy.choice import taxonomy_of
+from taxbench.taxonomy.tables import normal
+from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
+from taxbench.util.errors import DataError, UsageError, did_you_mean, first_line, some, with_network
+
+_LABELS = ("label", "labels", "class", "category", "fine_label")
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class HubSplit:
+    """One split: its Arrow files, and the label of every image, None where there is none."""
+
+    files: tuple[str, ...]
+    column: str
+    labels: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HubImages:
+    """A dataset as the hub has it, by the hub's names of the splits."""
+
+    source: str
+    splits: Mapping[str, HubSplit]
+    ignored: tuple[str, ...]
+
+    @property
+    def labels(self) -> set[str]:
+        """Return all labels that occur."""
+        return {label for split in self.splits.values() for label in split.labels if label is not None}
+
+
+def load(argument: str, taxonomy: Path | None) -> Dataset:
+    """Load `hf:NAME` with a taxonomy of its labels.
+
+    The column `folder` of the taxonomy holds labels. Labels that it does not list are left out. The dataset's splits
+    are kept; where its test split has no labels, the validation split takes its place, and where only one split has
+    labels, images are split as in an image folder.
+
+    Raises:
+        UsageError: no name or no taxonomy is given, or the `datasets` library is not installed.
+        DataError: the dataset is not to be had, has no images or labels, or does not fit the taxonomy.
+    """
+    if not argument:
+        raise UsageError("Say which dataset: --dataset hf:NAME, a hub id or a local directory.")
+    found = open_images(argument)
+    name = Path(argument).name if Path(argument).expanduser().is_dir() else argument
+    return as_dataset(f"hf:{name}", found, taxonomy_of(found.labels, taxonomy))
+
+
+def open_images(source: str) -> HubImages:
+    """Open a dataset of the hub or of a local directory, download it if need be.
+
+    Raises:
+        UsageError: the `datasets` library is not installed.
+        DataError: it is not to be had, or has no column of images or of labels.
+    """
+    parts = _load(source)
+    splits, ignored = {}, []
+    for name, part in sorted(parts.items()):
+        if name not in SPLITS:
+            ignored.append(name)
+            continue
+        image, label = _columns(source, part)
+        files = tuple(file["filename"] for file in part.cache_files)
+        splits[name] = HubSplit(files, image, tuple(_labels(part, label)))
+    if not any(label is not None for split in splits.values() for label in split.labels):
+        raise DataError(
+            f"The dataset '{source}' has no labelled image. Expected splits named {', '.join(SPLITS)}, found "
+            f"{', '.join(sorted(parts))}."
+        )
+    return HubImages(source, splits, tuple(ignored))
+
+
+def as_dataset(name: str, found: HubImages, listed: TaxonomyFile) -> Dataset:
+    """Make the dataset of the images whose label the taxonomy lists.
+
+    Raises:
+        DataError: the taxonomy lists labels that the dataset does not have.
+    """
+    lacking = sorted(set(listed.leaf_of_folder) - found.labels)
+    if lacking:
+        raise DataError(
+            f"The taxonomy lists {len(lacking)} labels without an image in '{found.source}': {some(lacking)}."
+            f"{did_you_mean(lacking[0], found.labels)} Its labels: "
+            f"{some(sorted(found.labels))}. Remove or mend those lines."
+        )
+    split_of = _own_splits({name for name, split in found.splits.items() if any(split.labels)})
+    images = [
+        image
+        for hub_name, split in found.splits.items()
+        for image in _records(hub_name, split, split_of.get(hub_name), listed.leaf_of_folder)
+    ]
+    images.sort(key=lambda image: image.id)
+    unlisted = len(found.labels - set(listed.leaf_of_folder))
+    notes = [*listed.notes]
+    if unlisted:
+        notes.append(f"{unlisted} of {len(found.labels)} labels of '{found.source}' are not in the taxonomy: left out.")
+    if found.ignored:
+        notes.append(f"Splits of '{found.source}' that are not used: {', '.join(found.ignored)}.")
+    read: Callable[[ImageRecord], Image.Image] = partial(
+        _read, found.source, {name: (split.files, split.column) for name, split in found.splits.items()}
+    )
+    kept = keep_leaves(listed.taxonomy, {image.leaf for image in images})
+    return Dataset(name, tuple(images), kept, DECODER, read, notes=tuple(notes))
+
+
+def _load(source: str) -> Mapping[str, Any]:
+    """Return the splits by name."""
+    try:
+        import datasets
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    except ImportError:
+        raise UsageError(
+            f"The dataset '{source}' needs the datasets library: type 'pip install \"taxbench[hub]\"'."
+        ) from None
+    local = Path(source).expanduser()
+    if not local.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") > 1):
+        raise UsageError(f"There is no folder '{source}'. Expected a local directory, or a hub id such as owner/name.")
+    path = str(local.resolve()) if local.is_dir() else source
+    saved = local.is_dir() and any((local / name).is_file() for name in ("dataset_dict.json", "state.json"))
+    # The last three are what the library raises at JSON files in a saved dataset that do not hold what it expects.
+    problems = (
+        *(datasets.exceptions.DatasetsError, HfHubHTTPError, HFValidationError, OSError, ValueError, RuntimeError),
+        *(TypeError, LookupError, AttributeError),
+    )
+    try:
+        opened = datasets.load_from_disk(path) if saved else datasets.load_dataset(path)
+    except problems as error:
+        where = (
+            "Expected what datasets.load_dataset understands: CLASS/*.jpg, train/CLASS/*.jpg, parquet files, or "
+            "a folder of save_to_disk."
+            if local.is_dir()
+            else f"{with_network()}type 'hf download {source} --repo-type dataset' (after 'hf auth login' if it is "
+            "gated) and run again, or give a local directory."
+        )
+        raise DataError(f"The dataset '{source}' cannot be loaded ({first_line(error)}). {where}") from None
+    return opened if isinstance(opened, dict) else {"train": opened}
+
+
+def _columns(source: str, part: Any) -> tuple[str, str]:
+    """Return the names of the column of images and of the column of labels."""
+    import datasets
+
+    features: dict[str, Any] = part.features
+    images = [name for name, kind in features.items() if isinstance(kind, datasets.Image)]
+    classes = [name for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
+    strings = [name for name, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
+    usual = [name for name in _LABELS if name in strings]
+    labels = classes or usual or (strings if len(strings) == 1 else [])
+    if not (images and labels):
+        raise DataError(
+            f"The dataset '{source}' has no column of {'labels' if images else 'images'}. Expected an Image column and "
+            f"a ClassLabel column, or one of strings named 'label'; found "
+            f"{', '.join(f'{name} ({type(kind).__name__})' for name, kind in features.items())}."
+        )
+    return images[0], labels[0]
+
+
+def _labels(part: Any, column: str) -> Iterator[str | None]:
+    import datasets
+
+    kind = part.features[column]
+    values: Iterable[Any] = part.select_columns([column])[column]
+    if isinstance(kind, datasets.ClassLabel):
+        names = list(map(normal, kind.names))
+        yield from (None if value is None or value < 0 else names[value] for value in values)
+    else:
+        yield from (normal(str(value)).strip() or None if value is not None else None for value in values)
+
+
+def _own_splits(labelled: Collection[str]) -> dict[str, Split]:
+    """Say what the labelled splits are here; nothing where they cannot both train and test."""
+    ours = {name: SPLITS[name] for name in labelled}
+    kinds = set(ours.values())
+    if kinds == {"train", "val"}:
+        return {name: "test" if kind == "val" else kind for name, kind in ours.items()}
+    return ours if {"train", "test"} <= kinds else {}
+
+
+def _records(name: str, split: HubSplit, own: Split | None, leaf_of: Mapping[str, str]) -> Iterator[ImageRecord]:
+    rows = [index for index, label in enumerate(split.labels) if label in leaf_of]
+    table = _open(split.files, split.column)
+    for start in range(0, len(rows), _BATCH):
+        chosen = rows[start : start + _BATCH]
+        for index, stored in zip(chosen, table[chosen][split.column], strict=True):
+            label = split.labels[index]
+            assert label is not None
+            image_id = f"{name}/{index:07d}"
+            digest = xxhash.xxh3_128_hexdigest(_encoded(image_id, stored))
+            yield ImageRecord(image_id, leaf_of[label], digest, own)
+
+
+@lru_cache(maxsize=8)
+def _open(files: tuple[str, ...], column: str) -> Any:
+    """Map the Arrow files of a split into memory; the images stay encoded."""
+    import datasets
+
+    parts = [datasets.Dataset.from_file(file).select_columns([column]) for file in files]
+    return datasets.concatenate_datasets(parts).cast_column(column, datasets.Image(decode=False))
+
+
+def _encoded(name: str, stored: Mapping[str, Any] | None) -> bytes:
+    """Return an image's bytes, which the table holds or only names the file of."""
+    if stored is None:
+        return b""
+    if stored["bytes"] is not None:
+        return bytes(stored["bytes"])
+    try:
+        return Path(stored["path"]).read_bytes()
+    except OSError as error:
+        raise DataError(f"The image '{name}' cannot be read: '{stored['path']}' ({error.strerror}).") from None
+
+
+def _read(source: str, files: Mapping[str, tuple[tuple[str, ...], str]], image: ImageRecord) -> Image.Image:
+    split, _, number = image.id.partition("/")
+    names, column = files[split]
+    encoded = _encoded(image.id, _open(names, column)[int(number)][column])
+    return decode(io.BytesIO(encoded), f"The image '{image.id}' of '{source}'")

@@ -1,0 +1,156 @@
+"""Files of features in other formats: npy, npz, pt, safetensors and HDF5 are read, npy and safetensors are written."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xxhash
+
+from taxbench.datasets.dataset import first_twice
+from taxbench.features.store.reader import FeatureTable, as_float
+from taxbench.util.errors import DataError, UsageError, first_line
+from taxbench.util.paths import replacing
+
+READS = (".npy", ".npz", ".pt", ".pth", ".safetensors", ".h5", ".hdf5")
+WRITES = (".npy", ".safetensors")
+
+
+class FeatureFile:
+    """A file of features, of which rows are read as they are needed where the format allows it.
+
+    Raises:
+        UsageError: it is not there, or of no known kind.
+        DataError: it cannot be read, or holds no array `features` of numbers, one row an image.
+    """
+
+    def __init__(self, path: Path, ids: Path | None = None) -> None:
+        self.path = path
+        if not path.is_file():
+            raise UsageError(f"There is no file '{path}'.")
+        if path.suffix not in READS:
+            raise UsageError(f"'{path}' is of no kind that can be imported. Expected one of {', '.join(READS)}.")
+        try:
+            self._rows, stored = _READERS[path.suffix](path)
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+            raise DataError(f"'{path}' cannot be read as features ({first_line(error)}).") from None
+        shape = tuple(self._rows.shape)
+        if len(shape) not in (2, 3):
+            raise DataError(f"The features in '{path}' have the shape {shape}; expected (n, f) or (n, t, f).")
+        self.tokens, self.width = (1, shape[1]) if len(shape) == 2 else shape[1:]
+        names = tuple(ids.read_text(encoding="utf-8").splitlines()) if ids else stored
+        if names is None:
+            raise DataError(f"'{path}' holds no 'ids': give them with --ids FILE, one image id a line.")
+        self.ids = names
+        if len(names) != shape[0]:
+            raise DataError(f"There are {len(names)} ids for {shape[0]} rows of features in '{path}'.")
+        if twice := first_twice(names):
+            raise DataError(f"The id '{twice}' stands twice beside the features in '{path}'.")
+
+    def __len__(self) -> int:
+        return int(self._rows.shape[0])
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows as float32.  # (b,) → (b, t, f)"""
+        order = np.argsort(rows, kind="stable")  # HDF5 picks rows in rising order only
+        picked = np.asarray(self._rows[rows[order]], dtype=np.float32).reshape(len(rows), self.tokens, self.width)
+        found = np.empty_like(picked)
+        found[order] = picked
+        return found
+
+    def digest(self) -> str:
+        """Digest the file's bytes, and the ids, wherever they came from."""
+        state = xxhash.xxh3_128("\n".join(self.ids).encode())
+        with self.path.open("rb") as file:
+            while block := file.read(1 << 24):
+                state.update(block)
+        return state.hexdigest()
+
+
+def write_features(table: FeatureTable, path: Path) -> list[Path]:
+    """Write a table to a file; returns what was written.
+
+    npy holds float16, or float32 where the cache holds bfloat16, which numpy lacks; the ids go to a text file beside
+    it. safetensors holds the stored type, with ids and key in its metadata.
+
+    Raises:
+        UsageError: no such kind of file is written.
+        CacheError: a block is bad, an image has no features, or the disk refuses.
+    """
+    if path.suffix not in WRITES:
+        raise UsageError(f"'{path}': features are exported as one of {', '.join(WRITES)}.")
+    if path.suffix == ".safetensors":
+        from safetensors.torch import save_file
+
+        metadata = {"ids": json.dumps(table.ids), "key": table.key.model_dump_json()}
+        with replacing(path) as partial:
+            save_file({"features": table.as_tensor()}, partial, metadata)
+        return [path]
+    narrow = table.layout.dtype == "float16"
+    with replacing(path) as partial:
+        kind = np.float16 if narrow else np.float32
+        out = np.lib.format.open_memmap(partial, mode="w+", dtype=kind, shape=(len(table), *table.row_shape))
+        for rows, features in table.passes():
+            out[rows] = features if narrow else as_float(features, table.layout)
+        out.flush()
+    names = path.with_suffix(".ids.txt")
+    with replacing(names) as partial:
+        partial.write_text("".join(f"{name}\n" for name in table.ids), encoding="utf-8")
+    return [path, names]
+
+
+Stored = tuple[Any, tuple[str, ...] | None]
+
+
+def _npy(path: Path) -> Stored:
+    return np.load(path, mmap_mode="r", allow_pickle=False), None
+
+
+def _npz(path: Path) -> Stored:
+    with np.load(path, allow_pickle=False) as file:
+        return file["features"], _names(file["ids"]) if "ids" in file else None
+
+
+def _hdf5(path: Path) -> Stored:
+    file = h5py.File(path, "r")
+    return file["features"], _names(file["ids"][...]) if "ids" in file else None
+
+
+def _safetensors(path: Path) -> Stored:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        ids = (file.metadata() or {}).get("ids")
+        return file.get_tensor("features").float().numpy(), _names(json.loads(ids)) if ids else None
+
+
+def _torch(path: Path) -> Stored:
+    """Load a tensor, or a dictionary of `features` and `ids`; weights only, so that no code in the file can run."""
+    import pickle
+
+    import torch
+
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise ValueError("it holds more than tensors, and other things are not loaded: they could run code") from None
+    if isinstance(found, torch.Tensor):
+        return found.float().numpy(), None
+    return found["features"].float().numpy(), _names(found["ids"]) if "ids" in found else None
+
+
+def _names(values: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(value.decode() if isinstance(value, bytes) else str(value) for value in values)
+
+
+_READERS = {
+    ".npy": _npy,
+    ".npz": _npz,
+    ".pt": _torch,
+    ".pth": _torch,
+    ".safetensors": _safetensors,
+    ".h5": _hdf5,
+    ".hdf5": _hdf5,
+}

@@ -1,0 +1,245 @@
+"""The entries of a cache folder: one folder for each key, with a manifest and its shards."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from taxbench.features.store.locks import EntryLock
+from taxbench.features.store.reader import FeatureTable, open_table
+from taxbench.features.store.writer import partial_path, shard_path
+from taxbench.specs.feature_key import IMPORTED, FeatureKey, Layout, Manifest, Origin
+from taxbench.util.errors import CacheError, UsageError
+from taxbench.util.paths import replacing
+
+_FOLDER = "features"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What stands in one entry's folder."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def sealed(self) -> int:
+        """Return the number of shards that are whole."""
+        return sum(shard_path(self.folder, shard).is_file() for shard in range(self.manifest.layout.shards))
+
+    @property
+    def started(self) -> int:
+        """Return the number of shards that are being filled, or were when a process was stopped."""
+        return sum(partial_path(self.folder, shard).is_file() for shard in range(self.manifest.layout.shards))
+
+    @property
+    def size(self) -> int:
+        """Return the bytes on disk."""
+        return _size(self.folder)
+
+    @property
+    def name(self) -> str:
+        """Return what made the features, in a word."""
+        source = self.manifest.key.source
+        return f"{IMPORTED}{source.name}" if source.kind == "imported" else self.manifest.origin.encoder
+
+    @property
+    def complete(self) -> bool:
+        """Say whether every shard is sealed."""
+        return self.sealed == self.manifest.layout.shards
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Something in the cache that no run can use, and why."""
+
+    path: Path
+    reason: str
+    size: int
+
+
+def entry_folder(cache: Path, key: FeatureKey) -> Path:
+    """Return the folder that holds, or would hold, the features of a key."""
+    return cache / _FOLDER / key.digest
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Return an entry's manifest, or None where there is no entry.
+
+    Raises:
+        CacheError: the manifest is broken, or of another key than the folder's name says.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return None
+    mend_manifest = f"Remove it and run again; the shards are kept: rm '{path}'"
+    try:
+        manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0]
+        raise CacheError(f"'{path}' is broken ({first}). {mend_manifest}") from None
+    if manifest.key.digest != folder.name:
+        raise CacheError(f"'{path}' describes the entry {manifest.key.digest}. Remove this one: rm -r '{folder}'")
+    layout, key = manifest.layout, manifest.key
+    if (layout.n, layout.dtype) != (key.n_images, key.storage_dtype) or not layout.possible:
+        raise CacheError(f"'{path}' is broken (its layout cannot be). {mend_manifest}")
+    return manifest
+
+
+def begin_entry(cache: Path, key: FeatureKey, layout: Layout, origin: Origin) -> Manifest:
+    """Return the entry's manifest, writing it if no process has done so before; the layout there wins.
+
+    Raises:
+        CacheError: the folder cannot be written.
+    """
+    folder = entry_folder(cache, key)
+    with closing(EntryLock(folder)) as lock, lock.manifest():
+        manifest = read_manifest(folder)
+        if manifest is None:
+            manifest = Manifest(key=key, layout=layout, origin=origin)
+            with replacing(folder / "manifest.json") as partial:
+                partial.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return manifest
+
+
+def read_table(cache: Path, key: FeatureKey) -> FeatureTable | None:
+    """Return the features of a key, or None when they are not, or not wholly, there.
+
+    Raises:
+        CacheError: the entry is damaged.
+    """
+    folder = entry_folder(cache, key)
+    manifest = read_manifest(folder)
+    return open_table(folder, manifest) if manifest else None
+
+
+def open_entry(entry: Entry) -> FeatureTable:
+    """Return the features of an entry.
+
+    Raises:
+        CacheError: the entry is damaged or not complete.
+    """
+    table = open_table(entry.folder, entry.manifest)
+    if table is None:
+        raise CacheError(
+            f"The entry {entry.folder.name} is not complete: {entry.sealed} of {entry.manifest.layout.shards} shards "
+            "are sealed. Run the command that began it again; it goes on where it stopped."
+        )
+    return table
+
+
+def entries(cache: Path) -> Iterator[Entry]:
+    """Yield the entries whose manifest can be read, sorted by name."""
+    for folder in sorted(path for path in (cache / _FOLDER).glob("*") if path.is_dir()):
+        try:
+            manifest = read_manifest(folder)
+        except CacheError:
+            continue  # `strays` names it; opening it by key reports it
+        if manifest:
+            yield Entry(folder, manifest)
+
+
+def find_entry(cache: Path, name: str) -> Entry:
+    """Return the entry that the beginning of a key names, or the imported one of that name.
+
+    Raises:
+        UsageError: none or several are meant.
+    """
+    found = list(entries(cache))
+    label = IMPORTED + name.removeprefix(IMPORTED)
+    hits = [entry for entry in found if entry.folder.name.startswith(name) or entry.name == label]
+    if len(hits) == 1:
+        return hits[0]
+    keys = ", ".join(entry.folder.name for entry in hits or found) or "none"
+    problem = "no entry begins with" if not hits else "several entries begin with"
+    raise UsageError(f"In the cache '{cache}' {problem} '{name}': {keys}. Type 'taxbench cache ls' to see them.")
+
+
+def strays(cache: Path) -> Iterator[Stray]:
+    """Yield what no run can use: entries without a readable manifest, leftovers of a kill, files of older versions."""
+    for path in sorted((cache / _FOLDER).glob("*")):
+        if path.is_file():
+            yield Stray(path, "not of this format", path.stat().st_size)
+            continue
+        try:
+            manifest = read_manifest(path)
+        except CacheError as error:
+            yield Stray(path, str(error), _size(path))
+            continue
+        if manifest is None:
+            yield Stray(path, "no manifest", _size(path))
+            continue
+        with closing(EntryLock(path)) as lock:
+            for shard in range(manifest.layout.shards):
+                partial = partial_path(path, shard)
+                if shard_path(path, shard).is_file() and partial.is_file() and lock.try_shard(shard):
+                    yield Stray(partial, "its shard is sealed", partial.stat().st_size)
+        for leftover in sorted(path.glob(".*.partial")):
+            yield Stray(leftover, "left by a process that was stopped", leftover.stat().st_size)
+
+
+def remove(path: Path) -> None:
+    """Remove an entry or a stray; an entry that is being written is left alone.
+
+    Raises:
+        CacheError: a process is writing to it, or the disk refuses.
+    """
+    try:
+        if path.is_file():
+            path.unlink()
+            return
+        if (path / "lock").is_file():
+            _refuse_if_busy(path)
+        shutil.rmtree(path)
+    except OSError as error:
+        raise CacheError(f"'{path}' cannot be removed ({error.strerror or error}).") from None
+
+
+def collect(cache: Path, names: Sequence[str], incomplete: bool, dry_run: bool) -> list[Stray]:
+    """Remove what no run can use and the entries named; return what was, or would be, removed.
+
+    Args:
+        names: Beginnings of keys, or `imported:NAME`.
+        incomplete: Remove unfinished extractions too, though they could be resumed.
+
+    Raises:
+        UsageError: a name means no entry, or several.
+        CacheError: an entry is being written, or the disk refuses.
+    """
+    found = [Stray(entry.folder, "named", entry.size) for entry in (find_entry(cache, name) for name in names)]
+    if not names:
+        found += strays(cache)
+        if incomplete:
+            unfinished = [entry for entry in entries(cache) if not entry.complete]
+            found += [Stray(entry.folder, "not complete", entry.size) for entry in unfinished]
+    for stray in found if not dry_run else ():
+        remove(stray.path)
+    return found
+
+
+def nearest_difference(cache: Path, key: FeatureKey) -> list[str]:
+    """Say how the key differs from the most similar cached one of the same pictures or the same encoder, if any."""
+
+    def related(other: FeatureKey) -> bool:
+        return other.images_digest == key.images_digest or other.source.digest == key.source.digest
+
+    keys = [entry.manifest.key for entry in entries(cache)]
+    differences = [key.difference(other) for other in keys if related(other)]
+    return min(differences, key=len, default=[])
+
+
+def _refuse_if_busy(folder: Path) -> None:
+    with closing(EntryLock(folder)) as lock:
+        for partial in sorted(folder.glob("shard-*.h5.partial")):
+            shard = int(partial.name[6:11])
+            if not lock.try_shard(shard):
+                raise CacheError(f"'{folder}' is being written by another process (shard {shard}): left alone.")
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes that a folder takes on disk."""
+    return sum(os.stat(path).st_blocks * 512 for path in folder.rglob("*") if path.is_file())

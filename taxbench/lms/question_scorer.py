@@ -1,0 +1,217 @@
+"""A frozen LM and the questions of a vocabulary, ready to be asked about soft tokens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from taxbench.lms.equivalence_check import REFUSALS, Trial, trial
+from taxbench.lms.forward import Slots, buckets
+from taxbench.lms.frozen import FrozenLM
+from taxbench.lms.output import OutputLayer
+from taxbench.lms.packing import ACCELERATOR_CHUNK, CHUNK, Packed
+from taxbench.lms.plain import Plain
+from taxbench.lms.question_first import QuestionFirst, keep_questions
+from taxbench.lms.question_table import QuestionTable, tokenise
+from taxbench.lms.readout import read_strings, read_texts, read_tokens, single
+from taxbench.lms.row_memory import RowShape, row_bytes
+from taxbench.protocol.answers import Strings
+from taxbench.util.errors import ModelError, first_line
+
+Order = Literal["image_first", "question_first"]
+Path = Literal["packed", "plain", "question_first"]
+Asker = Packed | Plain | QuestionFirst
+_Read = Callable[[Slots, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A frozen LM and the questions of a vocabulary.
+
+    What is found for one image does not depend on the others in the batch; on a CPU not even in the last bit.
+    """
+
+    lm: FrozenLM
+    table: QuestionTable
+    path: Path
+    note: str | None  # what a user must be told about the way of asking that was chosen
+    asker: Asker  # puts questions to the LM
+    own_logits: bool = False  # read the model's own logits: its output layer is not one that taxbench knows
+
+    @classmethod
+    def of(
+        cls,
+        lm: FrozenLM,
+        questions: tuple[str, ...],
+        answers: tuple[tuple[str, ...], tuple[str, ...]],
+        order: Order = "image_first",
+    ) -> "Prompt":
+        """Tokenise the questions and choose the fastest way of asking that leaves this model's answers alone.
+
+        Raises:
+            ModelError: the model cannot be asked at all, or does not tell the answers apart.
+        """
+        table = tokenise(lm, questions, answers)
+        plain = Plain(lm, table) if order == "image_first" else QuestionFirst(lm, table, None)
+        own = cls(lm, table, "plain", None, plain, own_logits=True)
+        tried = trial(lm, len(table.ids), own.margins)
+        fast = own._faster(order, tried)
+        if not isinstance(fast, str):
+            return fast
+        note = (
+            f"'{lm.spec.name}' is asked each question in a row of its own, which is several times slower: "
+            f"{'packed questions' if order == 'image_first' else 'questions computed once'} do not work ({fast})."
+        )
+        sliced = replace(own, own_logits=False, note=note)
+        return sliced if tried.problem(sliced.margins) is None else replace(own, note=note)
+
+    def _faster(self, order: Order, tried: Trial) -> "Prompt | str":
+        """Return a faster way that answers like this one, or why there is none."""
+        if order == "question_first":
+            try:
+                kept = QuestionFirst(self.lm, self.table, keep_questions(self.lm, self.table))
+            except REFUSALS as error:
+                return first_line(error)
+            fast = Prompt(self.lm, self.table, "question_first", None, kept)
+            return tried.problem(fast.margins) or fast
+        packed = Packed(self.lm, self.table, CHUNK if self.lm.device.type == "cpu" else ACCELERATOR_CHUNK)
+        fast = Prompt(self.lm, self.table, "packed", None, packed)
+        if problem := tried.problem(fast.margins):
+            return problem
+        cached = replace(fast, asker=replace(packed, chunk=1))  # one question at a time to a prefix that is kept
+        return fast if tried.problem(cached.margins) is None else replace(fast, asker=replace(packed, chunk=None))
+
+    def margins(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:
+        """Return log p(positive answers) − log p(negative answers) of every question of every image.
+
+        Args:
+            soft_tokens: What stands for the images.  # (b, k, d)
+            terms: The term that each question asks; −1 pads images with fewer questions.  # (b, q)
+
+        Returns:
+            The margins; those of padding mean nothing.  # (b, q) float32
+
+        Raises:
+            ModelError: the rows are longer than the model knows positions.
+        """
+        answers, output = self.table.answers, self._output
+        if single(answers):
+
+            def read(slots: Slots, _: Tensor) -> Tensor:
+                return read_tokens(output, slots.texts[:, :, 0], answers)
+
+            return self._ask(self._answering, soft_tokens, terms[..., None], 1, read)
+        n = len(self.table.strings)
+        texts = terms[..., None] * n + torch.arange(n, device=terms.device)  # (b, q, n)
+
+        def read_all(slots: Slots, _: Tensor) -> Tensor:
+            return read_strings(output, slots.texts.reshape(len(slots.texts), -1, n, *slots.texts.shape[2:]), answers)
+
+        longest = max(map(len, self.table.strings))
+        return self._ask(self._answering, soft_tokens, texts.where(terms[..., None] >= 0, -1), longest, read_all)
+
+    def states(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:
+        """Return the last hidden state where each answer is read.  # (b, k, d), (b, q) → (b, q, d)"""
+        return self._ask(self.asker, soft_tokens, terms[..., None], 1, lambda slots, _: slots.texts[:, :, 0])
+
+    def text_losses(self, soft_tokens: Tensor, terms: Tensor, answers: Tensor) -> Tensor:
+        """Return the mean −log p over the tokens of each question and of its right answer, of several the first.
+
+        Args:
+            soft_tokens: What stands for the images.  # (b, k, d)
+            terms: The term that each question asks; −1 pads images with fewer questions.  # (b, q)
+            answers: Whether the positive answer is the right one.  # (b, q) bool
+
+        Returns:
+            The losses; those of padding mean nothing.  # (b, q) float32
+
+        Raises:
+            ModelError: the question comes before the image, so the image cannot help to predict it.
+        """
+        if isinstance(self.asker, QuestionFirst):
+            raise ModelError(
+                "The loss 'full_text' predicts the question from the image and needs order=image_first; with "
+                "order=question_first use the loss 'answer'."
+            )
+        output, table = self._output, self._wording.table
+        texts = (terms * 2 + (~answers).long()).where(terms >= 0, -1)
+
+        def read(slots: Slots, rows: Tensor) -> Tensor:
+            return read_texts(output, slots, table, rows)
+
+        return self._ask(self._wording, soft_tokens, texts[..., None], None, read)
+
+    def row_bytes(self, k: int, questions: int, training: bool, text: bool = False) -> int:
+        """Estimate the memory that one image takes at the peak.
+
+        Args:
+            k: Soft tokens of the image.
+            questions: How many it is asked.
+            training: Whether a gradient is needed.
+            text: Whether for `text_losses`.
+        """
+        table, strings = self.table, self.table.strings
+        n = 1 if text or single(table.answers) else len(strings)  # texts a question
+        tail = 0 if single(table.answers) and not text else max(map(len, strings)) - 1
+        length = k + table.length + tail
+        if isinstance(self.asker, Packed):
+            shape = self.asker.shape(length, table.ids.shape[1] + tail, questions * n, training)
+        elif isinstance(self.asker, Plain) or self.asker.layers is None:
+            shape = RowShape(questions * n, length, length, logits=questions * n * length * self.own_logits)
+        else:
+            shape = RowShape(questions * n, k + tail, length, logits=0)
+        if text:
+            shape = replace(shape, logits=questions * (table.ids.shape[1] + tail + 1) + len(table.stem))
+        elif tail:
+            shape = replace(shape, logits=shape.logits + questions * n * (tail + 1))
+        return row_bytes(self.lm, shape, training)
+
+    @cached_property
+    def _output(self) -> OutputLayer:
+        return OutputLayer.of(self.lm, self.own_logits)
+
+    @cached_property
+    def _answering(self) -> Asker:
+        """Puts every question followed by every answer, where answers are more than one token."""
+        return self._following(((0,),) if single(self.table.answers) else self.table.strings)
+
+    @cached_property
+    def _wording(self) -> Asker:
+        """Puts every question followed by the first positive answer (text 2 · v) and negative one (2 · v + 1)."""
+        return self._following(tuple(strings[0] for strings in self.table.answers))
+
+    def _following(self, strings: Strings) -> Asker:
+        asker = self.asker.following(strings)
+        return replace(asker, logits=True) if self.own_logits and not isinstance(asker, Packed) else asker
+
+    def _ask(self, asker: Asker, soft_tokens: Tensor, texts: Tensor, keep: int | None, read: _Read) -> Tensor:
+        """Put texts to the LM and read something from each question.
+
+        Args:
+            texts: Which texts of the asker; −1 for none.  # (b, q, texts a question)
+            keep: How many of a text's last columns are read; None: all.
+            read: Makes (n, q, ...) of what the LM gives for n images, and of the texts they were asked.
+        """
+        b, q = texts.shape[:2]
+        self._fits(soft_tokens.shape[1], asker)
+        found = None
+        for bucket in buckets(asker.widths, texts, soft_tokens.shape[1]):
+            rows = texts[bucket.images, : bucket.questions].flatten(1)
+            slots = asker.ask(soft_tokens[bucket.images], rows, bucket.width, keep or bucket.width)
+            part = read(slots, rows)[: bucket.real]  # (n, questions, ...)
+            if found is None:
+                found = part.new_zeros(b, q, *part.shape[2:])
+            columns = torch.arange(bucket.questions, device=texts.device)
+            found = found.index_put((bucket.images[: bucket.real, None], columns[None]), part)
+        return soft_tokens.new_zeros(b, q) if found is None else found
+
+    def _fits(self, k: int, asker: Asker) -> None:
+        known = self.lm.positions
+        if known is not None and k + asker.length > known:
+            raise ModelError(
+                f"A row of {k} soft tokens and up to {asker.length} of a question is longer than the {known} positions "
+                f"that '{self.lm.spec.name}' knows. Choose a head with fewer soft tokens, or pool the features."
+            )

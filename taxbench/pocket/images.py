@@ -1,0 +1,41 @@
+"""The pocket dataset: rendered pictures of everyday concepts, drawn when they are needed and never stored."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from taxbench.datasets.dataset import Dataset, ImageRecord, Split
+from taxbench.pocket.art import PICTURES, render
+from taxbench.pocket.concepts import CONCEPTS
+from taxbench.taxonomy.taxonomy import Taxonomy
+from taxbench.util.errors import UsageError
+
+# Pictures of each concept, in the order of their index.
+_COUNTS: tuple[tuple[Split, int], ...] = (("train", 40), ("val", 8), ("test", 16))
+# The encoder's own training pictures use other seeds, so no picture here was seen by it.
+_SEED = 0
+
+
+def load(argument: str, taxonomy: Path | None) -> Dataset:
+    """Return the dataset `pocket`.
+
+    Raises:
+        UsageError: something was asked of it that it does not take.
+    """
+    if argument or taxonomy is not None:
+        raise UsageError(
+            "The dataset 'pocket' brings its own pictures and taxonomy: leave the path and --taxonomy out."
+        )
+    splits = [split for split, count in _COUNTS for _ in range(count)]
+    images = [
+        ImageRecord(f"{concept.name}/{index:03d}", concept.name, f"{PICTURES}/{concept.name}/{index}", split)
+        for concept in CONCEPTS
+        for index, split in enumerate(splits)
+    ]
+    images.sort(key=lambda image: image.id)
+    table = Taxonomy({concept.name: tuple(sorted(concept.hypernyms)) for concept in CONCEPTS})
+    return Dataset("pocket", tuple(images), table, f"taxbench.pocket.render {PICTURES}", _draw)
+
+
+def _draw(image: ImageRecord) -> Image.Image:
+    return Image.fromarray(render(image.leaf, int(image.id.rpartition("/")[2]), _SEED))

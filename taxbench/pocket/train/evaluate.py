@@ -1,0 +1,189 @@
+"""Ask the LM, without any picture, what the benchmark asks: the name stands where the soft tokens will stand.
+
+The main figure is about everyday nouns and pairs whose question never occurred in training; half of those pairs were
+not even stated. Macro-F1 is the mean over hypernyms of the mean of F1(Yes) and F1(No).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.metrics import f1_score, roc_auc_score
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from taxbench.pocket.train.corpus import Corpus
+from taxbench.pocket.train.lm_model import block_mask
+from taxbench.pocket.train.lm_rows import Row, answer_places, lay_out
+from taxbench.pocket.train.reading_questions import TEMPLATE, render
+from taxbench.pocket.train.tokenizer import NO, YES
+
+EVERYDAY = 2000
+# A category word is part of the evaluation when it is itself everyday and covers enough everyday names.
+_MIN_FAMILIARITY, _MIN_LEAVES = 3.0, 10
+# It must also mostly mean that category: "work" is seldom a product, "ground" seldom a material.
+_MIN_SHARE = 0.4
+# A meaning counts as one of the name's main ones from this share of its uses on.
+_MAIN_SENSE = 0.25
+_QUESTIONS_PER_ROW, _ROWS_PER_BATCH = 8, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One question: is `term` true of `context`?"""
+
+    context: str
+    term: str
+    is_yes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a set of questions came to."""
+
+    macro_f1: float
+    auroc: float
+    """Mean over hypernyms, so that a per-question threshold does not matter."""
+    accuracy: float
+    pairs: int
+    hypernyms: int
+    """Those asked with both answers; the others have no score."""
+
+
+def margins(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], template: str = TEMPLATE
+) -> np.ndarray:
+    """Return logit(Yes) - logit(No) at the end of each question, in the order of the pairs."""
+    rows, owners = _pack(tokenizer, pairs, template)
+    yes, no = (tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in (YES, NO))
+    result = np.full(len(pairs), np.nan)
+    order = sorted(range(len(rows)), key=lambda index: sum(map(len, rows[index].segments)))
+    for start in range(0, len(order), _ROWS_PER_BATCH):
+        chosen = order[start : start + _ROWS_PER_BATCH]
+        batch = [rows[index] for index in chosen]
+        found = _forward(model, batch, tokenizer.bos_token_id, (yes, no))
+        result[[pair for index in chosen for pair in owners[index]]] = found
+    return result
+
+
+def _pack(
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], template: str
+) -> tuple[list[Row], list[list[int]]]:
+    """Gather the questions of each context into rows; return the rows and which pairs each holds."""
+    by_context: dict[str, list[int]] = {}
+    for index, pair in enumerate(pairs):
+        by_context.setdefault(pair.context, []).append(index)
+    rows, owners = [], []
+    for context, members in by_context.items():
+        ids = tokenizer(context, add_special_tokens=False)["input_ids"]
+        for start in range(0, len(members), _QUESTIONS_PER_ROW):
+            group = members[start : start + _QUESTIONS_PER_ROW]
+            texts = [render(template, pairs[index].term) for index in group]
+            rows.append(Row(ids, tokenizer(texts, add_special_tokens=False)["input_ids"], []))
+            owners.append(group)
+    return rows, owners
+
+
+@torch.inference_mode()
+def _forward(model: PreTrainedModel, rows: list[Row], bos: int, candidates: tuple[int, int]) -> np.ndarray:
+    """Return the margin of every question of the rows."""
+    length = max(1 + len(row.context) + sum(map(len, row.segments)) for row in rows)
+    ids, segment, position = (torch.from_numpy(array) for array in lay_out(rows, bos, length))
+    hidden = model.base_model(
+        input_ids=ids,
+        attention_mask=block_mask(segment).to(model.dtype),
+        position_ids=position,
+        use_cache=False,
+    ).last_hidden_state
+    output: torch.Tensor = model.get_output_embeddings().weight[list(candidates)]
+    logits = hidden.flatten(0, 1)[answer_places(rows, length)] @ output.T
+    found: np.ndarray = (logits[:, 0] - logits[:, 1]).float().numpy()
+    return found
+
+
+def score(pairs: Sequence[Pair], found: np.ndarray) -> Scores:
+    """Compare margins with answers; hypernyms with a single answer class are left out of the means over hypernyms."""
+    truth = np.array([pair.is_yes for pair in pairs])
+    said = found > 0
+    by_term: dict[str, list[int]] = {}
+    for index, pair in enumerate(pairs):
+        by_term.setdefault(pair.term, []).append(index)
+    groups = [members for members in by_term.values() if 0 < truth[members].sum() < len(members)]
+    f1 = [f1_score(truth[members], said[members], average="macro", labels=[False, True]) for members in groups]
+    auroc = [roc_auc_score(truth[members], found[members]) for members in groups]
+    accuracy = _mean((said == truth).tolist())
+    return Scores(_mean(f1), _mean(auroc), accuracy, len(pairs), len(groups))
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean, NaN for none."""
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class EverydayPairs:
+    """Questions about everyday nouns, by how much of the pair training has seen."""
+
+    unseen: list[Pair]
+    unasked: list[Pair]
+    trained: list[Pair]
+
+
+def everyday_pairs(corpus: Corpus, seed: int, first: int = 0, last: int = EVERYDAY) -> EverydayPairs:
+    """Return the true pairs of the names ranked first..last with one wrong term each, drawn uniformly."""
+    generator = np.random.default_rng(seed)
+    terms = category_terms(corpus)
+    result = EverydayPairs([], [], [])
+    for name in corpus.ranked[first:last].tolist():
+        true = _main_categories(corpus, name)
+        wrong = [term for term in terms if corpus.is_wrong(name, term)]
+        held_out = [term for term in wrong if corpus.is_unasked_wrong(name, term)]
+        trained = [term for term in wrong if not corpus.is_unasked_wrong(name, term)]
+        for term in terms:
+            if term not in true or name == term:
+                continue
+            is_trained = not corpus.is_unasked(name, term)
+            kind = result.trained if is_trained else result.unasked
+            kind = result.unseen if corpus.is_unseen(name, term) else kind
+            denied = trained if is_trained else held_out
+            if denied:
+                other = denied[int(generator.integers(len(denied)))]
+                kind.append(Pair(corpus.names[name], corpus.names[term], True))
+                kind.append(Pair(corpus.names[name], corpus.names[other], False))
+    return result
+
+
+def category_terms(corpus: Corpus) -> list[int]:
+    """Return the common category words: everyday, unambiguous, and true of enough everyday names."""
+    counts: dict[int, int] = {}
+    for name in corpus.ranked[:EVERYDAY].tolist():
+        for term in _main_categories(corpus, name):
+            counts[term] = counts.get(term, 0) + 1
+    return sorted(
+        term for term, count in counts.items() if count >= _MIN_LEAVES and corpus.familiarity[term] >= _MIN_FAMILIARITY
+    )
+
+
+def _main_categories(corpus: Corpus, name: int) -> set[int]:
+    """Return the category words true of the main physical meanings of a name, in their own main meaning."""
+    main = [synset for synset, share in corpus.sense_weights[name] if share >= _MAIN_SENSE]
+    return {
+        term
+        for synset in main
+        for above in corpus.ancestors[synset]
+        for term in corpus.lemmas[above]
+        if synset in corpus.terms and term in corpus.terms[synset].ids and corpus.share(term, above) >= _MIN_SHARE
+    }
+
+
+def taxonomy_pairs(hypernyms_of: Mapping[str, Sequence[str]], seed: int) -> list[Pair]:
+    """Return every leaf with each of its hypernyms and as many wrong ones, drawn uniformly as the benchmark does."""
+    generator = np.random.default_rng(seed)
+    every = sorted({term for terms in hypernyms_of.values() for term in terms})
+    pairs = []
+    for leaf, terms in sorted(hypernyms_of.items()):
+        wrong = [term for term in every if term not in terms and term != leaf]
+        for term in terms:
+            pairs.append(Pair(leaf, term, True))
+            pairs.append(Pair(leaf, wrong[int(generator.integers(len(wrong)))], False))
+    return pairs

@@ -1,0 +1,101 @@
+"""Ask how much of the pictures' content an encoder's features hold: linear probe and category structure.
+
+The labels are used here only, to judge; the encoder is trained without them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from transformers import AutoConfig, AutoImageProcessor, AutoModel
+
+from taxbench.pocket.art import render
+from taxbench.pocket.concepts import CONCEPTS
+
+# Neither the benchmark's pictures (seed 0) nor the encoder's (seed 1): choices made by probe touch no reported score.
+PROBE_SEED = 2
+TRAIN_PER_CONCEPT = 40
+TEST_PER_CONCEPT = 20
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePictures:
+    """Hold the pictures of a probe; rows are ordered by index, then by concept."""
+
+    pictures: NDArray[np.uint8]  # (n, 96, 96, 3)
+    leaves: NDArray[np.int64]  # (n,) position in CONCEPTS
+    train: NDArray[np.bool_]  # (n,)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """Tell how well features separate leaves, and how alike they are inside a category."""
+
+    accuracy: float  # of leaves; chance is 1 / 104
+    within: float  # mean cosine of standardised features of two pictures of different leaves in one category
+    across: float  # the same for two categories
+
+
+def draw_probe(seed: int = PROBE_SEED) -> ProbePictures:
+    """Draw 40 training and 20 test pictures of every concept."""
+    per_concept = TRAIN_PER_CONCEPT + TEST_PER_CONCEPT
+    pictures = np.stack([render(c.name, index, seed) for index in range(per_concept) for c in CONCEPTS])
+    leaves = np.tile(np.arange(len(CONCEPTS)), per_concept)
+    return ProbePictures(pictures, leaves, np.repeat(np.arange(per_concept), len(CONCEPTS)) < TRAIN_PER_CONCEPT)
+
+
+def pixel_features(pictures: NDArray[np.uint8], block: int = 4) -> Features:
+    """Average `block` x `block` pixels and flatten: what the pictures give away without an encoder."""
+    n, height, width, channels = pictures.shape
+    small = pictures.reshape(n, height // block, block, width // block, block, channels).mean(axis=(2, 4))
+    return np.asarray(small.reshape(n, -1), dtype=np.float32)
+
+
+def encoder_features(folder: Path, pictures: NDArray[np.uint8], random_init: bool = False) -> Features:
+    """Return pooled features of an encoder folder, or of its randomly initialised twin.  (n, f)"""
+    processor = AutoImageProcessor.from_pretrained(folder)
+    if random_init:
+        torch.manual_seed(0)
+        model = AutoModel.from_config(AutoConfig.from_pretrained(folder))
+    else:
+        model = AutoModel.from_pretrained(folder, dtype=torch.float32)
+    model.eval()
+    pooled = []
+    with torch.inference_mode():
+        for start in range(0, len(pictures), 128):
+            batch = processor(images=list(pictures[start : start + 128]), return_tensors="pt")
+            pooled.append(model(**batch).pooler_output.flatten(1).float().numpy())
+    return np.concatenate(pooled)
+
+
+def linear_probe(features: Features, probe: ProbePictures) -> float:
+    """Return the test accuracy of a logistic regression on standardised features."""
+    scaler = StandardScaler().fit(features[probe.train])
+    scaled = scaler.transform(features)
+    model = LogisticRegression(C=0.1, max_iter=300).fit(scaled[probe.train], probe.leaves[probe.train])
+    return float(model.score(scaled[~probe.train], probe.leaves[~probe.train]))
+
+
+def category_cosines(features: Features, probe: ProbePictures) -> tuple[float, float]:
+    """Return the mean cosine of two test pictures of different leaves: inside one category, across categories."""
+    scaled = StandardScaler().fit(features[probe.train]).transform(features[~probe.train])
+    scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
+    leaves = probe.leaves[~probe.train]
+    names = sorted({c.category for c in CONCEPTS})
+    category = np.array([names.index(c.category) for c in CONCEPTS])[leaves]
+    cosine = scaled @ scaled.T
+    other_leaf = leaves[:, None] != leaves[None, :]
+    same = category[:, None] == category[None, :]
+    return float(cosine[same & other_leaf].mean()), float(cosine[~same].mean())
+
+
+def probe_features(features: Features, probe: ProbePictures) -> ProbeReport:
+    """Judge features by linear probe and by their category structure."""
+    return ProbeReport(linear_probe(features, probe), *category_cosines(features, probe))

@@ -1,0 +1,103 @@
+"""Deprivation: which (leaf, hypernym) pairs training may ask, and which of them the test calls unseen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from taxbench.specs.task import Deprivation, RandomDeprivation, SystematicDeprivation
+from taxbench.taxonomy.taxonomy import Taxonomy
+from taxbench.util.errors import DataError, did_you_mean
+from taxbench.util.seeds import rng
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a deprivation leaves, as tables over leaves and hypernyms (both sorted)."""
+
+    asked: np.ndarray  # (l, h) bool: training may ask this hypernym of this leaf's images
+    unseen: np.ndarray  # (l, h) bool: the test counts the question as unseen, the others as seen
+
+
+def true_pairs(taxonomy: Taxonomy) -> np.ndarray:
+    """Say which hypernyms are true of which leaves.  # (l, h) bool"""
+    column = {hypernym: i for i, hypernym in enumerate(taxonomy.hypernyms)}
+    table = np.zeros((len(taxonomy.leaves), len(column)), bool)
+    for row, leaf in enumerate(taxonomy.leaves):
+        table[row, [column[hypernym] for hypernym in taxonomy.hypernyms_of[leaf]]] = True
+    return table
+
+
+def apply_deprivation(taxonomy: Taxonomy, deprivation: Deprivation, seed: int) -> Allowed:
+    """Return what training may ask; stronger levels of one kind and seed deny what weaker ones do, and more.
+
+    Raises:
+        DataError: the dataset has fewer hypernyms than are to be removed, or not those.
+    """
+    true = true_pairs(taxonomy)
+    if deprivation.kind == "none":
+        unseen = np.zeros_like(true)
+        asked = ~unseen
+    elif deprivation.kind == "full":
+        unseen = np.ones_like(true)
+        asked = ~unseen
+    elif deprivation.kind == "random":
+        unseen = _random(true, deprivation, seed)
+        asked = ~unseen
+    else:
+        asked, unseen = _systematic(taxonomy, true, deprivation, seed)
+    return Allowed(asked, unseen)
+
+
+def _random(true: np.ndarray, deprivation: RandomDeprivation, seed: int) -> np.ndarray:
+    """Draw the pairs to deny.  # (l, h) bool"""
+    generator = rng(seed, "deprivation", "random", deprivation.unit)
+    share = deprivation.fraction
+    drawn = np.zeros_like(true)
+    for column in range(true.shape[1]):
+        members = generator.permutation(np.flatnonzero(true[:, column]))
+        # As published, the share is taken per hypernym and rounded down. Of pairs it is rounded up or down by chance,
+        # so that the share of all pairs is right on average although some hypernyms have few.
+        n = share * len(members) + (generator.random() if deprivation.unit == "pair" else 0.0)
+        drawn[members[: int(n)], column] = True
+    if deprivation.unit == "concept":
+        return np.repeat(drawn.any(1, keepdims=True), true.shape[1], axis=1)
+    for row in range(true.shape[0]):
+        wrong = generator.permutation(np.flatnonzero(~true[row]))
+        # Both sides keep a wrong hypernym to ask, or a leaf's questions would all have one answer.
+        n = np.clip(int(share * len(wrong) + generator.random()), min(1, len(wrong)), max(0, len(wrong) - 1))
+        drawn[row, wrong[:n]] = True
+    return drawn
+
+
+def _systematic(
+    taxonomy: Taxonomy, true: np.ndarray, deprivation: SystematicDeprivation, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what training may ask and what the test calls unseen.  # (l, h) bool each"""
+    column = {hypernym: i for i, hypernym in enumerate(taxonomy.hypernyms)}
+    removed = np.zeros(len(column), bool)
+    for name in deprivation.categories:
+        if name not in column:
+            raise DataError(
+                f"The task removes the hypernym '{name}', which the dataset has not.{did_you_mean(name, column)} "
+                f"Its hypernyms: {', '.join(column)}."
+            )
+        removed[column[name]] = True
+    if deprivation.n is not None:
+        n = int(deprivation.n)
+        if deprivation.n < 1:
+            n = min(max(1, round(deprivation.n * len(column))), len(column) - 1)
+        if not 0 < n < len(column):
+            raise DataError(
+                f"The task removes {n} hypernyms of the dataset's {len(column)}: at least 1 must go and 1 must stay. "
+                "A share below 1, such as n: 0.2, fits every dataset."
+            )
+        removed[rng(seed, "deprivation", "systematic").permutation(len(column))[:n]] = True
+    unseen = np.broadcast_to(removed, true.shape).copy()
+    if deprivation.unit == "concept":
+        unseen = np.repeat((true & removed).any(1, keepdims=True), true.shape[1], axis=1)
+    asked = ~unseen
+    if deprivation.negatives == "drop":
+        asked &= ~removed
+    elif deprivation.unit == "pair":
+        asked |= removed & ~true
+    return asked, unseen

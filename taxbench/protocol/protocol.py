@@ -1,0 +1,315 @@
+"""The protocol: from a task, a dataset and a seed to the questions of training, validation and test."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from taxbench.datasets.dataset import Dataset, assign_splits
+from taxbench.protocol.counterfactual import Measure, Pairing, fixed_points, re_pair
+from taxbench.protocol.deprivation import Allowed, apply_deprivation, true_pairs
+from taxbench.protocol.leaks import find_leaks
+from taxbench.protocol.questions import Askable, QuestionSet, Vocabulary, render_question
+from taxbench.specs.result import Evidence, Leak
+from taxbench.specs.task import SplitName, TaskSpec
+from taxbench.taxonomy.taxonomy import Taxonomy
+from taxbench.util.errors import DataError
+from taxbench.util.seeds import rng
+
+_NO_SPLIT = (
+    "pictures that come in train/ and test/ need both, and two of a leaf in train/; without such folders, three of a "
+    "leaf are enough for all splits."
+)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Everything a run asks. A pure function of (task, dataset, seed), and of the features where a task is graded."""
+
+    task: TaskSpec
+    dataset: Dataset
+    seed: int
+    coherence: Measure | None = None
+    """Measures a re-pairing's visual similarity; graded tasks need it."""
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """Return all terms that can be asked."""
+        return Vocabulary(self.dataset.taxonomy)
+
+    @cached_property
+    def questions(self) -> tuple[str, ...]:
+        """Return the question of every term, as text."""
+        return tuple(render_question(self.task.questions, term, self.dataset.forms) for term in self.vocabulary.terms)
+
+    @cached_property
+    def pairing(self) -> Pairing:
+        """Return the leaf name that each image class is given."""
+        return re_pair(self.dataset.taxonomy, self.task.counterfactual, self.seed, self.coherence)
+
+    @cached_property
+    def leaf(self) -> np.ndarray:
+        """Return the leaf index of every image after the re-pairing.  # (n,)"""
+        index = {name: i for i, name in enumerate(self.dataset.taxonomy.leaves)}
+        return np.array([index[self.pairing[image.leaf]] for image in self.dataset.images])
+
+    @cached_property
+    def heldout(self) -> tuple[str, ...]:
+        """Return the leaves that training never names."""
+        return choose_heldout(self.dataset.taxonomy, self.task.heldout_leaves, self.seed, self._pictured)
+
+    @cached_property
+    def leaks(self) -> tuple[Leak, ...]:
+        """Return the names of leaves, not held out, whose question names a hypernym that training is denied."""
+        held = {self.dataset.taxonomy.spoken(leaf) for leaf in self.heldout}
+        return tuple(leak for leak in self._same_words
+                     if leak.hypernym in self.denied and leak.leaf not in held)  # fmt: skip
+
+    @cached_property
+    def denied(self) -> tuple[str, ...]:
+        """Return the hypernyms of which training has no positive question: those that the leak guard watches over."""
+        taxonomy = self.dataset.taxonomy
+        out = {*self.heldout, *self.unpictured}
+        kept = [leaf not in out for leaf in taxonomy.leaves]
+        left = (self._allowed.asked & true_pairs(taxonomy))[kept].any(0)
+        return tuple(name for name, any_left in zip(taxonomy.hypernyms, left, strict=True) if not any_left)
+
+    @cached_property
+    def dropped(self) -> tuple[str, ...]:
+        """Return the leaves that are left out of training because of a leak."""
+        leaking = {leak.leaf for leak in self.leaks} if self.task.leaks == "drop" else set()
+        taxonomy = self.dataset.taxonomy
+        return tuple(leaf for leaf in taxonomy.leaves if taxonomy.spoken(leaf) in leaking)
+
+    @cached_property
+    def unpictured(self) -> tuple[str, ...]:
+        """Return the leaves, not held out, that no training image shows: training cannot name them."""
+        return tuple(leaf for leaf in self.dataset.taxonomy.leaves
+                     if leaf not in self._pictured and leaf not in self.heldout)  # fmt: skip
+
+    @cached_property
+    def trained(self) -> np.ndarray:
+        """Return the indices of the leaves that training names, sorted.  # (l,)
+
+        Raises:
+            DataError: they are fewer than two.
+        """
+        out = {*self.heldout, *self.dropped, *self.unpictured}
+        kept = np.array([i for i, leaf in enumerate(self.dataset.taxonomy.leaves) if leaf not in out])
+        names = {self.vocabulary.name_of[leaf] for leaf in kept}
+        if len(names) < 2:
+            raise DataError(
+                f"Of the {len(self.dataset.taxonomy.leaves)} leaves of '{self.dataset.name}', {len(self.heldout)} are "
+                f"held out, {len(self.dropped)} say a denied hypernym and {len(self.unpictured)} have no training "
+                f"picture: {len(names)} are left to train on, and at least 2 are needed."
+            )
+        return kept
+
+    def images(self, split: str, *, heldout: bool = False) -> np.ndarray:
+        """Return the indices of a split's images, of trained leaves or of held-out ones."""
+        leaves = self.dataset.taxonomy.leaves
+        wanted = np.array([i for i, leaf in enumerate(leaves) if leaf in self.heldout]) if heldout else self.trained
+        return np.flatnonzero((self.splits == split) & np.isin(self.leaf, wanted))
+
+    def train_questions(self, epoch: int) -> QuestionSet:
+        """Draw the questions of one epoch; positives stay, negatives are drawn anew (unless they are `fixed`).
+
+        Raises:
+            DataError: there are not two leaves to train on.
+        """
+        images = self.images("train")
+        generator = rng(self.seed, "train", epoch)
+        return QuestionSet.concat([self._ask(book, images, generator) for book in (self._leaf_book, self._taught_book)])
+
+    def validation(self) -> QuestionSet:
+        """Return leaf questions about validation images of trained leaves.
+
+        Raises:
+            DataError: there is no such image.
+        """
+        return self._leaf_questions("val")
+
+    def test(self, split: SplitName) -> QuestionSet:
+        """Return the test questions of one split.
+
+        `leaf`: trained leaves asked by name; `seen` and `unseen`: their hypernyms, as training might or might not
+        ask them; `heldout_leaf`: the hypernyms of images whose leaf training never named. Hypernym questions are drawn
+        once for all test images and then divided, so tasks that differ in the evidence only ask the same questions.
+
+        Raises:
+            DataError: the split has no question.
+        """
+        if split == "leaf":
+            return self._leaf_questions("test")
+        asked, wanted = self._test_hypernyms, self.images("test", heldout=split == "heldout_leaf")
+        rows = np.isin(asked.image, wanted)
+        if split != "heldout_leaf":
+            unseen = self._allowed.unseen[self.leaf[asked.image], asked.term - self.vocabulary.n_names]
+            rows &= unseen == (split == "unseen")
+        if not rows.any():
+            raise DataError(
+                f"There is no test question for the split '{split}' of '{self.dataset.name}': {self._why(split)}"
+            )
+        return asked.where(rows)
+
+    def evidence(self) -> Evidence:
+        """Say what training sees."""
+        asked = self.train_questions(0)
+        hypernym = self.vocabulary.is_hypernym(asked.term)
+        images, true = self.images("train"), true_pairs(self.dataset.taxonomy)
+        possible, kept = (int(table[self.leaf[images]].sum()) for table in (true, true & self._allowed.asked))
+        return Evidence(
+            n_images=len(images),
+            n_leaf_questions=int((~hypernym).sum()),
+            n_hypernym_questions=int(hypernym.sum()),
+            removed_fraction=round(1 - kept / possible, 6) if possible else None,
+            removed_hypernyms=self.denied if self.task.deprivation.kind == "systematic" else (),
+            heldout_leaves=self.heldout,
+            leaks=self.leaks,
+            dropped_leaves=self.dropped,
+            unpictured_leaves=self.unpictured,
+            fixed_points=fixed_points(self.pairing) if self.task.counterfactual.kind != "none" else (),
+        )
+
+    @cached_property
+    def splits(self) -> np.ndarray:
+        """Return the split of every image.  # (n,) str"""
+        return assign_splits(self.dataset, self.seed)
+
+    @cached_property
+    def _pictured(self) -> frozenset[str]:
+        """Return the leaves that a training image shows, after the re-pairing."""
+        leaves = self.dataset.taxonomy.leaves
+        return frozenset(leaves[index] for index in np.unique(self.leaf[self.splits == "train"]))
+
+    @cached_property
+    def _allowed(self) -> Allowed:
+        return apply_deprivation(self.dataset.taxonomy, self.task.deprivation, self.seed)
+
+    @cached_property
+    def _same_words(self) -> tuple[Leak, ...]:
+        """Return every leaf name and hypernym that say the same."""
+        n = self.vocabulary.n_names
+        return find_leaks(
+            dict(zip(self.vocabulary.terms[:n], self.questions[:n], strict=True)),
+            dict(zip(self.vocabulary.terms[n:], self.questions[n:], strict=True)),
+        )
+
+    @cached_property
+    def _leaf_book(self) -> Askable:
+        """Return which names may be asked of trained leaves."""
+        names = self.vocabulary.name_of
+        true = np.zeros((len(names), len(self.vocabulary.terms)), bool)
+        wrong = np.zeros_like(true)
+        true[self.trained, names[self.trained]] = True
+        wrong[np.ix_(self.trained, np.unique(names[self.trained]))] = True
+        related = true_pairs(self.dataset.taxonomy).astype(np.float32)  # (l, h)
+        shared = np.zeros((self.vocabulary.n_names, related.shape[1]), np.float32)
+        np.maximum.at(shared, names, related)
+        return self._book(true, wrong & ~true, shared @ shared.T > 0, "leaves")
+
+    @cached_property
+    def _taught_book(self) -> Askable:
+        """Return which hypernyms training asks of which leaves.
+
+        One of which no true question is left is not asked at all, or training would teach that it is never true; unless
+        that is the task's point (negatives: keep) or was published so (unit: concept).
+        """
+        deprivation, asked = self.task.deprivation, self._allowed.asked
+        keep = deprivation.kind == "systematic" and deprivation.negatives == "keep"
+        if not keep and getattr(deprivation, "unit", "pair") == "pair":
+            asked = asked & (asked & true_pairs(self.dataset.taxonomy))[self.trained].any(0)
+        return self._hypernym_book(asked, "taught")
+
+    @cached_property
+    def _test_hypernyms(self) -> QuestionSet:
+        """Return hypernym questions about all test images."""
+        book = self._hypernym_book(np.ones_like(self._allowed.asked), "test")
+        return self._ask(book, np.flatnonzero(self.splits == "test"), rng(self.seed, "test", "hypernyms"))
+
+    def _hypernym_book(self, allowed: np.ndarray, purpose: str) -> Askable:
+        pairs = true_pairs(self.dataset.taxonomy)  # (l, h)
+        names = np.zeros((len(pairs), self.vocabulary.n_names), bool)
+        true, wrong = np.hstack([names, pairs & allowed]), np.hstack([names, ~pairs & allowed])
+        together = (pairs.T.astype(np.float32) @ pairs) > 0  # (h, h): some leaf has both
+        near = (together.astype(np.float32) @ together) > 0
+        related = np.zeros((true.shape[1], true.shape[1]), bool)
+        related[self.vocabulary.n_names :, self.vocabulary.n_names :] = near
+        return self._book(true, wrong, related, purpose)
+
+    def _book(self, true: np.ndarray, wrong: np.ndarray, related: np.ndarray, purpose: str) -> Askable:
+        """Apply the task's choice of negatives; a term that says the same as a true one is no wrong answer."""
+        if self.task.leaks == "drop":
+            wrong = wrong & ~self._says_the_same
+        book = Askable(true, wrong, related if self.task.questions.negatives == "sibling" else None)
+        fixed = self.task.questions.negatives == "fixed"
+        return book.fix(self.task.questions.negatives_per_positive, self.seed, purpose) if fixed else book
+
+    @cached_property
+    def _says_the_same(self) -> np.ndarray:
+        """Say which terms are another word for the name or a hypernym of each leaf.  # (l, v) bool"""
+        taxonomy, vocabulary = self.dataset.taxonomy, self.vocabulary
+        table = np.zeros((len(taxonomy.leaves), len(vocabulary.terms)), bool)
+        pairs = true_pairs(taxonomy)
+        for leak in self._same_words:
+            name = vocabulary.terms.index(leak.leaf)
+            column = taxonomy.hypernyms.index(leak.hypernym)
+            table[pairs[:, column], name] = True  # a crow is no negative for the leaf "bird"
+            table[vocabulary.name_of == name, vocabulary.n_names + column] = True  # nor the leaf "bird" for birds
+        return table
+
+    def _ask(self, book: Askable, images: np.ndarray, generator: np.random.Generator) -> QuestionSet:
+        questions = self.task.questions
+        drawn_once = questions.negatives == "fixed"
+        return book.ask(images, self.leaf[images], questions.negatives_per_positive, None if drawn_once else generator)
+
+    def _why(self, split: SplitName) -> str:
+        """Say why a split has no hypernym question."""
+        if not self.dataset.taxonomy.hypernyms:
+            return "its taxonomy has no hypernym."
+        if not (self.splits == "test").any():
+            return _NO_SPLIT
+        if split == "heldout_leaf" and not self.heldout:
+            return "no leaf could be held out, since every hypernym keeps a trained leaf. Set heldout_leaves to 0."
+        return "the task's evidence and the dataset's taxonomy leave none."
+
+    def _leaf_questions(self, split: str) -> QuestionSet:
+        images = self.images(split)
+        if not len(images):
+            raise DataError(f"The dataset '{self.dataset.name}' has no image in the split '{split}': {_NO_SPLIT}")
+        return self._ask(self._leaf_book, images, rng(self.seed, split, "leaf"))
+
+
+def choose_heldout(
+    taxonomy: Taxonomy, fraction: float, seed: int, pictured: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """Choose the leaves to keep out of training: the same share of every group of leaves with the same hypernyms.
+
+    Every hypernym keeps at least one trained leaf. Leaves stay that share their name with another leaf or a hypernym,
+    have no hypernym (there would be nothing to ask), or no training picture. So fewer than `fraction` may be chosen.
+
+    Args:
+        pictured: The leaves that have training pictures; None: all.
+    """
+    generator = rng(seed, "heldout_leaves")
+    known = set(taxonomy.leaves if pictured is None else pictured)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for leaf in generator.permutation(np.array(taxonomy.leaves, dtype=object)):
+        groups.setdefault(taxonomy.hypernyms_of[leaf], []).append(leaf)
+    # How much of its group would be held out with a leaf, at random within the leaf's own part of that.
+    places = {leaf: (rank + generator.random()) / len(group)
+              for group in groups.values() for rank, leaf in enumerate(group)}  # fmt: skip
+    left = {hypernym: len(known.intersection(leaves)) for hypernym, leaves in taxonomy.leaves_of.items()}
+    spoken = Counter(map(taxonomy.spoken, taxonomy.leaves)) + Counter(taxonomy.hypernyms)
+    chosen: list[str] = []
+    for leaf in sorted(places, key=lambda leaf: places[leaf]):
+        if len(chosen) >= round(fraction * len(taxonomy.leaves)):
+            break
+        above = taxonomy.hypernyms_of[leaf]
+        if leaf in known and spoken[taxonomy.spoken(leaf)] == 1 and above and all(left[each] > 1 for each in above):
+            chosen.append(leaf)
+            for hypernym in above:
+                left[hypernym] -= 1
+    return tuple(sorted(chosen))

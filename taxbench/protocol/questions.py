@@ -1,0 +1,129 @@
+"""Questions: which term is asked of which image, and how that becomes text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from taxbench.protocol.articles import with_article
+from taxbench.protocol.plurals import plural
+from taxbench.specs.task import Questions
+from taxbench.taxonomy.taxonomy import Taxonomy
+from taxbench.util.seeds import rng
+
+
+def render_question(questions: Questions, term: str, forms: Mapping[str, str]) -> str:
+    """Fill a task's template: `{a_term}` is the term with its article, `{term}` the bare term, `{plural}` its plural.
+
+    Args:
+        forms: The dataset's own forms with articles, used where the task asks for them.
+    """
+    own = forms.get(term) if questions.articles == "dataset" else None
+    return questions.template.format(a_term=own or with_article(term), term=term, plural=plural(term))
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """Questions as columns, one row a question."""
+
+    image: np.ndarray  # (q,) int64, index into the dataset's images
+    term: np.ndarray  # (q,) int64, index into the vocabulary's terms
+    answer: np.ndarray  # (q,) bool, whether the term is true of the image
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def where(self, rows: np.ndarray) -> "QuestionSet":
+        """Return some of the questions.  # rows: (q,) bool"""
+        return QuestionSet(self.image[rows], self.term[rows], self.answer[rows])
+
+    @staticmethod
+    def concat(parts: "list[QuestionSet]") -> "QuestionSet":
+        """Join question sets in order."""
+        return QuestionSet(
+            np.concatenate([part.image for part in parts]),
+            np.concatenate([part.term for part in parts]),
+            np.concatenate([part.answer for part in parts]),
+        )
+
+
+class Vocabulary:
+    """All terms that can be asked: the names of leaves first, then hypernyms.
+
+    A word may be both and has then two entries. Leaves that share a name (THINGS has three batons) share an entry.
+    """
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        spoken = [taxonomy.spoken(leaf) for leaf in taxonomy.leaves]
+        names = sorted(set(spoken))
+        self.n_names = len(names)
+        self.terms: tuple[str, ...] = (*names, *taxonomy.hypernyms)
+        index = {name: i for i, name in enumerate(names)}
+        self.name_of = np.array([index[name] for name in spoken], dtype=np.int64)  # (l,)
+
+    def is_hypernym(self, term: np.ndarray) -> np.ndarray:
+        """Say which terms are hypernyms."""
+        return term >= self.n_names
+
+
+class Askable:
+    """What may be asked of each leaf's images: true terms, and for each of them the wrong terms to draw from."""
+
+    def __init__(self, true: np.ndarray, wrong: np.ndarray, related: np.ndarray | None = None) -> None:
+        """Take tables over leaves and terms.
+
+        Args:
+            true: Which terms are true of a leaf and may be asked of it.  # (l, v) bool
+            wrong: Which terms are wrong for a leaf and may be asked of it.  # (l, v) bool
+            related: Which terms are siblings; wrong terms are then drawn from the siblings of the true one where there
+                are any.  # (v, v) bool
+        """
+        leaf, self.term = np.nonzero(true)  # (p,) each: one pair of a leaf and a true term
+        self.first = np.searchsorted(leaf, np.arange(len(true) + 1))  # (l + 1,): where each leaf's pairs begin
+        options = [np.flatnonzero(wrong[row]) for row in range(len(true))]  # per leaf
+        per_pair = [options[row] for row in leaf]
+        if related is not None:
+            near = [row[related[term][row]] for row, term in zip(per_pair, self.term, strict=True)]
+            per_pair = [some if len(some) else every for some, every in zip(near, per_pair, strict=True)]
+        self._set(per_pair)
+
+    def _set(self, per_pair: list[np.ndarray]) -> None:
+        self.count = np.array([len(row) for row in per_pair], dtype=np.int64)  # (p,)
+        self.start = np.cumsum(self.count) - self.count  # (p,)
+        self.wrong = np.concatenate([*per_pair, np.zeros(0, np.int64)]).astype(np.int64)
+
+    def fix(self, n: int, seed: int, purpose: str) -> "Askable":
+        """Keep only `n` wrong terms of each pair, drawn once, so that every question of the pair asks those."""
+        kept = []
+        for pair, (start, count) in enumerate(zip(self.start, self.count, strict=True)):
+            some = rng(seed, "fixed", purpose, pair).permutation(self.wrong[start : start + count])
+            kept.append(some[:n])
+        self._set(kept)
+        return self
+
+    def ask(
+        self, images: np.ndarray, leaf: np.ndarray, negatives: int, generator: np.random.Generator | None
+    ) -> QuestionSet:
+        """Ask each image every true term and, for each, `negatives` wrong ones.
+
+        Args:
+            images: Indices of the images.  # (n,)
+            leaf: Leaf of each of them.  # (n,)
+            generator: What wrong terms are drawn with, uniformly and with replacement; None takes them in order.
+        """
+        n_pairs = self.first[leaf + 1] - self.first[leaf]  # (n,)
+        image = np.repeat(images, n_pairs)  # (r,)
+        ends = np.cumsum(n_pairs)
+        pair = np.arange(len(image)) - np.repeat(ends - n_pairs, n_pairs) + np.repeat(self.first[leaf], n_pairs)
+        count = np.maximum(self.count[pair], 1)[:, None]  # (r, 1)
+        if generator is None:
+            draw = np.arange(negatives)[None, :] % count
+        else:
+            draw = generator.integers(0, count, size=(len(pair), negatives))  # (r, negatives)
+        place = np.minimum(self.start[pair][:, None] + draw, max(0, len(self.wrong) - 1))
+        drawn = self.wrong[place] if len(self.wrong) else np.zeros((len(pair), negatives), np.int64)
+        term = np.concatenate([self.term[pair][:, None], drawn], axis=1)  # (r, 1 + negatives)
+        answer = np.broadcast_to(np.arange(1 + negatives) == 0, term.shape)
+        there = answer | (self.count[pair] > 0)[:, None]  # a pair without wrong terms asks no negative
+        columns = np.repeat(image, 1 + negatives).reshape(term.shape)
+        return QuestionSet(columns[there], term[there].astype(np.int64), answer[there])

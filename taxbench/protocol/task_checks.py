@@ -1,0 +1,144 @@
+"""Check tasks against a dataset: are there questions, answers of both kinds, and no leak? No torch is needed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taxbench.datasets.dataset import Dataset
+from taxbench.protocol.answers import Encode, answer_tokens
+from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
+from taxbench.registry.models import POCKET_LM, lms
+from taxbench.specs.task import TaskSpec
+from taxbench.tasks.diagnostics import Finding
+from taxbench.tasks.task_files import TaskFile, level_of, levels_of
+from taxbench.tasks.yaml_file import KeyPath
+from taxbench.util.errors import DataError, ModelError, some
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A task with its file, for saying where something is wrong."""
+
+    task: TaskSpec
+    file: TaskFile
+    protocol: Protocol
+
+    def error(self, key: KeyPath, message: str) -> Finding:
+        """Return an error at a key; where the level decides, at the level."""
+        levels = levels_of(self.file.layers) if self.file.layers else None
+        level = level_of(self.task, levels) if levels else None
+        if levels and level is not None and key[0] == levels.field.partition(".")[0]:
+            key = ("levels", "values", level)
+        return self.file.locate(key, f"{self.task.name}: {message}")
+
+    def warning(self, key: KeyPath, message: str) -> Finding:
+        """Return what is worth knowing but no error."""
+        return replace(self.error(key, message), level="warning")
+
+
+def check_tasks(files: Iterable[TaskFile], dataset: Dataset, seed: int) -> Iterator[Finding]:
+    """Check every task of some files against a dataset; each finding names the task."""
+    for file in files:
+        for task in file.tasks:
+            subject = _Subject(task, file, Protocol(task, dataset, seed))
+            yield from _answers(subject)
+            if needs_features(task):
+                text = "needs features: its re-pairing and what depends on it were not checked"
+                yield subject.warning(("counterfactual",), text)
+            else:
+                yield from _questions(subject)
+
+
+def needs_features(task: TaskSpec) -> bool:
+    """Say whether a task's questions depend on what the images look like."""
+    return task.counterfactual.kind == "graded"
+
+
+def _answers(subject: _Subject) -> Iterator[Finding]:
+    """Check that answers are told apart by every language model whose tokenizer is on disk."""
+    answers = subject.task.questions.answers
+    for name, encode in _encoders().items():
+        try:
+            answer_tokens(encode, subject.protocol.questions[0], (answers.positive, answers.negative))
+        except ModelError as error:
+            yield subject.error(("questions", "answers"), f"model '{name}': {error}")
+
+
+def _questions(subject: _Subject) -> Iterator[Finding]:
+    """Check what is asked, split by split, and that training names nothing that it is denied."""
+    protocol, task = subject.protocol, subject.task
+    splits: dict[str, tuple[KeyPath, Callable[[], QuestionSet]]] = {
+        "train": (("deprivation",), partial(protocol.train_questions, 0)),
+        "val": (("heldout_leaves",), protocol.validation),
+    }
+    for index, scored in enumerate(task.evaluate):
+        splits[scored] = (("evaluate", index), partial(protocol.test, scored))
+    for split, (key, ask) in splits.items():
+        try:
+            asked = ask()
+        except DataError as error:
+            yield subject.error(key, f"split '{split}': {error}")
+            if split == "train":
+                return  # nothing below can hold
+            continue
+        yield from _both_answers(subject, key, split, asked)
+        if split == "train":
+            yield from _no_leak(subject, asked)
+
+
+def _both_answers(subject: _Subject, key: KeyPath, split: str, asked: QuestionSet) -> Iterator[Finding]:
+    sides = [set(asked.term[asked.answer == side].tolist()) for side in (True, False)]
+    if not all(map(len, sides)):
+        only = "positive" if len(sides[0]) else "negative"
+        yield subject.error(key, f"split '{split}': every answer is {only}, so nothing can be told from it")
+        return
+    one, every = len(sides[0] ^ sides[1]), len(sides[0] | sides[1])
+    if one and split not in ("train", "val"):
+        text = f"split '{split}': {one} of {every} terms are asked with one answer only and have no score"
+        yield subject.warning(key, text)
+
+
+def _no_leak(subject: _Subject, asked: QuestionSet) -> Iterator[Finding]:
+    protocol, task = subject.protocol, subject.task
+    if protocol.unpictured:
+        text = f"leaves without a training picture, neither trained nor asked: {some(protocol.unpictured, _SHOWN)}"
+        yield subject.warning(("evaluate",), text)
+    if protocol.leaks:
+        done = "left out of training" if task.leaks == "drop" else "trained all the same (leaks: keep)"
+        yield subject.warning(("leaks",), f"leaves that say a denied hypernym, {done}: {some(protocol.leaks, _SHOWN)}")
+    if task.leaks == "keep":
+        return
+    texts = dict(zip(protocol.vocabulary.terms, protocol.questions, strict=True))  # a hypernym outdoes a leaf's name
+    forbidden = {texts[hypernym].casefold(): hypernym for hypernym in protocol.denied}
+    leaf_terms = np.unique(asked.term[~protocol.vocabulary.is_hypernym(asked.term)])
+    said = {protocol.questions[term].casefold() for term in leaf_terms} & forbidden.keys()
+    if said:
+        names = some(sorted(forbidden[text] for text in said), _SHOWN)
+        yield subject.error(("leaks",), f"training asks the very question of hypernyms it is denied: {names}")
+
+
+@cache
+def _encoders() -> dict[str, Encode]:
+    """Return the tokenizers that are on disk, by the name of their model."""
+    from huggingface_hub import try_to_load_from_cache
+    from tokenizers import Tokenizer
+
+    found: dict[str, Encode] = {}
+    for name, spec in lms().items():
+        path: object = POCKET_LM / "tokenizer.json"
+        if spec.source != "pocket":
+            path = try_to_load_from_cache(spec.source, "tokenizer.json")
+        if isinstance(path, str | Path):
+            found[name] = partial(_encode, Tokenizer.from_file(str(path)))
+    return found
+
+
+def _encode(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer.encode(text, add_special_tokens=False).ids)

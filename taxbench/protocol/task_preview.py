@@ -1,0 +1,118 @@
+"""What a dataset makes of a task: counts, balance, evidence and ten questions. This is the second half of `show`."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from taxbench.datasets.dataset import Dataset
+from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
+from taxbench.protocol.task_checks import needs_features
+from taxbench.specs.result import Evidence
+from taxbench.specs.spec import Spec
+from taxbench.specs.task import TaskSpec
+from taxbench.util.errors import DataError
+from taxbench.util.seeds import rng
+
+_SAMPLES = 10
+
+
+class SplitCounts(Spec):
+    """The questions of one split."""
+
+    split: str
+    questions: int
+    images: int
+    terms: int
+    positive: float
+    """Share of questions whose answer is positive."""
+    one_class: int
+    """Terms asked with one answer only; they have no score."""
+
+
+class Sample(Spec):
+    """One question as the language model reads it."""
+
+    split: str
+    image: str
+    question: str
+    answer: str
+
+
+class TaskReport(Spec):
+    """A task on a dataset with a seed."""
+
+    dataset: str
+    seed: int
+    images: int
+    leaves: int
+    hypernyms: int
+    splits: tuple[SplitCounts, ...] = ()
+    evidence: Evidence | None = None
+    samples: tuple[Sample, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What could not be counted, and why."""
+
+
+def report_task(task: TaskSpec, dataset: Dataset, seed: int) -> TaskReport:
+    """Count and sample the questions of a task; what has none is noted."""
+    protocol = Protocol(task, dataset, seed)
+    taxonomy = dataset.taxonomy
+    report = TaskReport(
+        dataset=dataset.name, seed=seed, images=len(dataset.images), leaves=len(taxonomy.leaves),
+        hypernyms=len(taxonomy.hypernyms),
+    )  # fmt: skip
+    if needs_features(task):
+        note = "The re-pairing follows from the features, so its questions are known in a run only."
+        return report.model_copy(update={"notes": (note,)})
+    asked, notes = _asked(protocol)
+    return report.model_copy(
+        update={
+            "splits": tuple(_count(split, questions) for split, questions in asked.items()),
+            "evidence": protocol.evidence() if "train" in asked else None,
+            "samples": tuple(_samples(protocol, asked)),
+            "notes": tuple(notes),
+        }
+    )
+
+
+def _asked(protocol: Protocol) -> tuple[dict[str, QuestionSet], list[str]]:
+    """Return the questions of every split that has some, and why the others have none."""
+    ask: dict[str, Callable[[], QuestionSet]] = {"train": partial(protocol.train_questions, 0)}
+    ask["val"] = protocol.validation
+    ask |= {split: partial(protocol.test, split) for split in protocol.task.evaluate}
+    found: dict[str, QuestionSet] = {}
+    notes: dict[str, list[str]] = {}
+    for split, draw in ask.items():
+        try:
+            found[split] = draw()
+        except DataError as error:
+            notes.setdefault(str(error), []).append(split)
+    return found, [f"{', '.join(splits)}: {problem}" for problem, splits in notes.items()]
+
+
+def _count(split: str, asked: QuestionSet) -> SplitCounts:
+    yes, no = (set(asked.term[asked.answer == side].tolist()) for side in (True, False))
+    return SplitCounts(
+        split=split, questions=len(asked), images=len(np.unique(asked.image)), terms=len(yes | no),
+        positive=round(float(asked.answer.mean()), 4), one_class=len(yes ^ no),
+    )  # fmt: skip
+
+
+def _samples(protocol: Protocol, asked: dict[str, QuestionSet]) -> Iterator[Sample]:
+    """Draw questions from training and the scored splits in turn, positive and negative ones in turn."""
+    answers = protocol.task.questions.answers
+    splits = [split for split in asked if split != "val"]
+    generator = rng(protocol.seed, "show", protocol.task.name)
+    for number in range(_SAMPLES if splits else 0):
+        split = splits[number % len(splits)]
+        questions = asked[split]
+        wanted = np.flatnonzero(questions.answer == ((number // len(splits)) % 2 == 0))
+        row = int(generator.choice(wanted if len(wanted) else np.arange(len(questions))))
+        yield Sample(
+            split=split,
+            image=protocol.dataset.images[int(questions.image[row])].id,
+            question=protocol.questions[int(questions.term[row])],
+            answer=(answers.positive if questions.answer[row] else answers.negative)[0],
+        )

@@ -1,0 +1,277 @@
+"""The predictions of a run: every test question, its answer, and the margins, as columns of one `predictions.npz`.
+
+The file is an ordinary archive of NumPy arrays without pickles, so `numpy.load` opens it anywhere. `about` says in
+words what the columns are. A stranger's file is read under limits and checked before anything is computed from it.
+"""
+
+import hashlib
+import io
+import json
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taxbench.protocol.questions import QuestionSet
+from taxbench.util.errors import DataError, did_you_mean, first_line, some
+from taxbench.util.paths import read_within
+
+OWN = "none"
+"""What stands for the run's own head among the names of controls."""
+
+_MOST_BYTES = 64 * 2**20
+"""Of all columns together: THINGS asks about 60,000 questions, which take 2 MB."""
+MOST_FILE = 64 * 2**20
+"""Bytes of the file."""
+_MOST_COLUMNS = 40
+_MOST_HEADER = 300
+"""Letters that say a column's type and shape, in NumPy's own files about 60; long ones are made to break parsers."""
+_LONGEST = 400  # letters of a name
+_MARGIN = "margin_"
+_BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError, KeyError, RuntimeError)
+_LARGEST = float(np.finfo(np.float16).max)
+
+_ABOUT = {
+    "format": "taxbench predictions",
+    "version": 1,
+    "columns": {
+        "splits, images, leaves, terms": "names, sorted or in the order of the task; the codes below index into them",
+        "leaf_of": "leaf of every image under the task's pairing of leaves and pictures",
+        "split, image, term": "codes of each question",
+        "answer": "whether the term is true of the image",
+        "margin_none": "log p(Yes) - log p(No) of the run's own head, calibrated; above 0 it answers Yes",
+        "margin_NAME": "the same of the control NAME",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Every test question of a run, as columns."""
+
+    splits: tuple[str, ...]
+    images: tuple[str, ...]
+    leaves: tuple[str, ...]
+    terms: tuple[str, ...]
+    leaf_of: np.ndarray  # (n_images,) index into leaves: the leaf each image has under the task's pairing
+    split: np.ndarray  # (q,) index into splits
+    image: np.ndarray  # (q,) index into images
+    term: np.ndarray  # (q,) index into terms
+    answer: np.ndarray  # (q,) bool
+    margins: dict[str, np.ndarray]  # (q,) float16 each; the run's own head is "none"
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Return the names of the controls that were asked."""
+        return tuple(name for name in self.margins if name != OWN)
+
+    def rows_of(self, split: str) -> np.ndarray:
+        """Return which questions belong to a split.  # (q,) bool"""
+        return np.asarray(self.split == self.splits.index(split))
+
+    def asked(self, rows: np.ndarray) -> QuestionSet:
+        """Return some of the questions."""
+        return QuestionSet(self.image[rows].astype(np.int64), self.term[rows].astype(np.int64), self.answer[rows])
+
+    def questions_digest(self) -> str:
+        """Digest what was asked and what is true: the same for all runs of one task, dataset and seed."""
+        state = hashlib.sha256()
+        codes = (("split", self.splits), ("image", self.images), ("term", self.terms))
+        for column, names in codes:
+            state.update(json.dumps([column, names]).encode())
+            state.update(np.ascontiguousarray(getattr(self, column), dtype="<u4").tobytes())
+        state.update(json.dumps(self.leaves).encode() + np.ascontiguousarray(self.leaf_of, dtype="<u4").tobytes())
+        state.update(np.packbits(self.answer).tobytes())
+        return state.hexdigest()
+
+
+class Collector:
+    """Collects the questions of a run split by split."""
+
+    def __init__(self, images: Sequence[str], leaf_of: np.ndarray, leaves: Sequence[str], terms: Sequence[str]) -> None:
+        """Take the names that questions index.
+
+        Args:
+            leaf_of: The leaf of every image.  # (n,) int
+        """
+        self._images, self._leaf_of, self._leaves, self._terms = images, leaf_of, leaves, terms
+        self._parts: dict[str, tuple[QuestionSet, dict[str, np.ndarray]]] = {}
+
+    def add(self, split: str, asked: QuestionSet, margins: dict[str, np.ndarray]) -> None:
+        """Add the questions of a split with the margins of the run's own head and of each control.  # each (q,)"""
+        self._parts[split] = asked, margins
+
+    def predictions(self) -> Predictions:
+        """Return all of it; margins are in half precision, and scores are computed from these."""
+        asked = QuestionSet.concat([part for part, _ in self._parts.values()])
+        images, image = np.unique(asked.image, return_inverse=True)
+        # By their words: a leaf and a hypernym of the same name are asked in different splits.
+        terms, term = np.unique(np.array(self._terms)[asked.term], return_inverse=True)
+        leaves, leaf_of = np.unique(np.asarray(self._leaves)[self._leaf_of[images]], return_inverse=True)
+        split = np.repeat(np.arange(len(self._parts)), [len(part) for part, _ in self._parts.values()])
+        names = next(iter(self._parts.values()))[1]
+        return Predictions(
+            splits=tuple(self._parts),
+            images=tuple(self._images[i] for i in images),
+            leaves=tuple(map(str, leaves)),
+            terms=tuple(map(str, terms)),
+            leaf_of=_codes(leaf_of, len(leaves)),
+            split=_codes(split, len(self._parts)),
+            image=_codes(image, len(images)),
+            term=_codes(term, len(terms)),
+            answer=asked.answer.astype(bool),
+            margins={name: half(np.concatenate([part[name] for _, part in self._parts.values()])) for name in names},
+        )
+
+
+def write_predictions(predictions: Predictions) -> bytes:
+    """Return the file; NumPy writes no time into it, so equal runs give equal bytes."""
+    columns: dict[str, Any] = {"about": np.array(json.dumps(_ABOUT, indent=1))}
+    for each in fields(predictions):
+        value = getattr(predictions, each.name)
+        if each.name == "margins":
+            columns |= {f"{_MARGIN}{name}": margin for name, margin in value.items()}
+        else:
+            columns[each.name] = value if isinstance(value, np.ndarray) else np.array(value, dtype=np.str_)
+    file = io.BytesIO()
+    np.savez_compressed(file, **columns)
+    return file.getvalue()
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read a file of predictions.
+
+    Raises:
+        DataError: it cannot be read, is larger than any honest one, or its columns do not fit together.
+    """
+    return parse_predictions(predictions_content(path), str(path))
+
+
+def predictions_content(path: Path) -> bytes:
+    """Return the bytes of a file of predictions, which its record's digest is of; errors as for `read_within`."""
+    return read_within(path, MOST_FILE, "predictions have at most")
+
+
+def parse_predictions(content: bytes, name: str) -> Predictions:
+    """Read predictions from the bytes of a file; `name` is what errors call it.
+
+    Raises:
+        DataError: as `read_predictions`.
+    """
+    # Counted before the archive is opened, which alone sets aside half a kilobyte for each; chance finds a few more.
+    if content.count(zipfile.stringCentralDir) > 2 * _MOST_COLUMNS:  # type: ignore[attr-defined]
+        raise DataError(f"'{name}' holds too many columns; expected at most {_MOST_COLUMNS}.")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _checked(dict(_columns(archive, name)), name)
+    except _BROKEN as error:
+        raise DataError(f"'{name}' is no file of predictions, or a damaged one ({first_line(error)}).") from None
+
+
+def _columns(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the arrays, none of them before all their sizes are known to be sane."""
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    if len(members) > _MOST_COLUMNS or len(set(names)) < len(names):
+        raise DataError(f"'{name}' holds {len(members)} columns, or one twice; expected each once.")
+    for member in members:
+        usual = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        # One damaged byte can turn the next column into a comment, and NumPy writes none.
+        if not member.filename.endswith(".npy") or not usual or member.comment:
+            raise DataError(f"'{name}' holds {member.filename!r}, which is no column as NumPy packs them.")
+    total = sum(member.file_size for member in members)
+    if total > _MOST_BYTES:
+        raise DataError(f"'{name}' unpacks to {total:,} bytes; predictions have at most {_MOST_BYTES:,}.")
+    for member in members:
+        with archive.open(member) as file:
+            content = file.read(member.file_size + 1)
+        if len(content) != member.file_size:
+            raise DataError(f"'{name}': the column '{member.filename}' is not as long as the archive says.")
+        yield member.filename.removesuffix(".npy"), _array(content, f"'{name}': the column '{member.filename}'")
+
+
+def _array(content: bytes, what: str) -> np.ndarray:
+    """Return one column; its header may not promise more than its bytes hold, which NumPy would set aside unseen."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise DataError(f"{what} is in version {version} of NumPy's format; expected 1.0.")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_MOST_HEADER)
+    if dtype.hasobject or dtype.kind not in "Ubuf" or len(shape) > 1:
+        raise DataError(f"{what} holds {dtype} of shape {shape}; expected one row of numbers, booleans or text.")
+    count = shape[0] if shape else 1
+    if count * dtype.itemsize != len(content) - file.tell() or count < 0:
+        raise DataError(f"{what} promises {count:,} values of {dtype}, which are not there.")
+    return np.frombuffer(content, dtype=dtype, offset=file.tell()).reshape(shape) if count else np.zeros(0, dtype)
+
+
+def _checked(columns: dict[str, np.ndarray], name: str) -> Predictions:
+    """Return the columns as predictions, once they fit together."""
+    known = [each.name for each in fields(Predictions) if each.name != "margins"]
+    margins = {key.removeprefix(_MARGIN): value for key, value in columns.items() if key.startswith(_MARGIN)}
+    for key in known:
+        if key not in columns:
+            raise DataError(
+                f"'{name}' has no column '{key}'.{did_you_mean(key, columns)} Columns: {some(columns, 20)}."
+            )
+    for key in columns:
+        if key not in (*known, "about") and not key.startswith(_MARGIN):
+            raise DataError(f"'{name}' has a column '{key}' that means nothing.{did_you_mean(key, known)}")
+    if OWN not in margins:
+        raise DataError(f"'{name}' has no column '{_MARGIN}{OWN}', the answers of the run itself.")
+    n_questions = columns["split"].size
+    names = {
+        key: _names(columns[key], f"'{name}': {key}", n_questions) for key in ("splits", "images", "leaves", "terms")
+    }
+    lengths = {"leaf_of": len(names["images"]), **dict.fromkeys(("split", "image", "term", "answer"), n_questions)}
+    for key, length in lengths.items():
+        if columns[key].shape != (length,):
+            raise DataError(f"'{name}': the column '{key}' has the shape {columns[key].shape}, not ({length},).")
+    for key, of in (("leaf_of", "leaves"), ("split", "splits"), ("image", "images"), ("term", "terms")):
+        codes = columns[key]
+        if codes.dtype.kind != "u" or codes.max(initial=0) >= max(1, len(names[of])):
+            raise DataError(f"'{name}': the column '{key}' must index {len(names[of])} {of}, as unsigned integers.")
+    if columns["answer"].dtype != bool or columns["answer"].view(np.uint8).max(initial=0) > 1:  # 2 would count twice
+        raise DataError(
+            f"'{name}': the column 'answer' holds something else than booleans ({columns['answer'].dtype})."
+        )
+    for key, margin in margins.items():
+        if margin.dtype != np.float16 or margin.shape != (n_questions,) or not np.isfinite(margin).all():
+            raise DataError(f"'{name}': the column '{_MARGIN}{key}' must hold {n_questions} finite numbers, float16.")
+    everything: dict[str, Any] = {**names, **{key: columns[key] for key in lengths}, "margins": margins}
+    return Predictions(**everything)
+
+
+def _names(column: np.ndarray, what: str, n_questions: int) -> tuple[str, ...]:
+    if column.dtype.kind != "U" or column.ndim != 1:
+        raise DataError(f"{what} must be a row of text.")
+    if column.dtype.itemsize > 4 * _LONGEST:
+        raise DataError(f"{what}: a name is longer than {_LONGEST} letters.")
+    if len(column) > n_questions:
+        raise DataError(f"{what}: {len(column):,} names for {n_questions:,} questions; each stands in one at least.")
+    letters = np.frombuffer(column.tobytes(), dtype=f"{column.dtype.byteorder}u4")
+    if letters.max(initial=0) > sys.maxunicode:
+        raise DataError(f"{what}: a name holds what is no letter.")
+    names = tuple(map(str, column))
+    if len(set(names)) < len(names) or "" in names:
+        raise DataError(f"{what}: a name is empty or there twice.")
+    return names
+
+
+def _codes(values: np.ndarray, n: int) -> np.ndarray:
+    return np.asarray(values.astype(np.min_scalar_type(max(0, n - 1))))
+
+
+def half(margin: np.ndarray) -> np.ndarray:
+    """Round to half precision, more than a language model's own answers carry; a sign is never lost."""
+    half = np.clip(margin, -_LARGEST, _LARGEST).astype(np.float16)
+    tiny = np.copysign(np.finfo(np.float16).smallest_subnormal, margin).astype(np.float16)
+    return np.asarray(np.where((half == 0) & (margin != 0), tiny, half))

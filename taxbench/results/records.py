@@ -1,0 +1,124 @@
+"""Write and read the record of a run: result.json, its predictions, and the wall times beside it."""
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from taxbench.results.migrations import migrate
+from taxbench.specs.result import PredictionsFile, Result, Timing
+from taxbench.specs.run import RunSpec
+from taxbench.util.errors import DataError, first_line
+from taxbench.util.paths import read_within, replacing
+
+RESULT = "result.json"
+TIMING = "timing.json"
+MOST_BYTES = 32 * 2**20
+"""Of one record; those of THINGS have 300 kB."""
+
+
+def result_folder(out: Path, run: RunSpec) -> Path:
+    """Return the folder of a run's record: readable, and unique by the run's digest."""
+    words = [run.lm.name, run.encoder.name, run.head.name, run.dataset.name, f"seed{run.seed}", run.digest[:8]]
+    return out / run.task.name / "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", word)[-60:] for word in words)
+
+
+def predictions_file(content: bytes, questions: str, n_questions: int) -> PredictionsFile:
+    """Return what a record says of its predictions."""
+    return PredictionsFile(sha256=hashlib.sha256(content).hexdigest(), questions=questions, n_questions=n_questions)
+
+
+def write_result(folder: Path, result: Result, predictions: bytes, timing: Timing) -> None:
+    """Write a record; `result.json` goes first and comes last, so a folder that has one is complete."""
+    assert result.predictions is not None
+    (folder / RESULT).unlink(missing_ok=True)
+    for name, content in (
+        (result.predictions.file, predictions),
+        (TIMING, (timing.model_dump_json(indent=1) + "\n").encode()),
+        (RESULT, result_bytes(result)),
+    ):
+        with replacing(folder / name) as partial:
+            partial.write_bytes(content)
+
+
+def result_bytes(result: Result) -> bytes:
+    """Return the record as it is written."""
+    return (result.model_dump_json(indent=1) + "\n").encode()
+
+
+def read_result(path: Path) -> Result:
+    """Read one `result.json`, of this form or an older one.
+
+    Raises:
+        DataError: it cannot be read, or is no record.
+    """
+    return parse_result(read_within(path, MOST_BYTES, "a record has at most"), str(path))
+
+
+def parse_result(content: bytes, name: str) -> Result:
+    """Read a record from the bytes of a file; `name` is what errors call it.
+
+    Raises:
+        DataError: as `read_result`.
+    """
+    record = parse_json(content, name)
+    try:
+        return Result.model_validate_json(json.dumps(migrate(record)))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise DataError(f"'{name}' is no result of this version: {where}: {first['msg']}.") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"'{name}' is no result: {first_line(error)}.") from None
+
+
+def parse_json(content: bytes, name: str) -> dict[str, Any]:
+    """Return a JSON object as it stands there; keys given twice and numbers that JSON does not know are errors.
+
+    Raises:
+        DataError: it is something else.
+    """
+    try:
+        text = content.decode("utf-8")
+        found = json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number, parse_float=_finite)
+    except UnicodeDecodeError as error:
+        raise DataError(f"'{name}' is no result: not UTF-8 at byte {error.start:,}.") from None
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"'{name}' is no result: not JSON at line {error.lineno} ({error.msg}). If it was cut off, copy it again."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"'{name}' is no result: {first_line(error)}.") from None
+    if not isinstance(found, dict):
+        raise DataError(f"'{name}' is no result: expected a JSON object.")
+    return found
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise ValueError(f"the key {counts.most_common(1)[0][0]!r} is given twice")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number
+
+
+def find_results(folders: Iterable[Path]) -> list[Path]:
+    """Return every `result.json` below the folders, sorted."""
+    return sorted({path for folder in folders for path in folder.rglob(RESULT)})

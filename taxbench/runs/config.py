@@ -1,0 +1,263 @@
+"""What a user asks for: options as typed, and the request they resolve to. Nothing here imports torch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from taxbench.registry.heads import head_info, head_spec, heads, settings_defaults
+from taxbench.registry.models import find_encoder, find_lm
+from taxbench.registry.settings import known_settings, part_of
+from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin
+from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
+from taxbench.specs.sources import EncoderSpec, LMSpec
+from taxbench.specs.task import GroupSpec, TaskSpec
+from taxbench.tasks.registry import find_tasks
+from taxbench.tasks.validation import doubts
+from taxbench.tasks.yaml_file import parse_scalar
+from taxbench.taxonomy.taxonomy import WORDNET
+from taxbench.util.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+ALL = "all"
+"""What stands for every head."""
+
+D = TypeVar("D", bound="DataclassInstance")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a run as typed, with the suite's defaults."""
+
+    task: str = "unseen_hypernym"
+    model: str = "pocket"
+    encoder: str = "pocket"
+    dataset: str = "pocket"
+    taxonomy: str | None = None
+    head: str = "mlp"
+    seeds: str = "42"
+    device: str = "auto"
+    cache: str | None = None
+    out: str = "results"
+    settings: tuple[str, ...] = ()
+    """`key=value` for the features, the trainer or the head."""
+    include: tuple[Path, ...] = ()
+    """Folders with more task files."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One task with one head and one choice of settings: the defaults, under the task's own, under those typed."""
+
+    task: TaskSpec
+    head: HeadSpec
+    features: FeatureOptions
+    trainer: TrainerSpec
+    scoring: ScoringSpec
+    varied: tuple[str, ...] = ()
+    """The `key=value` of settings that were given several values."""
+
+    def describe(self) -> str:
+        """Return one line that names every value."""
+        parts = (("features", self.features.model_dump()), ("trainer", self.trainer.model_dump()),
+                 ("scoring", self.scoring.model_dump()), (f"head {self.head.name}", self.head.settings))  # fmt: skip
+        return " · ".join(f"{name} ({', '.join(f'{key}={value}' for key, value in part.items())})"
+                          for name, part in parts if part)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options with every name resolved."""
+
+    tasks: tuple[TaskSpec, ...]
+    plans: tuple[Plan, ...]
+    """Every task with every head and every choice of settings."""
+    groups: tuple[GroupSpec, ...]
+    """The groups and curves that were named."""
+    notes: tuple[str, ...]
+    """What the user should know about the files that were named."""
+    encoder: EncoderSpec
+    lm: LMSpec
+    dataset: str
+    taxonomy: Path | None
+    seeds: tuple[int, ...]
+    device: str
+    cache: Path | None
+    out: Path
+
+    @property
+    def imported(self) -> str | None:
+        """Return the name of imported features, where the user asked for such."""
+        return self.encoder.name.removeprefix(IMPORTED) if self.encoder.name.startswith(IMPORTED) else None
+
+    @property
+    def origin(self) -> Origin:
+        """Return what is recorded beside extracted features."""
+        return origin_of(self.dataset, self.taxonomy, self.encoder)
+
+    def describe(self) -> str:
+        """Return lines that name everything in force."""
+        lines = [
+            f"dataset {self.dataset} · encoder {self.encoder.name} · model {self.lm.name} · "
+            f"seeds {', '.join(map(str, self.seeds))} · device {self.device} · results in {self.out}"
+        ]
+        for setting in dict.fromkeys(map(Plan.describe, self.plans)):
+            names = [plan.task.name for plan in self.plans if plan.describe() == setting]
+            lines.append(f"tasks {', '.join(names)} · {setting}")
+        return "\n".join(lines)
+
+    def name_of(self, plan: Plan) -> str:
+        """Return what tells a plan from the others: its task, its head where there are several, its varied settings."""
+        several = len({each.head.name for each in self.plans}) > 1
+        return " ".join([plan.task.name, *([plan.head.name] if several else []), *plan.varied])
+
+
+def resolve(options: Options) -> Request:
+    """Turn names into specs; every name is checked before any work begins.
+
+    Raises:
+        UsageError: a name, a seed or a setting is wrong.
+        TaskError: a task file is broken.
+    """
+    registry, names = find_tasks(options.include), options.task.split(",")
+    tasks = tuple(registry.resolve(names))
+    names_of_heads = _heads(options.head)
+    known = list(dict.fromkeys(name for head in names_of_heads for name in known_settings(head)))
+    choices = _choices(options.settings, known)
+    varied = frozenset(key for key in known if len({choice.get(key) for choice in choices}) > 1)
+    return Request(
+        tasks=tasks,
+        notes=tuple(map(str, doubts(registry, names, tasks))),
+        groups=tuple(registry.named_groups(names)),
+        plans=_each_once(
+            _plan(task, head, chosen, varied) for task in tasks for head in names_of_heads for chosen in choices
+        ),
+        encoder=encoder_spec(options.encoder),
+        lm=find_lm(options.model),
+        dataset=options.dataset,
+        taxonomy=Path(options.taxonomy).expanduser() if options.taxonomy else None,
+        seeds=_seeds(options.seeds),
+        device=options.device,
+        cache=Path(options.cache) if options.cache else None,
+        out=Path(options.out).expanduser(),
+    )
+
+
+def options_from(kind: type[D], given: dict[str, Any]) -> D:
+    """Build options from keyword arguments of the Python interface.
+
+    Raises:
+        UsageError: there is no such option.
+    """
+    known = [field.name for field in fields(kind)]
+    for name in given:
+        if name not in known:
+            raise UsageError(f"There is no option '{name}'.{did_you_mean(name, known)} Options: {', '.join(known)}.")
+    return kind(**given)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        seeds = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise UsageError(f"--seeds '{text}': expected whole numbers separated by commas, such as 42,218,7.") from None
+    if any(seed < 0 for seed in seeds):
+        raise UsageError(f"--seeds '{text}': seeds are not negative.")
+    return seeds
+
+
+def encoder_spec(name: str) -> EncoderSpec:
+    """Return the encoder a user means, or what stands for imported features.
+
+    Raises:
+        UsageError: there is no such encoder.
+    """
+    if name == IMPORTED:
+        raise UsageError(f"--encoder {IMPORTED}NAME: say which features. Type 'taxbench cache ls' to see them.")
+    return EncoderSpec(name=name, source=name) if name.startswith(IMPORTED) else find_encoder(name)
+
+
+def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Origin:
+    """Return what `cache verify` needs to find the pictures and the encoder again, from any folder."""
+    kind, _, path = dataset.partition(":")
+    local = Path(path).expanduser()
+    if path and (kind in ("folder", "things", "cifar100") or (kind == "hf" and local.is_dir())):
+        dataset = f"{kind}:{local.resolve()}"
+    return Origin(
+        dataset=dataset,
+        taxonomy=None if taxonomy is None else str(taxonomy if str(taxonomy) == WORDNET else taxonomy.resolve()),
+        encoder=encoder.source if Path(encoder.source).is_dir() else encoder.name,
+    )
+
+
+def _heads(text: str) -> tuple[str, ...]:
+    """Return the heads that `--head` names: one, several by commas, or `all`."""
+    names = list(heads()) if text == ALL else [name.strip() for name in text.split(",") if name.strip()]
+    if ALL in names:
+        raise UsageError(f"--head {text}: '{ALL}' is every head and stands alone. Type --head {ALL}.")
+    for name in names or [text]:
+        head_info(name)
+    return tuple(dict.fromkeys(names))
+
+
+def _choices(settings: tuple[str, ...], known: list[str]) -> list[dict[str, str]]:
+    """Return every combination of the values that `--set KEY=VALUE,VALUE,...` gives; of one key the last counts."""
+    values: dict[str, list[str]] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            hint = "" if key in known else did_you_mean(key, known)
+            raise UsageError(f"--set '{setting}': expected KEY=VALUE.{hint}")
+        if key not in known:
+            raise UsageError(
+                f"--set {setting}: nothing has the setting '{key}'.{did_you_mean(key, known)} "
+                f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
+            )
+        values[key] = list(dict.fromkeys(text.split(",")))
+    return [dict(zip(values, some, strict=True)) for some in product(*values.values())]
+
+
+def _plan(task: TaskSpec, head: str, chosen: dict[str, str], varied: frozenset[str]) -> Plan:
+    """Sort a task's settings and those typed into fields of the features, the trainer, the scoring, and the head."""
+    own = known_settings(head)
+    # What a task sets, or a user for several heads, of another head does not apply here.
+    given = {key: value for key, value in task.settings.items() if key in own}
+    given |= {key: _value(f"{key}={text}", text) for key, text in chosen.items() if key in own}
+    try:
+        features = FeatureOptions.model_validate(part_of(FeatureOptions, {"pool": head_info(head).pool, **given}))
+        trainer = TrainerSpec.model_validate(part_of(TrainerSpec, {**head_info(head).trainer, **given}))
+        scoring = ScoringSpec.model_validate(part_of(ScoringSpec, given))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = str(first["loc"][0])
+        raise UsageError(f"--set {key}={chosen.get(key, first['input'])}: {first['msg']}.") from None
+    if trainer.loss == "full_text" and head_info(head).reads == "state":
+        raise UsageError(
+            f"The head '{head}' reads the LM's state: its loss is 'answer'. Type --set loss=answer, or name other "
+            "heads."
+        )
+    of_head = settings_defaults(head)
+    spec = head_spec(head, {key: value for key, value in given.items() if key in of_head})
+    said = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in own)
+    return Plan(task, spec, features, trainer, scoring, said)
+
+
+def _each_once(plans: Iterable[Plan]) -> tuple[Plan, ...]:
+    """Drop repetitions: heads without a setting that others vary."""
+    found: list[Plan] = []
+    for plan in plans:
+        if plan not in found:
+            found.append(plan)
+    return tuple(found)
+
+
+def _value(setting: str, text: str) -> Any:
+    try:
+        return parse_scalar(text)
+    except ValueError as error:
+        raise UsageError(f"--set '{setting}': {error}") from None

@@ -1,0 +1,117 @@
+"""What runs share: the dataset, features, the language model, its random twin, and the questions put to them."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from taxbench.datasets.dataset import Dataset, load_dataset
+from taxbench.features.encoders import describe_encoder
+from taxbench.features.extract import Extraction, features_of, require_all
+from taxbench.features.feature_rows import FeatureRows
+from taxbench.features.imported import imported_table
+from taxbench.features.similarity import Coherence
+from taxbench.features.store.reader import FeatureTable
+from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
+from taxbench.lms.question_scorer import Order, Prompt
+from taxbench.protocol.protocol import Protocol
+from taxbench.runs.config import Request
+from taxbench.specs.feature_key import FeatureOptions
+from taxbench.util.devices import pick_device, pick_dtype
+from taxbench.util.paths import cache_folder
+from taxbench.util.progress import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """Features in three forms: on disk, as heads see them, and as a measure of visual similarity."""
+
+    table: FeatureTable
+    rows: FeatureRows
+    coherence: Coherence
+
+
+@dataclass
+class Parts:
+    """The parts of a request. Each loads when first needed and is kept."""
+
+    request: Request
+    report: Reporter
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time by phase."""
+    _twin_of: tuple[int, FrozenLM] | None = None
+    _prompts: dict[tuple[Any, ...], Prompt] = field(default_factory=dict)
+    _features: dict[FeatureOptions, FeatureSet] = field(default_factory=dict)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Return the device in use."""
+        return pick_device(self.request.device)
+
+    @property
+    def cache(self) -> Path:
+        """Return the cache folder."""
+        return cache_folder(self.request.cache)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Return the dataset."""
+        with self.timed("dataset"):
+            dataset = load_dataset(self.request.dataset, self.request.taxonomy)
+        for note in dataset.notes:
+            self.report.say(note)
+        return dataset
+
+    def features(self, wanted: FeatureOptions) -> FeatureSet:
+        """Return features, extracted once."""
+        if wanted not in self._features:
+            with self.timed("features"):
+                table = self._extracted(wanted)
+                rows, coherence = FeatureRows.of(table, self.device), Coherence(table.pooled(), self.dataset)
+                self._features[wanted] = FeatureSet(table, rows, coherence)
+        return self._features[wanted]
+
+    def _extracted(self, wanted: FeatureOptions) -> FeatureTable:
+        if self.request.imported:
+            return imported_table(self.cache, self.request.imported, self.dataset)
+        card = describe_encoder(self.request.encoder)
+        how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.request.origin)
+        reading = card.reading(wanted.layer, wanted.pool)
+        (table,) = features_of(self.dataset, card, [reading], how, self.cache, self.report)
+        return require_all(table, self.dataset)
+
+    @cached_property
+    def lm(self) -> FrozenLM:
+        """Return the frozen language model."""
+        with self.timed("lm"):
+            return load_lm(self.request.lm, self.device, pick_dtype(self.device.type))
+
+    def twin(self, seed: int) -> FrozenLM:
+        """Return the language model with random weights; one is kept, since runs of one seed share it."""
+        if self._twin_of is None or self._twin_of[0] != seed:
+            own = {key: prompt for key, prompt in self._prompts.items() if prompt.lm is self.lm}
+            self._prompts, self._twin_of = own, None  # the last twin makes room first
+            self._twin_of = (seed, random_twin(self.lm, seed))
+        return self._twin_of[1]
+
+    def prompt(self, lm: FrozenLM, protocol: Protocol, order: Order) -> Prompt:
+        """Return a language model ready to be asked a protocol's questions; runs that ask the same share it."""
+        answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
+        key = (lm.digest, protocol.questions, answers, order)
+        if key not in self._prompts:
+            self._prompts[key] = Prompt.of(lm, protocol.questions, answers, order)
+            if note := self._prompts[key].note:
+                self.report.say(note)
+        return self._prompts[key]
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add the time that a block takes to a phase."""
+        start = time.perf_counter()
+        yield
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start

@@ -1,0 +1,75 @@
+"""What computed a number: versions, the commit of the code, and the machine."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+from functools import cache
+from importlib.metadata import Distribution, PackageNotFoundError
+from pathlib import Path
+
+import torch
+
+from taxbench._version import NUMERICS, __version__
+from taxbench.specs.result import Code, Versions
+
+_CHECKOUT = Path(__file__).parents[2]
+
+
+@cache
+def versions() -> Versions:
+    """Return the software that computes the numbers."""
+    import numpy
+    import PIL
+    import scipy
+    import sklearn
+    import tokenizers
+    import transformers
+
+    return Versions(
+        taxbench=f"{__version__}+{NUMERICS}",
+        python=platform.python_version(),
+        torch=torch.__version__,
+        transformers=transformers.__version__,
+        numpy=numpy.__version__,
+        scipy=scipy.__version__,
+        scikit_learn=sklearn.__version__,
+        tokenizers=tokenizers.__version__,
+        pillow=PIL.__version__,
+    )
+
+
+@cache
+def code() -> Code:
+    """Return the commit of the checkout the package lies in, or of the repository it was installed from."""
+    if (_CHECKOUT / ".git").exists():
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--", "taxbench", "tasks", "pyproject.toml")
+        return Code(commit=commit or None, dirty=None if changed is None else bool(changed))
+    try:
+        origin = json.loads(Distribution.from_name("taxbench").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        return Code()
+    commit = origin.get("vcs_info", {}).get("commit_id")
+    return Code(commit=commit, dirty=False if commit else None)
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(_CHECKOUT), *arguments], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def machine(device: torch.device) -> str:
+    """Return what computes, in words."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    try:
+        processor = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        processor = None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{processor[1] if processor else platform.processor() or platform.machine()}, {cores} cores"

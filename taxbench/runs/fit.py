@@ -1,0 +1,265 @@
+"""The heads of runs: their own and those of their controls, from the cache, fitted, or trained several at a time."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from taxbench.features.feature_rows import DealtRows, Images, NameRows
+from taxbench.heads.base import FixedHead, Head, SoftHead
+from taxbench.heads.closed_form import Lesson
+from taxbench.heads.label_head import label_head
+from taxbench.heads.moments import Shelf
+from taxbench.lms.question_scorer import Prompt
+from taxbench.protocol.protocol import Protocol
+from taxbench.registry.heads import MISTAKES, head_info, head_module, head_spec
+from taxbench.runs.context import FeatureSet, Parts
+from taxbench.runs.environment import versions
+from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, Variant, head_key
+from taxbench.specs.spec import canonical_json
+from taxbench.training.head_build import build_head
+from taxbench.training.head_cache import checkpoint_path, head_path, load_head, save_head
+from taxbench.training.head_state import Trainee
+from taxbench.training.parallel import side_by_side, threads_of_a_job
+from taxbench.training.predict import Asked
+from taxbench.training.row_budget import out_of_memory
+from taxbench.training.stack import train_stack
+from taxbench.util.errors import TaxbenchError, UsageError, first_line
+from taxbench.util.seeds import derive_seed, rng
+
+_STACK = 16
+"""Heads trained at once: more would hardly be faster, and all of them are unfinished until the last step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run that has to be computed."""
+
+    run: RunSpec
+    protocol: Protocol
+    features: FeatureSet
+
+    def label(self, head: str, control: str) -> str:
+        """Name the work on one of its heads, for a progress bar; the control of its own head is `none`."""
+        changed = "" if control == "none" else f" ({control.replace('_', ' ')})"
+        return f"{head} {self.run.task.name} seed {self.run.seed}{changed}"
+
+
+_Kind = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A head that a run needs: its own or a control's."""
+
+    key: HeadKey
+    job: Job
+
+    @property
+    def label(self) -> str:
+        """Name it for a progress bar."""
+        return self.job.label(self.key.head.name, self.key.variant)
+
+
+@dataclass
+class HeadMaker:
+    """Makes heads for runs, one run after the other, and trains those of later runs along where they fit in."""
+
+    parts: Parts
+    _failures: dict[str, TaxbenchError] = field(default_factory=dict)
+    _kinds: dict[str, _Kind] = field(default_factory=dict)
+    _shelf: Shelf = field(default_factory=Shelf)
+
+    def heads(self, job: Job, later: Iterable[Callable[[], Job]]) -> dict[str, Asked]:
+        """Return a run's own head, named `none`, and those of its controls.
+
+        Args:
+            later: What makes the runs that come after this one.
+
+        Raises:
+            TaxbenchError: one of them cannot be made.
+        """
+        wanted = self._wanted(job)
+        with self.parts.timed("train"):
+            missing = [each for each in wanted.values() if self._missing(each)]
+            if missing:
+                self._train(missing, later)
+            for each in wanted.values():
+                if each.key.digest in self._failures:
+                    raise self._failures[each.key.digest]
+            return {name: self._finished(each) for name, each in wanted.items()}
+
+    def _wanted(self, job: Job) -> dict[str, _Wanted]:
+        """Return every head that a run takes part with: a control has another LM, other features, or another head."""
+        code = f"{canonical_json(versions().computing)} {threads_of_a_job(self.parts.device)} threads"
+        others: dict[str, tuple[Variant, HeadSpec]] = {"none": ("none", job.run.head)}
+        for control in job.run.task.controls:
+            if control in ("random_lm", "shuffled_features"):
+                others[control] = (control, job.run.head)
+            elif control != "chance":
+                others[control] = ("none", head_spec(control, {}))
+        return {name: _Wanted(head_key(job.run, variant, head, code), job) for name, (variant, head) in others.items()}
+
+    def _missing(self, wanted: _Wanted) -> bool:
+        """Say whether a head has to be trained, and can be as far as is known."""
+        key = wanted.key
+        there = key.digest in self._failures or head_path(self.parts.cache, key).is_file()
+        return head_info(key.head.name).learns != "fit" and not there
+
+    def _finished(self, wanted: _Wanted) -> Asked:
+        """Return a head from the cache, or fitted in a moment."""
+        if head_info(wanted.key.head.name).learns == "fit":
+            return self._fit(wanted)
+        asked = self._build(wanted)
+        load_head(self.parts.cache, wanted.key, asked.head)
+        return asked
+
+    def _prompt(self, wanted: _Wanted) -> Prompt:
+        lm = self.parts.twin(wanted.key.seed) if wanted.key.variant == "random_lm" else self.parts.lm
+        return self.parts.prompt(lm, wanted.job.protocol, wanted.key.trainer.order)
+
+    def _images(self, wanted: _Wanted) -> Images:
+        protocol, images = wanted.job.protocol, cast(Images, wanted.job.features.rows)
+        if head_info(wanted.key.head.name).sees == "name":
+            images = NameRows(protocol.vocabulary.name_of[protocol.leaf], self.parts.device)
+        if wanted.key.variant == "shuffled_features":
+            return DealtRows(images, protocol.splits, rng(protocol.seed, "shuffled_features"))
+        return images
+
+    def _build(self, wanted: _Wanted) -> Asked:
+        images, prompt = self._images(wanted), self._prompt(wanted)
+        train = wanted.job.protocol.images("train")
+        with _blamed(wanted.key.head):
+            head = build_head(wanted.key.head, images, train, prompt.lm, wanted.key.seed)
+        return Asked(head, images, prompt)
+
+    def _fit(self, wanted: _Wanted) -> Asked:
+        """Make a head that is not trained through the LM."""
+        spec, images, prompt = wanted.key.head, self._images(wanted), self._prompt(wanted)
+        module, protocol = head_module(spec.name), wanted.job.protocol
+        mean, std = images.statistics(protocol.images("train"))
+        lesson = self._lesson(wanted, images, prompt)
+        settings = module.Settings.model_validate(spec.settings)
+        with _blamed(spec):
+            mapping = module.fit(lesson, settings)
+        head: Head
+        if head_info(spec.name).reads == "labels":
+            head = label_head(mapping, mean, std, lesson, protocol.vocabulary.terms, settings)
+        else:
+            head = FixedHead(mapping, mean, std)
+        return Asked(head.to(self.parts.device).eval(), images, prompt, lesson.chosen)
+
+    def _lesson(self, wanted: _Wanted, images: Images, prompt: Prompt) -> Lesson:
+        protocol, key = wanted.job.protocol, wanted.key
+        mean, std = images.statistics(protocol.images("train"))
+        names = protocol.vocabulary.name_of[protocol.leaf]
+        train, val = protocol.images("train"), protocol.images("val")
+        dealt = f" shuffled {key.seed}" if key.variant == "shuffled_features" else ""
+        return Lesson(
+            features=lambda some: (images(some) - mean) / std,
+            images=train,
+            names=names[train],
+            val_images=val,
+            val_names=names[val],
+            texts=protocol.vocabulary.terms[: protocol.vocabulary.n_names],
+            lm=prompt.lm,
+            seed=derive_seed(key.seed, "fit", key.head.name),
+            cache=self.parts.cache,
+            features_key=f"{head_info(key.head.name).sees} {key.encoder.features}{dealt}",
+            shelf=self._shelf,
+        )
+
+    def _train(self, missing: list[_Wanted], later: Iterable[Callable[[], Job]]) -> None:
+        """Train heads, and those of later runs that can be trained along with them, in stacks."""
+        stacks: dict[_Kind, dict[str, _Wanted]] = {}
+        for each in missing:
+            stacks.setdefault(self._kind(each), {})[each.key.digest] = each
+        for make in later:
+            if all(len(stack) >= _STACK for stack in stacks.values()):
+                break
+            for kind, each in self._also(make, {wanted.key.seed for wanted in missing}):
+                if 0 < len(stacks.get(kind, ())) < _STACK:
+                    stacks[kind][each.key.digest] = each
+        lists = [list(stack.values()) for stack in stacks.values()]
+        # On a CPU there should be work for two jobs; elsewhere stacks wait for each other.
+        two = self.parts.device.type == "cpu"
+        most = min(_STACK, -(-sum(map(len, lists)) // 2)) if two else _STACK
+        groups = [some[start : start + most] for some in lists for start in range(0, len(some), most)]
+        # Built before any is trained, since first weights come from torch's global random state.
+        trainees = [self._trainees(group) for group in groups]
+        at_once = min(2, len(groups)) if two else 1
+        jobs = [partial(self._train_stack, some, at_once) for some in trainees if some]
+        side_by_side(jobs, self.parts.device, self.parts.report)
+
+    def _kind(self, wanted: _Wanted) -> _Kind:
+        """Return what heads of one stack have in common: how the LM is asked, and what it is given."""
+        digest, protocol = wanted.key.digest, wanted.job.protocol
+        if digest not in self._kinds:
+            asked = self._build(wanted)
+            with torch.inference_mode(), _blamed(wanted.key.head):
+                one, k, width = asked.head.mapped(asked.images(np.zeros(1, np.int64))).shape
+                if (one, width) != (1, asked.prompt.lm.width):
+                    raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {asked.prompt.lm.width})")
+            answers, trainer = protocol.task.questions.answers, wanted.key.trainer
+            how = asked.prompt.lm.digest, protocol.questions, answers.positive, answers.negative, trainer.order
+            self._kinds[digest] = (*how, k, type(asked.head), trainer.loss)
+        return self._kinds[digest]
+
+    def _also(self, make: Callable[[], Job], seeds: set[int]) -> Iterator[tuple[_Kind, _Wanted]]:
+        """Yield the heads of a later run that have to be trained; of random twins, one at a time is in memory."""
+        try:
+            for each in self._wanted(make()).values():
+                other_twin = each.key.variant == "random_lm" and each.key.seed not in seeds
+                if self._missing(each) and not other_twin:
+                    yield self._kind(each), each
+        except TaxbenchError:  # told when its turn comes
+            return
+
+    def _trainees(self, group: Sequence[_Wanted]) -> dict[Trainee, _Wanted]:
+        found: dict[Trainee, _Wanted] = {}
+        for each in group:
+            try:
+                found[self._trainee(each)] = each
+            except TaxbenchError as error:  # it is the trouble of its own run, not of those it would be trained with
+                self._failures[each.key.digest] = error
+        return found
+
+    def _train_stack(self, trainees: dict[Trainee, _Wanted], jobs: int) -> None:
+        def finished(trainee: Trainee) -> None:
+            key = trainees[trainee].key
+            try:
+                save_head(self.parts.cache, key, trainee.finish())  # at once, whatever becomes of the others
+            except TaxbenchError as error:
+                self._failures[key.digest] = error
+
+        prompt = self._prompt(next(iter(trainees.values())))
+        train_stack(list(trainees), prompt, self.parts.report, finished, jobs)
+
+    def _trainee(self, wanted: _Wanted) -> Trainee:
+        """Return a head in training, as far as it has come."""
+        asked, module = self._build(wanted), head_module(wanted.key.head.name)
+        head = asked.head
+        assert isinstance(head, SoftHead), wanted.label
+        if hasattr(module, "prepare"):
+            with _blamed(wanted.key.head):
+                module.prepare(head.mapping, self._lesson(wanted, asked.images, asked.prompt))
+        trainee = Trainee(head, asked.images, wanted.job.protocol, wanted.key.trainer, f"train {wanted.label}")
+        trainee.checkpoint = checkpoint_path(self.parts.cache, wanted.key)
+        trainee.resume()
+        return trainee
+
+
+@contextmanager
+def _blamed(head: HeadSpec) -> Iterator[None]:
+    """Name the head of another package whose code fails."""
+    try:
+        yield
+    except MISTAKES as error:
+        if not head.source or out_of_memory(error):
+            raise
+        kind = type(error).__name__
+        raise UsageError(f"The head '{head.name}', of another package, fails ({kind}: {first_line(error)}).") from error

@@ -1,0 +1,294 @@
+"""Run a record again, from what it says of itself, and say whether the figures agree."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, get_args
+
+from taxbench.features.encoders import describe_encoder
+from taxbench.features.extract import Extraction, feature_key
+from taxbench.registry.heads import head_spec
+from taxbench.registry.models import find_lm
+from taxbench.results.records import RESULT, read_result, result_folder
+from taxbench.runs.config import Plan, Request, encoder_spec
+from taxbench.runs.context import Parts
+from taxbench.runs.environment import code, versions
+from taxbench.runs.runner import Suite
+from taxbench.specs.feature_key import FeatureOptions, StorageDtype
+from taxbench.specs.result import Code, Result, Scores, Versions
+from taxbench.specs.run import RunSpec
+from taxbench.util.devices import pick_dtype
+from taxbench.util.errors import DataError, UsageError
+from taxbench.util.paths import cache_folder
+from taxbench.util.progress import Reporter
+from taxbench.util.text import plain
+
+TOLERANCE = 0.03
+"""Of any score. The same code on another machine adds up in another order: that alone moves macro-F1 by about 0.006 on
+leaves, and by more on hypernyms that were never trained, of which there are fewer."""
+
+_INPUTS = ("dataset", "encoder", "lm", "questions")
+_SCORES = ("macro_f1", "auroc")
+_DIRECTORY = "If it was a directory where the record was made, type {}."
+_COMPUTED_IN = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What a record does not say, or what has another name here."""
+
+    dataset: str | None = None
+    taxonomy: Path | None = None
+    model: str | None = None
+    encoder: str | None = None
+    device: str | None = None
+    """None: the kind of device that the record names."""
+    cache: Path | None = None
+    """Where features are kept; heads are always trained anew."""
+    out: Path | None = None
+    """Where the new record is written; None: nowhere."""
+    tolerance: float = TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Something that is not as it was."""
+
+    what: str
+    recorded: str
+    here: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreAgain:
+    """One score, as recorded and as it came out again."""
+
+    of: str
+    """`scores`, `validation`, or the name of a control."""
+    split: str
+    score: str
+    recorded: float | None
+    here: float | None
+
+    @property
+    def difference(self) -> float | None:
+        """Return how far apart they are; None where one of them is missing."""
+        if self.recorded is None or self.here is None:
+            return 0.0 if self.recorded is self.here else None
+        return abs(self.here - self.recorded)
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """A run beside its record."""
+
+    record: str
+    same_bytes: bool
+    """Whether every answer and margin is the same."""
+    identities: tuple[Identity, ...]
+    scores: tuple[ScoreAgain, ...]
+    tolerance: float
+
+    @property
+    def other_inputs(self) -> tuple[str, ...]:
+        """Return which inputs are not the record's: figures that agree then say nothing of it."""
+        return tuple(each.what for each in self.identities if each.what in _INPUTS)
+
+    @property
+    def largest(self) -> ScoreAgain:
+        """Return the score that is farthest off; one that is missing is farthest."""
+        return max(self.scores, key=lambda each: 1e9 if each.difference is None else each.difference)
+
+    @property
+    def agrees(self) -> bool:
+        """Say whether it is the same run and all scores agree within the tolerance."""
+        return not self.other_inputs and self.scores_agree
+
+    @property
+    def scores_agree(self) -> bool:
+        """Say whether all scores agree within the tolerance, of whatever run."""
+        far = self.largest.difference
+        return far is not None and far <= self.tolerance
+
+
+def reproduce(place: Path, again: Again, report: Reporter) -> Reproduction:
+    """Run a record again and compare.
+
+    The features may come from the cache, which holds them under everything that changes them; heads are trained anew.
+
+    Args:
+        place: A `result.json`, or its folder.
+
+    Raises:
+        UsageError: something the record names is not known here; the message says which option names it.
+        TaxbenchError: as for any run.
+    """
+    path = place / RESULT if place.is_dir() else place
+    if not path.is_file():
+        raise UsageError(
+            f"There is no record '{path}'. Name a result.json or the folder that holds it, such as "
+            "leaderboard/results/TASK/RUN."
+        )
+    record = read_result(path)
+    with TemporaryDirectory(prefix="taxbench-") as work:
+        request = _request(record, again, Path(work))
+        suite = _suite(request, record, again, report)
+        run = suite.run_spec(suite.request.plans[0], record.seed)
+        folder = result_folder(request.out, run)
+        if (folder / RESULT).exists():
+            raise UsageError(f"'{folder}' holds this run already, and would be read instead. Choose another --out.")
+        changed = _identities(record, run)
+        for each in changed:
+            report.say(f"not as recorded: {each.what}: {each.recorded} then, {each.here} now")
+        (result,) = suite.results()
+    return compared(str(place), record, result, changed, again.tolerance)
+
+
+def compared(
+    place: str, record: Result, result: Result, changed: tuple[Identity, ...], tolerance: float
+) -> Reproduction:
+    """Return a run beside its record."""
+    asked = [each.predictions for each in (record, result)]
+    mine, yours = asked
+    if mine and yours and mine.questions != yours.questions:
+        changed = (*changed, Identity("questions", mine.questions[:8], yours.questions[:8]))
+    scores = tuple(_scores(record, result))
+    same = mine is not None and mine == yours and all(each.difference == 0 for each in scores)
+    return Reproduction(place, same, changed, scores, tolerance)
+
+
+def _fresh_cache(work: Path, chosen: Path | None) -> Path:
+    """Return a cache that has the usual one's features, and nothing that was trained."""
+    features, cache = cache_folder(chosen) / "features", work / "cache"
+    features.mkdir(parents=True, exist_ok=True)
+    cache.mkdir()
+    (cache / "features").symlink_to(features.resolve(), target_is_directory=True)
+    return cache
+
+
+def _request(record: Result, again: Again, work: Path) -> Request:
+    """Return what was asked for when the record was made."""
+    run = record.run
+    with _named("model", run.lm.name, _DIRECTORY.format("--model DIR"), again.model):
+        lm = find_lm(again.model or run.lm.name)
+    with _named("encoder", run.encoder.name, _DIRECTORY.format("--encoder DIR"), again.encoder):
+        encoder = encoder_spec(again.encoder or run.encoder.name)
+    with _named("head", run.head.name, "Install the versions that the record names under 'versions', and its package."):
+        head = head_spec(run.head.name, dict(run.head.settings))
+    plan = Plan(run.task, head, _features(run.encoder.reading), run.trainer, run.scoring)
+    return Request(
+        tasks=(run.task,),
+        plans=(plan,),
+        groups=(),
+        notes=(),
+        encoder=encoder,
+        lm=lm,
+        dataset=again.dataset or record.dataset,
+        taxonomy=again.taxonomy,
+        seeds=(record.seed,),
+        device=again.device or run.device,
+        cache=_fresh_cache(work, again.cache),
+        out=again.out or work / "results",
+    )
+
+
+@contextmanager
+def _named(what: str, name: str, how: str, given: str | None = None) -> Iterator[None]:
+    """Say of a name that is not known here that the record has it, and how to say what it means.
+
+    Args:
+        given: What the user said it means, who then knows better.
+    """
+    try:
+        yield
+    except (UsageError, DataError) as error:
+        if given is not None:
+            raise
+        raise UsageError(f"The record names the {what} '{name}', which cannot be had here. {error} {how}") from None
+
+
+def _features(reading: str) -> FeatureOptions:
+    """Return the options that a reading says in words; imported features have none."""
+    found = re.fullmatch(r"(\w+)(?:, layer (-?\d+))?", reading)
+    if found is None or found[1] == "imported":
+        return FeatureOptions()
+    return FeatureOptions(pool=found[1], layer=int(found[2] or -1))
+
+
+def _suite(request: Request, record: Result, again: Again, report: Reporter) -> Suite:
+    """Return the suite that runs the request, with features stored as they were."""
+    suite, run = Suite(request, report), record.run
+    try:
+        _ = suite.parts.device
+    except UsageError as error:
+        if again.device:
+            raise
+        raise UsageError(
+            f"The record was made on '{run.device}', which this machine has not. Type --device auto; figures may then "
+            "be farther off, since every kind of device rounds differently."
+        ) from error
+    how = _DIRECTORY.format("--dataset KIND:DIR and --taxonomy FILE")
+    with _named("dataset", record.dataset, how, again.dataset):
+        _ = suite.parts.dataset
+    if request.imported:
+        return suite
+    (plan,) = request.plans
+    features = _stored_as(plan.features, run, suite.parts)
+    stored = Suite(replace(request, plans=(replace(plan, features=features),)), report)
+    stored.parts = suite.parts
+    return stored
+
+
+def _stored_as(features: FeatureOptions, run: RunSpec, parts: Parts) -> FeatureOptions:
+    """Return the features with the storage type that gives the recorded key, which alone tells it."""
+    card = describe_encoder(parts.request.encoder)
+    reading = card.reading(features.layer, features.pool)
+    for storage in get_args(StorageDtype):
+        how = Extraction(parts.device, pick_dtype(parts.device.type), storage)
+        key = feature_key(parts.dataset, card, reading, how)
+        sources = [key.source.model_copy(update={"compute_dtype": dtype}) for dtype in _COMPUTED_IN]
+        if run.encoder.features in {key.model_copy(update={"source": source}).digest for source in sources}:
+            return features.model_copy(update={"storage": storage})
+    return features
+
+
+def _identities(record: Result, run: RunSpec) -> tuple[Identity, ...]:
+    """Return what is not as it was, of everything that decides the figures."""
+    then = _facts(record.run, record.versions, record.code)
+    now = _facts(run, versions(), code())
+    pairs = ((what, then.get(what, "–"), now.get(what, "–")) for what in dict.fromkeys([*then, *now]))
+    return tuple(Identity(plain(what), plain(before), plain(after)) for what, before, after in pairs if before != after)
+
+
+def _facts(run: RunSpec, software: Versions, commit: Code) -> dict[str, str]:
+    known: dict[str, Any] = {
+        "dataset": run.dataset.fingerprint,
+        "encoder": run.encoder.digest,
+        "features": run.encoder.features,
+        "lm": run.lm.digest,
+        "lm dtype": run.lm.dtype,
+        "device": run.device,
+        "head's code": run.head.source or None,
+        **{f"head's {name}": value for name, value in run.head.settings.items()},
+        **software.model_dump(),
+        "commit": commit.commit,
+        "uncommitted changes": commit.dirty,
+    }
+    return {name: str(value) for name, value in known.items() if value is not None}
+
+
+def _scores(record: Result, result: Result) -> Iterator[ScoreAgain]:
+    yield from _each("validation", {"val": record.validation}, {"val": result.validation})
+    yield from _each("scores", record.scores, result.scores)
+    for control in dict.fromkeys([*record.controls, *result.controls]):
+        yield from _each(control, record.controls.get(control, {}), result.controls.get(control, {}))
+
+
+def _each(of: str, then: Mapping[str, Scores], now: Mapping[str, Scores]) -> Iterator[ScoreAgain]:
+    for split in dict.fromkeys([*then, *now]):
+        for score in _SCORES:
+            before, after = (getattr(each[split], score) if split in each else None for each in (then, now))
+            yield ScoreAgain(of, split, score, before, after)

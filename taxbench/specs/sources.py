@@ -1,0 +1,30 @@
+"""What the registries say about encoders and language models."""
+
+from taxbench.specs.feature_key import Pooled
+from taxbench.specs.spec import Spec
+
+
+class EncoderSpec(Spec):
+    """Where an image encoder lives. How its features are read follows from its architecture."""
+
+    name: str
+    source: str
+    """A Hugging Face id, a local directory in Hugging Face format, `pocket`, `pixels`, or `entry-point:VALUE`."""
+    summary: str = ""
+    pooled: Pooled | None = None
+    """How the pooled vector is made; None: as the architecture's authors do (`features/families.py`)."""
+    random: bool = False
+    """Whether the weights are drawn at random instead of loaded: the control named `random-NAME`."""
+    gated: bool = False
+    """Whether its licence must be accepted on the hub first."""
+
+
+class LMSpec(Spec):
+    """Where a causal language model lives."""
+
+    name: str
+    source: str
+    """A Hugging Face id, a local directory in Hugging Face format, or `pocket`."""
+    summary: str = ""
+    gated: bool = False
+    """Whether its licence must be accepted on the hub first."""

@@ -1,0 +1,110 @@
+"""The version lock: `lock.json` in a task folder says which content each version of each task had."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from taxbench.specs.task import TaskSpec
+from taxbench.tasks.diagnostics import Finding, at_file
+from taxbench.tasks.task_files import TaskFile
+from taxbench.util.errors import TaskError
+from taxbench.util.paths import replacing
+
+LOCK = "lock.json"
+
+Versions = dict[str, dict[str, str]]
+"""Name, then version, then digest."""
+
+
+class DamagedLock(TaskError):
+    """A lock that says nothing certain."""
+
+    def __init__(self, path: Path, message: str, line: int = 1, column: int = 1) -> None:
+        self.finding = at_file(path, f"{message}; restore it from version control", line, column)
+        super().__init__(str(self.finding))
+
+
+def read_lock(root: Path) -> Versions:
+    """Return the lock of a task folder; an empty one where it has none.
+
+    Raises:
+        DamagedLock: the file is damaged.
+    """
+    path = root / LOCK
+    if not os.path.lexists(path):
+        return {}
+    if os.path.exists(path) and not path.is_file():
+        raise DamagedLock(path, "is no regular file")
+    try:
+        # Numbers have no place here, and one of thousands of digits is no int.
+        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once, parse_int=float)
+    except json.JSONDecodeError as error:
+        raise DamagedLock(path, f"not valid JSON: {error.msg}", error.lineno, error.colno) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DamagedLock(path, f"cannot be read ({error})") from None
+    except RecursionError:
+        raise DamagedLock(path, "nested too deep") from None
+    except KeyError as error:
+        raise DamagedLock(path, f"'{error.args[0]}' is given twice") from None
+    digests = found.values() if isinstance(found, dict) else [None]
+    if not all(isinstance(each, dict) and all(map(_is_version, each.items())) for each in digests):
+        raise DamagedLock(path, 'expected {"task": {"1": "digest"}}')
+    return dict(found)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise KeyError(next(name for name in names if names.count(name) > 1))
+    return found
+
+
+def _is_version(item: tuple[str, Any]) -> bool:
+    return re.fullmatch("[1-9][0-9]{0,99}", item[0]) is not None and isinstance(item[1], str)
+
+
+def changed(file: TaskFile, locked: Versions) -> Iterator[Finding]:
+    """Find tasks of a file whose content is not what the lock has under their version."""
+    for task in file.tasks:
+        known = locked.get(task.name, {})
+        digest = known.get(str(task.version))
+        if digest is not None and digest != task.digest:
+            free = max(map(int, known)) + 1
+            text = (
+                f"'{task.name}': content changed but version is still {task.version}: raise version to {free}, or undo "
+                f"(content {task.digest}, locked {digest})"
+            )
+            yield file.locate(("version",), text)
+
+
+def lock_problems(root: Path, files: Iterable[TaskFile]) -> list[Finding]:
+    """Compare files of a task folder with its lock."""
+    try:
+        locked = read_lock(root)
+    except DamagedLock as error:
+        return [error.finding]
+    return [finding for file in files for finding in changed(file, locked)]
+
+
+def add_to_lock(root: Path, tasks: Iterable[TaskSpec]) -> int:
+    """Write the versions that the lock of a folder lacks, and return how many; none that is there is changed.
+
+    Raises:
+        DamagedLock: the lock is damaged.
+        CacheError: it cannot be written.
+    """
+    locked = read_lock(root)
+    added = 0
+    for task in tasks:
+        versions = locked.setdefault(task.name, {})
+        if str(task.version) not in versions:
+            versions[str(task.version)] = task.digest
+            added += 1
+    if added:
+        with replacing(root / LOCK) as partial:
+            partial.write_text(json.dumps(locked, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return added

@@ -1,0 +1,98 @@
+"""A resolved task as YAML, with the place that each value comes from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from taxbench.specs.task import TaskSpec
+from taxbench.tasks.inheritance import Library
+from taxbench.tasks.task_files import TaskFile, level_of, levels_of
+from taxbench.tasks.yaml_file import KeyPath
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a task and where it was written: `folder/file.yaml:line`, or `default`."""
+
+    key: KeyPath
+    value: Any
+    source: str
+
+
+def values_of(task: TaskSpec, file: TaskFile, library: Library) -> list[Value]:
+    """Return every value that holds for a task, in the order of the schema."""
+    return [Value(key, value, _source(key, task, file, library)) for key, value in _leaves(_plain(task), ())]
+
+
+def as_yaml(values: list[Value]) -> str:
+    """Write the values as a task file, each with its source behind it."""
+    lines: list[str] = []
+    open_keys: KeyPath = ()
+    for each in values:
+        for depth in range(1, len(each.key)):
+            if open_keys[:depth] != each.key[:depth]:
+                lines.append(f"{'  ' * (depth - 1)}{each.key[depth - 1]}:")
+        open_keys = each.key[:-1]
+        lines += _lines(each)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(each: Value) -> Iterator[str]:
+    indent = "  " * (len(each.key) - 1)
+    rows = each.value if isinstance(each.value, list) and each.key[-1] == "figures" else None
+    text = "" if rows is not None else f" {_flow(each.value)}"
+    yield f"{indent}{each.key[-1]}:{text}  # {each.source}"
+    for row in rows or ():
+        yield f"{indent}  - {_flow(row)}"
+
+
+def _plain(task: TaskSpec) -> dict[str, Any]:
+    """Return the task as plain values, without the published figures' empty cells and what is not given at all."""
+    data = task.model_dump(mode="json")
+    if task.expected is None:
+        del data["expected"]
+    else:
+        data["expected"]["figures"] = [
+            figure.model_dump(mode="json", exclude_defaults=True) for figure in task.expected.figures
+        ]
+    data["deprivation"] = {key: value for key, value in data["deprivation"].items() if value is not None}
+    return data
+
+
+def _leaves(data: dict[str, Any], under: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    for name, value in data.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*under, name))
+        else:
+            yield (*under, name), value
+
+
+def _source(key: KeyPath, task: TaskSpec, file: TaskFile, library: Library) -> str:
+    assert file.layers is not None
+    levels = levels_of(file.layers)
+    level = level_of(task, levels) if levels else None
+    if levels and level is not None and ".".join(map(str, key)) == levels.field:
+        key = ("levels", "values", level)
+    found = file.layers.origin(key)
+    if found is None:
+        return DEFAULT
+    source, where = found
+    return f"{label(source.path, library)}:{source.place(where)[0]}"
+
+
+def label(path: Path, library: Library) -> str:
+    """Return a file's name with its task folder in front, short enough for a comment."""
+    root = library.root_of(path)
+    if root not in library.roots:
+        return path.name
+    return f"{root.resolve().name}/{path.resolve().relative_to(root.resolve()).as_posix()}"
+
+
+def _flow(value: Any) -> str:
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,129 @@
+"""Check task files, all of them in one go. Nothing here needs a dataset; `protocol/task_checks.py` has what does."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from taxbench.specs.task import TaskSpec
+from taxbench.tasks.diagnostics import Finding, errors, in_order
+from taxbench.tasks.inheritance import SUFFIXES, builtin_folder, real, yaml_files
+from taxbench.tasks.lock import LOCK, DamagedLock, add_to_lock, changed, lock_problems, read_lock
+from taxbench.tasks.registry import TaskRegistry, find_tasks
+from taxbench.tasks.task_files import TaskFile
+from taxbench.util.errors import UsageError
+
+
+@dataclass
+class Validation:
+    """What was checked and what was found."""
+
+    registry: TaskRegistry
+    files: list[TaskFile]
+    findings: tuple[Finding, ...]
+    may_lock: tuple[Path, ...]
+    """The folders whose lock may be written: not those of installed packages."""
+
+    @property
+    def sound(self) -> list[TaskFile]:
+        """Return the files whose tasks can be used."""
+        return [file for file in self.files if file.tasks and self.registry.files.get(file.tasks[0].name) is file]
+
+    def add(self, more: Iterable[Finding]) -> None:
+        """Add findings of further checks."""
+        self.findings = in_order([*self.findings, *more])
+
+    def lock(self) -> dict[Path, int]:
+        """Add the versions that locks lack, and return how many were added to which lock.
+
+        Raises:
+            CacheError: a lock cannot be written.
+        """
+        added = {}
+        for root, files in _by_root(self.sound, self.registry):
+            if root in self.may_lock:
+                with suppress(DamagedLock):  # a damaged lock is among the findings
+                    added[root / LOCK] = add_to_lock(root, [task for file in files for task in file.tasks])
+        return added
+
+    def summary(self) -> str:
+        """Return one line."""
+        wrong, warned = len(errors(self.findings)), len(self.findings) - len(errors(self.findings))
+        tasks = sum(len(file.tasks) for file in self.sound)
+        problems = f"{_count(wrong, 'error')}, {_count(warned, 'warning')}" if self.findings else "no problem"
+        return f"{_count(len(self.files), 'file')}, {_count(tasks, 'usable task')}: {problems}."
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for `--json`."""
+        return {
+            "files": len(self.files),
+            "tasks": [task.identity for file in self.sound for task in file.tasks],
+            "errors": len(errors(self.findings)),
+            "warnings": len(self.findings) - len(errors(self.findings)),
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
+    """Check files and the files of folders; without any, all that is registered.
+
+    Raises:
+        UsageError: a path does not exist or is no YAML file.
+    """
+    chosen, include = list(paths), list(include)
+    for path in chosen:
+        if not os.path.lexists(path):
+            raise UsageError(f"There is no file or folder '{path}'.")
+        if not path.is_dir() and path.suffix not in SUFFIXES:
+            raise UsageError(f"'{path}' is no task file: expected .yaml or .yml, or a folder.")
+        if path.is_dir() and next(yaml_files(path), None) is None:
+            raise UsageError(f"There is no task file (.yaml or .yml) in '{path}'.")
+    inside = [real(folder) for folder in (builtin_folder(), *include)]
+    folders = [path for path in chosen if path.is_dir() and not any(real(path).is_relative_to(f) for f in inside)]
+    single = [path for path in chosen if not path.is_dir()]
+    registry = find_tasks([*include, *folders], single)
+    files = registry.all_files
+    if chosen:
+        wanted = {real(path) for each in chosen for path in (yaml_files(each) if each.is_dir() else [each])}
+        files = [file for file in files if real(file.path) in wanted]
+    found = [finding for file in files for finding in registry.findings.get(file.path, ())]
+    if not chosen:
+        found += [finding for each in registry.findings.values() for finding in each if not finding.line]
+    for root, some in _by_root(files, registry):
+        found += lock_problems(root, some)
+    may_lock = (builtin_folder(), *include, *folders, *(path.parent for path in single))
+    return Validation(registry, files, in_order(found), may_lock)
+
+
+def doubts(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[TaskSpec]) -> Iterator[Finding]:
+    """Yield what may make tasks others than the user means: files that claim a name too, and versions that changed.
+
+    Args:
+        names: Names and paths as the user gave them.
+        tasks: What they stand for.
+    """
+    digests = {task.name: task.digest for task in tasks}
+    for file in registry.all_files:
+        if any(name in digests and registry.files.get(name) is not file for name in file.names):
+            yield from registry.findings.get(file.path, ())
+    named = (registry.file(name.strip()) for name in names)
+    files = {file.path: file for file in (*registry.all_files, *named)}.values()
+    meant = [replace(file, tasks=own) for file in files
+             if (own := tuple(task for task in file.tasks if digests.get(task.name) == task.digest))]  # fmt: skip
+    for root, some in _by_root(meant, registry):
+        with suppress(DamagedLock):
+            locked = read_lock(root)
+            yield from (found for file in some for found in changed(file, locked))
+
+
+def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> Iterator[tuple[Path, list[TaskFile]]]:
+    groups: dict[Path, list[TaskFile]] = {}
+    for file in files:
+        groups.setdefault(registry.library.root_of(file.path), []).append(file)
+    yield from groups.items()
+
+
+def _count(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"

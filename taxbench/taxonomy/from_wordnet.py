@@ -1,0 +1,308 @@
+"""Make a taxonomy from WordNet: find the meaning of every leaf, walk up, and keep hypernyms that people would say.
+
+WordNet's upper levels are written for logicians ("instrumentality", "placental"). A synset becomes a hypernym only
+
+- if enough leaves are under it and one is not (else its question has no negatives);
+- if it is neither too high nor too deep;
+- if one of its names is known in that meaning: it is the name's first or second meaning, and the sense-tagged SemCor
+  texts have it there, or WordNet's own definitions and examples use the name often;
+- if no more familiar name stands for the same leaves.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+from taxbench.taxonomy.taxonomy import Taxonomy, TaxonomyFile
+from taxbench.taxonomy.wordnet import Nouns, read_nouns
+from taxbench.util.errors import DataError, did_you_mean, some
+
+MIN_LEAVES = 5
+MIN_DEPTH = 4
+MAX_DEPTH = 14
+"""Keeps "dog" and "cat" (13 steps below "entity") and leaves their breeds out."""
+
+# Familiar words that WordNet uses in a sense too wide, or too far from daily use, to be asked of an image.
+_TOO_WIDE = frozenset(
+    (
+        *("animate thing", "artefact", "artifact", "commodity", "covering", "creation", "instrumentality"),
+        *("instrumentation", "living thing", "natural object", "nourishment", "nutriment", "organism", "part"),
+        *("protection", "shape", "surface", "sustenance", "unit", "whole"),
+    )
+)
+# Where WordNet's order of things is not that of people: buses are no vehicles, but "conveyances", and cars containers.
+_SAID_AS = {"conveyance.n.03": "vehicle"}
+_NOT_UNDER = {"wheeled_vehicle.n.01": "container.n.01"}
+# What an animal's name stands for as well: its fur, and its flesh on a plate.
+_OF_ANIMALS = ("animal_skin.n.01", "food.n.01", "food.n.02")
+# A "kid" or a "baby" is a person: so often does SemCor have a meaning that is common.
+_COMMON = 5
+# How often WordNet's glosses must use a name that SemCor does not have.
+_IN_GLOSSES = 25
+_USUAL_SENSES = 2
+_SHOWN = 20
+_SYNSET = re.compile(r"[^\s]+\.n\.\d\d")
+_WNID = re.compile(r"n\d{8}")
+_PHYSICAL = "physical_entity.n.01"
+# Physical by WordNet's book, but nothing that a photo shows: causes, and processes such as "television".
+_UNSEEN = "process.n.06"
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A leaf as it was given, and what it means."""
+
+    given: str
+    name: str
+    synset: int
+    above: frozenset[int]
+    others: tuple[int, ...] = ()
+    """Other meanings that might have been meant."""
+
+
+def wordnet_taxonomy(
+    leaves: Iterable[str],
+    min_leaves: int = MIN_LEAVES,
+    min_depth: int = MIN_DEPTH,
+    max_depth: int = MAX_DEPTH,
+    wordnet: Path | None = None,
+) -> TaxonomyFile:
+    """Make a taxonomy of leaves given by name, WordNet name (crow.n.01) or ImageNet's number (n01579028).
+
+    A name means its most usual noun sense that is a physical thing, and an animal before its fur. A compound that
+    WordNet does not have is taken as a kind of its last word ("aquarium fish"). Notes tell where another sense would
+    have had other hypernyms.
+
+    Args:
+        min_leaves: How many leaves a hypernym has at least.
+        min_depth: Steps below "entity" that a hypernym is at least; on the longest way where there are several.
+        max_depth: Steps below "entity" that it is at most.
+        wordnet: The folder of WordNet's dict files.
+
+    Raises:
+        DataError: WordNet is not installed, does not know leaves (all are named), or has no hypernym within the limits.
+    """
+    graph = _graph(wordnet)
+    found = _find_all(graph, sorted(set(leaves)))
+    names = _distinct_names(graph, found)
+    kept = _choose(graph, found, names, min_leaves, (min_depth, max_depth))
+    if not kept:
+        total = len(set(names.values()))
+        fewer = f"with '--min-leaves {max(1, min_leaves // 2)}', " if min_leaves > 1 else ""
+        raise DataError(
+            f"No hypernym that people say has {min_leaves} of the {total} leaves under it and one that is not. "
+            f"Type 'taxbench taxonomy LEAVES --out FILE.tsv' {fewer}or write the taxonomy by hand."
+        )
+    groups: dict[str, set[str]] = {name: set() for name in names.values()}
+    for leaf in found:
+        groups[names[leaf.given]] |= {name for name, synsets in kept.items() if leaf.above & synsets}
+    table = Taxonomy({name: tuple(sorted(group)) for name, group in sorted(groups.items())})
+    return TaxonomyFile(table, names, tuple(dict.fromkeys(_notes(graph, found, names, kept))))
+
+
+@lru_cache(maxsize=1)
+def _graph(wordnet: Path | None) -> "_Graph":
+    return _Graph(read_nouns(wordnet))
+
+
+class _Graph:
+    """WordNet's nouns with what is above each."""
+
+    def __init__(self, nouns: Nouns) -> None:
+        self.nouns = nouns
+        self.above = lru_cache(maxsize=None)(self._above)
+        self.depth = lru_cache(maxsize=None)(self._depth)
+        self._physical, self._unseen = nouns.position(_PHYSICAL), nouns.position(_UNSEEN)
+        self._animal, self._person = nouns.position("animal.n.01"), nouns.position("person.n.01")
+        self._of_animals = frozenset(map(nouns.position, _OF_ANIMALS))
+
+    def _above(self, synset: int) -> frozenset[int]:
+        """Return everything above a synset, without it."""
+        return frozenset().union(*({each, *self.above(each)} for each in self._parents(synset)))
+
+    def _depth(self, synset: int) -> int:
+        """Return the steps of the longest way down from "entity"."""
+        return 1 + max((self.depth(each) for each in self._parents(synset)), default=-1)
+
+    def _parents(self, synset: int) -> tuple[int, ...]:
+        found = self.nouns.synsets[synset]
+        cut = _NOT_UNDER.get(found.key)
+        return tuple(each for each in found.hypernyms + found.instance_of if self.nouns.synsets[each].key != cut)
+
+    def is_thing(self, synset: int) -> bool:
+        """Tell whether a synset is a kind of physical thing, no individual and no process."""
+        above = self.above(synset)
+        return self._physical in above and self._unseen not in above and not self.nouns.synsets[synset].instance_of
+
+    def things(self, name: str) -> list[int]:
+        """Return the meanings of a name that a photo can show, the likeliest first.
+
+        An animal comes before its fur, its flesh, and people who are called by it ("lobster": a dish, "tiger": a fierce
+        person): WordNet lists meanings that SemCor lacks in no order. Of the names of THINGS that this decides, 31 of
+        33 are those of animals.
+        """
+        found = [synset for synset in self.nouns.senses.get(name, ()) if self.is_thing(synset)]
+        animals = [synset for synset in found if self._animal in self.above(synset)]
+        if animals and animals[0] != found[0]:
+            person = self._person in self.above(found[0]) and self.count(found[0], name) < _COMMON
+            if person or self._of_animals & self.above(found[0]):
+                found.remove(animals[0])
+                found.insert(0, animals[0])
+        return found
+
+    def count(self, synset: int, name: str) -> int:
+        """Return how often SemCor has a name in a meaning."""
+        found = self.nouns.synsets[synset]
+        return next(
+            (count for lemma, count in zip(found.lemmas, found.counts, strict=True) if lemma.lower() == name), 0
+        )
+
+    def said_as(self, synsets: Sequence[int]) -> dict[int, tuple[str, tuple[int, int]]]:
+        """Return the best-known name of synsets, and how well known it is; leave out what people would not say."""
+        lemmas = {lemma.lower() for synset in synsets for lemma in self.nouns.synsets[synset].lemmas}
+        in_glosses = _count_in(self.nouns.texts, lemmas)
+        best: dict[int, tuple[str, tuple[int, int]]] = {}
+        for synset in synsets:
+            found = self.nouns.synsets[synset]
+            if found.key in _SAID_AS:
+                best[synset] = _SAID_AS[found.key], (0, 0)
+                continue
+            for lemma, count in zip(found.lemmas, found.counts, strict=True):
+                known = (count, in_glosses[lemma.lower()])
+                usual = synset in self.nouns.senses[lemma.lower()][:_USUAL_SENSES]
+                if usual and (count or known[1] >= _IN_GLOSSES) and (synset not in best or known > best[synset][1]):
+                    best[synset] = lemma, known
+        return {synset: said for synset, said in best.items() if said[0].lower() not in _TOO_WIDE}
+
+
+def _count_in(texts: Iterable[str], names: Iterable[str]) -> Counter[str]:
+    """Count how often texts use names of one to three words, in the singular and the plural."""
+    words = [word for text in texts for word in (*re.findall(r"[a-z-]+", text.lower()), "")]
+    forms = {tuple(form.split()): name for name in names for form in (name, f"{name}s")}
+    found: Counter[str] = Counter()
+    for size in (1, 2, 3):
+        runs = zip(*(islice(words, start, None) for start in range(size)), strict=False)
+        for run, count in Counter(filter(forms.__contains__, runs)).items():
+            found[forms[run]] += count
+    return found
+
+
+def _find_all(graph: _Graph, leaves: Sequence[str]) -> list[_Leaf]:
+    found, problems = [], []
+    for given in leaves:
+        try:
+            found.append(_find(graph, given))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError(
+            f"{some(problems, _SHOWN, chr(10))}\nGive the WordNet name (crow.n.01) or number (n01579028) in its place, "
+            "or leave it out and write its line of the taxonomy by hand."
+        )
+    if not found:
+        raise DataError("There are no leaves to make a taxonomy of.")
+    return found
+
+
+def _find(graph: _Graph, given: str) -> _Leaf:
+    """Find the meaning of a leaf."""
+    nouns = graph.nouns
+    if _WNID.fullmatch(given):
+        if int(given[1:]) not in nouns.at_offset:
+            raise DataError(f"WordNet 3.0 has no noun synset '{given}'. Expected n and eight digits, as in ImageNet.")
+        synset = nouns.at_offset[int(given[1:])]
+        return _Leaf(given, nouns.synsets[synset].lemmas[0], synset, graph.above(synset))
+    if _SYNSET.fullmatch(given):
+        synset = nouns.position(given.lower())
+        return _Leaf(given, nouns.synsets[synset].lemmas[0], synset, graph.above(synset))
+    name = " ".join(given.split(",")[0].replace("_", " ").split())
+    for spelling in _spellings(name):
+        if things := graph.things(spelling) or list(nouns.senses.get(spelling, ())):
+            return _Leaf(given, name, things[0], graph.above(things[0]), tuple(things[1:]))
+    for spelling in _spellings(name.split()[-1]) if " " in name else ():
+        if things := graph.things(spelling):
+            return _Leaf(given, name, things[0], graph.above(things[0]) | {things[0]}, tuple(things[1:]))
+    close = did_you_mean(name, (noun for noun in nouns.senses if noun[:2] == name.lower()[:2]))
+    raise DataError(f"WordNet has no noun '{name or given}'.{close}")
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """Yield how WordNet may spell a name: as it is, with blanks or joined, in the singular."""
+    low = name.lower()
+    for form in dict.fromkeys((low, low.replace("-", " "), low.replace(" ", "-"), low.replace(" ", ""))):
+        yield form
+        for ending, instead in (("ies", "y"), ("es", ""), ("s", "")):
+            if form.endswith(ending) and len(form) > len(ending) + 2:
+                yield form[: -len(ending)] + instead
+
+
+def _choose(
+    graph: _Graph, found: Sequence[_Leaf], names: Mapping[str, str], min_leaves: int, depths: tuple[int, int]
+) -> dict[str, set[int]]:
+    """Choose hypernyms; return the synsets that each name stands for."""
+    total = len(set(names.values()))
+    above = sorted(frozenset().union(*(leaf.above for leaf in found)))
+    wanted = [each for each in above if depths[0] <= graph.depth(each) <= depths[1] and graph.is_thing(each)]
+    synsets: dict[str, set[int]] = {}
+    known: dict[str, tuple[int, int]] = {}
+    for synset, (name, how_well) in graph.said_as(wanted).items():
+        synsets.setdefault(name, set()).add(synset)
+        known[name] = max(how_well, known.get(name, how_well))
+    best_for: dict[frozenset[str], str] = {}
+    for name in sorted(synsets, key=lambda name: (known[name], name), reverse=True):
+        under = frozenset(names[leaf.given] for leaf in found if leaf.above & synsets[name])
+        if min_leaves <= len(under) < total:
+            best_for.setdefault(under, name)
+    return {name: synsets[name] for name in sorted(best_for.values())}
+
+
+def _distinct_names(graph: _Graph, found: Sequence[_Leaf]) -> dict[str, str]:
+    """Return a name of its own for every leaf; two cranes become "crane (bird)" and "crane (device)".
+
+    What was given as a plain word keeps it. Names that differ only by case are one: of "Crow" and "crow", the latter.
+    """
+    wanted: dict[str, set[int]] = {}
+    spelled: dict[str, str] = {}
+    for leaf in found:
+        low = leaf.name.casefold()
+        wanted.setdefault(low, set()).add(leaf.synset)
+        spelled[low] = max(leaf.name, spelled.get(low, leaf.name))
+    names: dict[str, str] = {}
+    for leaf in found:
+        name = spelled[leaf.name.casefold()]
+        if len(wanted[name.casefold()]) > 1 and (_SYNSET.fullmatch(leaf.given) or _WNID.fullmatch(leaf.given)):
+            free = [lemma for lemma in graph.nouns.synsets[leaf.synset].lemmas if lemma.casefold() not in wanted]
+            parent = graph.nouns.synsets[min(graph.nouns.synsets[leaf.synset].hypernyms, default=leaf.synset)]
+            name = free[0] if free else f"{name} ({parent.lemmas[0]})"
+        names[leaf.given] = name
+    return names
+
+
+def _notes(
+    graph: _Graph, found: Sequence[_Leaf], names: Mapping[str, str], kept: Mapping[str, set[int]]
+) -> Iterator[str]:
+    """Tell what a person should look at; the same may come twice."""
+
+    def groups(above: frozenset[int]) -> set[str]:
+        return {name for name, synsets in kept.items() if above & synsets}
+
+    given: dict[str, list[str]] = {}
+    for leaf in found:
+        given.setdefault(names[leaf.given], []).append(f"'{leaf.given}'")
+    for leaf in found:
+        synset, name = graph.nouns.synsets[leaf.synset], names[leaf.given]
+        lost = not groups(leaf.above)
+        differing = [other for other in leaf.others if lost or groups(graph.above(other)) != groups(leaf.above)]
+        if len(given[name]) > 1:
+            yield f"{some(given[name])} are one leaf: '{name}'."
+        if leaf.synset in leaf.above:
+            yield f"'{name}' is not in WordNet: taken as a kind of {synset.key} ({synset.gloss})."
+        elif differing:
+            listed = (f"{graph.nouns.synsets[other].key} ({graph.nouns.synsets[other].gloss})" for other in differing)
+            yield f"'{name}' was taken as {synset.key} ({synset.gloss}), not as {' or '.join(islice(listed, 2))}."
+        if lost:
+            yield f"'{name}' has no hypernym: it is only asked by its own name."

@@ -1,0 +1,174 @@
+"""Leaves, their hypernyms, and the TSV that people write them in."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from taxbench.taxonomy.tables import read_table, unwritable, write_table
+from taxbench.util.errors import DataError, UsageError
+
+WORDNET = "wordnet"
+"""What --taxonomy says in place of a file to have the taxonomy made from WordNet."""
+
+_FOLDER = ("folder", "wnid", "concept", "class")
+_LEAF = ("leaf", "leaf_name", "leaf_form", "name")
+_HYPERNYMS = "hypernyms"
+_FORM = "form"
+# Letters of a name that is asked; a longer cell is a slip, such as a file without its tabs.
+_LONGEST = 200
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """The hypernyms of every leaf."""
+
+    hypernyms_of: Mapping[str, tuple[str, ...]]
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What a leaf is called where that is not its id; leaves may share a name (THINGS has three batons)."""
+
+    def spoken(self, leaf: str) -> str:
+        """Return the name that is asked for a leaf."""
+        return self.names.get(leaf, leaf)
+
+    @cached_property
+    def leaves(self) -> tuple[str, ...]:
+        """Return all leaves, sorted."""
+        return tuple(sorted(self.hypernyms_of))
+
+    @cached_property
+    def hypernyms(self) -> tuple[str, ...]:
+        """Return all hypernyms, sorted."""
+        return tuple(sorted({hypernym for group in self.hypernyms_of.values() for hypernym in group}))
+
+    @cached_property
+    def leaves_of(self) -> dict[str, tuple[str, ...]]:
+        """Return the leaves under every hypernym."""
+        found: dict[str, list[str]] = {hypernym: [] for hypernym in self.hypernyms}
+        for leaf in self.leaves:
+            for hypernym in self.hypernyms_of[leaf]:
+                found[hypernym].append(leaf)
+        return {hypernym: tuple(leaves) for hypernym, leaves in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class TaxonomyFile:
+    """A taxonomy and the leaf that each image folder shows."""
+
+    taxonomy: Taxonomy
+    leaf_of_folder: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    """What a person should look at, where the taxonomy was made by a program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a taxonomy file."""
+
+    line: int
+    folder: str
+    leaf: str
+    hypernyms: tuple[str, ...]
+    form: str = ""
+    """The leaf with its article, where the file has a column for that."""
+
+
+def read_taxonomy(path: Path) -> TaxonomyFile:
+    """Read a tab-separated file with a header: folder, leaf, hypernyms separated by `|`.
+
+    Folders that share a leaf name become one leaf and must agree on its hypernyms. A leaf may have none: it is then
+    asked by its own name only.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: it has no such header, or contradicts itself; with the line.
+    """
+    hypernyms_of: dict[str, tuple[str, ...]] = {}
+    leaf_of_folder: dict[str, str] = {}
+    for row in read_rows(path):
+        if hypernyms_of.setdefault(row.leaf, row.hypernyms) != row.hypernyms:
+            raise DataError(f"{path}:{row.line}: the leaf '{row.leaf}' is listed twice with different hypernyms")
+        leaf_of_folder[row.folder] = row.leaf
+    return TaxonomyFile(Taxonomy(hypernyms_of), leaf_of_folder)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read the lines of a taxonomy file; those that begin with `#` above the header are comments.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: it has no header that is understood, lists a folder twice, names terms that differ only by case, or
+            a row does not fit; with the line.
+    """
+    if not path.exists():
+        raise UsageError(f"There is no taxonomy file '{path}'. Give one with --taxonomy FILE.tsv.")
+    table = read_table(path, f"; {_HYPERNYMS} are separated by '|'")
+    folder_column, leaf_column = _columns(path, table.line, table.columns)
+    rows: list[Row] = []
+    folders: set[str] = set()
+    leaves: dict[str, tuple[str, int]] = {}
+    hypernyms: dict[str, tuple[str, int]] = {}
+    for line, cells in table.rows:
+        row = Row(line, cells[folder_column], cells[leaf_column], _split(cells[_HYPERNYMS]), cells.get(_FORM, ""))
+        if not (row.folder and row.leaf):
+            raise DataError(f"{path}:{line}: expected a folder, a leaf and its hypernyms, found {list(cells.values())}")
+        if row.folder in folders:
+            raise DataError(f"{path}:{line}: the folder '{row.folder}' is listed twice")
+        folders.add(row.folder)
+        _check_term(f"{path}:{line}: the leaf", row.leaf, line, leaves)
+        for hypernym in row.hypernyms:
+            _check_term(f"{path}:{line}: the hypernym", hypernym, line, hypernyms)
+        rows.append(row)
+    if not rows:
+        raise DataError(f"The taxonomy '{path}' lists no leaf.")
+    return rows
+
+
+def write_taxonomy(path: Path, listed: TaxonomyFile) -> None:
+    """Write a file that `read_taxonomy` reads back, sorted by folder.
+
+    Raises:
+        DataError: a name cannot be written, such as one with a tab in it.
+        CacheError: the file cannot be written.
+    """
+    rows = [
+        (folder, leaf, "|".join(listed.taxonomy.hypernyms_of[leaf]))
+        for folder, leaf in sorted(listed.leaf_of_folder.items())
+    ]
+    write_table(path, ("folder", "leaf", _HYPERNYMS), rows)
+
+
+def keep_leaves(taxonomy: Taxonomy, present: Iterable[str]) -> Taxonomy:
+    """Return the taxonomy of some of the leaves."""
+    kept = set(present)
+    return Taxonomy(
+        {leaf: group for leaf, group in taxonomy.hypernyms_of.items() if leaf in kept},
+        {leaf: name for leaf, name in taxonomy.names.items() if leaf in kept},
+    )
+
+
+def _split(cell: str) -> tuple[str, ...]:
+    return tuple(sorted({part.strip() for part in cell.split("|") if part.strip()}))
+
+
+def _check_term(what: str, term: str, line: int, seen: dict[str, tuple[str, int]]) -> None:
+    """Refuse what cannot be asked, and a term that was spelled otherwise before."""
+    if not any(map(str.isalnum, term)):
+        raise DataError(f"{what} '{term}' is no word: it has no letter or digit")
+    if len(term) > _LONGEST:
+        raise DataError(f"{what} '{term[:40]}...' has {len(term)} letters; expected a name of at most {_LONGEST}")
+    if problem := unwritable(term):
+        raise DataError(f"{what} {term!r} {problem}")
+    before, where = seen.setdefault(term.casefold(), (term, line))
+    if before != term:
+        raise DataError(f"{what} '{term}' differs only by case from '{before}' in line {where}. Write both the same.")
+
+
+def _columns(path: Path, line: int, header: Sequence[str]) -> tuple[str, str]:
+    folder = next((name for name in _FOLDER if name in header), None)
+    leaf = next((name for name in _LEAF if name in header), folder)
+    if folder is None or leaf is None or _HYPERNYMS not in header:
+        raise DataError(
+            f"{path}:{line}: expected a tab-separated header 'folder<TAB>leaf<TAB>hypernyms', found {list(header)}"
+        )
+    return folder, leaf

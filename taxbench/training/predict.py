@@ -1,0 +1,101 @@
+"""Ask a finished head questions."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from pydantic import JsonValue
+from torch import Tensor
+from torch.nn import functional
+
+from taxbench.features.feature_rows import FeatureRows, Images, NameRows
+from taxbench.heads.base import FixedHead, Head, SoftHead
+from taxbench.lms.question_scorer import Prompt
+from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
+from taxbench.training.image_rows import group_by_image
+from taxbench.training.row_budget import RowBudget, out_of_memory
+from taxbench.util.errors import TrainingError
+from taxbench.util.progress import Reporter
+
+# Rows at a time where memory is no limit: more do not compute faster. Questions a row: an image's part of the LM's work
+# is done once for them all.
+_ROWS, _QUESTIONS = 128, 128
+
+
+def answer_losses(margins: Tensor, answers: Tensor) -> Tensor:
+    """Return −log softmax(right answer) between the two answers, from log odds of Yes.  # (..., q), (..., q) bool"""
+    # In float64: CPUs compute the last few of an array by another routine, and the last bits of a question's gradient
+    # would depend on how many questions it is computed with.
+    exact = margins.float() if margins.device.type == "mps" else margins.double()
+    return functional.softplus(torch.where(answers, -exact, exact)).float()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A head with all that it takes to ask it."""
+
+    head: Head
+    images: Images
+    prompt: Prompt
+    fitted: dict[str, JsonValue] = field(default_factory=dict)
+    """What the head chose by itself."""
+
+
+@torch.inference_mode()
+def ask(asked: Asked, questions: QuestionSet, report: Reporter, label: str = "ask") -> np.ndarray:
+    """Return the margin log p(Yes) − log p(No) of every question.  # (q,) float32
+
+    Raises:
+        TrainingError: one is no number.
+    """
+    rows, head, images, prompt = group_by_image(questions, _QUESTIONS), asked.head, asked.images, asked.prompt
+    k = head.mapped(images(rows.image[:1])).shape[1]
+    budget = RowBudget(prompt.row_bytes(k, rows.term.shape[1], training=False), prompt.lm.device, jobs=2)
+    found = np.full(len(questions), np.nan, np.float32)
+    start = 0
+    with report.bar(label, len(questions), "q") as advance:
+        while start < len(rows.image):
+            part = slice(start, start + min(_ROWS, budget.rows))
+            term = torch.from_numpy(rows.term[part]).to(prompt.lm.device)
+            try:
+                answer = head.margins(images(rows.image[part]), term, prompt).cpu().numpy()
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                budget.halve(error, _ROWS)
+                continue
+            source = rows.source[part]
+            found[source[source >= 0]] = answer[source >= 0]
+            advance(int((source >= 0).sum()))
+            start = part.stop
+    if not np.isfinite(found).all():
+        raise TrainingError(f"{(~np.isfinite(found)).sum()} of {len(found)} answers are not numbers ({label}).")
+    return found
+
+
+def leaf_loss(asked: Asked, protocol: Protocol) -> float:
+    """Return a head's loss on leaf questions about validation images, the only ones training may be stopped by.
+
+    Raises:
+        TrainingError: an answer is no number.
+    """
+    questions = protocol.validation()
+    training = asked.head.training
+    asked.head.eval()
+    margins = ask(asked, questions, Reporter(quiet=True), "validate")
+    asked.head.train(training)
+    return float(answer_losses(torch.from_numpy(margins), torch.from_numpy(questions.answer)).mean())
+
+
+def blank_margins(asked: Asked, terms: np.ndarray) -> np.ndarray | None:
+    """Return margins about an empty image, one with the mean of all features.  # (v,) int64 → (v,) float32
+
+    None where there is no such thing: where the LM is not asked, and where images are names.
+    """
+    if isinstance(asked.images, NameRows) or not isinstance(asked.head, SoftHead | FixedHead):
+        return None
+    mean = asked.head.mean
+    empty = FeatureRows(mean.expand(1, asked.images.tokens, -1), mean.device)
+    questions = QuestionSet(np.zeros(len(terms), np.int64), terms, np.zeros(len(terms), bool))
+    return ask(replace(asked, images=empty), questions, Reporter(quiet=True), "empty image")

@@ -1,0 +1,91 @@
+"""Where things are kept, and how a file is written so that it is either whole or not there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from taxbench.util.errors import CacheError, DataError
+
+
+def cache_folder(chosen: Path | None = None) -> Path:
+    """Return the cache folder: `--cache`, else TAXBENCH_CACHE, else `cache/` of a checkout, else the user's cache."""
+    if chosen is not None:
+        return chosen.expanduser()
+    if named := os.environ.get("TAXBENCH_CACHE"):
+        return Path(named).expanduser()
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "pyproject.toml").is_file() and (checkout / "cache").is_dir():
+        return checkout / "cache"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("taxbench"))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; when the block ends well, fsync it and move it over `path` in one step.
+
+    Raises:
+        CacheError: the folder cannot be written, the disk is full, or `path` is a folder or a device.
+    """
+    path = Path(os.path.realpath(path))  # a link stays a link
+    if path.exists() and not path.is_file():
+        raise CacheError(f"'{path}' cannot be written: it is there and no regular file. Choose another name.")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise CacheError(
+            f"'{path}' cannot be written ({error.strerror or error}). Nothing was changed there: make room or choose "
+            "another folder, and run again."
+        ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def read_within(path: Path, most: int, limit: str) -> bytes:
+    """Return the content of a file that somebody else may have put there.
+
+    Args:
+        most: Bytes that are read.
+        limit: What errors say before that number, such as "a record has at most".
+
+    Raises:
+        DataError: it cannot be read, is larger, or is a pipe, a device or a folder, which could be read for ever.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"'{path}' is no regular file. Copy the run's whole folder again.")
+        if (size := path.stat().st_size) > most:
+            raise DataError(f"'{path}' has {size:,} bytes; {limit} {most:,}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read ({error.strerror}).") from None
+
+
+def check_writable(folder: Path) -> None:
+    """Check that a folder can be written or made, before hours of work and not after.
+
+    Raises:
+        CacheError: it cannot.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        why = "may not be written to" if there.is_dir() else "is no folder"
+        raise CacheError(f"Nothing can be written to '{folder}': '{there}' {why}. Choose another folder.")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder outlive a power cut."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

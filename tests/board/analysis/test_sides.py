@@ -1,0 +1,110 @@
+"""The sides of a comparison: one system each, or a message that lists what is there."""
+
+from pathlib import Path
+
+import pytest
+
+from taxbench.board.analysis.systems import compare_systems, find_system
+from taxbench.results.records import result_bytes, result_folder
+from taxbench.specs.run import HeadSpec, TrainerSpec
+from taxbench.util.errors import DataError, UsageError
+from tests.board.records import record
+
+LINEAR = HeadSpec(name="linear")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    for seed in (7, 42):
+        record(folder, seed, 2.0)
+        record(folder, seed, 0.5, head=LINEAR)
+        record(folder, seed, 2.0, "leaf")
+        record(folder, seed, 1.0, "leaf", head=LINEAR)
+    return folder
+
+
+def test_names_choose_one_system_and_all_tasks_of_both_are_compared(results: Path) -> None:
+    found = compare_systems(find_system("head=mlp,lm=speaker", [results]), find_system("head=linear", [results]))
+    assert [(each.fact, each.a, each.b) for each in found.apart] == [("head", "mlp", "linear")]
+    assert [row.task.partition("@")[0] for row in found.tasks] == ["leaf", "unseen_hypernym"]
+    assert all(row.comparison.seeds == (7, 42) for row in found.tasks) and not found.notes
+    unseen = found.tasks[1]
+    f1 = unseen.comparison.macro_f1
+    assert f1.difference is not None and f1.low is not None and f1.difference > f1.low > 0
+    ps = sorted(row.comparison.permutation_p or 1 for row in found.tasks)
+    assert sorted(row.holm_p or 1 for row in found.tasks) == pytest.approx([2 * ps[0], max(2 * ps[0], ps[1])])
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("head=mpl", r"no result has head=mpl\. Did you mean 'mlp'\? There are linear, mlp"),
+    ("hed=mlp", r"no result has 'hed'\. Did you mean 'head'"),
+    ("model=speaker", r"2 systems[\s\S]*head=linear +\(leaf, unseen_hypernym; seeds 7, 42\)[\s\S]*"
+     r"compare model=speaker,head=linear model=speaker,head=mlp --results"),
+    ("head=mlp,epochs=3", "no result has epochs=3. There are 1"), ("nowhere", "There is no folder 'nowhere'"),
+    ("head=mlp,device", "no result has head=mlp,device"), ("=mlp", "no result has ''"),
+])  # fmt: skip
+def test_what_is_no_one_system_is_said(results: Path, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        find_system(name, [results])
+
+
+def test_a_folder_is_a_side_and_settings_behind_the_same_names_tell_systems_apart(tmp_path: Path) -> None:
+    record(tmp_path / "a")
+    record(tmp_path / "b", trainer=TrainerSpec(epochs=3))
+    found = compare_systems(find_system(str(tmp_path / "a"), []), find_system(str(tmp_path / "b"), []))
+    assert [(each.fact, each.a, each.b) for each in found.apart] == [("epochs", "1", "3")]
+    with pytest.raises(UsageError, match=r"2 systems[\s\S]*epochs=1 [\s\S]*epochs=3 "):
+        find_system(str(tmp_path), [])
+    assert find_system("epochs=3", [tmp_path]).tasks
+
+
+def test_settings_that_a_task_brings_are_no_other_system(tmp_path: Path) -> None:
+    record(tmp_path)
+    record(tmp_path, 42, 1.0, "leaf", trainer=TrainerSpec(epochs=3))
+    assert len(find_system(str(tmp_path), []).tasks) == 2
+
+
+def test_the_same_run_by_other_code_has_predictions_of_its_own(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    record(old, skill=2.0)
+    made = record(new, skill=0.5)
+    newer = made.model_copy(update={"versions": made.versions.model_copy(update={"taxbench": "1"})})
+    (result_folder(new, made.run) / "result.json").write_bytes(result_bytes(newer))
+    sides = [find_system(name, [old, new]) for name in ("code=0", "code=1")]
+    (row,) = compare_systems(*sides).tasks
+    f1 = row.comparison.macro_f1
+    assert f1.a is not None and f1.b is not None and f1.a > f1.b + 0.1
+
+
+def test_what_cannot_be_compared_is_named_and_the_rest_is_compared(tmp_path: Path) -> None:
+    record(tmp_path, 7), record(tmp_path, 42)
+    record(tmp_path, 42, head=LINEAR)
+    record(tmp_path, 7, 1.0, "leaf"), record(tmp_path, 42, 1.0, "leaf", head=LINEAR)
+    record(tmp_path, 7, 1.0, "seen_hypernym")
+    a, b = find_system("head=mlp", [tmp_path]), find_system("head=linear", [tmp_path])
+    found = compare_systems(a, b)
+    assert [row.task.partition("@")[0] for row in found.tasks] == ["unseen_hypernym"]
+    notes = "\n".join(found.notes)
+    for said in ("Only 'head=mlp' has seen_hypernym@", "of the seeds, 7 only one side has; compared are 42", "leaf@",
+                 "no seed in common (7 and 42)", "taxbench run --seeds 42"):  # fmt: skip
+        assert said in notes
+    with pytest.raises(UsageError, match="no seed in common"):
+        compare_systems(a, b, ["leaf"])
+    with pytest.raises(UsageError, match=r"do not both have the task 'laef'\. Did you mean 'leaf'"):
+        compare_systems(a, b, ["laef"])
+    with pytest.raises(UsageError, match=r"no such split\. Did you mean 'unseen'"):
+        compare_systems(a, b, split="unsen")
+
+
+@pytest.mark.parametrize(("harm", "said"), [
+    (lambda folder, other: (folder / "predictions.npz").write_bytes((other / "predictions.npz").read_bytes()),
+     "is not the file that its record was written with"),
+    (lambda folder, other: (folder / "predictions.npz").unlink(), "cannot be read"),
+])  # fmt: skip
+def test_predictions_must_be_those_of_the_record(tmp_path: Path, harm, said: str) -> None:  # type: ignore[no-untyped-def]
+    folders = [result_folder(tmp_path, record(tmp_path, seed).run) for seed in (1, 2)]
+    harm(*folders)
+    one = find_system(str(tmp_path), [])
+    with pytest.raises(DataError, match=said):
+        compare_systems(one, one)

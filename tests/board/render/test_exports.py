@@ -1,0 +1,106 @@
+"""CSV, JSON and LaTeX: the same figures, always the same bytes, and nothing that another program would run."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import pytest
+
+from taxbench.board.board import Figure
+from taxbench.board.render.exports import csv_text, json_text, latex_text, tex
+from tests.board.boards import HOSTILE, board, empty_board, hostile_board, large_board
+
+BOARDS = {"board": board, "hostile": hostile_board, "large": large_board, "empty": empty_board}
+
+
+def lines(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_csv_has_a_line_a_row_and_four_columns_a_figure() -> None:
+    rows = board().rows
+    found = lines(csv_text(rows))
+    assert len(found) == len(rows)
+    for line, row in zip(found, rows, strict=True):
+        assert (line["task"], line["lm"], line["seeds"]) == (row.task, row.lm, " ".join(map(str, row.seeds)))
+        for title, figure in {"f1": row.f1, "transfer": row.transfer, "control_no_image": row.controls["no_image"],
+                              f"split_{row.split}": row.split_f1[row.split]}.items():  # fmt: skip
+            read = [float(line[title + part]) if line[title + part] else None for part in ("", "_sd", "_low", "_high")]
+            assert read == pytest.approx([figure.mean, figure.sd, figure.low, figure.high], abs=1e-6)
+
+
+def test_csv_carries_no_formula_and_no_line_break() -> None:
+    board = hostile_board()
+    names = ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\u0000-2"]
+    rows = [replace(board.rows[0], lm=name, note=name) for name in names]
+    found = lines(csv_text([*rows, *board.rows]))
+    assert [line["lm"] for line in found[: len(names)]] == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'=1", "'=1", "'-2"]
+    assert len(csv_text(board.rows).splitlines()) == len(board.rows) + 1
+    assert not any(cell.startswith(("=", "+", "@")) for line in found for cell in line.values())
+
+
+def test_json_is_the_board_with_its_rows_once() -> None:
+    one = board()
+    read = json.loads(json_text(one))
+    assert read.pop("schema_version") == 1 and list(read) == [field.name for field in fields(one)]
+    assert [list(each) for each in read["rows"][:1]] == [[field.name for field in fields(one.rows[0])]]
+    assert read["rows"][0]["f1"] == asdict(one.rows[0].f1)
+    assert read["rows"][0]["evidence"]["removed_fraction"] == one.rows[0].evidence.removed_fraction  # type: ignore[union-attr]
+    names = ("dataset", "lm", "encoder", "head", "setting")
+    there = {(each["task"], *(each[name] for name in names)) for each in read["rows"]}
+    for entry in read["entries"]:
+        assert {(task, *(entry[name] for name in names)) for task in entry["rows"].values()} <= there
+
+
+def test_json_refuses_what_json_has_not() -> None:
+    one = board()
+    bad = replace(one, rows=(replace(one.rows[0], f1=Figure(float("nan"))),))
+    with pytest.raises(ValueError, match="JSON compliant"):
+        json_text(bad)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_same_board_gives_the_same_bytes(name: str) -> None:
+    first, second = BOARDS[name](), BOARDS[name]()
+    for make in (lambda b: csv_text(b.rows), json_text, latex_text):
+        assert make(first) == make(second)
+        make(first).encode("utf-8")
+
+
+def test_latex_escapes_what_latex_would_obey() -> None:
+    assert tex(r"\input{x} $_^~%&#<>|" + '"`') == (
+        r"\textbackslash{}input\{x\} \$\_\textasciicircum{}\textasciitilde{}\%\&\#\textless{}\textgreater{}\textbar{}"
+        r"\textquotedbl{}\textasciigrave{}"
+    )
+    assert tex("--- [a] *") == "-{}-{}- {[}a] {*}"
+    assert tex("café שלום") == "café ????" and "\n" not in "".join(map(tex, HOSTILE))
+
+
+def test_latex_has_a_table_a_dataset_and_the_best_band_in_bold() -> None:
+    text = latex_text(board())
+    assert text.count(r"\toprule") == 2 == text.count(r"\end{table*}")
+    assert text.count(r"\textbf") == sum(entry.rank is not None and entry.rank.band == 1 for entry in board().entries)
+    assert "–" not in text and "incomplete & llama-3.2-1b" in text
+    for block in text.split(r"\begin{tabular}{")[1:]:
+        columns = len(block.partition("}")[0])
+        body = block.partition(r"\end{tabular}")[0]
+        assert {line.replace(r"\&", "").count("&") + 1 for line in body.splitlines() if line.endswith(r"\\")} == {
+            columns
+        }
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
+@pytest.mark.parametrize("name", BOARDS)
+def test_latex_compiles(name: str, tmp_path: Path) -> None:
+    (tmp_path / "board.tex").write_text(latex_text(BOARDS[name]()), encoding="utf-8")
+    (tmp_path / "paper.tex").write_text(
+        r"\documentclass[a4paper,landscape]{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx,textcomp}"
+        r"\begin{document}x\input{board.tex}\end{document}"
+    )
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "-draftmode", "-no-shell-escape", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]

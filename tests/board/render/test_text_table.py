@@ -1,0 +1,107 @@
+"""The table that commands print: what is said, what is left out, and names that cannot break it."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from taxbench.board.board import NOTHING, Figure, GroupAverage
+from taxbench.board.published import BesidePublished
+from taxbench.board.render.cells import latin, markdown_text
+from taxbench.board.render.text_table import text_table
+from taxbench.specs.task import PublishedFigure
+from tests.board.boards import SEEDS, board, hostile_board, row
+
+NAMES = {
+    "dataset": "pocket",
+    "lm": "wordnet-lm",
+    "encoder": "pocket-conv",
+    "head": "mlp",
+    "features": "pooled",
+    "setting": "",
+}
+
+
+def cells(line: str) -> list[str]:
+    """Split a line of a Markdown table at the pipes that are not escaped."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def table(text: str) -> list[dict[str, str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [dict(zip(cells(lines[0]), cells(line), strict=True)) for line in lines[2:]]
+
+
+def test_figures_stand_with_both_uncertainties_and_controls_with_their_mean() -> None:
+    one = replace(row("unseen_hypernym", NAMES), f1=Figure(0.7, 0.1, 0.61, 0.789), metrics=("macro_f1",))
+    text = text_table([one])
+    assert text.startswith("**LM wordnet-lm ← head mlp ← encoder pocket-conv · dataset pocket · seeds 7, 42, 218**\n")
+    (line,) = table(text)
+    assert (
+        line["task"] == "unseen_hypernym@1" and line["F1"] == "0.700 ± 0.100 [0.61, 0.79]" and line["chance"] == "0.492"
+    )
+    assert list(line)[5:9] == ["chance", "random LM", "no image", "shuffled"]
+
+
+def test_columns_that_say_nothing_are_left_out_but_never_the_score() -> None:
+    one = replace(
+        row("leaf", NAMES), f1=NOTHING, transfer=NOTHING, controls={"random_lm": NOTHING}, metrics=("macro_f1",)
+    )
+    (line,) = table(text_table([one]))
+    assert line["F1"] == "–" and not {"transfer", "random LM", "held-out F1", "accuracy", "text only"} & set(line)
+    assert "accuracy" in table(text_table([row("leaf", NAMES)]))[0]
+
+
+def test_several_heads_share_a_table_the_best_first() -> None:
+    rows = [replace(row("leaf", NAMES | {"head": head}), f1=figure) for head, figure in
+            (("blank", NOTHING), ("weak", Figure(0.1)), ("strong", Figure(0.9)))]  # fmt: skip
+    averages = [GroupAverage("both", rows[0].place, NOTHING, "1 of 2 members missing: unseen_hypernym")]
+    text = text_table(rows, averages)
+    assert text.startswith("**LM wordnet-lm ← encoder pocket-conv · dataset pocket · seeds")
+    assert [line["head"] for line in table(text)] == ["strong", "weak", "blank"]
+    assert "both, blank, average: – (1 of 2 members missing: unseen\\_hypernym)" not in text
+    assert "both, blank, average: – (1 of 2 members missing: unseen_hypernym)" in text
+
+
+def test_settings_versions_and_hashes_are_shown_where_they_tell_rows_apart() -> None:
+    changed = row("leaf", NAMES | {"setting": "epochs=3"})
+    assert "seeds 7, 42, 218 · epochs=3**" in text_table([changed])
+    one = row("leaf", NAMES)
+    other = replace(one, task="leaf@1#00000000")
+    assert [line["task"] for line in table(text_table([one, other]))] == [one.task, "leaf@1#00000000"]
+
+
+def test_published_figures_stand_beside_ours() -> None:
+    cell = PublishedFigure(encoder="e", lm="l", split="unseen", macro_f1=0.8, sd=0.01, two_class=0.75)
+    found = [BesidePublished("paper_full", "l, e", "unseen", "none", Figure(0.7), cell, "arXiv 2603.07474")]
+    text = text_table([], (), found)
+    assert "(arXiv 2603.07474)" in text
+    assert table(text)[0] | {"published": "0.750", "difference": "-0.050", "F1 here": "0.700"} == table(text)[0]
+
+
+def test_hostile_names_break_no_table_and_no_terminal() -> None:
+    text = text_table(hostile_board().rows, hostile_board().groups)
+    table_lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(cells(line)) for line in table_lines}) <= 3 and max(map(len, table_lines)) < 600
+    assert not re.search(r"(?<!\\)[<>`]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", text)
+    text.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a_b@1 c", "a_b@1 c"),
+        ("_a_ *b* [c](d) `e` ~f~", r"\_a\_ \*b\* \[c\](d) \`e\` \~f\~"),
+        ("<b> & $x$ |", r"\<b\> \& \$x\$ \|"),
+        ("https://x.org www.x.org a@x.org", r"https\://x.org www\.x.org a\@x.org"),
+        ("a\n\tb\u202ec\ud800", "a b\ufffdc\ufffd"),
+        ("x" * 99, "x" * 59 + "…"),
+    ],
+)
+def test_markdown_shows_names_as_they_are(text: str, shown: str) -> None:
+    assert markdown_text(text) == shown
+
+
+def test_names_for_papers_are_in_latin_letters() -> None:
+    assert latin("Ærø “x” שלום…") == "Ærø ?x? ????..." and latin("ŋ\u0301") == "?"
+    assert len(board().rows[0].seeds) == len(SEEDS)

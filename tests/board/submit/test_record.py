@@ -1,0 +1,64 @@
+"""Checking records: an honest one passes, and every broken or hostile one is refused with its own reason."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from taxbench.board.submit.examine import examine
+from taxbench.tasks.registry import find_tasks
+from tests.board.hostile import BROKEN, edited, honest, named
+
+REGISTRY = find_tasks()
+
+
+def test_an_honest_record_passes_quickly(good: Path) -> None:
+    took = []
+    for _ in range(4):
+        start = time.perf_counter()
+        assert examine(good, REGISTRY).reasons == ()
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.3
+
+
+@pytest.mark.parametrize("task", ["counterfactual_low", "seen_hypernym", "leaf"])
+def test_an_honest_record_of_any_task_and_seed_passes(tmp_path: Path, task: str) -> None:
+    honest(tmp_path, 7, task)
+    assert examine(tmp_path, REGISTRY).reasons == ()
+
+
+@pytest.mark.parametrize("change", [
+    named("dataset", "hf:owner/birds"), named("lm", "Qwen/Qwen3-0.6B"), named("encoder", "random-pocket"),
+    named("encoder", "imported:my features (2)"), edited("run.encoder.reading", "grid4, layer -2", sealed=True),
+    edited("run.task.summary", "Said in other words.", sealed=True), edited("fitted", {"alpha": 0.1}),
+    edited("run.head", {"name": "theirs", "settings": {"depth": 3}, "source": "0123456789abcdef"}, sealed=True),
+])  # fmt: skip
+def test_other_honest_records_pass(copy: Path, change) -> None:  # type: ignore[no-untyped-def]
+    change(copy)
+    assert examine(copy, REGISTRY).reasons == ()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_or_hostile_record_is_refused_with_its_reason(copy: Path, name: str) -> None:
+    change, said = BROKEN[name]
+    change(copy)
+    reasons = examine(copy, REGISTRY).reasons
+    assert any(re.search(said, reason) for reason in reasons), reasons
+    assert all(reason.isprintable() and len(reason) < 700 for reason in reasons), reasons
+    assert len(reasons) <= 13 and not Path("pwned").exists()
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(BROKEN) >= 100
+
+
+def test_checking_loads_no_model_library() -> None:
+    code = "import sys, taxbench.board.submit.publish, taxbench.board.analysis.rescored as t; "
+    code += "print([name for name in sys.argv[1:] if name in sys.modules])"
+    heavy = ["torch", "transformers", "h5py", "sklearn", "matplotlib", "huggingface_hub"]
+    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,49 @@
+"""Records on disk: whatever lies there in place of one is named, and nothing hangs on it."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from taxbench.board.load import find, load_predictions
+from taxbench.util.errors import DataError
+from tests.board.records import record
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a device"])
+def test_what_is_no_regular_file_is_never_opened(tmp_path: Path, kind: str) -> None:
+    record(tmp_path / "good")
+    path = tmp_path / "bad" / "result.json"
+    path.parent.mkdir()
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="is no regular file"):
+        find([tmp_path])
+
+
+def test_predictions_that_are_no_file_are_never_opened(tmp_path: Path) -> None:
+    result = record(tmp_path)
+    (path,) = tmp_path.rglob("predictions.npz")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="is no regular file"):
+        load_predictions(path.parent, result)
+
+
+@pytest.mark.parametrize(
+    "task", ["unseen_hypernym", "-@1#00000000", "curve-abc@1#00000000", "leaf@1#xyz", "leaf@x#00000000"]
+)
+def test_a_task_that_is_not_named_as_tasks_are_is_told(tmp_path: Path, task: str) -> None:
+    record(tmp_path)
+    (path,) = tmp_path.rglob("result.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"task": task}))
+    with pytest.raises(DataError, match="expected NAME@VERSION#HASH"):
+        find([tmp_path])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    record(tmp_path / "results")
+    (tmp_path / "results" / "unseen_hypernym").chmod(0)
+    with pytest.raises(DataError, match="cannot be read"):
+        find([tmp_path / "results"])

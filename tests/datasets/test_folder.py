@@ -1,0 +1,207 @@
+"""An image folder: layouts, and every way it can be wrong."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from taxbench.datasets.dataset import load_dataset
+from taxbench.datasets.folder import class_names, read_image
+from taxbench.util.errors import DataError, TaxbenchError, UsageError
+
+TSV = "folder\tleaf\thypernyms\nn1\tcrow\tbird|animal\nn2\tgull\tbird|animal\nn3\thammer\ttool\n"
+
+
+def make(root: Path, layout: str = "{split}/{name}", names: tuple[str, ...] = ("n1", "n2", "n3")) -> tuple[Path, Path]:
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name in names:
+            for index in range(4):
+                path = root / layout.format(split=split, name=name) / f"{split}{index}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(path)
+    taxonomy = root.parent / "taxonomy.tsv"
+    taxonomy.write_text(TSV)
+    return root, taxonomy
+
+
+@pytest.mark.parametrize("layout", ["{split}/{name}", "{name}"])
+def test_both_layouts_load(tmp_path: Path, layout: str) -> None:
+    root, taxonomy = make(tmp_path / "photos", layout)
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    assert len(dataset.images) == 24
+    assert dataset.taxonomy.leaves == ("crow", "gull", "hammer")
+    assert {image.split for image in dataset.images} == ({"train", "test"} if "split" in layout else {None})
+    assert dataset.read(dataset.images[0]).mode == "RGB"
+
+
+def test_the_fingerprint_follows_pixels_not_place(tmp_path: Path) -> None:
+    one = load_dataset(*spec(make(tmp_path / "a" / "photos")))
+    two = load_dataset(*spec(make(tmp_path / "b" / "photos")))
+    assert one.fingerprint == two.fingerprint
+    Image.new("RGB", (16, 16)).save(tmp_path / "b" / "photos" / one.images[0].id)
+    assert load_dataset(f"folder:{tmp_path}/b/photos", tmp_path / "b" / "taxonomy.tsv").fingerprint != one.fingerprint
+
+
+def spec(made: tuple[Path, Path]) -> tuple[str, Path]:
+    return f"folder:{made[0]}", made[1]
+
+
+def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    (root / "train" / "n1" / "train0.png").write_bytes(b"\x89PNG no picture")
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    broken = next(image for image in dataset.images if image.id == "train/n1/train0.png")
+    with pytest.raises(DataError, match=r"train0\.png' cannot be decoded"):
+        dataset.read(broken)
+
+
+@pytest.mark.parametrize(
+    ("tsv", "words"),
+    [
+        (TSV + "n4\towl\tbird\n", "names 1 class folders without an image.*n4"),
+        (TSV.replace("n1\t", "n9\t"), "1 of 3 class folders of '.*' are not in the taxonomy: n1"),
+        (TSV[: TSV.index("n2")], "2 of 3 class folders of '.*' are not in the taxonomy: n2, n3"),
+        (TSV + "n1\tcrow\tbird|animal\n", "listed twice"),
+        (TSV.replace("n2\tgull\tbird|animal", "n2\tcrow\tbird"), "different hypernyms"),
+        (TSV.replace("leaf\thypernyms", "leaf\tparents"), "expected a tab-separated header"),
+        ("", "expected a tab-separated header"),
+        ("folder\tleaf\thypernyms\n", "lists no leaf"),
+    ],
+)
+def test_a_taxonomy_that_does_not_fit_is_refused(tmp_path: Path, tsv: str, words: str) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    taxonomy.write_text(tsv)
+    with pytest.raises(DataError, match=words):
+        load_dataset(f"folder:{root}", taxonomy)
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    (tmp_path / "empty" / "n1").mkdir(parents=True)
+    taxonomy = tmp_path / "t.tsv"
+    taxonomy.write_text(TSV)
+    cases: list[tuple[str, Path | None, type[TaxbenchError], str]] = [
+        (f"folder:{tmp_path}/empty", taxonomy, DataError, "holds no image"),
+        (f"folder:{tmp_path}/nowhere", taxonomy, UsageError, "There is no folder"),
+        (f"folder:{tmp_path}/empty", None, UsageError, "--taxonomy"),
+        ("folder:", taxonomy, UsageError, "Say which folder"),
+        (f"folder:{tmp_path}/empty", tmp_path / "no.tsv", UsageError, "no taxonomy file"),
+        ("pockett", None, UsageError, "Did you mean 'pocket'"),
+    ]
+    for name, path, kind, words in cases:
+        with pytest.raises(kind, match=words):
+            load_dataset(name, path)
+
+
+@pytest.mark.parametrize("names", [("crow", "gull", "hammer"), ("crow.n.01", "gull.n.02", "hammer.n.02")])
+def test_the_taxonomy_can_come_from_wordnet(tmp_path: Path, names: tuple[str, ...]) -> None:
+    root, _ = make(tmp_path / "photos", names=(*names, "robin", "thrush", "finch", "wren"))
+    dataset = load_dataset(f"folder:{root}", Path("wordnet"))
+    assert len(dataset.taxonomy.leaves) == 7
+    assert dataset.taxonomy.leaves_of["animal"] == ("crow", "finch", "gull", "robin", "thrush", "wren")
+    assert {image.leaf for image in dataset.images} == set(dataset.taxonomy.leaves)
+
+
+def test_both_layouts_name_the_same_classes(tmp_path: Path) -> None:
+    for layout in ("{split}/{name}", "{name}"):
+        root, _ = make(tmp_path / layout.replace("/", "_") / "photos", layout)
+        assert class_names(root) == ["n1", "n2", "n3"]
+
+
+def test_links_to_files_that_are_not_there_are_counted(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    for name in ("n1", "n2"):
+        (root / "train" / name / "annexed.png").symlink_to(tmp_path / "annex" / "object")
+    with pytest.raises(DataError, match=r"2 images are links to files that are not there, first '.*n1/annexed\.png'"):
+        load_dataset(f"folder:{root}", taxonomy)
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos", "{name}")
+    make(tmp_path / "more", "{split}", names=("",))
+    os.symlink(tmp_path / "more", root / "n1" / "more")
+    os.symlink(root / "n1", tmp_path / "more" / "train" / "loop")
+    os.symlink(root, root / "n1" / "up")
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    found = [image.id for image in dataset.images if "more" in image.id]
+    assert found == [f"n1/more/{split}/{split}{i}.png" for split in ("test", "train") for i in range(4)]
+    assert len(dataset.images) == 24 + 8 and dataset.read(dataset.images[-1]).mode == "RGB"
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "dev", "val"])
+def test_every_name_of_a_split_is_known(tmp_path: Path, name: str) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    (root / "train").rename(root / "training")
+    make(root / name, "{name}")
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    splits = {image.id.split("/")[0]: image.split for image in dataset.images}
+    assert splits == {"training": "train", name: "val", "test": "test"} and not dataset.notes
+
+
+def test_pictures_outside_class_folders_are_noted(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    make(root / "raw" / "deep", "{name}")
+    make(root / ".cache", "{name}")
+    (root / "empty").mkdir()
+    Image.new("RGB", (4, 4)).save(root / "test" / "loose.PNG")
+    (note,) = load_dataset(f"folder:{root}", taxonomy).notes
+    assert note.endswith("in no class folder are not used: .cache/, raw/, test/loose.PNG.")
+
+
+def test_a_class_may_be_called_like_a_split(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos", "{name}", ("n1", "n2", "train"))
+    taxonomy.write_text(TSV.replace("n3\thammer", "train\ttrain"))
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    assert {image.leaf for image in dataset.images} == {"crow", "gull", "train"} and len(dataset.images) == 24
+    (root / "test").mkdir()
+    with pytest.raises(DataError, match=r"1 of 4 class folders of .* are not in the taxonomy: test"):
+        load_dataset(f"folder:{root}", taxonomy)
+
+
+@pytest.mark.parametrize("name", [" n4", "n4 ", "n\n4", "n4\udcff"])
+def test_a_class_folder_that_no_taxonomy_can_name_is_refused(tmp_path: Path, name: str) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    (root / "train" / name).mkdir()
+    with pytest.raises(DataError, match=r"name of the class folder '.*n.*4.*Rename it"):
+        load_dataset(f"folder:{root}", taxonomy)
+
+
+def test_a_file_name_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    (root / "train" / "n1" / "train0.png").rename(root / "train" / "n1" / "tr\udcff.png")
+    with pytest.raises(DataError, match=r"name of the image '.*tr\\udcff\.png' is no UTF-8"):
+        load_dataset(f"folder:{root}", taxonomy)
+
+
+def test_unicode_spellings_of_a_folder_are_one(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos", names=("cafe\u0301", "n2", "n3"))
+    taxonomy.write_text(TSV.replace("n1\tcrow", "caf\u00e9\tcaf\u00e9"))
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    assert dataset.taxonomy.leaves[0] == "caf\u00e9" in class_names(root)
+    assert all(dataset.read(image).size == (16, 16) for image in dataset.images)
+
+
+@pytest.mark.parametrize("name", ["grey.png", "grey.tif"])
+def test_greyscale_of_16_bits_keeps_its_shades(tmp_path: Path, name: str) -> None:
+    shades = np.array([[0, 255, 256, 0x7FFF, 0xFFFF]], np.uint16)
+    Image.fromarray(shades).save(tmp_path / name)
+    pixels = np.asarray(read_image(tmp_path / name))
+    assert pixels[0].tolist() == [[shade] * 3 for shade in (0, 0, 1, 127, 255)]
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pixels_of_32_bits_are_refused(tmp_path: Path, kind: type) -> None:
+    Image.fromarray(np.ones((2, 2), kind)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif' has pixels of 32 bits \(mode [IF]\)"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_a_large_picture_is_read_without_a_warning(tmp_path: Path) -> None:
+    Image.new("1", (9500, 9500)).save(tmp_path / "large.png")
+    code = "import sys, pathlib; from taxbench.datasets.folder import read_image; read_image(pathlib.Path(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "large.png"], capture_output=True, check=True)
+    assert done.stderr == b""

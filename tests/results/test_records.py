@@ -1,0 +1,52 @@
+"""Records on disk: read strictly, and named by what they are."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from taxbench.results.records import find_results, parse_json, read_result, result_bytes, result_folder
+from taxbench.util.errors import DataError
+from tests.board.hostile import honest
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    result = honest(tmp_path / "run")
+    assert read_result(tmp_path / "run" / "result.json") == result
+    assert (tmp_path / "run" / "result.json").read_bytes() == result_bytes(result)
+    assert find_results([tmp_path, tmp_path / "run"]) == [tmp_path / "run" / "result.json"]
+
+
+def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
+    run = honest(tmp_path / "run").run
+    names = {"lm": "../../etc", "encoder": "/abs/path", "dataset": "a\nb\x00c" * 40}
+    changed = run.model_copy(
+        update={part: getattr(run, part).model_copy(update={"name": name}) for part, name in names.items()}
+    )
+    folder = result_folder(tmp_path, changed)
+    assert folder.resolve().parent == (tmp_path / "unseen_hypernym").resolve() and len(folder.name) < 255
+    assert folder.name.endswith(f"seed42-{changed.digest[:8]}")
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    (b"", "not JSON at line 1"), (b"[]", "expected a JSON object"), (b"\xff\xfe", "not UTF-8 at byte 0"),
+    (b"\xef\xbb\xbf{}", "not JSON"), (b'{"a": 1, "a": 1}', "the key 'a' is given twice"),
+    (b'{"a": {"b": 1, "b": 2}}', "the key 'b' is given twice"), (b'{"a": NaN}', "NaN is no number"),
+    (b'{"a": -Infinity}', "-Infinity is no number"), (b'{"a": 1e309}', "1e309 is too large"),
+    (b'{"a": ' + b"9" * 5000 + b"}", "no result: Exceeds the limit"), (b'{"a": ' + b"[" * 10**6, "no result"),
+])  # fmt: skip
+def test_what_is_no_plain_json_is_refused(content: bytes, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        parse_json(content, "result.json")
+
+
+def test_a_file_that_cannot_be_a_record_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_result(tmp_path / "result.json")
+    with (tmp_path / "result.json").open("wb") as file:
+        file.truncate(2**25 + 1)
+    with pytest.raises(DataError, match="has 33,554,433 bytes; a record has at most"):
+        read_result(tmp_path / "result.json")
+    (tmp_path / "result.json").write_text(json.dumps({"schema_version": 2, "digest": "\ud800"}))
+    with pytest.raises(DataError, match="no result of this version"):
+        read_result(tmp_path / "result.json")

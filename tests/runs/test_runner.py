@@ -1,0 +1,251 @@
+"""Runs as a whole, on small real parts: several heads, settings and controls in one command, and each as if alone."""
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import taxbench
+from taxbench.lms.frozen import FrozenLM
+from taxbench.results.predictions import read_predictions
+from taxbench.runs import fit as head_maker
+from taxbench.runs.config import Options, resolve
+from taxbench.runs.runner import Suite
+from taxbench.specs.result import Result
+from taxbench.training.head_state import Trainee
+from taxbench.util.errors import TaxbenchError, TrainingError, UsageError
+from taxbench.util.progress import Reporter
+from tests.registry.test_heads import package
+
+LEAVES = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool", "trout": "fish", "shark": "fish"}
+TASK = """
+name: {name}
+version: 1
+summary: Every control.
+extends: unseen_hypernym
+heldout_leaves: 0
+evaluate: [leaf, unseen]
+controls: [{controls}]
+"""
+EVERYTHING = "chance, random_lm, no_image, shuffled_features, label_oracle, text_only"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("suite")
+    draw = np.random.default_rng(0)
+    for leaf in LEAVES:
+        (folder / "photos" / leaf).mkdir(parents=True)
+        colours = draw.integers(0, 256, (4, 4, 3))
+        for i in range(12):
+            pixels = np.clip(colours + draw.normal(0, 20, (4, 4, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).resize((32, 32)).save(folder / "photos" / leaf / f"{i:02d}.png")
+    rows = [f"{leaf}\t{leaf}\t{above}" for leaf, above in LEAVES.items()]
+    (folder / "photos.tsv").write_text("\n".join(["folder\tleaf\thypernyms", *rows]) + "\n")
+    (folder / "all.yaml").write_text(TASK.format(name="every_control", controls=EVERYTHING))
+    (folder / "none.yaml").write_text(TASK.format(name="no_control", controls="chance"))
+    yield folder
+
+
+@pytest.fixture
+def run(place: Path, tiny_llama: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+    usual = {
+        "task": str(place / "none.yaml"), "model": str(tiny_llama), "encoder": "pixels", "seeds": "1",
+        "dataset": f"folder:{place / 'photos'}", "taxonomy": str(place / "photos.tsv"), "device": "cpu",
+    }  # fmt: skip
+
+    def run(out: str = "out", **options: str | tuple[str, ...]) -> list[Result]:
+        places = {"cache": str(tmp_path / f"cache-{out}"), "out": str(tmp_path / out)}
+        return taxbench.run(quiet=True, **{**usual, **places, **options})
+
+    run.usual = {**usual, "cache": str(tmp_path / "cache"), "out": str(tmp_path / "out")}  # type: ignore[attr-defined]
+    return run
+
+
+def predictions(folder: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in folder.rglob("predictions.npz")}
+
+
+def test_a_run_gives_the_same_bytes_alone_and_among_many(run, place: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    task = str(place / "all.yaml")
+    together = run("many", head="mlp,linear", seeds="1,2", settings=("hidden=8,16",), task=task)
+    assert [(each.head, each.seed, each.run.head.settings.get("hidden")) for each in together] == [
+        ("mlp", 1, 8), ("mlp", 1, 16), ("linear", 1, None), ("mlp", 2, 8), ("mlp", 2, 16), ("linear", 2, None),
+    ]  # fmt: skip
+    run("mlp", seeds="2", settings=("hidden=16",), task=task)
+    run("linear", head="linear", task=task)
+    many, alone = predictions(tmp_path / "many"), predictions(tmp_path / "mlp") | predictions(tmp_path / "linear")
+    assert len(alone) == 2 and all(many[name] == content for name, content in alone.items())
+
+
+def test_every_control_is_scored_beside_the_run(run, place: Path) -> None:  # type: ignore[no-untyped-def]
+    (result,) = run(task=str(place / "all.yaml"))
+    assert set(result.controls) == set(EVERYTHING.split(", "))
+    assert all(set(each) == {"leaf", "unseen"} for each in result.controls.values())
+    blind = result.controls["no_image"]["leaf"]
+    assert blind.auroc == 0.5  # per term, all images look the same
+    assert result.scores["leaf"] != result.controls["shuffled_features"]["leaf"]
+    assert result.controls["text_only"] != result.controls["label_oracle"]
+    (same,) = run("own", head="no_image")
+    assert same.scores["leaf"] == blind  # one head, whether it is asked for or a control
+    assert same.note == "control: sees no image"
+
+
+def test_every_head_runs_and_says_what_it_chose(run) -> None:  # type: ignore[no-untyped-def]
+    results = run(head="all", settings=("steps=20", "words=8"))
+    assert len({each.head for each in results}) == len(results) >= 18
+    chosen = {each.head: each.fitted for each in results}
+    assert "alpha" in chosen["ridge"] and "labels" in chosen["cca"] and chosen["mlp"] == {}
+    assert all(each.scores["leaf"].n_questions for each in results)
+
+
+def test_a_head_that_cannot_be_made_does_not_stop_the_others(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(TaxbenchError, match=r"1 of 2 runs failed[\s\S]*pool2x2[\s\S]*--set pool=grid4"):
+        run(head="linear,pool2x2", settings=("pool=pooled",))
+    assert len(predictions(tmp_path / "out")) == 1
+
+
+def test_a_head_of_another_package_that_fails_is_named_and_stops_nothing(
+    run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+) -> None:
+    start = '"""Made to fail."""\nfrom torch import nn\nfrom taxbench.specs.spec import Spec\nclass Settings(Spec):\n'
+    start += '    """None."""\n'
+    package(
+        tmp_path,
+        "crash = faulty.crash\nnarrow = faulty.narrow\nlate = faulty.late\n",
+        crash=start + "def fit(lesson, settings):\n    return 1 / 0\n",
+        narrow=start + "def build(shape, settings):\n    return nn.Linear(shape.features, 5)\n",
+        late=start + "def build(a, b): ...\nraise RuntimeError('boom')\n",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TaxbenchError) as caught:
+        run(head="crash,narrow,linear")
+    for said in ("2 of 3 runs failed", "'crash', of another package, fails (ZeroDivisionError", "'narrow', of another",
+                 "one image gives (1, 1, 5), not (1, k, 32)"):  # fmt: skip
+        assert said in str(caught.value)
+    assert len(predictions(tmp_path / "out")) == 1
+    with pytest.raises(UsageError, match=r"The head 'late' cannot be used: importing faulty\.late: boom"):
+        run(head="late")
+
+
+def test_heads_are_trained_once_for_all_tasks_that_train_alike(
+    run,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+) -> None:
+    run(task=str(place / "all.yaml"))
+    monkeypatch.setattr(head_maker, "train_stack", lambda *_: pytest.fail("trained again"))
+    run(task=str(place / "none.yaml"))
+    run(settings=("calibration=pmi",))
+
+
+def margins(folder: Path, result: Result, name: str = "none") -> tuple[np.ndarray, list[str]]:
+    (path,) = folder.rglob(f"*{result.digest[:8]}/predictions.npz")
+    found = read_predictions(path)
+    rows = found.rows_of("leaf")
+    return found.margins[name][rows].astype(np.float64), [found.terms[term] for term in found.term[rows]]
+
+
+def test_calibrations_take_a_bias_off_the_lm_s_margins(run, place: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    results = run(task=str(place / "all.yaml"), settings=("calibration=none,pmi,contextual,batch",))
+    (plain, terms), (pmi, _), (contextual, _), (batch, _) = (margins(tmp_path / "out", each) for each in results)
+    taken = {term: {round(x, 3) for x, own in zip(plain - pmi, terms, strict=True) if own == term} for term in terms}
+    assert all(max(some) - min(some) < 0.01 for some in taken.values()) and len({min(x) for x in taken.values()}) > 1
+    # up to half precision, in which margins are kept
+    assert np.ptp(plain - contextual) < 4e-3 and abs(batch.mean()) < 2e-3 and np.ptp(plain - batch) < 4e-3
+    told = [margins(tmp_path / "out", each, "label_oracle")[0] for each in results[:2]]
+    assert (told[0] == told[1]).all()  # names know no empty image
+
+
+def test_a_training_that_broke_off_leaves_no_half_trained_head(
+    run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+) -> None:
+    steps, right = [], Trainee.learn
+
+    def learn(self: Trainee) -> None:
+        steps.append(self)
+        if len(steps) == 3:
+            raise TrainingError("something unforeseen")
+        right(self)
+
+    run("clean", head="linear")
+    monkeypatch.setattr(Trainee, "learn", learn)
+    with pytest.raises(TaxbenchError, match="1 of 2 runs failed"):
+        run("broken", head="mlp,linear")
+    heads = [sorted((tmp_path / f"cache-{name}" / "heads").glob("*.safetensors")) for name in ("clean", "broken")]
+    assert heads[0][0].name in {path.name for path in heads[1]}
+    assert heads[0][0].read_bytes() == (heads[1][0].parent / heads[0][0].name).read_bytes()
+
+
+def test_a_broken_checkpoint_is_the_trouble_of_its_own_run(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("probe", seeds="3")
+    (path,) = (tmp_path / "cache-probe" / "heads").glob("*.safetensors")
+    checkpoint = tmp_path / "cache-out" / "heads" / f"{path.stem}.checkpoint"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"broken")
+    with pytest.raises(TaxbenchError, match=r"1 of 3 runs failed[\s\S]*seed 3[\s\S]*rm '"):
+        run(seeds="1,2,3")
+    assert len(predictions(tmp_path / "out")) == 2
+
+
+def test_only_one_random_twin_is_in_memory(run, place: Path) -> None:  # type: ignore[no-untyped-def]
+    (place / "twin.yaml").write_text(TASK.format(name="twin", controls="random_lm"))
+
+    def count() -> int:
+        gc.collect()
+        return sum(type(each) is FrozenLM for each in gc.get_objects())
+
+    before, alive = count(), []
+    options = {"head": "ridge", "task": str(place / "twin.yaml"), "seeds": "1,2,3"}
+    suite = Suite(resolve(Options(**{**run.usual, **options})), Reporter(quiet=True))
+    for _ in suite.results():
+        alive.append(count() - before)
+    assert alive == [2, 2, 2] and suite._jobs == {}
+
+
+def options(**given: object) -> Options:
+    return Options(**given)  # type: ignore[arg-type]
+
+
+def test_heads_and_settings_multiply() -> None:
+    request = resolve(options(head="mlp,linear,mlp", settings=("hidden=8,16", "epochs=1", "epochs=2,3")))
+    said = [(plan.head.name, plan.head.settings.get("hidden"), plan.trainer.epochs) for plan in request.plans]
+    assert said == [
+        ("mlp", 8, 2),
+        ("mlp", 8, 3),
+        ("mlp", 16, 2),
+        ("mlp", 16, 3),
+        ("linear", None, 2),
+        ("linear", None, 3),
+    ]
+    assert request.name_of(request.plans[1]) == "unseen_hypernym mlp hidden=8 epochs=3"
+    assert request.name_of(request.plans[5]) == "unseen_hypernym linear epochs=3"
+    assert resolve(options()).name_of(resolve(options()).plans[0]) == "unseen_hypernym"
+
+
+def test_a_head_brings_its_own_features_and_trainer_settings_and_the_user_overrides_them() -> None:
+    (plan,) = resolve(options(head="qformer")).plans
+    assert plan.features.pool == "grid4" and plan.trainer.learning_rate == 1e-3
+    (plan,) = resolve(options(head="qformer", settings=("pool=pooled", "learning_rate=0.01"))).plans
+    assert plan.features.pool == "pooled" and plan.trainer.learning_rate == 0.01
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ({"head": "mlpp"}, "Did you mean 'mlp'"), ({"head": ""}, "There is no head ''"),
+    ({"head": "mlp,liner"}, "Did you mean 'linear'"),
+    ({"head": "linear", "settings": ("hidden=3",)}, "setting 'hidden'"),
+    ({"head": "itm", "settings": ("loss=full_text",)}, "--set loss=answer"),
+    ({"head": "all,mlp"}, "'all' is every head and stands alone"), ({"settings": ("hidden",)}, r"KEY=VALUE\.$"),
+    ({"settings": ("calibration=",)}, "--set calibration=: "), ({"settings": ("hidden=8,x",)}, "integer; found 'x'"),
+    ({"settings": ("hidden=8,x",)}, "hidden"), ({"settings": ("calibration=pmj",)}, "calibration"),
+])  # fmt: skip
+def test_wrong_heads_and_settings_are_named(given: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        resolve(options(**given))

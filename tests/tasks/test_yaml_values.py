@@ -1,0 +1,91 @@
+"""What the words of a YAML file mean, and what cannot stand in one."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxbench.tasks.registry import find_tasks
+from taxbench.tasks.validation import validate
+from taxbench.tasks.yaml_file import BadYaml, parse_scalar, parse_yaml
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 11))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12", 12), ("-3", -3), ("0777", 777), ("0o17", 15), ("0x1F", 31), ("1e-3", 0.001), (".5", 0.5), ("5.", 5.0),
+        ("-.inf", -math.inf), ("true", True), ("False", False), ("~", None), ("", None), ("[1, a]", [1, "a"]),
+        ("{a: {b: 1}}", {"a": {"b": 1}}), ("!!str 5", "5"), ("!!int '5'", 5),
+        *((word, word) for word in ("yes", "off", "1:30", "1_000", "0b11", "2020-13-45", "0x_", "=", "1e")),
+    ],
+)  # fmt: skip
+def test_words_mean_what_the_core_schema_of_yaml_says(text: str, value: Any) -> None:
+    found = parse_scalar(text)
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_nan_is_a_number() -> None:
+    assert math.isnan(parse_scalar(".nan"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        *((f"!!{tag} foo", f"'foo' is no value of the tag !!{tag}") for tag in ("int", "float", "bool", "null")),
+        *((f"!!{tag} foo", f"the tag !!{tag} is not used here") for tag in ("timestamp", "binary")),
+        ("!!set {a, b}", "the tag !!set is not used here"),
+        ("!!omap [a: 1]", "the tag !!omap is not used here"),
+        ("!own x", "the tag !own is not used here"),
+        ("9" * 5000, "a number of 5000 characters"),
+        ("{1: a}", 'the key 1 is no text; write "1" in quotes'),
+        ("{~: a}", 'the key ~ is no text; write "~" in quotes'),
+        ("? [a]\n: b", "a key is no text before the colon"),
+        ("?\n: b", "a key is missing before the colon"),
+        ("[" * 52 + "]" * 52, "nested more than 50 deep"),
+        ("[" * 998 + "]" * 998, "nested more than 50 deep"),
+        ("&a [*a, *a]", "nested more than 50 deep"),
+        (BOMB, "more than 100000 values, counted with what aliases repeat"),
+        ("[1", "did not find expected"),
+        ("a\0", "control characters"),
+    ],
+)
+def test_what_cannot_be_a_value_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_scalar(text)
+    assert words in str(caught.value)
+    indented = text.replace("\n", "\n ")
+    (tmp_path / "x.yaml").write_text(f"name: x\nextends: leaf\nsettings:\n {indented}\n")
+    (tmp_path / "ok.yaml").write_text("name: ok\nextends: leaf\n")
+    found = find_tasks([tmp_path])
+    assert "ok" in found.tasks and list(found.findings) == [tmp_path / "x.yaml"]
+    (finding,) = found.findings[tmp_path / "x.yaml"]
+    assert words in finding.message and finding.line >= 4
+
+
+def test_what_is_no_regular_file_is_a_finding_and_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (tmp_path / "gone.yaml").symlink_to("nowhere.yaml")
+    (tmp_path / "device.yaml").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "ok.yaml").write_text("name: ok\nextends: leaf\n")
+    (tmp_path / "link.yml").symlink_to("ok.yaml")
+    found = find_tasks([tmp_path])
+    assert "ok" in found.tasks
+    assert {path.stem: each[0].message for path, each in found.findings.items()} == {
+        "loop": "cannot be read (Too many levels of symbolic links)",
+        "gone": "cannot be read (No such file or directory)",
+        "device": "is no regular file",
+        "pipe": "is no regular file",
+    }
+    assert len(validate([tmp_path / "loop.yaml"]).findings) == 1
+
+
+def test_a_huge_file_is_no_task(tmp_path: Path) -> None:
+    with (tmp_path / "x.yaml").open("wb") as file:
+        file.truncate(10**7 + 1)
+    with pytest.raises(BadYaml, match="larger than 10 MB"):
+        parse_yaml(tmp_path / "x.yaml")

@@ -1,0 +1,52 @@
+"""Files are whole or not there, and nothing that is no regular file is written over."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from taxbench.util.errors import CacheError, DataError
+from taxbench.util.paths import check_writable, read_within, replacing
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file"
+    with replacing(path) as partial:
+        partial.write_text("one")
+    with pytest.raises(ValueError, match="half way"), replacing(path) as partial:
+        partial.write_text("two")
+        raise ValueError("half way")
+    assert path.read_text() == "one" and os.listdir(path.parent) == ["file"]
+
+
+def test_a_link_stays_a_link_and_other_things_are_left_alone(tmp_path: Path) -> None:
+    link, fifo = tmp_path / "link", tmp_path / "fifo"
+    link.symlink_to(tmp_path / "target")
+    with replacing(link) as partial:
+        partial.write_text("one")
+    assert link.is_symlink() and (tmp_path / "target").read_text() == "one"
+    os.mkfifo(fifo)
+    for path in (fifo, tmp_path):
+        with pytest.raises(CacheError, match="no regular file"), replacing(path):
+            raise AssertionError
+    assert fifo.is_fifo()
+
+
+def test_a_place_below_a_file_is_refused_before_and_while_writing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    below = tmp_path / "file" / "deep" / "x"
+    with pytest.raises(CacheError, match="cannot be written"), replacing(below):
+        raise AssertionError
+    with pytest.raises(CacheError, match="is no folder"):
+        check_writable(below)
+    check_writable(tmp_path / "not" / "yet")
+    assert not (tmp_path / "not").exists()
+
+
+def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "result.json")
+    with pytest.raises(DataError, match="is no regular file"):
+        read_within(tmp_path / "result.json", 10, "a record has at most")
+    (tmp_path / "large").write_bytes(bytes(11))
+    with pytest.raises(DataError, match="has 11 bytes; a record has at most 10"):
+        read_within(tmp_path / "large", 10, "a record has at most")
