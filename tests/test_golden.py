@@ -115,7 +115,7 @@ from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, feature_key
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.label_vectors import _key
-from taxbench.registry.heads import head_spec
+from taxbench.heads.loading import head_spec
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.tasks.registry import find_tasks
 from taxbench.specs.sources import LMSpec
@@ -129,8 +129,8 @@ print(json.dumps([
 ]))
 """
 TEN = [
-    "pocket/art/birds.py", "pocket/concepts.py", "protocol/protocol.py", "protocol/questions.py", "training/head_state.py",
-    "lms/packing.py", "features/extract.py", "heads/mlp.py", "scoring/metrics.py", "specs/run.py",
+    "pocket/art/birds.py", "pocket/concepts.py", "protocol/protocol.py", "protocol/questions.py", "specs/run.py",
+    "training/head_state.py", "lms/packing.py", "features/extract.py", "heads/mlp.py", "scoring/metrics.py",
 ]  # fmt: skip
 
 

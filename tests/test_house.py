@@ -3,40 +3,80 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "taxbench"
-LAYERS = ["specs", "registry", "data", "features", "lms", "heads", "training", "scoring", "board", "pocket", "cli"]
-# Files of the package's root, by the first layer that they may import from.
-FOUNDATION = {"errors", "seeds", "paths", "progress", "_version", "hub"}
+ROOMS = [
+    {"util", "specs"}, {"registry"}, {"tasks", "taxonomy"}, {"datasets"}, {"protocol"}, {"features", "lms", "results"},
+    {"heads", "scoring"}, {"training"}, {"runs"},
+]  # fmt: skip
+"""The rooms of the core on their floors: a room imports from floors below its own."""
+SATELLITES = {"board", "pocket"}
+"""They import from the core, and nothing in it imports them."""
+DOORS = {"cli", "__init__", "__main__"}
+"""They may import everything, and nothing imports them."""
 FILES = sorted(PACKAGE.rglob("*.py"))
+by_name = {"ids": lambda path: path.relative_to(PACKAGE).as_posix()}
 
 
 def imported(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Return what a file of the package imports of the package, by import or by a string that is imported."""
+    tree, found = ast.parse(path.read_text()), set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names if node.module == "taxbench")}
         elif isinstance(node, ast.Import):
             found.update(name.name for name in node.names)
-    return {name for name in found if name.startswith("taxbench.")}
+    if "import_module" in path.read_text():
+        strings = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+        found.update(text for text in strings if isinstance(text, str))
+    return {name for name in found if name.startswith("taxbench.") and not name.startswith("taxbench._version")}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def floor_of(room: str) -> int:
+    return next(i for i, rooms in enumerate(ROOMS) if room in rooms)
+
+
+@pytest.mark.parametrize("path", FILES, **by_name)
 def test_imports_go_one_way(path: Path) -> None:
-    parts = path.relative_to(PACKAGE).parts
-    layer = LAYERS.index(parts[0]) if len(parts) > 1 else None
-    for name in imported(path):
-        target = name.split(".")[1]
-        if layer is not None and target in LAYERS:
-            assert LAYERS.index(target) <= layer, f"{parts} imports {name}, a later layer"
-        if path.stem in FOUNDATION and layer is None:
-            assert target in FOUNDATION, f"{path.stem} imports {name}"
+    own = room_of(path)
+    targets = {name.split(".")[1] for name in imported(path)} - {own}
+    if own in DOORS:
+        return
+    assert not targets & DOORS
+    if own == "_version":
+        assert not targets
+    elif own not in SATELLITES:
+        assert not targets & SATELLITES, f"{path} is of the core and imports a satellite"
+        for target in targets:
+            below = floor_of(target) < floor_of(own) or {own, target} == {"util", "specs"}
+            assert below, f"{path} imports {target}, which is not below {own}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_every_module_lies_in_a_room() -> None:
+    known = set().union(*ROOMS) | SATELLITES | DOORS | {"_version"}
+    assert {room_of(path) for path in FILES} == known
+
+
+def test_no_two_modules_and_no_two_public_classes_share_a_name() -> None:
+    modules, classes = Counter[str](), Counter[str]()
+    for path in FILES:
+        if room_of(path) != "cli" and not path.stem.startswith("__"):
+            modules[path.stem] += 1
+        found = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
+        classes.update(name for name in found if not name.startswith("_") and name != "Settings")
+    assert [name for name, n in modules.items() if n > 1] == []
+    assert [name for name, n in classes.items() if n > 1] == []
+
+
+@pytest.mark.parametrize("path", FILES, **by_name)
 def test_files_and_functions_stay_small(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") < 400

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from taxbench.board.board import Reference
 from taxbench.datasets.dataset import first_twice
 from taxbench.util.errors import DataError, did_you_mean
+from taxbench.util.paths import PACKAGE
 
 if TYPE_CHECKING:  # scipy comes with it, and the board needs none of that
     from taxbench.scoring.regression import Observation
@@ -30,9 +31,8 @@ _COLUMN = re.compile(r"f1_(.+)-things(-local-shuffled|-shuffled|-random|)")
 
 def published_folder() -> Path:
     """Return the folder of the published figures: inside the wheel, or `leaderboard/published` of a source checkout."""
-    package = Path(__file__).resolve().parents[1]
-    shipped = package / "_published"
-    return shipped if shipped.is_dir() else package.parent / "leaderboard" / "published"
+    shipped = PACKAGE / "_published"
+    return shipped if shipped.is_dir() else PACKAGE.parent / "leaderboard" / "published"
 
 
 @lru_cache(maxsize=1)

@@ -77,9 +77,9 @@ def _entries(kind: str) -> list[dict[str, Any]]:
                  "reads": each.reads, "summary": each.summary} for each in infos]  # fmt: skip
         return [*rows, *({"name": name, "error": error} for name, error in broken_heads().items())]
     if kind == "datasets":
-        from taxbench.registry.datasets import DATASETS
+        from taxbench.datasets.known import known_datasets
 
-        return [{"name": name, "summary": entry.summary} for name, entry in DATASETS.items()]
+        return [{"name": name, "summary": entry.summary} for name, entry in known_datasets().items()]
     if kind == "settings":
         from taxbench.registry.settings import settings
 

@@ -109,11 +109,11 @@ def complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str
 
 def complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a dataset, and the folder after its colon."""
-    from taxbench.registry.datasets import DATASETS
+    from taxbench.datasets.known import known_datasets
 
     kind, colon, path = incomplete.partition(":")
     if not colon:
-        return _beginning(incomplete, {name: entry.summary for name, entry in DATASETS.items()})
+        return _beginning(incomplete, {name: entry.summary for name, entry in known_datasets().items()})
     above, slash, begun = path.rpartition("/")
     folders = sorted(Path(f"{above}{slash}" or ".").expanduser().glob(f"{glob_escape(begun)}*/"))
     return [CompletionItem(f"{kind}:{above}{slash}{folder.name}") for folder in folders]

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from taxbench.registry.datasets import DATASETS
+from taxbench.datasets.known import known_datasets
 from taxbench.specs.spec import content_hash
 from taxbench.taxonomy.taxonomy import Taxonomy
 from taxbench.util.errors import UsageError, did_you_mean
@@ -75,12 +75,12 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
         DataError: its files are missing or broken.
     """
     kind, _, argument = name.partition(":")
-    if kind not in DATASETS:
-        hint = did_you_mean(kind, DATASETS)
+    if kind not in known_datasets():
+        hint = did_you_mean(kind, known_datasets())
         raise UsageError(
-            f"There is no dataset '{name}'.{hint} Datasets: {', '.join(DATASETS)}; see 'taxbench ls datasets'."
+            f"There is no dataset '{name}'.{hint} Datasets: {', '.join(known_datasets())}; see 'taxbench ls datasets'."
         )
-    module, function = DATASETS[kind].loader.split(":")
+    module, function = known_datasets()[kind].loader.split(":")
     dataset: Dataset = getattr(import_module(module), function)(argument, taxonomy)
     return dataset
 

@@ -1,4 +1,7 @@
-"""The pocket dataset: rendered pictures of everyday concepts, drawn when they are needed and never stored."""
+"""Rendered pictures of 104 everyday concepts; nothing to download.
+
+They are drawn when they are needed and never stored.
+"""
 
 from pathlib import Path
 

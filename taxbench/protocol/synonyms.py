@@ -1,7 +1,7 @@
 """Which nouns mean the same: the leak guard's knowledge, carried in the package so that it is the same on all machines.
 
-`files/synonyms.txt.gz` is made from WordNet by `python -m taxbench.protocol.synonyms`. Each line is one meaning: the nouns
-that have it among their three most usual meanings, those first that have it as their most usual one (before the
+`files/synonyms.txt.gz` is made from WordNet by `python -m taxbench.protocol.synonyms`. Each line is one meaning: the
+nouns that have it among their three most usual meanings, those first that have it as their most usual one (before the
 semicolon). Two nouns are taken for synonyms where one of them usually means what the other may mean: "beverage" and
 "drink", but not "skirt" and "bird", which meet in a meaning that is rare for both.
 """

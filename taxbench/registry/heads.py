@@ -5,25 +5,20 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from taxbench.registry.head_source import HeadInfo, HeadSetting, read_head
 from taxbench.registry.package_source import module_source
-from taxbench.specs.run import HeadSpec
-from taxbench.specs.spec import content_hash
 from taxbench.util.errors import UsageError, did_you_mean, first_line
+from taxbench.util.paths import PACKAGE
 
 ENTRY_POINTS = "taxbench.heads"
 """The group under which installed packages offer heads; what they name: a module as `heads/base.py` describes it."""
 MISTAKES = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
             TypeError, ValueError)  # fmt: skip
 """What the code of another package may raise; it must not stop the others."""
-_FOLDER = Path(__file__).resolve().parents[1] / "heads"
+_FOLDER = PACKAGE / "heads"
 
 
 def heads() -> dict[str, str]:
@@ -61,41 +56,6 @@ def settings_defaults(name: str) -> dict[str, Any]:
 def head_settings(name: str) -> list[HeadSetting]:
     """Return name, default and docstring of a head's settings; as for `head_info`."""
     return list(head_info(name).settings)
-
-
-def head_module(name: str) -> Any:
-    """Import a head's module.
-
-    Raises:
-        UsageError: there is no such head, or it cannot be imported.
-    """
-    module = head_info(name).module
-    try:
-        return import_module(module)
-    except (*MISTAKES, SystemExit) as error:
-        raise UsageError(f"The head '{name}' cannot be used: importing {module}: {first_line(error)}") from error
-
-
-def head_spec(name: str, settings: dict[str, Any]) -> HeadSpec:
-    """Return a head with all its settings, defaults filled in.
-
-    Raises:
-        UsageError: the head or a setting is unknown, or a value does not fit.
-    """
-    known = settings_defaults(name)
-    for key in settings:
-        if key not in known:
-            has = f"Its settings: {', '.join(known)}." if known else "It has none."
-            raise UsageError(f"The head '{name}' has no setting '{key}'.{did_you_mean(key, known)} {has}")
-    try:
-        given = head_module(name).Settings.model_validate(settings).model_dump(mode="json")
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = f"Setting '{first['loc'][0]}'" if first["loc"] else "Settings"
-        raise UsageError(f"{where} of the head '{name}': {first['msg']}; found {first['input']!r}.") from None
-    module = head_info(name).module
-    own = module.startswith("taxbench.heads.")  # which the version of the code tells apart
-    return HeadSpec(name=name, settings=given, source="" if own else content_hash(module_source(module), 16))
 
 
 @dataclass

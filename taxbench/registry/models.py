@@ -8,11 +8,12 @@ import yaml
 
 from taxbench.specs.sources import EncoderSpec, LMSpec
 from taxbench.util.errors import UsageError, did_you_mean
+from taxbench.util.paths import PACKAGE
 
 S = TypeVar("S", EncoderSpec, LMSpec)
 
 _HERE = Path(__file__).parent
-_POCKET = Path(__file__).resolve().parents[1] / "pocket" / "weights"
+_POCKET = PACKAGE / "pocket" / "weights"
 POCKET_ENCODER = _POCKET / "pocket-conv"
 POCKET_LM = _POCKET / "wordnet-lm"
 

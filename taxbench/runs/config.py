@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from taxbench.registry.heads import head_info, head_spec, heads, settings_defaults
+from taxbench.heads.loading import head_spec
+from taxbench.registry.heads import head_info, heads, settings_defaults
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.registry.settings import known_settings, part_of
 from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin

@@ -13,8 +13,9 @@ import torch
 
 from taxbench._version import NUMERICS, __version__
 from taxbench.specs.result import Code, Versions
+from taxbench.util.paths import PACKAGE
 
-_CHECKOUT = Path(__file__).parents[2]
+_CHECKOUT = PACKAGE.parent
 
 
 @cache

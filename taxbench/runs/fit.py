@@ -13,10 +13,11 @@ from taxbench.features.feature_rows import DealtRows, Images, NameRows
 from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.heads.closed_form import Lesson
 from taxbench.heads.label_head import label_head
+from taxbench.heads.loading import head_module, head_spec
 from taxbench.heads.moments import Shelf
 from taxbench.lms.question_scorer import Prompt
 from taxbench.protocol.protocol import Protocol
-from taxbench.registry.heads import MISTAKES, head_info, head_module, head_spec
+from taxbench.registry.heads import MISTAKES, head_info
 from taxbench.runs.context import FeatureSet, Parts
 from taxbench.runs.environment import versions
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, Variant, head_key

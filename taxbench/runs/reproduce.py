@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, feature_key
-from taxbench.registry.heads import head_spec
+from taxbench.heads.loading import head_spec
 from taxbench.registry.models import find_lm
 from taxbench.results.records import RESULT, read_result, result_folder
 from taxbench.runs.config import Plan, Request, encoder_spec

@@ -10,6 +10,7 @@ from typing import Any
 from taxbench.tasks.diagnostics import Finding, dotted, in_short
 from taxbench.tasks.yaml_file import BadYaml, KeyPath, YamlFile, parse_yaml
 from taxbench.util.errors import did_you_mean
+from taxbench.util.paths import PACKAGE
 
 SUFFIXES = (".yaml", ".yml")
 _LONGEST = 200
@@ -18,9 +19,8 @@ _OWN = frozenset(("name", "extends"))
 
 def builtin_folder() -> Path:
     """Return the folder of the default tasks: inside the wheel, or the top-level `tasks/` of a source checkout."""
-    package = Path(__file__).resolve().parents[1]
-    shipped = package / "_tasks"
-    return shipped if shipped.is_dir() else package.parent / "tasks"
+    shipped = PACKAGE / "_tasks"
+    return shipped if shipped.is_dir() else PACKAGE.parent / "tasks"
 
 
 def is_abstract(path: Path) -> bool:

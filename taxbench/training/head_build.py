@@ -4,8 +4,9 @@ import numpy as np
 
 from taxbench.features.feature_rows import Images
 from taxbench.heads.base import Shape, SoftHead, StateHead, first_weights
+from taxbench.heads.loading import head_module
 from taxbench.lms.frozen import FrozenLM
-from taxbench.registry.heads import head_info, head_module
+from taxbench.registry.heads import head_info
 from taxbench.specs.run import HeadSpec
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from taxbench.util.errors import CacheError, DataError
 
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The folder of the package; beside it, in a checkout, lies the rest of the repository."""
+
 
 def cache_folder(chosen: Path | None = None) -> Path:
     """Return the cache folder: `--cache`, else TAXBENCH_CACHE, else `cache/` of a checkout, else the user's cache."""
@@ -14,7 +17,7 @@ def cache_folder(chosen: Path | None = None) -> Path:
         return chosen.expanduser()
     if named := os.environ.get("TAXBENCH_CACHE"):
         return Path(named).expanduser()
-    checkout = Path(__file__).resolve().parents[2]
+    checkout = PACKAGE.parent
     if (checkout / "pyproject.toml").is_file() and (checkout / "cache").is_dir():
         return checkout / "cache"
     import platformdirs

@@ -17,11 +17,11 @@ from taxbench.datasets.dataset import Dataset, load_dataset
 from taxbench.features.encoders import Encoder, describe_encoder, load_encoder
 from taxbench.features.extract import Extraction, features_of
 from taxbench.features.feature_rows import FeatureRows
+from taxbench.heads.loading import head_spec
 from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.lms.question_scorer import Prompt
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
-from taxbench.registry.heads import head_spec
 from taxbench.registry.models import POCKET_ENCODER, lms
 from taxbench.specs.run import TrainerSpec
 from taxbench.specs.sources import EncoderSpec

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from taxbench.heads.loading import head_spec
 from taxbench.protocol.questions import QuestionSet
-from taxbench.registry.heads import head_info, head_spec
+from taxbench.registry.heads import head_info
 from taxbench.results.predictions import Collector, Predictions, write_predictions
 from taxbench.results.records import predictions_file, result_folder, write_result
 from taxbench.scoring.scorecard import score

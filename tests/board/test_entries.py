@@ -12,7 +12,7 @@ from taxbench.board.build import make_board
 from taxbench.board.entries import _ranked, newest
 from taxbench.board.load import find
 from taxbench.board.rows import make_table
-from taxbench.registry.heads import head_spec
+from taxbench.heads.loading import head_spec
 from taxbench.scoring.bootstrap import interval, replicates
 from taxbench.specs.run import DatasetId, EncoderId
 from taxbench.util.progress import Reporter

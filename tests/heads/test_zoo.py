@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from taxbench.heads import label_oracle, pool2x2, text_only, vq
 from taxbench.heads.base import FixedHead, Shape
-from taxbench.registry.heads import head_info, head_module
+from taxbench.heads.loading import head_module
+from taxbench.registry.heads import head_info
 from taxbench.util.errors import UsageError
 from taxbench.util.seeds import rng
 

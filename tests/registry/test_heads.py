@@ -7,16 +7,9 @@ from typing import Any
 
 import pytest
 
+from taxbench.heads.loading import head_module, head_spec
 from taxbench.registry.head_source import SHARED, read_head
-from taxbench.registry.heads import (
-    broken_heads,
-    head_info,
-    head_module,
-    head_settings,
-    head_spec,
-    heads,
-    settings_defaults,
-)
+from taxbench.registry.heads import broken_heads, head_info, head_settings, heads, settings_defaults
 from taxbench.registry.settings import known_settings
 from taxbench.util.errors import UsageError
 

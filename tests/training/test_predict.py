@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxbench.features.feature_rows import FeatureRows, NameRows
+from taxbench.heads.loading import head_spec
 from taxbench.lms.question_scorer import Prompt
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
-from taxbench.registry.heads import head_spec
 from taxbench.scoring.calibration import calibrate
 from taxbench.training.head_build import build_head
 from taxbench.training.image_rows import group_by_image

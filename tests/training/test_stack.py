@@ -10,9 +10,9 @@ import torch
 
 from taxbench.features.feature_rows import DealtRows, FeatureRows, NameRows
 from taxbench.heads.base import SoftHead
+from taxbench.heads.loading import head_spec
 from taxbench.lms.question_scorer import Order, Prompt
 from taxbench.protocol.protocol import Protocol
-from taxbench.registry.heads import head_spec
 from taxbench.specs.run import TrainerSpec
 from taxbench.training import row_budget as memory
 from taxbench.training import stack

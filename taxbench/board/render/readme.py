@@ -15,7 +15,7 @@ from taxbench.board.render.cells import (
     task_name,
     with_interval,
 )
-from taxbench.registry.datasets import DATASETS
+from taxbench.datasets.known import known_datasets
 from taxbench.util.text import NOTHING_TO_SHOW, number
 
 _OPENING = """\
@@ -96,7 +96,7 @@ def _dataset(entries: Sequence[Entry]) -> list[str]:
     names = names_of(entries)
     head = ["rank", "band", *names, *_COLUMNS]
     lines = [[*_place(each), *_named(each, names), *_cells(each)] for each in entries]
-    known = DATASETS.get(entries[0].dataset)
+    known = known_datasets().get(entries[0].dataset)
     about = f"{known.summary} " if known else ""
     title = f"## Dataset {markdown_text(entries[0].dataset)}\n\n{about}{seeds_of(entries).capitalize()} an entry.\n"
     blocks = [title, markdown_table(said([head, *lines], always=("rank",))) + "\n"]
