@@ -29,10 +29,10 @@ def run(*, quiet: bool = False, **options: Any) -> "list[Result]":
         TaxbenchError: anything a user can mend; the text says how.
     """
     from taxbench.runs.config import Options, options_from, resolve
-    from taxbench.runs.runner import Suite
+    from taxbench.runs.runner import Runner
     from taxbench.util.progress import Reporter
 
-    return list(Suite(resolve(options_from(Options, options)), Reporter(quiet)).results())
+    return list(Runner(resolve(options_from(Options, options)), Reporter(quiet)).results())
 
 
 def extract(*, quiet: bool = False, **options: Any) -> "list[EntryInfo]":
@@ -74,12 +74,12 @@ def load_table(*folders: str) -> "DataFrame":
     import pandas
 
     from taxbench.board.build import make_board
-    from taxbench.board.load import find
+    from taxbench.board.load import load_records
     from taxbench.board.render.exports import csv_text
     from taxbench.board.resampling import Cached
     from taxbench.util.paths import cache_folder
     from taxbench.util.progress import Reporter
 
     places = [Path(folder) for folder in folders or ("results",)]
-    board = make_board(find(places), (), Cached(cache_folder()), (), Reporter(quiet=True))
+    board = make_board(load_records(places), (), Cached(cache_folder()), (), Reporter(quiet=True))
     return pandas.read_csv(io.StringIO(csv_text(board.rows)))

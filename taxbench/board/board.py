@@ -11,7 +11,7 @@ TASKS = ("leaf", "seen_hypernym", "unseen_hypernym", "counterfactual_high", "cou
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Estimate:
     """A mean over seeds with both its uncertainties; `mean` is None when any seed has no score."""
 
     mean: float | None
@@ -26,7 +26,7 @@ class Figure:
         return number(self.mean) if self.mean is None or self.sd is None else f"{number(self.mean)} ± {self.sd:.3f}"
 
 
-NOTHING = Figure(None)
+NOTHING = Estimate(None)
 """No data."""
 
 
@@ -81,17 +81,17 @@ class Row:
     seeds: tuple[int, ...]
     split: str
     """The task's headline split; the figures below are about it where they do not say otherwise."""
-    leaf_f1: Figure
-    f1: Figure
-    auroc: Figure
-    accuracy: Figure
-    controls: dict[str, Figure]
+    leaf_f1: Estimate
+    f1: Estimate
+    auroc: Estimate
+    accuracy: Estimate
+    controls: dict[str, Estimate]
     """Macro-F1 of each control on the headline split: chance, random_lm, no_image, shuffled_features, text_only ..."""
-    transfer: Figure
+    transfer: Estimate
     """F1 minus the random-LM control's, seed by seed and item by item."""
-    heldout_f1: Figure
-    heldout_auroc: Figure
-    similarity: Figure
+    heldout_f1: Estimate
+    heldout_auroc: Estimate
+    similarity: Estimate
     """Visual similarity inside hypernyms under the task's pairing."""
     metrics: tuple[str, ...]
     """The metrics that the task lists."""
@@ -99,9 +99,9 @@ class Row:
     """The task's primary metric on its headline split, seed by seed."""
     note: str
     """Why the figures are what they are, where the head itself explains it."""
-    split_f1: dict[str, Figure]
+    split_f1: dict[str, Estimate]
     """Macro-F1 of every split."""
-    random_lm_split_f1: dict[str, Figure]
+    random_lm_split_f1: dict[str, Estimate]
     """The same of the random-LM control."""
     f1_by_seed: tuple[float | None, ...] = ()
     """F1 on the headline split, seed by seed."""
@@ -153,7 +153,7 @@ class Entry:
     """Seeds that all its rows have."""
     rows: dict[str, Row]
     """By the task's name, in the order of the question."""
-    coherence_effect: Figure
+    coherence_effect: Estimate
     """F1 of counterfactual_high minus counterfactual_low."""
     missing: tuple[str, ...]
     """Which of `TASKS` were not run, or not with the same seeds, or that it has other seeds than those ranked: an entry
@@ -205,11 +205,11 @@ class Reference:
     source: str
 
     @property
-    def figure(self) -> Figure:
+    def figure(self) -> Estimate:
         """Return F1 as ours is scored where that is known: without categories asked with one answer only."""
         if self.two_class_f1 is None:
-            return Figure(self.f1, self.sd)
-        return Figure(self.two_class_f1, self.two_class_sd)
+            return Estimate(self.f1, self.sd)
+        return Estimate(self.two_class_f1, self.two_class_sd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ class GroupAverage:
     group: str
     place: tuple[str, ...]
     """The place of its members' rows."""
-    average: Figure
+    average: Estimate
     """Blank where a member is missing or has no score."""
     blank_because: str
     """Why there is no average, or nothing."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from taxbench.board.board import Board, Reference
 from taxbench.board.entries import make_entries
 from taxbench.board.group_averages import group_averages
-from taxbench.board.load import RESULTS, Found, find
+from taxbench.board.load import RESULTS, LoadedResults, load_records
 from taxbench.board.page.page import page
 from taxbench.board.references import references
 from taxbench.board.render.exports import csv_text, json_text, latex_text
@@ -27,7 +27,7 @@ FORMS = {"md": "README.md", "html": "index.html", "csv": "board.csv", "json": "b
 
 
 def make_board(
-    found: Found,
+    found: LoadedResults,
     groups: Iterable[GroupSpec],
     known: MutableMapping[str, Resampled],
     shown: Sequence[Reference],
@@ -90,18 +90,18 @@ def _holds(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
 
 
-def _found(root: Path) -> Found:
+def _found(root: Path) -> LoadedResults:
     """Return the records of a leaderboard."""
     if not (root / RESULTS).is_dir():
         raise UsageError(
             f"'{root}' is no leaderboard: it has no folder {RESULTS}. Put records on it: taxbench leaderboard add "
             "results"
         )
-    return find([root / RESULTS])
+    return load_records([root / RESULTS])
 
 
 def _texts(
-    found: Found, groups: Iterable[GroupSpec], known: dict[str, Resampled], report: Reporter
+    found: LoadedResults, groups: Iterable[GroupSpec], known: dict[str, Resampled], report: Reporter
 ) -> tuple[Board, dict[str, bytes]]:
     """Return the board and all its files but pictures."""
     board = make_board(found, groups, known, references(), report)

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from taxbench.board.board import NOTHING, TASKS, Entry, Figure, Rank, Row
+from taxbench.board.board import NOTHING, TASKS, Entry, Estimate, Rank, Row
 from taxbench.board.rows import figure, row_key
 from taxbench.scoring.bootstrap import interval
 
@@ -79,7 +79,7 @@ def _entry(rows: dict[str, Row], replicates: Replicates) -> Entry:
     )
 
 
-def _coherence_effect(rows: dict[str, Row], replicates: Replicates) -> Figure:
+def _coherence_effect(rows: dict[str, Row], replicates: Replicates) -> Estimate:
     """Return F1 with visual similarity kept minus F1 with it destroyed, seed by seed and item by item."""
     high, low = rows[_HIGH], rows[_LOW]
     pairs = zip(high.f1_by_seed, low.f1_by_seed, strict=True)

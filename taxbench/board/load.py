@@ -23,7 +23,7 @@ PREDICTIONS = "predictions.npz"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LoadedResults:
     """Records on disk."""
 
     results: tuple[Result, ...]
@@ -62,7 +62,7 @@ def load_predictions(folder: Path, result: Result) -> Predictions:
     return parse_predictions(content, str(path))
 
 
-def find(folders: Sequence[Path]) -> Found:
+def load_records(folders: Sequence[Path]) -> LoadedResults:
     """Read every record below the folders.
 
     Raises:
@@ -72,7 +72,7 @@ def find(folders: Sequence[Path]) -> Found:
     paths = record_paths(folders)
     results = tuple(map(_read, paths))
     places = {record_key(result): path.parent for result, path in zip(results, paths, strict=True)}
-    return Found(results, places, {key: _below(place, folders) for key, place in places.items()})
+    return LoadedResults(results, places, {key: _below(place, folders) for key, place in places.items()})
 
 
 def _read(path: Path) -> Result:
@@ -83,10 +83,10 @@ def _read(path: Path) -> Result:
     return result
 
 
-def written(results: Sequence[Result], out: Path) -> Found:
+def from_results(results: Sequence[Result], out: Path) -> LoadedResults:
     """Return results that were just written below a folder."""
     folders = {record_key(result): result_folder(out, result.run) for result in results}
-    return Found(tuple(results), folders, {key: _below(folder, [out]) for key, folder in folders.items()})
+    return LoadedResults(tuple(results), folders, {key: _below(folder, [out]) for key, folder in folders.items()})
 
 
 def record_paths(folders: Sequence[Path]) -> list[Path]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from taxbench.board.board import Board, Entry, Figure, Reference, Row, TermRow, level_of
+from taxbench.board.board import Board, Entry, Estimate, Reference, Row, TermRow, level_of
 from taxbench.util.text import plain
 
 PAIRINGS = {
@@ -25,13 +25,13 @@ _PUBLISHED_HYPERNYMS = 53
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CurvePoint:
     """One level of a curve."""
 
     percent: float
     """How much of the evidence was denied. Measured, random: of the questions, in effect; published, random: of the
     concepts, as asked for; systematic: of the hypernyms."""
-    f1: Figure
+    f1: Estimate
     what: str
     """The task, or the published level."""
 
@@ -42,8 +42,8 @@ class Curve:
 
     name: str
     is_published: bool
-    points: tuple[Point, ...]
-    random_lm: tuple[Point, ...]
+    points: tuple[CurvePoint, ...]
+    random_lm: tuple[CurvePoint, ...]
     """The same through the random LM, where known."""
 
 
@@ -66,7 +66,7 @@ class Deprivation:
         return min(0.3, math.floor(10 * min(known, default=0.3)) / 10)
 
 
-Cells = tuple[tuple[Figure | None, ...], ...]
+Cells = tuple[tuple[Estimate | None, ...], ...]
 """One line an LM, one cell an encoder; None: not run."""
 
 
@@ -169,22 +169,24 @@ def _named(measured: list[_Measured]) -> list[Curve]:
     found = []
     for names, rows in measured:
         name = ", ".join(each for each, is_telling in zip(names, parts, strict=True) if each and is_telling)
-        own = tuple(Point(percent, row.f1, row.name) for percent, row in rows)
+        own = tuple(CurvePoint(percent, row.f1, row.name) for percent, row in rows)
         twins = [(percent, row.controls.get("random_lm"), row.name) for percent, row in rows]
-        twin = tuple(Point(percent, f1, task) for percent, f1, task in twins if f1 and f1.mean is not None)
+        twin = tuple(CurvePoint(percent, f1, task) for percent, f1, task in twins if f1 and f1.mean is not None)
         found.append(Curve(name, False, own, twin))
     return found
 
 
 def _published(references: Iterable[Reference], dataset: str, kind: str) -> list[Curve]:
-    systems: dict[tuple[str, str], tuple[list[Point], list[Point]]] = {}  # with the trained LM, with the random one
+    systems: dict[
+        tuple[str, str], tuple[list[CurvePoint], list[CurvePoint]]
+    ] = {}  # with the trained LM, with the random one
     for each in references:
         if (each.dataset, each.pairing, each.split) == (dataset, "original", "unseen"):
             if each.deprivation == "full":
-                point = Point(100.0, each.figure, "full")
+                point = CurvePoint(100.0, each.figure, "full")
             elif each.deprivation == kind and each.level is not None:
                 percent = each.level * (100 / _PUBLISHED_HYPERNYMS if kind == "systematic" else 1)
-                point = Point(percent, each.figure, f"{kind} {each.level:g}")
+                point = CurvePoint(percent, each.figure, f"{kind} {each.level:g}")
             else:
                 continue
             systems.setdefault((each.lm, each.encoder), ([], []))[each.random_lm].append(point)
@@ -210,7 +212,7 @@ def _heatmap(dataset: str, head: str, pairs: dict[tuple[str, str], Entry]) -> He
     lms, encoders = (tuple(sorted({pair[side] for pair in pairs})) for side in (0, 1))
     rows = {pair: entry.rows[_UNSEEN] for pair, entry in pairs.items()}
     lines = [[rows.get((lm, encoder)) for encoder in encoders] for lm in lms]
-    names, f1, transfer = list[str](), list[tuple[Figure | None, ...]](), list[tuple[Figure | None, ...]]()
+    names, f1, transfer = list[str](), list[tuple[Estimate | None, ...]](), list[tuple[Estimate | None, ...]]()
     for lm, line in zip(lms, lines, strict=True):
         names.append(lm)
         f1.append(tuple(row.f1 if row else None for row in line))

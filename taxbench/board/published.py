@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from taxbench.board.board import Figure, Row
+from taxbench.board.board import Estimate, Row
 from taxbench.specs.task import PublishedFigure, TaskSpec
 
 
@@ -16,7 +16,7 @@ class BesidePublished:
     """LM, encoder and what is not as by default."""
     split: str
     control: str
-    here: Figure
+    here: Estimate
     published: PublishedFigure
     source: str
 

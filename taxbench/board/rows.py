@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from statistics import mean, stdev
 
-from taxbench.board.board import TASKS, Figure, Record, Row, TermRow, level_of
+from taxbench.board.board import TASKS, Estimate, Record, Row, TermRow, level_of
 from taxbench.registry.heads import head_info, heads
 from taxbench.scoring.bootstrap import METHOD, REPLICATES
 from taxbench.specs.result import CategoryScore, Result, Scores
@@ -89,7 +89,7 @@ def _row(
     held = [result.scores.get("heldout_leaf") for result in group]
     twin = [result.controls.get("random_lm", {}).get(split) for result in group]
 
-    def of(name: str, values: list[float | None]) -> Figure:
+    def of(name: str, values: list[float | None]) -> Estimate:
         return figure(values, known.get(name, (None, None)))
 
     controls = dict.fromkeys(name for result in group for name in result.controls)
@@ -220,7 +220,7 @@ def _setting(result: Result, parts: set[str]) -> str:
     return ", ".join([*changed, *(f"{name} {value}" for name, value in _identities(result).items() if name in parts)])
 
 
-def _splits(scores: list[dict[str, Scores]]) -> dict[str, Figure]:
+def _splits(scores: list[dict[str, Scores]]) -> dict[str, Estimate]:
     return {split: figure(_column([each.get(split) for each in scores], "macro_f1")) for split in scores[0]}
 
 
@@ -232,12 +232,12 @@ def _minus(left: list[float | None], right: list[float | None]) -> list[float | 
     return [None if a is None or b is None else a - b for a, b in zip(left, right, strict=True)]
 
 
-def figure(values: list[float | None], interval: Interval = (None, None)) -> Figure:
+def figure(values: list[float | None], interval: Interval = (None, None)) -> Estimate:
     """Return the mean and the spread over seeds; blank where a value is missing or there is none."""
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
-        return Figure(None)
-    return Figure(mean(known), stdev(known) if len(known) > 1 else None, *interval)
+        return Estimate(None)
+    return Estimate(mean(known), stdev(known) if len(known) > 1 else None, *interval)
 
 
 def task_order(identity: str) -> tuple[int, str, float, str]:

@@ -64,7 +64,7 @@ def _report(ctx: click.Context) -> Reporter:
 def show(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...], form: str, as_json: bool) -> None:
     """Print one table of every result.json below FOLDERS (default: results)."""
     from taxbench.board.build import board_text, make_board
-    from taxbench.board.load import find
+    from taxbench.board.load import load_records
     from taxbench.board.published import compare_with_published
     from taxbench.board.render.text_table import LEGEND, text_table
     from taxbench.board.resampling import Cached
@@ -72,7 +72,7 @@ def show(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...
     from taxbench.util.paths import cache_folder
 
     places, registry = folders or (Path("results"),), find_tasks(include)
-    board = make_board(find(places), registry.groups.values(), Cached(cache_folder()), (), _report(ctx))
+    board = make_board(load_records(places), registry.groups.values(), Cached(cache_folder()), (), _report(ctx))
     if as_json or form != "table":
         click.echo(board_text(board, "json" if as_json else form), nl=False)
     else:

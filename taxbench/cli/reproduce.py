@@ -33,10 +33,10 @@ def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) ->
     where the record was made need --dataset, --model or --encoder.
     """
     from taxbench.board.analysis.plain_json import plain_json
-    from taxbench.runs.reproduce import Again, reproduce
+    from taxbench.runs.reproduce import ReproduceOptions, reproduce
 
     report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
-    again = Again(**{field.name: given[field.name] for field in fields(Again)})
+    again = ReproduceOptions(**{field.name: given[field.name] for field in fields(ReproduceOptions)})
     found = reproduce(result, again, report)
     click.echo(plain_json(found, agrees=found.agrees, verdict=_verdict(found)) if as_json else _text(found))
     if not found.agrees:

@@ -16,7 +16,7 @@ from taxbench.cli.options import (
     device_option,
     include_path,
 )
-from taxbench.runs.config import Options, Request, resolve
+from taxbench.runs.config import Options, RunConfig, resolve
 from taxbench.util.progress import Reporter
 
 if TYPE_CHECKING:
@@ -53,35 +53,35 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
     goes on where it stopped.
     """
     report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
-    request = resolve(Options(**options))  # type: ignore[arg-type]
-    report.say(request.describe())
+    config = resolve(Options(**options))  # type: ignore[arg-type]
+    report.say(config.describe())
 
-    from taxbench.runs.runner import Suite
+    from taxbench.runs.runner import Runner
     from taxbench.specs.result import Result
 
     results: list[Result] = []
     try:
-        for result in Suite(request, report).results():
+        for result in Runner(config, report).results():
             results.append(result)
     finally:  # what is finished is shown, also when a run failed or the user interrupts
         if as_json and results:
             click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=1))
         elif results:
-            _show(results, request, report)
+            _show(results, config, report)
 
 
-def _show(results: "list[Result]", request: Request, report: Reporter) -> None:
+def _show(results: "list[Result]", config: RunConfig, report: Reporter) -> None:
     """Print the table of results, with intervals from their predictions."""
     from taxbench.board.build import make_board
-    from taxbench.board.load import written
+    from taxbench.board.load import from_results
     from taxbench.board.published import compare_with_published
     from taxbench.board.render.text_table import LEGEND, text_table
     from taxbench.board.resampling import Cached
     from taxbench.util.paths import cache_folder
 
-    out, known = request.out, Cached(cache_folder(request.cache))
-    board = make_board(written(results, out), request.groups, known, (), report)
-    published = compare_with_published(board.rows, {task.name: task for task in request.tasks})
+    out, known = config.out, Cached(cache_folder(config.cache))
+    board = make_board(from_results(results, out), config.groups, known, (), report)
+    published = compare_with_published(board.rows, {task.name: task for task in config.tasks})
     click.echo(text_table(board.rows, board.groups, published))
     again = "" if str(out) == _DEFAULT.out else f" {shlex.quote(str(out))}"
     report.say(f"{LEGEND}\nResults: {out.resolve()}. In one table: taxbench leaderboard show{again}")

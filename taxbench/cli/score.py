@@ -15,9 +15,9 @@ def command(ctx: click.Context, folders: tuple[Path, ...], as_json: bool) -> Non
 
     Needs no model and writes nothing. Exits with 1 if a figure differs or a record cannot be scored.
     """
-    from taxbench.board.analysis.rescored import score_anew, score_json, score_table
+    from taxbench.board.analysis.rescored import rescore_all, score_json, score_table
 
-    records = score_anew(folders or (Path("results"),))
+    records = rescore_all(folders or (Path("results"),))
     click.echo(json.dumps(score_json(records), indent=1) if as_json else score_table(records))
     if not all(record.same for record in records):
         ctx.exit(1)

@@ -23,7 +23,7 @@ from taxbench.datasets.dataset import Dataset, ImageRecord, Split
 from taxbench.taxonomy.choice import taxonomy_of
 from taxbench.taxonomy.tables import normal, unwritable
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
-from taxbench.util.errors import DataError, UsageError, did_you_mean, some
+from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few
 
 DECODER = f"pillow {PIL.__version__}"
 # How folders and the hub name splits, and what they are here.
@@ -66,7 +66,8 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     unlisted = sorted(names - set(listed.leaf_of_folder))
     if unlisted:
         raise DataError(
-            f"{len(unlisted)} of {len(names)} class folders of '{root}' are not in the taxonomy: {some(unlisted, 10)}."
+            f"{len(unlisted)} of {len(names)} class folders of '{root}' are not in the taxonomy: "
+            f"{first_few(unlisted, 10)}."
             f"{did_you_mean(unlisted[0], listed.leaf_of_folder)} Add a line for each, or move the folders away."
         )
     images = scan(
@@ -78,7 +79,7 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     _check_classes(root, taxonomy, listed, images)
     notes = [*listed.notes]
     if unused := list(_unused(root, [folder for _, folder in classes])):
-        notes.append(f"Pictures of '{root}' that are in no class folder are not used: {some(unused)}.")
+        notes.append(f"Pictures of '{root}' that are in no class folder are not used: {first_few(unused)}.")
     kept = keep_leaves(listed.taxonomy, {image.leaf for image in images})
     return Dataset(f"folder:{root.name}", tuple(images), kept, DECODER, partial(_read, root), notes=tuple(notes))
 
@@ -203,7 +204,7 @@ def _check_classes(root: Path, taxonomy: Path | None, listed: TaxonomyFile, imag
     if missing:
         raise DataError(
             f"The taxonomy '{taxonomy}' names {len(missing)} class folders without an image in '{root}': "
-            f"{some(missing)}. Remove those lines or add the images."
+            f"{first_few(missing)}. Remove those lines or add the images."
         )
 
 

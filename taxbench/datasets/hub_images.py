@@ -19,7 +19,7 @@ from taxbench.datasets.folder import DECODER, SPLITS, decode
 from taxbench.taxonomy.choice import taxonomy_of
 from taxbench.taxonomy.tables import normal
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
-from taxbench.util.errors import DataError, UsageError, did_you_mean, first_line, some, with_network
+from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few, first_line, with_network
 
 _LABELS = ("label", "labels", "class", "category", "fine_label")
 _BATCH = 64
@@ -99,9 +99,9 @@ def as_dataset(name: str, found: HubImages, listed: TaxonomyFile) -> Dataset:
     lacking = sorted(set(listed.leaf_of_folder) - found.labels)
     if lacking:
         raise DataError(
-            f"The taxonomy lists {len(lacking)} labels without an image in '{found.source}': {some(lacking)}."
+            f"The taxonomy lists {len(lacking)} labels without an image in '{found.source}': {first_few(lacking)}."
             f"{did_you_mean(lacking[0], found.labels)} Its labels: "
-            f"{some(sorted(found.labels))}. Remove or mend those lines."
+            f"{first_few(sorted(found.labels))}. Remove or mend those lines."
         )
     split_of = _own_splits({name for name, split in found.splits.items() if any(split.labels)})
     images = [

@@ -16,8 +16,8 @@ from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.datasets.folder import DECODER, ClassFolder, read_image, scan
 from taxbench.datasets.home import data_home
 from taxbench.taxonomy.tables import Table, read_table
-from taxbench.taxonomy.taxonomy import WORDNET, Row, Taxonomy, read_rows
-from taxbench.util.errors import DataError, UsageError, some
+from taxbench.taxonomy.taxonomy import WORDNET, Taxonomy, TaxonomyRow, read_rows
+from taxbench.util.errors import DataError, UsageError, first_few
 
 CONCEPTS = Path(__file__).with_name("files") / "things.tsv"
 _HYPERNYMS = CONCEPTS.with_name("things_hypernyms.tsv")
@@ -57,8 +57,8 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     if others:
         notes.append(f"{others} folders of '{root}' are not used: THINGS gives their concepts no hypernym.")
     bases = tuple(sorted({folder.parent for folder in folders.values()}))
-    spoken = {*table.hypernyms, *(row.leaf for row in rows)}
-    forms = {term: form for term, form in sorted(published_forms().items()) if term in spoken}
+    display_name = {*table.hypernyms, *(row.leaf for row in rows)}
+    forms = {term: form for term, form in sorted(published_forms().items()) if term in display_name}
     return Dataset("things", tuple(images), table, DECODER, partial(_read, bases), forms, tuple(notes))
 
 
@@ -68,7 +68,7 @@ def published_forms() -> dict[str, str]:
     return forms | {row["hypernym"]: row["form"] for _, row in read_table(_HYPERNYMS).rows}
 
 
-def _rows(source: Path, given: bool) -> list[Row]:
+def _rows(source: Path, given: bool) -> list[TaxonomyRow]:
     """Read the concepts to use, sorted; a category file says only which hypernyms they have."""
     if given and str(source) == WORDNET:
         raise UsageError("THINGS brings its own taxonomy: leave --taxonomy out, or give a file.")
@@ -82,7 +82,9 @@ def _rows(source: Path, given: bool) -> list[Row]:
     if not groups:
         raise DataError(f"The category file '{source}' puts no concept into a category.")
     return [
-        Row(line, concept, names.get(concept) or re.sub(r"\d+$", "", concept).replace("_", " "), tuple(sorted(group)))
+        TaxonomyRow(
+            line, concept, names.get(concept) or re.sub(r"\d+$", "", concept).replace("_", " "), tuple(sorted(group))
+        )
         for line, (concept, group) in enumerate(sorted(groups.items()), start=2)
     ]
 
@@ -155,7 +157,7 @@ def _find_concepts(root: Path, wanted: set[str]) -> tuple[dict[str, Path], int]:
 def _check_complete(root: Path, missing: list[str], expected: int) -> None:
     if missing:
         raise DataError(
-            f"{len(missing)} of {expected} concepts of THINGS have no image in '{root}': {some(missing)}. "
+            f"{len(missing)} of {expected} concepts of THINGS have no image in '{root}': {first_few(missing)}. "
             "Unpack the archive again ('unzip -n' keeps what is there), or "
             f"name the concepts to use with --taxonomy FILE.tsv, some lines of '{CONCEPTS}'."
         )

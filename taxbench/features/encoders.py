@@ -24,7 +24,7 @@ from taxbench.features.families import (
 )
 from taxbench.features.preprocessing import read_preprocessing
 from taxbench.registry.models import ENTRY_POINTS, PLUGGED, POCKET_ENCODER
-from taxbench.specs.feature_key import Pool, Pooled, Preprocessing, Reading
+from taxbench.specs.feature_key import FeatureReadout, Pool, Pooled, Preprocessing
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
 from taxbench.util.hub import model_files, weights_digest
@@ -62,7 +62,7 @@ class EncoderCard:
     inner: Pooled = "mean"
     """The pooled vector of other layers."""
 
-    def reading(self, layer: int, pool: str) -> Reading:
+    def reading(self, layer: int, pool: str) -> FeatureReadout:
         """Return what is read, spelled in the one way that cache keys use.
 
         Args:
@@ -89,7 +89,7 @@ class EncoderCard:
                 self._check_grid(pool, shape, prefix)
         pooled = self.pooled if layer == -1 else self.inner
         pooled = "mean" if pooled == "cls" and not prefix else pooled
-        return Reading(
+        return FeatureReadout(
             tower=self.tower,
             layer=layer,
             pool=pool,
@@ -146,7 +146,7 @@ class Encoder:
     std: Tensor
 
     @torch.inference_mode()
-    def encode(self, pixels: Tensor, readings: Sequence[Reading]) -> list[Tensor]:
+    def encode(self, pixels: Tensor, readings: Sequence[FeatureReadout]) -> list[Tensor]:
         """Return the features of a batch, all readings of one forward pass. Nothing here waits for the device.
 
         Args:
@@ -163,7 +163,7 @@ class Encoder:
         output = self.model(images, **inner)
         return [self._read(output, reading) for reading in readings]
 
-    def _read(self, output: Any, reading: Reading) -> Tensor:
+    def _read(self, output: Any, reading: FeatureReadout) -> Tensor:
         if reading.pooled == "pooler":
             return cast(Tensor, output.pooler_output).flatten(1)[:, None]
         hidden: Tensor = output.last_hidden_state if reading.layer == -1 else output.hidden_states[reading.layer]

@@ -10,13 +10,13 @@ import torch
 from taxbench._version import __version__
 from taxbench.datasets.dataset import Dataset, first_twice
 from taxbench.features.encoders import Encoder, EncoderCard, load_encoder
-from taxbench.features.extraction_loop import Pass, Target
+from taxbench.features.extraction_loop import ExtractionOutput, ExtractionPass
 from taxbench.features.store.index import begin_entry, entry_folder, nearest_difference, read_table
-from taxbench.features.store.layout import NOT_FINITE, UNDECODABLE, Shape, plan_layout
+from taxbench.features.store.layout import NOT_FINITE, UNDECODABLE, TokenShape, plan_layout
 from taxbench.features.store.reader import FeatureTable
-from taxbench.features.store.reuse import find_donor
-from taxbench.specs.feature_key import Encoded, FeatureKey, Origin, Reading, StorageDtype
-from taxbench.util.errors import CacheError, DataError, some
+from taxbench.features.store.reuse import find_reusable
+from taxbench.specs.feature_key import Encoded, FeatureKey, FeatureReadout, Origin, StorageDtype
+from taxbench.util.errors import CacheError, DataError, first_few
 from taxbench.util.progress import Reporter
 
 
@@ -35,7 +35,7 @@ class Extraction:
     """What the command line called the dataset and the encoder, to be recorded beside the features."""
 
 
-def feature_key(dataset: Dataset, card: EncoderCard, reading: Reading, how: Extraction) -> FeatureKey:
+def feature_key(dataset: Dataset, card: EncoderCard, reading: FeatureReadout, how: Extraction) -> FeatureKey:
     """Return the key of a dataset's features under an encoder.
 
     Raises:
@@ -56,7 +56,12 @@ def feature_key(dataset: Dataset, card: EncoderCard, reading: Reading, how: Extr
 
 
 def features_of(
-    dataset: Dataset, card: EncoderCard, readings: Sequence[Reading], how: Extraction, cache: Path, report: Reporter
+    dataset: Dataset,
+    card: EncoderCard,
+    readings: Sequence[FeatureReadout],
+    how: Extraction,
+    cache: Path,
+    report: Reporter,
 ) -> list[FeatureTable]:
     """Return one table for each reading, from the cache where it is there; what is missing is encoded in one pass.
 
@@ -93,7 +98,7 @@ def require_all(table: FeatureTable, dataset: Dataset) -> FeatureTable:
         try:
             dataset.read(dataset.images[bad[0]])
         except DataError as error:
-            which = some(table.ids[row] for row in bad)
+            which = first_few(table.ids[row] for row in bad)
             others = f" So it is with {len(bad)} of {len(table)} images: {which}." if len(bad) > 1 else ""
             raise DataError(f"{error}{others} The other features stay in the cache.") from None
         raise CacheError(
@@ -115,7 +120,7 @@ def _fill(
     """Encode until every shard of the keys is sealed, by this process or by others."""
     encoder = load_encoder(card, how.device, how.dtype, how.compiled)
     for targets in _passes(encoder, dataset, keys, how, cache, report):
-        work = Pass(targets, dataset, encoder, how.batch, how.workers, report)
+        work = ExtractionPass(targets, dataset, encoder, how.batch, how.workers, report)
         try:
             waited = False
             while not work.done():
@@ -129,13 +134,13 @@ def _fill(
 
 def _passes(
     encoder: Encoder, dataset: Dataset, keys: list[FeatureKey], how: Extraction, cache: Path, report: Reporter
-) -> list[list[Target]]:
+) -> list[list[ExtractionOutput]]:
     """Begin the entries and group those of one geometry, whose rows can be computed together."""
     readings = [key.source.reading for key in keys if key.source.kind == "encoded"]
     size = encoder.card.preprocessing
     probe = encoder.encode(torch.zeros(1, 3, size.height, size.width, dtype=torch.uint8), readings)
-    shapes = [Shape(features.shape[1], features.shape[2]) for features in probe]
-    groups: dict[tuple[int, int], list[Target]] = {}
+    shapes = [TokenShape(features.shape[1], features.shape[2]) for features in probe]
+    groups: dict[tuple[int, int], list[ExtractionOutput]] = {}
     contents = [image.digest for image in dataset.images]
     for key, reading, shape in zip(keys, readings, shapes, strict=True):
         layout = plan_layout(len(dataset.images), shape, key.storage_dtype, beside=shapes)
@@ -146,11 +151,11 @@ def _passes(
                 f"The entry {key.digest} holds features of shape ({found.t}, {found.f}), and the encoder gives "
                 f"({shape.t}, {shape.f}). Type 'taxbench cache gc {key.digest}' and run again."
             )
-        donor = find_donor(cache, key, contents)
-        if donor:
-            held = f"{donor.held} of {len(contents)} images"
-            report.say(f"features: {held} are in the entry {donor.table.key.digest}; whole batches are taken over")
-        target = Target(entry_folder(cache, key), manifest, reading, donor)
+        reusable = find_reusable(cache, key, contents)
+        if reusable:
+            held = f"{reusable.held} of {len(contents)} images"
+            report.say(f"features: {held} are in the entry {reusable.table.key.digest}; whole batches are taken over")
+        target = ExtractionOutput(entry_folder(cache, key), manifest, reading, reusable)
         groups.setdefault((found.block_rows, found.shard_rows), []).append(target)
     return list(groups.values())
 

@@ -24,9 +24,9 @@ from taxbench.features.decode import Decoded, DecodePool
 from taxbench.features.encoders import Encoder
 from taxbench.features.store.layout import NOT_FINITE, OK, UNDECODABLE
 from taxbench.features.store.locks import EntryLock
-from taxbench.features.store.reuse import Donor
+from taxbench.features.store.reuse import ReusableEntry
 from taxbench.features.store.writer import ShardWriter, begin_shard, shard_path
-from taxbench.specs.feature_key import Manifest, Reading
+from taxbench.specs.feature_key import FeatureReadout, Manifest
 from taxbench.util.errors import CacheError
 from taxbench.util.progress import Advance, Reporter
 
@@ -36,18 +36,18 @@ _QUEUED = 2  # spans that may wait for the disk
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ExtractionOutput:
     """An entry to fill, and what of the encoder's output goes into it."""
 
     folder: Path
     manifest: Manifest
-    reading: Reading
-    donor: Donor | None
+    reading: FeatureReadout
+    reusable: ReusableEntry | None
     """Another entry that has some of the rows."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
+class _Chunk:
     """A stretch of a shard on its way to the disk."""
 
     shard: int
@@ -60,7 +60,7 @@ class _Span:
 class _Encoded:
     """A span's features in the host's memory, or on their way to it."""
 
-    def __init__(self, span: _Span, good: np.ndarray, features: list[Tensor]) -> None:
+    def __init__(self, span: _Chunk, good: np.ndarray, features: list[Tensor]) -> None:
         self.span, self.good = span, good
         finite = [torch.isfinite(rows).flatten(1).all(1) for rows in features]
         self.features, self.finite = [_to_host(rows) for rows in features], [_to_host(flags) for flags in finite]
@@ -94,12 +94,12 @@ class _Waits:
         return "waits: " + ", ".join(f"{name} {share / total:.0%}" for name, share in shares.items())
 
 
-class Pass:
+class ExtractionPass:
     """One reading of the pictures that fills one or several entries."""
 
     def __init__(
         self,
-        targets: list[Target],
+        targets: list[ExtractionOutput],
         dataset: Dataset,
         encoder: Encoder,
         batch: int,
@@ -137,7 +137,7 @@ class Pass:
         if first is None:
             time.sleep(0 if self._claimed else _PATIENCE)
             return self._claimed
-        spans: deque[_Span] = deque()
+        spans: deque[_Chunk] = deque()
 
         def pictures() -> Iterator[tuple[ImageRecord, ...]]:
             for span in chain([first], claims):
@@ -154,7 +154,7 @@ class Pass:
         return True
 
     def _run(
-        self, decoded: Iterator[Decoded], spans: deque[_Span], writing: ThreadPoolExecutor, advance: Advance
+        self, decoded: Iterator[Decoded], spans: deque[_Chunk], writing: ThreadPoolExecutor, advance: Advance
     ) -> None:
         """Keep decoder, encoder and disk busy at once; at most `_QUEUED` spans wait for the disk."""
         waits = _Waits()
@@ -181,7 +181,7 @@ class Pass:
                 return
             before = now
 
-    def _claim(self) -> Iterator[_Span]:
+    def _claim(self) -> Iterator[_Chunk]:
         """Take the shards that nobody holds, one after the other, and yield what is missing in them."""
         self._claimed = False
         for shard in range(self._layout.shards):
@@ -205,7 +205,7 @@ class Pass:
             todo = sum(len(images[start : start + self._span_rows]) for start in starts)
             self._skipped += len(images) - todo
             for start in starts:
-                yield _Span(shard, start, images[start : start + self._span_rows], writers, start == starts[-1])
+                yield _Chunk(shard, start, images[start : start + self._span_rows], writers, start == starts[-1])
             if not starts:
                 self._seal(shard, writers)
 
@@ -214,12 +214,12 @@ class Pass:
         found = {}
         contents = [content for _, content in names[first : first + self._span_rows]]
         for place in writers:
-            donor = self._targets[place].donor
-            rows = donor.rows(contents) if donor else np.array([-1])
-            if donor is None or (rows < 0).any():
+            reusable = self._targets[place].reusable
+            rows = reusable.rows(contents) if reusable else np.array([-1])
+            if reusable is None or (rows < 0).any():
                 return False
             try:
-                found[place] = donor.table.take(rows)
+                found[place] = reusable.table.take(rows)
             except CacheError:
                 return False  # damaged: whoever opens that entry by its own key is told
         for place, writer in writers.items():
@@ -235,7 +235,7 @@ class Pass:
                 return False
         return True
 
-    def _encode(self, span: _Span, batch: Decoded) -> _Encoded:
+    def _encode(self, span: _Chunk, batch: Decoded) -> _Encoded:
         """Compute a span's features for every target and start their way to the host's memory."""
         pixels = torch.from_numpy(batch.pixels)
         on_cuda = self._encoder.device.type == "cuda"

@@ -72,7 +72,7 @@ class FeatureRows:
         return mean.float(), torch.where(std > 1e-6, std, torch.ones_like(std))
 
 
-class DealtRows:
+class ShuffledFeatures:
     """The features, or names, of other images: every image gets those of one of its group, dealt out at random.
 
     Args:
@@ -97,7 +97,7 @@ class DealtRows:
         return self._rows.statistics(images)
 
 
-class NameRows:
+class NameFeatures:
     """What images are called: the index of each one's name, as one feature, for heads that see no pictures.
 
     Args:

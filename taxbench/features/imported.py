@@ -8,8 +8,8 @@ import torch
 
 from taxbench.datasets.dataset import Dataset
 from taxbench.features.formats import FeatureFile
-from taxbench.features.store.index import Entry, begin_entry, entries, entry_folder, read_table
-from taxbench.features.store.layout import OK, Shape, plan_layout
+from taxbench.features.store.index import StoredEntry, begin_entry, entries, entry_folder, read_table
+from taxbench.features.store.layout import OK, TokenShape, plan_layout
 from taxbench.features.store.locks import EntryLock
 from taxbench.features.store.reader import FeatureTable
 from taxbench.features.store.writer import ShardWriter, begin_shard, shard_path
@@ -22,7 +22,7 @@ _SPAN_BLOCKS = 16
 
 def import_features(
     file: FeatureFile, name: str, dataset: Dataset, storage: StorageDtype, cache: Path, report: Reporter
-) -> Entry:
+) -> StoredEntry:
     """Copy the features of a dataset's images into the cache, in the dataset's order; rows of other images stay out.
 
     Raises:
@@ -43,7 +43,7 @@ def import_features(
                 f"There are other features 'imported:{name}' of these images. Choose another --name, or remove them: "
                 f"taxbench cache gc {entry.folder.name}"
             )
-    layout = plan_layout(key.n_images, Shape(file.tokens, file.width), storage)
+    layout = plan_layout(key.n_images, TokenShape(file.tokens, file.width), storage)
     manifest = begin_entry(cache, key, layout, Origin(dataset=dataset.name, encoder=str(file.path.resolve())))
     folder = entry_folder(cache, key)
     with (
@@ -58,7 +58,7 @@ def import_features(
                 names = [(image.id, image.digest) for image in dataset.images[rows.start : rows.stop]]
                 _copy_shard(file, order, begin_shard(folder, manifest, shard, names), manifest, shard)
             advance(len(layout.rows_of(shard)))
-    return Entry(folder, manifest)
+    return StoredEntry(folder, manifest)
 
 
 def imported_table(cache: Path, name: str, dataset: Dataset) -> FeatureTable:
@@ -88,7 +88,7 @@ def imported_table(cache: Path, name: str, dataset: Dataset) -> FeatureTable:
     )
 
 
-def _named(cache: Path, name: str) -> list[Entry]:
+def _named(cache: Path, name: str) -> list[StoredEntry]:
     return [entry for entry in entries(cache) if entry.name == IMPORTED + name]
 
 

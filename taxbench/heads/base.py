@@ -5,7 +5,7 @@ A head file defines `Settings`, the options of the head, and one of
     build(shape, settings)   a module for features (b, t, f) → vectors (b, k, d), trained through the frozen LM;
     fit(lesson, settings)    the finished module, from images, their names and the LM's label vectors, without the LM.
 
-`prepare(mapping, lesson)`, beside `build`, sets what is learnt from features alone before training (code words). Five
+`prepare(mapping, data)`, beside `build`, sets what is learnt from features alone before training (code words). Five
 constants say the rest, each with the default that most heads have:
 
     READS = "answers"        how a question is answered: by the LM's answers (k soft tokens in its row), by its "state"
@@ -28,12 +28,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from taxbench.lms.question_scorer import Prompt
+from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.util.seeds import derive_seed
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class HeadShape:
     """What a head maps from and to."""
 
     tokens: int  # t, feature vectors an image
@@ -58,7 +58,7 @@ class Head(nn.Module):
         mapped: Tensor = self.mapping((features - self.mean) / self.std)
         return mapped
 
-    def margins(self, features: Tensor, terms: Tensor, prompt: Prompt) -> Tensor:
+    def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
         """Return log odds of Yes against No for each image's questions.  # (b, t, f), (b, q) → (b, q)"""
         raise NotImplementedError
 
@@ -80,9 +80,9 @@ class SoftHead(Head):
         unit = mapped * torch.rsqrt(mapped.square().mean(-1, keepdim=True) + 1e-8)
         return unit * self.gain
 
-    def margins(self, features: Tensor, terms: Tensor, prompt: Prompt) -> Tensor:
+    def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
         """Ask the LM.  # (b, t, f), (b, q) → (b, q)"""
-        return prompt.margins(self.soft_tokens(features), terms)
+        return scorer.margins(self.soft_tokens(features), terms)
 
 
 class FixedHead(Head):
@@ -91,14 +91,14 @@ class FixedHead(Head):
     Images may have fewer vectors than others; the missing ones come first and are zero.
     """
 
-    def margins(self, features: Tensor, terms: Tensor, prompt: Prompt) -> Tensor:
+    def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
         """Ask the LM, images of one length at a time.  # (b, t, f), (b, q) → (b, q)"""
         mapped = self.mapped(features)  # (b, k, d)
         present = (mapped != 0).any(-1).sum(1)  # (b,)
         found = mapped.new_zeros(terms.shape)
         for length in sorted(set(present.tolist())):
             rows = (present == length).nonzero().squeeze(1)
-            found = found.index_copy(0, rows, prompt.margins(mapped[rows, mapped.shape[1] - length :], terms[rows]))
+            found = found.index_copy(0, rows, scorer.margins(mapped[rows, mapped.shape[1] - length :], terms[rows]))
         return found
 
 
@@ -115,9 +115,9 @@ class StateHead(SoftHead):
         matched: Tensor = (self.norm(states.float()) * self.match.weight[0]).sum(-1) + self.match.bias
         return matched
 
-    def margins(self, features: Tensor, terms: Tensor, prompt: Prompt) -> Tensor:
+    def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
         """Read the LM's state.  # (b, t, f), (b, q) → (b, q)"""
-        return self.read(prompt.states(self.soft_tokens(features), terms))
+        return self.read(scorer.states(self.soft_tokens(features), terms))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import LabelMap
 from taxbench.heads.moments import factored_svd
 from taxbench.specs.spec import Spec
@@ -28,22 +28,22 @@ class Settings(Spec, strict=True):
     """What is done about terms that are near to every image."""
 
 
-def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return the map of features into canonical space, and that of label vectors: (f + 1) · k + d · k numbers.
 
     k, at most the names less one, directions u, v of features x and label vectors y, one after the other the most
     correlated over training images, with α and β added to their variances: the singular vectors of Cov(x)^-½ Cov(x, y)
     Cov(y)^-½ (Hotelling, 1936).
     """
-    whiten = _whitening(lesson, settings.beta)
-    alpha = lesson.alpha(settings.alpha, lambda alpha: lesson.cosines(*_solve(lesson, alpha, whiten, settings.power)))
-    return LabelMap.of(lesson.moments, *_solve(lesson, alpha, whiten, settings.power))
+    whiten = _whitening(data, settings.beta)
+    alpha = data.alpha(settings.alpha, lambda alpha: data.cosines(*_solve(data, alpha, whiten, settings.power)))
+    return LabelMap.of(data.moments, *_solve(data, alpha, whiten, settings.power))
 
 
-def _whitening(lesson: Lesson, beta: float) -> Tensor:
+def _whitening(data: FitData, beta: float) -> Tensor:
     """Return (Cov(y) + βI)^-½, β in units of a dimension's variance.  # (d, d)"""
-    share = lesson.classes.share
-    names = lesson.labels.to(share)
+    share = data.classes.share
+    names = data.labels.to(share)
     centred = names - share @ names
     spread = (centred * share[:, None]).T @ centred
     size, axes = torch.linalg.eigh(spread)
@@ -51,13 +51,13 @@ def _whitening(lesson: Lesson, beta: float) -> Tensor:
     return whitening
 
 
-def _solve(lesson: Lesson, alpha: float, whiten: Tensor, power: float) -> tuple[Tensor, Tensor, Tensor]:
+def _solve(data: FitData, alpha: float, whiten: Tensor, power: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return the maps of images, in the basis of the moments, and of label vectors.  # (r, k), (k,), (d, k)"""
-    values, _ = lesson.moments.spectrum
-    white = (values + alpha * lesson.moments.unit).rsqrt()  # (r,)
-    share = lesson.classes.share
-    names = lesson.labels.to(white)
+    values, _ = data.moments.spectrum
+    white = (values + alpha * data.moments.unit).rsqrt()  # (r,)
+    share = data.classes.share
+    names = data.labels.to(white)
     middle = share @ names
-    left, strength, right = factored_svd(lesson.classes.mean * white * share[:, None], (names - middle) @ whiten)
+    left, strength, right = factored_svd(data.classes.mean * white * share[:, None], (names - middle) @ whiten)
     words = whiten @ right * strength**power
     return white[:, None] * left * strength**power, middle @ words, words

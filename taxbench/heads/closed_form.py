@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from taxbench.heads.moments import Classes, Moments, Shelf, pooled
+from taxbench.heads.moments import Classes, LRUCache, Moments, pooled
 from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.label_vectors import label_vectors
 
@@ -23,7 +23,7 @@ DEFAULT_ALPHA = 0.01
 
 
 @dataclass
-class Lesson:
+class FitData:
     """Training images and what they are called, validation images, and the frozen LM that the names come from."""
 
     features: Callable[[np.ndarray], Tensor]
@@ -46,7 +46,7 @@ class Lesson:
     """Where label vectors are kept."""
     features_key: str = ""
     """Tells features, and how they are standardised, apart on the shelf."""
-    shelf: Shelf = field(default_factory=Shelf)
+    shared: LRUCache = field(default_factory=LRUCache)
     """What lessons with the same features and training images share; hand the same one to all of them."""
 
     @property
@@ -58,7 +58,7 @@ class Lesson:
     def moments(self) -> Moments:
         """Return the statistics of the training images, shared through the shelf."""
         key = ("moments", self.features_key, self.images.tobytes())
-        return self.shelf.get(key, lambda: Moments.of(self.features, self.images))
+        return self.shared.get(key, lambda: Moments.of(self.features, self.images))
 
     @cached_property
     def classes(self) -> Classes:
@@ -69,7 +69,7 @@ class Lesson:
     def validation(self) -> Tensor:
         """Return the validation images in the basis of the moments.  # (m, r) float64"""
         key = ("validation", self.features_key, self.images.tobytes(), self.val_images.tobytes())
-        return self.shelf.get(key, lambda: self.moments.project(pooled(self.features, self.val_images)))
+        return self.shared.get(key, lambda: self.moments.project(pooled(self.features, self.val_images)))
 
     def label_vectors(self, kind: str) -> Tensor:
         """Return the LM's own vectors of all names, of one kind: input, last, template_L.  # (names, d) float32"""
@@ -94,7 +94,7 @@ class Lesson:
     def _kind(self) -> str:
         parts = (self.images, self.names, self.val_images, self.val_names)
         key = ("kind", self.features_key, self._lm_key, self.texts, *(part.tobytes() for part in parts))
-        self.chosen["labels"] = kind = self.shelf.get(key, self._choose_kind)
+        self.chosen["labels"] = kind = self.shared.get(key, self._choose_kind)
         return kind
 
     def _choose_kind(self) -> str:
@@ -162,7 +162,7 @@ class Lesson:
 
     def _raw(self, terms: tuple[str, ...]) -> dict[str, np.ndarray]:
         key = ("labels", self._lm_key, terms)
-        return self.shelf.get(key, lambda: label_vectors(self.lm, terms, self.cache))
+        return self.shared.get(key, lambda: label_vectors(self.lm, terms, self.cache))
 
     def _unit(self, kind: str, terms: tuple[str, ...]) -> Tensor:
         known = self._raw(self.texts)[kind]

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.specs.spec import Spec
 
 READS = "labels"
@@ -46,33 +46,33 @@ class Combination(nn.Module):
         return torch.einsum("bt,btd->bd", likely.softmax(-1), self.labels[which])[:, None]
 
 
-def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return ConSE over a linear discriminant, not a network's softmax: (f + 1) · c + c · d numbers, c the names.
 
     The classifier is regularised LDA: normal with one covariance inside all names, shrunk towards a sphere.
     """
     shrinkage = settings.shrinkage
     if shrinkage is None:
-        shrinkage = max(SHRINKAGES, key=lambda each: _likelihood(lesson, each)) if len(lesson.val_images) else 0.1
-        lesson.chosen["shrinkage"] = shrinkage
-    weight, bias = discriminant(lesson, shrinkage)
-    whole = lesson.moments.spectrum[1] @ weight
-    bias = bias - lesson.moments.mean @ whole
-    labels = lesson.labels[_trained(lesson).to(lesson.device)]
-    return Combination(whole.float(), bias.float(), labels, settings.most).to(lesson.device)
+        shrinkage = max(SHRINKAGES, key=lambda each: _likelihood(data, each)) if len(data.val_images) else 0.1
+        data.chosen["shrinkage"] = shrinkage
+    weight, bias = discriminant(data, shrinkage)
+    whole = data.moments.spectrum[1] @ weight
+    bias = bias - data.moments.mean @ whole
+    labels = data.labels[_trained(data).to(data.device)]
+    return Combination(whole.float(), bias.float(), labels, settings.most).to(data.device)
 
 
-def discriminant(lesson: Lesson, shrinkage: float) -> tuple[Tensor, Tensor]:
+def discriminant(data: FitData, shrinkage: float) -> tuple[Tensor, Tensor]:
     """Return the map from the basis of the moments to log odds of the trained names.  # (r, c), (c,)
 
     With A = (Cov(x) + αI), M the means and P the shares of names, the covariance inside names is A − MPMᵀ. Woodbury's
     identity inverts it from the same eigendecomposition as everything else: (A − MPMᵀ)⁻¹M = A⁻¹M(I − PMᵀA⁻¹M)⁻¹.
     """
-    kept = _trained(lesson)
-    values, _ = lesson.moments.spectrum
-    means, share = lesson.classes.mean[kept], lesson.classes.share[kept]  # (c, r), (c,)
+    kept = _trained(data)
+    values, _ = data.moments.spectrum
+    means, share = data.classes.mean[kept], data.classes.share[kept]  # (c, r), (c,)
     between = (share * means.square().sum(1)).sum()
-    width = lesson.moments.rows.shape[1]
+    width = data.moments.rows.shape[1]
     sphere = (values.sum() - between) / width  # mean variance inside names
     outside = means / (values + shrinkage / (1 - shrinkage) * sphere)  # (c, r): A⁻¹M
     inner = torch.eye(len(means)).to(means) - share[:, None] * (means @ outside.T)
@@ -80,12 +80,12 @@ def discriminant(lesson: Lesson, shrinkage: float) -> tuple[Tensor, Tensor]:
     return weight, share.log() - (means * weight.T).sum(1) / 2
 
 
-def _likelihood(lesson: Lesson, shrinkage: float) -> float:
-    weight, bias = discriminant(lesson, shrinkage)
-    odds = (lesson.validation @ weight + bias).log_softmax(-1)
-    place = torch.searchsorted(_trained(lesson), torch.from_numpy(lesson.val_names).to(odds.device))
+def _likelihood(data: FitData, shrinkage: float) -> float:
+    weight, bias = discriminant(data, shrinkage)
+    odds = (data.validation @ weight + bias).log_softmax(-1)
+    place = torch.searchsorted(_trained(data), torch.from_numpy(data.val_names).to(odds.device))
     return float(odds.gather(1, place[:, None]).mean())
 
 
-def _trained(lesson: Lesson) -> Tensor:
-    return lesson.classes.count.nonzero().squeeze(1)
+def _trained(data: FitData) -> Tensor:
+    return data.classes.count.nonzero().squeeze(1)

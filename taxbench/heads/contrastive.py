@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, normalize
 
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.heads.descent import descend, seeded
 from taxbench.specs.spec import Spec
 
@@ -34,7 +34,7 @@ class Settings(Spec, strict=True):
     """What is done about terms that are near to every image."""
 
 
-class Tower(nn.Module):
+class ProjectionTower(nn.Module):
     """The image map, with the temperature and the bias that only training needs."""
 
     def __init__(self, features: int, width: int, hidden: int) -> None:
@@ -56,23 +56,25 @@ class Tower(nn.Module):
         return scale * normalize(self.map(features), dim=-1) @ labels.T
 
 
-def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return the trained image map: (f + 1) · d numbers, or with a hidden layer (f + 1) · h + (h + 1) · d.
 
     Only the map and a temperature are learnt; the texts are the LM's unit label vectors. Several images of a batch may
     have one name: each of them is then right for each of the others' texts.
     """
     tower = seeded(
-        lesson, "contrastive", lambda: Tower(lesson.moments.rows.shape[1], lesson.labels.shape[1], settings.hidden)
+        data,
+        "contrastive",
+        lambda: ProjectionTower(data.moments.rows.shape[1], data.labels.shape[1], settings.hidden),
     )
-    assert isinstance(tower, Tower)
-    labels = lesson.labels
+    assert isinstance(tower, ProjectionTower)
+    labels = data.labels
 
     def loss(rows: Tensor, names: Tensor) -> Tensor:
         logits, same = tower.logits(rows, labels[names]), names[:, None] == names[None]
         return sigmoid_loss(logits + tower.shift, same) if settings.objective == "sigmoid" else info_nce(logits, same)
 
-    descend(tower, loss, lesson, settings, _BATCH)
+    descend(tower, loss, data, settings, _BATCH)
     return tower
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from taxbench.heads.base import first_weights
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.util.seeds import rng
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -32,28 +32,28 @@ class Pace(Protocol):
         """Return the decay of the weights."""
 
 
-def seeded(lesson: Lesson, purpose: str, build: Callable[[], nn.Module]) -> nn.Module:
+def seeded(data: FitData, purpose: str, build: Callable[[], nn.Module]) -> nn.Module:
     """Build a module whose initial weights follow the lesson's seed."""
-    with first_weights(lesson.seed, purpose):
-        return build().to(lesson.device)
+    with first_weights(data.seed, purpose):
+        return build().to(data.device)
 
 
-def descend(module: nn.Module, loss: Loss, lesson: Lesson, pace: Pace, batch: int) -> None:
+def descend(module: nn.Module, loss: Loss, data: FitData, pace: Pace, batch: int) -> None:
     """Lower a loss of minibatches with AdamW, a short warm-up and a cosine to zero.
 
     Args:
         loss: Of mean features (b, f) and the indices of their names (b,).
     """
-    names = torch.from_numpy(lesson.names).to(lesson.device)
-    rows = lesson.moments.rows
+    names = torch.from_numpy(data.names).to(data.device)
+    rows = data.moments.rows
     optimiser = torch.optim.AdamW(module.parameters(), lr=pace.rate, weight_decay=pace.decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
         lambda step: min((step + 1) / (_WARMUP * pace.steps), 0.5 + 0.5 * math.cos(math.pi * step / pace.steps)),
     )
-    draw = rng(lesson.seed, "descent")
+    draw = rng(data.seed, "descent")
     for _ in range(pace.steps):
-        part = torch.from_numpy(draw.choice(len(rows), min(batch, len(rows)), replace=False)).to(lesson.device)
+        part = torch.from_numpy(draw.choice(len(rows), min(batch, len(rows)), replace=False)).to(data.device)
         optimiser.zero_grad(set_to_none=True)
         loss(rows[part], names[part]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()

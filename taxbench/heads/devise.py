@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.heads.descent import descend, seeded
 from taxbench.specs.spec import Spec
 
@@ -43,21 +43,21 @@ class Linear(nn.Module):
         return mapped
 
 
-def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return the trained map M: (f + 1) · d numbers.
 
     The objective is Σⱼ max(0, margin − t·Mx + tⱼ·Mx) over all wrong trained names j, t their unit label vectors (the
     paper draws wrong names until one violates the margin; with a few hundred names all of them cost the same).
     """
-    module = seeded(lesson, "devise", lambda: Linear(lesson.moments.rows.shape[1], lesson.labels.shape[1]))
-    trained = (lesson.classes.count > 0).nonzero().squeeze(1).to(lesson.device)
-    labels = lesson.labels[trained]
+    module = seeded(data, "devise", lambda: Linear(data.moments.rows.shape[1], data.labels.shape[1]))
+    trained = (data.classes.count > 0).nonzero().squeeze(1).to(data.device)
+    labels = data.labels[trained]
 
     def loss(rows: Tensor, names: Tensor) -> Tensor:
         scores = module(rows[:, None]).squeeze(1) @ labels.T
         return hinge_rank(scores, torch.searchsorted(trained, names), settings.margin)
 
-    descend(module, loss, lesson, settings, _BATCH)
+    descend(module, loss, data, settings, _BATCH)
     return module
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from taxbench.heads import linear
-from taxbench.heads.base import Shape
+from taxbench.heads.base import HeadShape
 from taxbench.specs.spec import Spec
 
 READS = "state"
@@ -20,7 +20,7 @@ class Settings(Spec, strict=True):
     """Soft tokens for every feature vector; k = t · tokens."""
 
 
-def build(shape: Shape, settings: Settings) -> nn.Module:
+def build(shape: HeadShape, settings: Settings) -> nn.Module:
     """Return FLAVA's linear map (b, t, f) → (b, t · tokens, d), trained on whether the question's answer is yes.
 
     Parameters: (f + 1) · tokens · d, and d + 1 for the reading of the state (`StateHead`).

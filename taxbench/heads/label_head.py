@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from taxbench.heads.base import Head
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.heads.moments import Moments
-from taxbench.lms.question_scorer import Prompt
+from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.util.seeds import rng
 
 Hubness = Literal["none", "csls", "standardise"]
@@ -50,7 +50,7 @@ class LabelMap(nn.Module):
         return labels if self.moved is None else labels @ self.moved
 
 
-class Reading(Protocol):
+class HubnessSettings(Protocol):
     """The settings that reading by label vectors needs of a head."""
 
     @property
@@ -96,7 +96,7 @@ class LabelHead(Head):
             self.centre.copy_(cosines.mean(0))
             self.spread.copy_(cosines.std(0, correction=0).clamp_min(1e-6))
 
-    def margins(self, features: Tensor, terms: Tensor, prompt: Prompt | None) -> Tensor:
+    def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer | None) -> Tensor:
         """Compare.  # (b, t, f), (b, q) → (b, q)"""
         found = self.corrected(self.cosines(self.mapped(features)))
         return self.line[0] * found.gather(1, terms.clamp(min=0)) + self.line[1]
@@ -104,7 +104,7 @@ class LabelHead(Head):
 
 @torch.no_grad()
 def label_head(
-    mapping: nn.Module, mean: Tensor, std: Tensor, lesson: Lesson, terms: tuple[str, ...], settings: Reading
+    mapping: nn.Module, mean: Tensor, std: Tensor, data: FitData, terms: tuple[str, ...], settings: HubnessSettings
 ) -> LabelHead:
     """Build the head that reads what a `fit` with READS = "labels" returned; calibrate it on leaf questions.
 
@@ -116,19 +116,19 @@ def label_head(
         std: The same.  # (f,)
         terms: Every term of the vocabulary in its order: the lesson's texts, then hypernyms.
     """
-    words = lesson.words(terms)
+    words = data.words(terms)
     moves = getattr(mapping, "words", None)
     words = moves(words) if moves else words
-    head = LabelHead(mapping, (mean, std), words, len(lesson.texts), settings.hubness).to(lesson.device)
-    draw = rng(lesson.seed, "label_head")
-    train = draw.permutation(len(lesson.images))[:_SAMPLE]
-    head.settle(_cosines(head, lesson, lesson.images[train]))
-    images, names = lesson.images[train], lesson.names[train]
-    if len(lesson.val_images):
-        some = draw.permutation(len(lesson.val_images))[:_SAMPLE]
-        images, names = lesson.val_images[some], lesson.val_names[some]
-    found = head.corrected(_cosines(head, lesson, images))[:, : head.n_names].cpu().double().numpy()  # (n, names)
-    trained = np.unique(lesson.names)
+    head = LabelHead(mapping, (mean, std), words, len(data.texts), settings.hubness).to(data.device)
+    draw = rng(data.seed, "label_head")
+    train = draw.permutation(len(data.images))[:_SAMPLE]
+    head.settle(_cosines(head, data, data.images[train]))
+    images, names = data.images[train], data.names[train]
+    if len(data.val_images):
+        some = draw.permutation(len(data.val_images))[:_SAMPLE]
+        images, names = data.val_images[some], data.val_names[some]
+    found = head.corrected(_cosines(head, data, images))[:, : head.n_names].cpu().double().numpy()  # (n, names)
+    trained = np.unique(data.names)
     turn = draw.integers(1, len(trained), size=(len(names), _WRONG))
     wrong = trained[(np.searchsorted(trained, names)[:, None] + turn) % len(trained)]
     line = logistic_line(found[np.arange(len(names)), names], np.take_along_axis(found, wrong, 1).ravel())
@@ -136,10 +136,10 @@ def label_head(
     return head.eval()
 
 
-def _cosines(head: LabelHead, lesson: Lesson, images: np.ndarray) -> Tensor:
+def _cosines(head: LabelHead, data: FitData, images: np.ndarray) -> Tensor:
     """Return how alike images of a lesson and all terms are.  # (n,) → (n, v)"""
     parts = np.array_split(images, -(-len(images) // _BATCH))
-    return torch.cat([head.cosines(head.mapping(lesson.features(part))) for part in parts])
+    return torch.cat([head.cosines(head.mapping(data.features(part))) for part in parts])
 
 
 def logistic_line(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.specs.spec import Spec
 
 SEES = "name"
@@ -28,6 +28,6 @@ class NameTable(nn.Module):
         return self.table[names[:, 0, 0].round().long()]
 
 
-def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return (b, 1, 1) → (b, 1, d): the mean input embedding of the name's tokens. Nothing is learnt."""
-    return NameTable(lesson.label_vectors("input")[:, None])
+    return NameTable(data.label_vectors("input")[:, None])

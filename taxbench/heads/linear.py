@@ -3,7 +3,7 @@
 from pydantic import Field
 from torch import nn
 
-from taxbench.heads.base import Shape
+from taxbench.heads.base import HeadShape
 from taxbench.specs.spec import Spec
 
 
@@ -14,7 +14,7 @@ class Settings(Spec, strict=True):
     """Soft tokens for every feature vector; k = t · tokens."""
 
 
-def build(shape: Shape, settings: Settings) -> nn.Module:
+def build(shape: HeadShape, settings: Settings) -> nn.Module:
     """Return the map (b, t, f) → (b, t · tokens, d), trained through the LM.
 
     Parameters: (f + 1) · tokens · d.

@@ -3,7 +3,7 @@
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.base import Shape
+from taxbench.heads.base import HeadShape
 from taxbench.specs.spec import Spec
 
 
@@ -20,7 +20,7 @@ class _Mean(nn.Module):
         return features.mean(1)
 
 
-def build(shape: Shape, settings: Settings) -> nn.Module:
+def build(shape: HeadShape, settings: Settings) -> nn.Module:
     """Return the map of an image's mean feature vector, (b, t, f) → (b, k, d), trained through the LM.
 
     Parameters: (f + 1) · k · d.

@@ -7,7 +7,7 @@ Prismatic (Karamcheti et al., 2024, arXiv 2402.07865) maps its fused encoders th
 from pydantic import Field
 from torch import nn
 
-from taxbench.heads.base import Dropout, Shape
+from taxbench.heads.base import Dropout, HeadShape
 from taxbench.specs.spec import Spec
 
 
@@ -23,7 +23,7 @@ class Settings(Spec, strict=True):
     than learning coherent ones (Arpit et al., 2017, arXiv 1706.05394), and those are what the suite tells apart."""
 
 
-def build(shape: Shape, settings: Settings) -> nn.Module:
+def build(shape: HeadShape, settings: Settings) -> nn.Module:
     """Return the map (b, t, f) → (b, t · tokens, d), trained through the LM.
 
     Parameters: (f + 1) · hidden + (hidden + 1) · tokens · d.

@@ -94,7 +94,7 @@ class Classes:
 
 
 @dataclass
-class Shelf:
+class LRUCache:
     """What heads of several lessons share, made once; what was used last is kept."""
 
     most: int = 12

@@ -4,7 +4,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.base import Shape
+from taxbench.heads.base import HeadShape
 from taxbench.specs.spec import Spec
 
 NOTE = "control: sees no image"
@@ -20,14 +20,14 @@ class Settings(Spec, strict=True):
 class _Prompt(nn.Module):
     def __init__(self, tokens: int, width: int) -> None:
         super().__init__()
-        self.prompt = nn.Parameter(0.02 * torch.randn(tokens, width))
+        self.scorer = nn.Parameter(0.02 * torch.randn(tokens, width))
 
     def forward(self, features: Tensor) -> Tensor:
         """Repeat the prompt for every image.  # (b, t, f) → (b, k, d)"""
-        return self.prompt.expand(len(features), -1, -1)
+        return self.scorer.expand(len(features), -1, -1)
 
 
-def build(shape: Shape, settings: Settings) -> nn.Module:
+def build(shape: HeadShape, settings: Settings) -> nn.Module:
     """Return (b, t, f) → (b, k, d) without a look at the features: what questions alone give away is all it can learn.
 
     Parameters: k · d.

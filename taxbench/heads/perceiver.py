@@ -4,7 +4,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.base import Shape
+from taxbench.heads.base import HeadShape
 from taxbench.specs.spec import Spec
 
 POOL = "grid4"
@@ -41,7 +41,7 @@ class _Block(nn.Module):
 
 
 class _Perceiver(nn.Module):
-    def __init__(self, shape: Shape, settings: Settings) -> None:
+    def __init__(self, shape: HeadShape, settings: Settings) -> None:
         super().__init__()
         heads = settings.attention_heads
         width = 64 * heads
@@ -62,7 +62,7 @@ class _Perceiver(nn.Module):
         return self.out(latents)  # type: ignore[no-any-return]
 
 
-def build(shape: Shape, settings: Settings) -> nn.Module:
+def build(shape: HeadShape, settings: Settings) -> nn.Module:
     """Return the map (b, t, f) → (b, k, d), trained through the LM.
 
     Parameters: (f + 1) · w + k · w + blocks · (12 w² + 15 w) + 2 w + (w + 1) · d, and t · w for positions where t > 1.

@@ -5,7 +5,7 @@ from math import isqrt
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.base import Shape
+from taxbench.heads.base import HeadShape
 from taxbench.specs.spec import Spec
 from taxbench.util.errors import UsageError
 
@@ -45,7 +45,7 @@ class _Pool(nn.Module):
         return self.out(pooled.squeeze(3).flatten(2))  # type: ignore[no-any-return]
 
 
-def build(shape: Shape, settings: Settings) -> nn.Module:
+def build(shape: HeadShape, settings: Settings) -> nn.Module:
     """Return the map (b, t, f) → (b, t / 4, d), trained through the LM.
 
     Parameters: 3 (f + 1) · w + (w + 1) · w + (w + 1) · hidden + (hidden + 1) · d.

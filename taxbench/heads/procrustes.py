@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import LabelMap
 from taxbench.heads.moments import factored_svd
 from taxbench.specs.spec import Spec
@@ -22,22 +22,22 @@ class Settings(Spec, strict=True):
     """What is done about terms that are near to every image."""
 
 
-def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return s · R after whitening, with its intercept: (f + 1) · d numbers.
 
     The objective is the least mean of |s·R·z − y|² over training images, z the whitened features, y the label vector of
     the image's name, R with orthonormal columns (Schönemann, 1966). R turns only the directions in which names differ.
     """
-    alpha = lesson.alpha(settings.alpha, lambda alpha: lesson.cosines(*_solve(lesson, alpha)))
-    return LabelMap.of(lesson.moments, *_solve(lesson, alpha))
+    alpha = data.alpha(settings.alpha, lambda alpha: data.cosines(*_solve(data, alpha)))
+    return LabelMap.of(data.moments, *_solve(data, alpha))
 
 
-def _solve(lesson: Lesson, alpha: float) -> tuple[Tensor, Tensor]:
+def _solve(data: FitData, alpha: float) -> tuple[Tensor, Tensor]:
     """Return the map in the basis of the moments.  # (r, d), (d,)"""
-    values, _ = lesson.moments.spectrum
-    scale = (values + alpha * lesson.moments.unit).rsqrt()  # (r,)
-    names = lesson.labels.to(scale)
-    middle = lesson.classes.share @ names
-    left, stretch, right = factored_svd(lesson.classes.mean * scale * lesson.classes.share[:, None], names - middle)
+    values, _ = data.moments.spectrum
+    scale = (values + alpha * data.moments.unit).rsqrt()  # (r,)
+    names = data.labels.to(scale)
+    middle = data.classes.share @ names
+    left, stretch, right = factored_svd(data.classes.mean * scale * data.classes.share[:, None], names - middle)
     size = stretch.sum() / (values * scale.square()).sum()
     return size * scale[:, None] * (left @ right.T), middle

@@ -4,7 +4,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.base import Shape
+from taxbench.heads.base import HeadShape
 from taxbench.specs.spec import Spec
 
 POOL = "grid4"
@@ -42,7 +42,7 @@ class _Block(nn.Module):
 
 
 class _QFormer(nn.Module):
-    def __init__(self, shape: Shape, settings: Settings) -> None:
+    def __init__(self, shape: HeadShape, settings: Settings) -> None:
         super().__init__()
         heads = settings.attention_heads
         width = 64 * heads
@@ -59,7 +59,7 @@ class _QFormer(nn.Module):
         return self.out(queries)  # type: ignore[no-any-return]
 
 
-def build(shape: Shape, settings: Settings) -> nn.Module:
+def build(shape: HeadShape, settings: Settings) -> nn.Module:
     """Return the map (b, t, f) → (b, k, d), trained through the LM; it does not see the order of feature vectors.
 
     Parameters: k · w + blocks · (14 w² + 2 f w + 19 w) + 4 w + (w + 1) · d.

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import LabelMap
 from taxbench.specs.spec import Spec
 
@@ -21,13 +21,13 @@ class Settings(Spec, strict=True):
     """What is done about terms that are near to every image."""
 
 
-def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return W = (Cov(x) + αI)⁻¹ Cov(x, y) and its intercept: (f + 1) · d numbers.
 
     The objective is the mean of |Wx − y|² + α|W|² over training images, y the label vector of the image's name. Every
     alpha comes from one eigendecomposition.
     """
-    names = lesson.labels.to(lesson.moments.mean)
-    alpha = lesson.alpha(settings.alpha, lambda alpha: lesson.indicators(alpha) @ (names @ names.T))
-    weight, bias = lesson.indicator_map(alpha)
-    return LabelMap.of(lesson.moments, weight @ names, bias @ names)
+    names = data.labels.to(data.moments.mean)
+    alpha = data.alpha(settings.alpha, lambda alpha: data.indicators(alpha) @ (names @ names.T))
+    weight, bias = data.indicator_map(alpha)
+    return LabelMap.of(data.moments, weight @ names, bias @ names)

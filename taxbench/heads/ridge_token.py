@@ -4,7 +4,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import LabelMap
 from taxbench.specs.spec import Spec
 
@@ -31,15 +31,15 @@ class Word(nn.Module):
         return normalize(self.mapping(features), dim=-1) * self.length
 
 
-def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return W = (Cov(x) + αI)⁻¹ Cov(x, e) and its intercept: (f + 1) · d numbers.
 
     The objective is the mean of |Wx − e|² + α|W|², e the mean input embedding of the name's tokens. Shrinkage and doubt
     between names make Wx short, and an LM reads a short vector as a weak one: it is brought to the median length of e.
     """
-    names = lesson.label_vectors("input").to(lesson.moments.mean)
+    names = data.label_vectors("input").to(data.moments.mean)
     unit = normalize(names - names.mean(0), dim=-1)
-    alpha = lesson.alpha(settings.alpha, lambda alpha: lesson.indicators(alpha) @ (unit @ unit.T))
-    weight, bias = lesson.indicator_map(alpha)
-    mapping = LabelMap.of(lesson.moments, weight @ names, bias @ names)
-    return Word(mapping, names.norm(dim=1).median().float()).to(lesson.device)
+    alpha = data.alpha(settings.alpha, lambda alpha: data.indicators(alpha) @ (unit @ unit.T))
+    weight, bias = data.indicator_map(alpha)
+    mapping = LabelMap.of(data.moments, weight @ names, bias @ names)
+    return Word(mapping, names.norm(dim=1).median().float()).to(data.device)

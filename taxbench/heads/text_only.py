@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_oracle import NameTable
 from taxbench.lms.label_vectors import term_tokens
 from taxbench.specs.spec import Spec
@@ -16,14 +16,14 @@ class Settings(Spec, strict=True):
     """The text-only control has no options."""
 
 
-def fit(lesson: Lesson, settings: Settings) -> nn.Module:
+def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return (b, 1, 1) → (b, k, d): the input embeddings of the name's own tokens, k those of the longest name.
 
     Shorter names begin with zero vectors, which `FixedHead` leaves out. Nothing is learnt.
     """
-    tokens = [term_tokens(lesson.lm, name) for name in lesson.texts]
-    table = torch.zeros(len(tokens), max(map(len, tokens)), lesson.lm.width, device=lesson.lm.device)
+    tokens = [term_tokens(data.lm, name) for name in data.texts]
+    table = torch.zeros(len(tokens), max(map(len, tokens)), data.lm.width, device=data.lm.device)
     with torch.no_grad():
         for row, ids in zip(table, tokens, strict=True):
-            row[len(row) - len(ids) :] = lesson.lm.embed(ids).float()
+            row[len(row) - len(ids) :] = data.lm.embed(ids).float()
     return NameTable(table)

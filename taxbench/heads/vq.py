@@ -5,8 +5,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from taxbench.heads.base import Shape
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.base import HeadShape
+from taxbench.heads.closed_form import FitData
 from taxbench.specs.spec import Spec
 from taxbench.util.seeds import rng
 
@@ -38,7 +38,7 @@ class _Words(nn.Module):
         return nn.functional.embedding(_nearest(features, self.words), self.meanings)
 
 
-def build(shape: Shape, settings: Settings) -> nn.Module:
+def build(shape: HeadShape, settings: Settings) -> nn.Module:
     """Return the map (b, t, f) → (b, t, d): look up the nearest word. The words' meanings are trained through the LM.
 
     Parameters: words · d; the words themselves, words · f numbers, come from `prepare`. Chameleon learns its words with
@@ -47,20 +47,20 @@ def build(shape: Shape, settings: Settings) -> nn.Module:
     return _Words(settings.words, shape.features, shape.width)
 
 
-def prepare(mapping: _Words, lesson: Lesson) -> None:
+def prepare(mapping: _Words, data: FitData) -> None:
     """Find the code words: k-means over patches of training images."""
-    draw = rng(lesson.seed, "vq")
-    patches = _sample(lesson, min(len(mapping.words) * _PATCHES_A_WORD, _MOST_PATCHES), draw)
+    draw = rng(data.seed, "vq")
+    patches = _sample(data, min(len(mapping.words) * _PATCHES_A_WORD, _MOST_PATCHES), draw)
     mapping.words.copy_(kmeans(patches, len(mapping.words), draw))
 
 
-def _sample(lesson: Lesson, most: int, draw: np.random.Generator) -> Tensor:
+def _sample(data: FitData, most: int, draw: np.random.Generator) -> Tensor:
     """Return patches of training images, drawn evenly, on the CPU.  # (n, f)"""
-    images = draw.permutation(lesson.images)[:most]
+    images = draw.permutation(data.images)[:most]
     each = -(-most // len(images))
     found = []
     for start in range(0, len(images), _IMAGES_AT_ONCE):
-        features = lesson.features(images[start : start + _IMAGES_AT_ONCE]).float().cpu()  # (b, t, f)
+        features = data.features(images[start : start + _IMAGES_AT_ONCE]).float().cpu()  # (b, t, f)
         patches = torch.from_numpy(draw.permuted(np.tile(np.arange(features.shape[1]), (len(features), 1)), axis=1))
         found.append(features[torch.arange(len(features))[:, None], patches[:, :each]].flatten(0, 1))
     return torch.cat(found)

@@ -16,7 +16,7 @@ REFUSALS = (ValueError, RuntimeError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class EquivalenceCheck:
     """Two questions about four random images, and what the model itself answers.
 
     How far rounding alone moves an answer depends on the model and the number type, so that is measured: the model
@@ -46,7 +46,7 @@ class Trial:
 
 
 @torch.inference_mode()
-def trial(lm: FrozenLM, questions: int, margins: Margins) -> Trial:
+def equivalence_check(lm: FrozenLM, questions: int, margins: Margins) -> EquivalenceCheck:
     """Ask the model itself.
 
     Args:
@@ -67,7 +67,7 @@ def trial(lm: FrozenLM, questions: int, margins: Margins) -> Trial:
         raise ModelError(f"'{lm.spec.name}' cannot be asked about vectors: {first_line(error)}") from None
     if not torch.isfinite(expected).all():
         raise ModelError(f"'{lm.spec.name}' answers with NaN in {lm.dtype}: its weights are damaged, or overflow.")
-    return Trial(soft, terms, expected, _distance(again, expected))
+    return EquivalenceCheck(soft, terms, expected, _distance(again, expected))
 
 
 def _distance(found: Tensor, expected: Tensor) -> float:

@@ -21,7 +21,7 @@ class Slots:
     texts: Tensor  # (b, q, c, d), of each question's last columns
 
 
-class Asker(Protocol):
+class Forward(Protocol):
     """A way of putting texts to a language model."""
 
     @property
@@ -32,13 +32,13 @@ class Asker(Protocol):
     def length(self) -> int:
         """Return how many tokens the longest row has besides soft tokens."""
 
-    def following(self, strings: Strings) -> "Asker":
+    def following(self, strings: Strings) -> "Forward":
         """Return the same with every question followed by every answer but for its last token, which is predicted.
 
         Text `v · len(strings) + s` is then question v followed by string s.
         """
 
-    def ask(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
+    def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
         """Ask images some texts.
 
         Args:
@@ -50,7 +50,7 @@ class Asker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AskerOfTable:
+class TableForward:
     """What askers share whose rows are the texts of a table, behind soft tokens."""
 
     lm: FrozenLM
@@ -58,16 +58,16 @@ class AskerOfTable:
 
     @property
     def widths(self) -> Tensor:
-        """Return the widths of texts; see `Asker`."""
+        """Return the widths of texts; see `Forward`."""
         return self.table.widths
 
     @property
     def length(self) -> int:
-        """Return the longest row; see `Asker`."""
+        """Return the longest row; see `Forward`."""
         return self.table.length
 
     def following(self, strings: Strings) -> Self:
-        """Follow questions by answers; see `Asker`."""
+        """Follow questions by answers; see `Forward`."""
         return replace(self, table=self.table.continued(strings))
 
 

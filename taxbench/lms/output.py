@@ -46,7 +46,7 @@ class OutputLayer:
         logits = (hidden.float()[..., None, :] * self.weight[rows].float()).sum(-1)
         return self._scaled(logits if self.bias is None else logits + self.bias[rows].float())
 
-    def surprise(self, hidden: Tensor, targets: Tensor) -> Tensor:
+    def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Return −log p of one token each, among the whole vocabulary.  # (..., d), (...) → (...) float32"""
         logits = hidden.reshape(-1, hidden.shape[-1])
         if not self.done:
@@ -57,7 +57,7 @@ class OutputLayer:
 
     def _scaled(self, logits: Tensor) -> Tensor:
         logits = logits * self.scale if self.scale != 1 else logits
-        return logits if self.cap is None else (torch.tanh(exact(logits) / self.cap) * self.cap).to(logits.dtype)
+        return logits if self.cap is None else (torch.tanh(to_float64(logits) / self.cap) * self.cap).to(logits.dtype)
 
 
 def _number(config: Any, name: str) -> float | None:
@@ -65,6 +65,6 @@ def _number(config: Any, name: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None  # mpt has a word here
 
 
-def exact(x: Tensor) -> Tensor:
+def to_float64(x: Tensor) -> Tensor:
     """Compute in float64 on CPUs: the last bit of their exp, log and tanh depends on how many numbers there are."""
     return x.double() if x.device.type == "cpu" else x

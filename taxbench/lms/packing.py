@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from taxbench.lms.forward import AskerOfTable, Slots, embed_tokens
+from taxbench.lms.forward import Slots, TableForward, embed_tokens
 from taxbench.lms.masked import additive, cache_of, layers_of, look_back, masked_forward
 from taxbench.lms.plain import Plain
 from taxbench.lms.row_memory import RowShape
@@ -28,20 +28,20 @@ CHUNK, ACCELERATOR_CHUNK = 16, 64
 
 
 @dataclass(frozen=True, slots=True)
-class Packed(AskerOfTable):
+class Packed(TableForward):
     """Asks all questions of an image in one row."""
 
     chunk: int | None = CHUNK  # None: never keep keys and values
 
-    def ask(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
-        """Ask images some texts; see `Asker`."""
+    def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
+        """Ask images some texts; see `Forward`."""
         b, q = texts.shape
         start = [embed_tokens(self.lm, ids, b) for ids in (self.table.bos, self.table.stem)]
         prefix = torch.cat([start[0], soft_tokens.to(self.lm.dtype), start[1]], dim=1)  # (b, p, d)
         p = prefix.shape[1]
         if self.lm.window is not None and p + width > self.lm.window:
             # The model would look back a fixed number of places, and packed rows put questions further apart.
-            return Plain(self.lm, self.table).ask(soft_tokens, texts, width, keep)
+            return Plain(self.lm, self.table)(soft_tokens, texts, width, keep)
         if self.chunk is not None and q > self.chunk and not torch.is_grad_enabled():
             return self._kept(prefix, texts, width, keep)
         asked, used = self._slots(texts, width)

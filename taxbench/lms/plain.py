@@ -10,18 +10,18 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from taxbench.lms.forward import AskerOfTable, Slots, embed_tokens
+from taxbench.lms.forward import Slots, TableForward, embed_tokens
 from taxbench.lms.frozen import FrozenLM
 
 
 @dataclass(frozen=True, slots=True)
-class Plain(AskerOfTable):
+class Plain(TableForward):
     """Asks one text a row."""
 
     logits: bool = False  # give the logits of the model itself instead of its hidden states
 
-    def ask(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
-        """Ask images some texts; see `Asker`."""
+    def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
+        """Ask images some texts; see `Forward`."""
         image, question = (texts >= 0).nonzero(as_tuple=True)  # (n,) each
         n, asked = len(image), texts[image, question]
         start = [embed_tokens(self.lm, ids, n) for ids in (self.table.bos, self.table.stem)]

@@ -33,20 +33,20 @@ class QuestionFirst:
 
     @property
     def widths(self) -> Tensor:
-        """Return the widths of texts; see `Asker`."""
+        """Return the widths of texts; see `Forward`."""
         return self.table.widths.repeat_interleave(len(self.strings))
 
     @property
     def length(self) -> int:
-        """Return the longest row; see `Asker`."""
+        """Return the longest row; see `Forward`."""
         return self.table.length + max(map(len, self.strings)) - 1
 
     def following(self, strings: Strings) -> "QuestionFirst":
-        """Follow soft tokens by answers; see `Asker`."""
+        """Follow soft tokens by answers; see `Forward`."""
         return replace(self, strings=strings)
 
-    def ask(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
-        """Ask images some texts; see `Asker`."""
+    def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
+        """Ask images some texts; see `Forward`."""
         image, column = (texts >= 0).nonzero(as_tuple=True)  # (n,) each
         term = texts[image, column] // len(self.strings)
         after, there = self._after(soft_tokens[image], texts[image, column] % len(self.strings))  # (n, a, d), (n, a)

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from taxbench.lms.equivalence_check import REFUSALS, Trial, trial
+from taxbench.lms.equivalence_check import REFUSALS, EquivalenceCheck, equivalence_check
 from taxbench.lms.forward import Slots, buckets
 from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.output import OutputLayer
@@ -22,13 +22,13 @@ from taxbench.protocol.answers import Strings
 from taxbench.util.errors import ModelError, first_line
 
 Order = Literal["image_first", "question_first"]
-Path = Literal["packed", "plain", "question_first"]
-Asker = Packed | Plain | QuestionFirst
+Strategy = Literal["packed", "plain", "question_first"]
+AnyForward = Packed | Plain | QuestionFirst
 _Read = Callable[[Slots, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Prompt:
+class QuestionScorer:
     """A frozen LM and the questions of a vocabulary.
 
     What is found for one image does not depend on the others in the batch; on a CPU not even in the last bit.
@@ -36,9 +36,9 @@ class Prompt:
 
     lm: FrozenLM
     table: QuestionTable
-    path: Path
+    path: Strategy
     note: str | None  # what a user must be told about the way of asking that was chosen
-    asker: Asker  # puts questions to the LM
+    forward: AnyForward  # puts questions to the LM
     own_logits: bool = False  # read the model's own logits: its output layer is not one that taxbench knows
 
     @classmethod
@@ -48,7 +48,7 @@ class Prompt:
         questions: tuple[str, ...],
         answers: tuple[tuple[str, ...], tuple[str, ...]],
         order: Order = "image_first",
-    ) -> "Prompt":
+    ) -> "QuestionScorer":
         """Tokenise the questions and choose the fastest way of asking that leaves this model's answers alone.
 
         Raises:
@@ -57,7 +57,7 @@ class Prompt:
         table = tokenise(lm, questions, answers)
         plain = Plain(lm, table) if order == "image_first" else QuestionFirst(lm, table, None)
         own = cls(lm, table, "plain", None, plain, own_logits=True)
-        tried = trial(lm, len(table.ids), own.margins)
+        tried = equivalence_check(lm, len(table.ids), own.margins)
         fast = own._faster(order, tried)
         if not isinstance(fast, str):
             return fast
@@ -68,21 +68,21 @@ class Prompt:
         sliced = replace(own, own_logits=False, note=note)
         return sliced if tried.problem(sliced.margins) is None else replace(own, note=note)
 
-    def _faster(self, order: Order, tried: Trial) -> "Prompt | str":
+    def _faster(self, order: Order, tried: EquivalenceCheck) -> "QuestionScorer | str":
         """Return a faster way that answers like this one, or why there is none."""
         if order == "question_first":
             try:
                 kept = QuestionFirst(self.lm, self.table, keep_questions(self.lm, self.table))
             except REFUSALS as error:
                 return first_line(error)
-            fast = Prompt(self.lm, self.table, "question_first", None, kept)
+            fast = QuestionScorer(self.lm, self.table, "question_first", None, kept)
             return tried.problem(fast.margins) or fast
         packed = Packed(self.lm, self.table, CHUNK if self.lm.device.type == "cpu" else ACCELERATOR_CHUNK)
-        fast = Prompt(self.lm, self.table, "packed", None, packed)
+        fast = QuestionScorer(self.lm, self.table, "packed", None, packed)
         if problem := tried.problem(fast.margins):
             return problem
-        cached = replace(fast, asker=replace(packed, chunk=1))  # one question at a time to a prefix that is kept
-        return fast if tried.problem(cached.margins) is None else replace(fast, asker=replace(packed, chunk=None))
+        cached = replace(fast, forward=replace(packed, chunk=1))  # one question at a time to a prefix that is kept
+        return fast if tried.problem(cached.margins) is None else replace(fast, forward=replace(packed, chunk=None))
 
     def margins(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:
         """Return log p(positive answers) − log p(negative answers) of every question of every image.
@@ -115,7 +115,7 @@ class Prompt:
 
     def states(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:
         """Return the last hidden state where each answer is read.  # (b, k, d), (b, q) → (b, q, d)"""
-        return self._ask(self.asker, soft_tokens, terms[..., None], 1, lambda slots, _: slots.texts[:, :, 0])
+        return self._ask(self.forward, soft_tokens, terms[..., None], 1, lambda slots, _: slots.texts[:, :, 0])
 
     def text_losses(self, soft_tokens: Tensor, terms: Tensor, answers: Tensor) -> Tensor:
         """Return the mean −log p over the tokens of each question and of its right answer, of several the first.
@@ -131,7 +131,7 @@ class Prompt:
         Raises:
             ModelError: the question comes before the image, so the image cannot help to predict it.
         """
-        if isinstance(self.asker, QuestionFirst):
+        if isinstance(self.forward, QuestionFirst):
             raise ModelError(
                 "The loss 'full_text' predicts the question from the image and needs order=image_first; with "
                 "order=question_first use the loss 'answer'."
@@ -157,9 +157,9 @@ class Prompt:
         n = 1 if text or single(table.answers) else len(strings)  # texts a question
         tail = 0 if single(table.answers) and not text else max(map(len, strings)) - 1
         length = k + table.length + tail
-        if isinstance(self.asker, Packed):
-            shape = self.asker.shape(length, table.ids.shape[1] + tail, questions * n, training)
-        elif isinstance(self.asker, Plain) or self.asker.layers is None:
+        if isinstance(self.forward, Packed):
+            shape = self.forward.shape(length, table.ids.shape[1] + tail, questions * n, training)
+        elif isinstance(self.forward, Plain) or self.forward.layers is None:
             shape = RowShape(questions * n, length, length, logits=questions * n * length * self.own_logits)
         else:
             shape = RowShape(questions * n, k + tail, length, logits=0)
@@ -174,20 +174,20 @@ class Prompt:
         return OutputLayer.of(self.lm, self.own_logits)
 
     @cached_property
-    def _answering(self) -> Asker:
+    def _answering(self) -> AnyForward:
         """Puts every question followed by every answer, where answers are more than one token."""
         return self._following(((0,),) if single(self.table.answers) else self.table.strings)
 
     @cached_property
-    def _wording(self) -> Asker:
+    def _wording(self) -> AnyForward:
         """Puts every question followed by the first positive answer (text 2 · v) and negative one (2 · v + 1)."""
         return self._following(tuple(strings[0] for strings in self.table.answers))
 
-    def _following(self, strings: Strings) -> Asker:
-        asker = self.asker.following(strings)
-        return replace(asker, logits=True) if self.own_logits and not isinstance(asker, Packed) else asker
+    def _following(self, strings: Strings) -> AnyForward:
+        forward = self.forward.following(strings)
+        return replace(forward, logits=True) if self.own_logits and not isinstance(forward, Packed) else forward
 
-    def _ask(self, asker: Asker, soft_tokens: Tensor, texts: Tensor, keep: int | None, read: _Read) -> Tensor:
+    def _ask(self, forward: AnyForward, soft_tokens: Tensor, texts: Tensor, keep: int | None, read: _Read) -> Tensor:
         """Put texts to the LM and read something from each question.
 
         Args:
@@ -196,11 +196,11 @@ class Prompt:
             read: Makes (n, q, ...) of what the LM gives for n images, and of the texts they were asked.
         """
         b, q = texts.shape[:2]
-        self._fits(soft_tokens.shape[1], asker)
+        self._fits(soft_tokens.shape[1], forward)
         found = None
-        for bucket in buckets(asker.widths, texts, soft_tokens.shape[1]):
+        for bucket in buckets(forward.widths, texts, soft_tokens.shape[1]):
             rows = texts[bucket.images, : bucket.questions].flatten(1)
-            slots = asker.ask(soft_tokens[bucket.images], rows, bucket.width, keep or bucket.width)
+            slots = forward(soft_tokens[bucket.images], rows, bucket.width, keep or bucket.width)
             part = read(slots, rows)[: bucket.real]  # (n, questions, ...)
             if found is None:
                 found = part.new_zeros(b, q, *part.shape[2:])
@@ -208,10 +208,11 @@ class Prompt:
             found = found.index_put((bucket.images[: bucket.real, None], columns[None]), part)
         return soft_tokens.new_zeros(b, q) if found is None else found
 
-    def _fits(self, k: int, asker: Asker) -> None:
+    def _fits(self, k: int, forward: AnyForward) -> None:
         known = self.lm.positions
-        if known is not None and k + asker.length > known:
+        if known is not None and k + forward.length > known:
             raise ModelError(
-                f"A row of {k} soft tokens and up to {asker.length} of a question is longer than the {known} positions "
-                f"that '{self.lm.spec.name}' knows. Choose a head with fewer soft tokens, or pool the features."
+                f"A row of {k} soft tokens and up to {forward.length} of a question is longer than the {known} "
+                f"positions that '{self.lm.spec.name}' knows. Choose a head with fewer soft tokens, or pool the "
+                "features."
             )

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from taxbench.lms.forward import Slots
-from taxbench.lms.output import OutputLayer, exact
+from taxbench.lms.output import OutputLayer, to_float64
 from taxbench.lms.question_table import QuestionTable
 from taxbench.protocol.answers import Strings
 
@@ -30,8 +30,8 @@ def read_strings(output: OutputLayer, hidden: Tensor, answers: tuple[Strings, St
     strings, longest = answers[0] + answers[1], hidden.shape[3]
     targets = torch.tensor([(0,) * (longest - len(string)) + string for string in strings], device=hidden.device)
     there = torch.tensor([[column >= longest - len(string) for column in range(longest)] for string in strings])
-    surprise = output.surprise(hidden, targets.expand(hidden.shape[:-1]))  # (b, q, strings, tokens)
-    return compare(-torch.where(there.to(hidden.device), surprise, 0.0).sum(-1), len(answers[0]))
+    nll = output.nll(hidden, targets.expand(hidden.shape[:-1]))  # (b, q, strings, tokens)
+    return compare(-torch.where(there.to(hidden.device), nll, 0.0).sum(-1), len(answers[0]))
 
 
 def read_texts(output: OutputLayer, slots: Slots, table: QuestionTable, rows: Tensor) -> Tensor:
@@ -57,10 +57,10 @@ def read_texts(output: OutputLayer, slots: Slots, table: QuestionTable, rows: Te
     first = used & (used.cumsum(-1) == 1)
     before = torch.cat([prefix[:, None, -1:].expand(b, q, 1, -1), texts[:, :, :-1]], dim=2)
     before = torch.where(first[..., None], prefix[:, None, -1:], before)
-    surprise = output.surprise(torch.cat([before, texts[:, :, -1:]], dim=2), targets)
-    total = torch.where(counts, surprise, 0.0).sum(-1)  # (b, q)
+    nll = output.nll(torch.cat([before, texts[:, :, -1:]], dim=2), targets)
+    total = torch.where(counts, nll, 0.0).sum(-1)  # (b, q)
     p = prefix.shape[1]
-    stem = output.surprise(prefix[:, p - s - 1 : p - 1], table.stem.expand(b, s)).sum(-1)  # (b,)
+    stem = output.nll(prefix[:, p - s - 1 : p - 1], table.stem.expand(b, s)).sum(-1)  # (b,)
     return (total + stem[:, None]) / (counts.sum(-1) + s)
 
 
@@ -68,5 +68,5 @@ def compare(scores: Tensor, positive: int) -> Tensor:
     """Return log Σ exp(first `positive` scores) − log Σ exp(the others).  # (..., n) → (...)"""
     if scores.shape[-1] == 2:
         return scores[..., 0] - scores[..., 1]
-    fine = exact(scores)
+    fine = to_float64(scores)
     return (fine[..., :positive].logsumexp(-1) - fine[..., positive:].logsumexp(-1)).to(scores.dtype)

@@ -11,7 +11,7 @@ from taxbench.util.seeds import rng
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class AllowedPairs:
     """What a deprivation leaves, as tables over leaves and hypernyms (both sorted)."""
 
     asked: np.ndarray  # (l, h) bool: training may ask this hypernym of this leaf's images
@@ -27,7 +27,7 @@ def true_pairs(taxonomy: Taxonomy) -> np.ndarray:
     return table
 
 
-def apply_deprivation(taxonomy: Taxonomy, deprivation: Deprivation, seed: int) -> Allowed:
+def apply_deprivation(taxonomy: Taxonomy, deprivation: Deprivation, seed: int) -> AllowedPairs:
     """Return what training may ask; stronger levels of one kind and seed deny what weaker ones do, and more.
 
     Raises:
@@ -45,7 +45,7 @@ def apply_deprivation(taxonomy: Taxonomy, deprivation: Deprivation, seed: int) -
         asked = ~unseen
     else:
         asked, unseen = _systematic(taxonomy, true, deprivation, seed)
-    return Allowed(asked, unseen)
+    return AllowedPairs(asked, unseen)
 
 
 def _random(true: np.ndarray, deprivation: RandomDeprivation, seed: int) -> np.ndarray:

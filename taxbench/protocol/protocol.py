@@ -9,9 +9,9 @@ import numpy as np
 
 from taxbench.datasets.dataset import Dataset, assign_splits
 from taxbench.protocol.counterfactual import Measure, Pairing, fixed_points, re_pair
-from taxbench.protocol.deprivation import Allowed, apply_deprivation, true_pairs
+from taxbench.protocol.deprivation import AllowedPairs, apply_deprivation, true_pairs
 from taxbench.protocol.leaks import find_leaks
-from taxbench.protocol.questions import Askable, QuestionSet, Vocabulary, render_question
+from taxbench.protocol.questions import QuestionSampler, QuestionSet, Vocabulary, render_question
 from taxbench.specs.result import Evidence, Leak
 from taxbench.specs.task import SplitName, TaskSpec
 from taxbench.taxonomy.taxonomy import Taxonomy
@@ -63,7 +63,7 @@ class Protocol:
     @cached_property
     def leaks(self) -> tuple[Leak, ...]:
         """Return the names of leaves, not held out, whose question names a hypernym that training is denied."""
-        held = {self.dataset.taxonomy.spoken(leaf) for leaf in self.heldout}
+        held = {self.dataset.taxonomy.display_name(leaf) for leaf in self.heldout}
         return tuple(leak for leak in self._same_words
                      if leak.hypernym in self.denied and leak.leaf not in held)  # fmt: skip
 
@@ -71,7 +71,7 @@ class Protocol:
     def denied(self) -> tuple[str, ...]:
         """Return the hypernyms of which training has no positive question: those that the leak guard watches over."""
         taxonomy = self.dataset.taxonomy
-        out = {*self.heldout, *self.unpictured}
+        out = {*self.heldout, *self.leaves_without_images}
         kept = [leaf not in out for leaf in taxonomy.leaves]
         left = (self._allowed.asked & true_pairs(taxonomy))[kept].any(0)
         return tuple(name for name, any_left in zip(taxonomy.hypernyms, left, strict=True) if not any_left)
@@ -81,10 +81,10 @@ class Protocol:
         """Return the leaves that are left out of training because of a leak."""
         leaking = {leak.leaf for leak in self.leaks} if self.task.leaks == "drop" else set()
         taxonomy = self.dataset.taxonomy
-        return tuple(leaf for leaf in taxonomy.leaves if taxonomy.spoken(leaf) in leaking)
+        return tuple(leaf for leaf in taxonomy.leaves if taxonomy.display_name(leaf) in leaking)
 
     @cached_property
-    def unpictured(self) -> tuple[str, ...]:
+    def leaves_without_images(self) -> tuple[str, ...]:
         """Return the leaves, not held out, that no training image shows: training cannot name them."""
         return tuple(leaf for leaf in self.dataset.taxonomy.leaves
                      if leaf not in self._pictured and leaf not in self.heldout)  # fmt: skip
@@ -96,14 +96,14 @@ class Protocol:
         Raises:
             DataError: they are fewer than two.
         """
-        out = {*self.heldout, *self.dropped, *self.unpictured}
+        out = {*self.heldout, *self.dropped, *self.leaves_without_images}
         kept = np.array([i for i, leaf in enumerate(self.dataset.taxonomy.leaves) if leaf not in out])
         names = {self.vocabulary.name_of[leaf] for leaf in kept}
         if len(names) < 2:
             raise DataError(
                 f"Of the {len(self.dataset.taxonomy.leaves)} leaves of '{self.dataset.name}', {len(self.heldout)} are "
-                f"held out, {len(self.dropped)} say a denied hypernym and {len(self.unpictured)} have no training "
-                f"picture: {len(names)} are left to train on, and at least 2 are needed."
+                f"held out, {len(self.dropped)} say a denied hypernym and {len(self.leaves_without_images)} have no "
+                f"training picture: {len(names)} are left to train on, and at least 2 are needed."
             )
         return kept
 
@@ -121,7 +121,9 @@ class Protocol:
         """
         images = self.images("train")
         generator = rng(self.seed, "train", epoch)
-        return QuestionSet.concat([self._ask(book, images, generator) for book in (self._leaf_book, self._taught_book)])
+        return QuestionSet.concat(
+            [self._ask(sampler, images, generator) for sampler in (self._leaf_sampler, self._train_sampler)]
+        )
 
     def validation(self) -> QuestionSet:
         """Return leaf questions about validation images of trained leaves.
@@ -169,7 +171,7 @@ class Protocol:
             heldout_leaves=self.heldout,
             leaks=self.leaks,
             dropped_leaves=self.dropped,
-            unpictured_leaves=self.unpictured,
+            unpictured_leaves=self.leaves_without_images,
             fixed_points=fixed_points(self.pairing) if self.task.counterfactual.kind != "none" else (),
         )
 
@@ -185,7 +187,7 @@ class Protocol:
         return frozenset(leaves[index] for index in np.unique(self.leaf[self.splits == "train"]))
 
     @cached_property
-    def _allowed(self) -> Allowed:
+    def _allowed(self) -> AllowedPairs:
         return apply_deprivation(self.dataset.taxonomy, self.task.deprivation, self.seed)
 
     @cached_property
@@ -198,7 +200,7 @@ class Protocol:
         )
 
     @cached_property
-    def _leaf_book(self) -> Askable:
+    def _leaf_sampler(self) -> QuestionSampler:
         """Return which names may be asked of trained leaves."""
         names = self.vocabulary.name_of
         true = np.zeros((len(names), len(self.vocabulary.terms)), bool)
@@ -208,10 +210,10 @@ class Protocol:
         related = true_pairs(self.dataset.taxonomy).astype(np.float32)  # (l, h)
         shared = np.zeros((self.vocabulary.n_names, related.shape[1]), np.float32)
         np.maximum.at(shared, names, related)
-        return self._book(true, wrong & ~true, shared @ shared.T > 0, "leaves")
+        return self._with_negatives(true, wrong & ~true, shared @ shared.T > 0, "leaves")
 
     @cached_property
-    def _taught_book(self) -> Askable:
+    def _train_sampler(self) -> QuestionSampler:
         """Return which hypernyms training asks of which leaves.
 
         One of which no true question is left is not asked at all, or training would teach that it is never true; unless
@@ -221,15 +223,15 @@ class Protocol:
         keep = deprivation.kind == "systematic" and deprivation.negatives == "keep"
         if not keep and getattr(deprivation, "unit", "pair") == "pair":
             asked = asked & (asked & true_pairs(self.dataset.taxonomy))[self.trained].any(0)
-        return self._hypernym_book(asked, "taught")
+        return self._hypernym_sampler(asked, "taught")
 
     @cached_property
     def _test_hypernyms(self) -> QuestionSet:
         """Return hypernym questions about all test images."""
-        book = self._hypernym_book(np.ones_like(self._allowed.asked), "test")
-        return self._ask(book, np.flatnonzero(self.splits == "test"), rng(self.seed, "test", "hypernyms"))
+        sampler = self._hypernym_sampler(np.ones_like(self._allowed.asked), "test")
+        return self._ask(sampler, np.flatnonzero(self.splits == "test"), rng(self.seed, "test", "hypernyms"))
 
-    def _hypernym_book(self, allowed: np.ndarray, purpose: str) -> Askable:
+    def _hypernym_sampler(self, allowed: np.ndarray, purpose: str) -> QuestionSampler:
         pairs = true_pairs(self.dataset.taxonomy)  # (l, h)
         names = np.zeros((len(pairs), self.vocabulary.n_names), bool)
         true, wrong = np.hstack([names, pairs & allowed]), np.hstack([names, ~pairs & allowed])
@@ -237,18 +239,20 @@ class Protocol:
         near = (together.astype(np.float32) @ together) > 0
         related = np.zeros((true.shape[1], true.shape[1]), bool)
         related[self.vocabulary.n_names :, self.vocabulary.n_names :] = near
-        return self._book(true, wrong, related, purpose)
+        return self._with_negatives(true, wrong, related, purpose)
 
-    def _book(self, true: np.ndarray, wrong: np.ndarray, related: np.ndarray, purpose: str) -> Askable:
+    def _with_negatives(
+        self, true: np.ndarray, wrong: np.ndarray, related: np.ndarray, purpose: str
+    ) -> QuestionSampler:
         """Apply the task's choice of negatives; a term that says the same as a true one is no wrong answer."""
         if self.task.leaks == "drop":
-            wrong = wrong & ~self._says_the_same
-        book = Askable(true, wrong, related if self.task.questions.negatives == "sibling" else None)
+            wrong = wrong & ~self._same_words_table
+        sampler = QuestionSampler(true, wrong, related if self.task.questions.negatives == "sibling" else None)
         fixed = self.task.questions.negatives == "fixed"
-        return book.fix(self.task.questions.negatives_per_positive, self.seed, purpose) if fixed else book
+        return sampler.fix(self.task.questions.negatives_per_positive, self.seed, purpose) if fixed else sampler
 
     @cached_property
-    def _says_the_same(self) -> np.ndarray:
+    def _same_words_table(self) -> np.ndarray:
         """Say which terms are another word for the name or a hypernym of each leaf.  # (l, v) bool"""
         taxonomy, vocabulary = self.dataset.taxonomy, self.vocabulary
         table = np.zeros((len(taxonomy.leaves), len(vocabulary.terms)), bool)
@@ -260,10 +264,12 @@ class Protocol:
             table[vocabulary.name_of == name, vocabulary.n_names + column] = True  # nor the leaf "bird" for birds
         return table
 
-    def _ask(self, book: Askable, images: np.ndarray, generator: np.random.Generator) -> QuestionSet:
+    def _ask(self, sampler: QuestionSampler, images: np.ndarray, generator: np.random.Generator) -> QuestionSet:
         questions = self.task.questions
         drawn_once = questions.negatives == "fixed"
-        return book.ask(images, self.leaf[images], questions.negatives_per_positive, None if drawn_once else generator)
+        return sampler.sample(
+            images, self.leaf[images], questions.negatives_per_positive, None if drawn_once else generator
+        )
 
     def _why(self, split: SplitName) -> str:
         """Say why a split has no hypernym question."""
@@ -279,7 +285,7 @@ class Protocol:
         images = self.images(split)
         if not len(images):
             raise DataError(f"The dataset '{self.dataset.name}' has no image in the split '{split}': {_NO_SPLIT}")
-        return self._ask(self._leaf_book, images, rng(self.seed, split, "leaf"))
+        return self._ask(self._leaf_sampler, images, rng(self.seed, split, "leaf"))
 
 
 def choose_heldout(
@@ -302,13 +308,18 @@ def choose_heldout(
     places = {leaf: (rank + generator.random()) / len(group)
               for group in groups.values() for rank, leaf in enumerate(group)}  # fmt: skip
     left = {hypernym: len(known.intersection(leaves)) for hypernym, leaves in taxonomy.leaves_of.items()}
-    spoken = Counter(map(taxonomy.spoken, taxonomy.leaves)) + Counter(taxonomy.hypernyms)
+    display_name = Counter(map(taxonomy.display_name, taxonomy.leaves)) + Counter(taxonomy.hypernyms)
     chosen: list[str] = []
     for leaf in sorted(places, key=lambda leaf: places[leaf]):
         if len(chosen) >= round(fraction * len(taxonomy.leaves)):
             break
         above = taxonomy.hypernyms_of[leaf]
-        if leaf in known and spoken[taxonomy.spoken(leaf)] == 1 and above and all(left[each] > 1 for each in above):
+        if (
+            leaf in known
+            and display_name[taxonomy.display_name(leaf)] == 1
+            and above
+            and all(left[each] > 1 for each in above)
+        ):
             chosen.append(leaf)
             for hypernym in above:
                 left[hypernym] -= 1

@@ -54,19 +54,19 @@ class Vocabulary:
     """
 
     def __init__(self, taxonomy: Taxonomy) -> None:
-        spoken = [taxonomy.spoken(leaf) for leaf in taxonomy.leaves]
-        names = sorted(set(spoken))
+        display_name = [taxonomy.display_name(leaf) for leaf in taxonomy.leaves]
+        names = sorted(set(display_name))
         self.n_names = len(names)
         self.terms: tuple[str, ...] = (*names, *taxonomy.hypernyms)
         index = {name: i for i, name in enumerate(names)}
-        self.name_of = np.array([index[name] for name in spoken], dtype=np.int64)  # (l,)
+        self.name_of = np.array([index[name] for name in display_name], dtype=np.int64)  # (l,)
 
     def is_hypernym(self, term: np.ndarray) -> np.ndarray:
         """Say which terms are hypernyms."""
         return term >= self.n_names
 
 
-class Askable:
+class QuestionSampler:
     """What may be asked of each leaf's images: true terms, and for each of them the wrong terms to draw from."""
 
     def __init__(self, true: np.ndarray, wrong: np.ndarray, related: np.ndarray | None = None) -> None:
@@ -92,7 +92,7 @@ class Askable:
         self.start = np.cumsum(self.count) - self.count  # (p,)
         self.wrong = np.concatenate([*per_pair, np.zeros(0, np.int64)]).astype(np.int64)
 
-    def fix(self, n: int, seed: int, purpose: str) -> "Askable":
+    def fix(self, n: int, seed: int, purpose: str) -> "QuestionSampler":
         """Keep only `n` wrong terms of each pair, drawn once, so that every question of the pair asks those."""
         kept = []
         for pair, (start, count) in enumerate(zip(self.start, self.count, strict=True)):
@@ -101,7 +101,7 @@ class Askable:
         self._set(kept)
         return self
 
-    def ask(
+    def sample(
         self, images: np.ndarray, leaf: np.ndarray, negatives: int, generator: np.random.Generator | None
     ) -> QuestionSet:
         """Ask each image every true term and, for each, `negatives` wrong ones.

@@ -14,10 +14,10 @@ from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.models import POCKET_LM, lms
 from taxbench.specs.task import TaskSpec
-from taxbench.tasks.diagnostics import Finding
+from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.task_files import TaskFile, level_of, levels_of
 from taxbench.tasks.yaml_file import KeyPath
-from taxbench.util.errors import DataError, ModelError, some
+from taxbench.util.errors import DataError, ModelError, first_few
 
 _SHOWN = 8
 
@@ -30,7 +30,7 @@ class _Subject:
     file: TaskFile
     protocol: Protocol
 
-    def error(self, key: KeyPath, message: str) -> Finding:
+    def error(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error at a key; where the level decides, at the level."""
         levels = levels_of(self.file.layers) if self.file.layers else None
         level = level_of(self.task, levels) if levels else None
@@ -38,12 +38,12 @@ class _Subject:
             key = ("levels", "values", level)
         return self.file.locate(key, f"{self.task.name}: {message}")
 
-    def warning(self, key: KeyPath, message: str) -> Finding:
+    def warning(self, key: KeyPath, message: str) -> Diagnostic:
         """Return what is worth knowing but no error."""
         return replace(self.error(key, message), level="warning")
 
 
-def check_tasks(files: Iterable[TaskFile], dataset: Dataset, seed: int) -> Iterator[Finding]:
+def check_tasks(files: Iterable[TaskFile], dataset: Dataset, seed: int) -> Iterator[Diagnostic]:
     """Check every task of some files against a dataset; each finding names the task."""
     for file in files:
         for task in file.tasks:
@@ -61,7 +61,7 @@ def needs_features(task: TaskSpec) -> bool:
     return task.counterfactual.kind == "graded"
 
 
-def _answers(subject: _Subject) -> Iterator[Finding]:
+def _answers(subject: _Subject) -> Iterator[Diagnostic]:
     """Check that answers are told apart by every language model whose tokenizer is on disk."""
     answers = subject.task.questions.answers
     for name, encode in _encoders().items():
@@ -71,7 +71,7 @@ def _answers(subject: _Subject) -> Iterator[Finding]:
             yield subject.error(("questions", "answers"), f"model '{name}': {error}")
 
 
-def _questions(subject: _Subject) -> Iterator[Finding]:
+def _questions(subject: _Subject) -> Iterator[Diagnostic]:
     """Check what is asked, split by split, and that training names nothing that it is denied."""
     protocol, task = subject.protocol, subject.task
     splits: dict[str, tuple[KeyPath, Callable[[], QuestionSet]]] = {
@@ -93,7 +93,7 @@ def _questions(subject: _Subject) -> Iterator[Finding]:
             yield from _no_leak(subject, asked)
 
 
-def _both_answers(subject: _Subject, key: KeyPath, split: str, asked: QuestionSet) -> Iterator[Finding]:
+def _both_answers(subject: _Subject, key: KeyPath, split: str, asked: QuestionSet) -> Iterator[Diagnostic]:
     sides = [set(asked.term[asked.answer == side].tolist()) for side in (True, False)]
     if not all(map(len, sides)):
         only = "positive" if len(sides[0]) else "negative"
@@ -105,14 +105,19 @@ def _both_answers(subject: _Subject, key: KeyPath, split: str, asked: QuestionSe
         yield subject.warning(key, text)
 
 
-def _no_leak(subject: _Subject, asked: QuestionSet) -> Iterator[Finding]:
+def _no_leak(subject: _Subject, asked: QuestionSet) -> Iterator[Diagnostic]:
     protocol, task = subject.protocol, subject.task
-    if protocol.unpictured:
-        text = f"leaves without a training picture, neither trained nor asked: {some(protocol.unpictured, _SHOWN)}"
+    if protocol.leaves_without_images:
+        text = (
+            "leaves without a training picture, neither trained nor asked: "
+            f"{first_few(protocol.leaves_without_images, _SHOWN)}"
+        )
         yield subject.warning(("evaluate",), text)
     if protocol.leaks:
         done = "left out of training" if task.leaks == "drop" else "trained all the same (leaks: keep)"
-        yield subject.warning(("leaks",), f"leaves that say a denied hypernym, {done}: {some(protocol.leaks, _SHOWN)}")
+        yield subject.warning(
+            ("leaks",), f"leaves that say a denied hypernym, {done}: {first_few(protocol.leaks, _SHOWN)}"
+        )
     if task.leaks == "keep":
         return
     texts = dict(zip(protocol.vocabulary.terms, protocol.questions, strict=True))  # a hypernym outdoes a leaf's name
@@ -120,7 +125,7 @@ def _no_leak(subject: _Subject, asked: QuestionSet) -> Iterator[Finding]:
     leaf_terms = np.unique(asked.term[~protocol.vocabulary.is_hypernym(asked.term)])
     said = {protocol.questions[term].casefold() for term in leaf_terms} & forbidden.keys()
     if said:
-        names = some(sorted(forbidden[text] for text in said), _SHOWN)
+        names = first_few(sorted(forbidden[text] for text in said), _SHOWN)
         yield subject.error(("leaks",), f"training asks the very question of hypernyms it is denied: {names}")
 
 

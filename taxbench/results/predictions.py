@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from taxbench.protocol.questions import QuestionSet
-from taxbench.util.errors import DataError, did_you_mean, first_line, some
+from taxbench.util.errors import DataError, did_you_mean, first_few, first_line
 from taxbench.util.paths import read_within
 
 OWN = "none"
@@ -220,7 +220,7 @@ def _checked(columns: dict[str, np.ndarray], name: str) -> Predictions:
     for key in known:
         if key not in columns:
             raise DataError(
-                f"'{name}' has no column '{key}'.{did_you_mean(key, columns)} Columns: {some(columns, 20)}."
+                f"'{name}' has no column '{key}'.{did_you_mean(key, columns)} Columns: {first_few(columns, 20)}."
             )
     for key in columns:
         if key not in (*known, "about") and not key.startswith(_MARGIN):

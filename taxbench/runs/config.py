@@ -17,7 +17,7 @@ from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.sources import EncoderSpec, LMSpec
 from taxbench.specs.task import GroupSpec, TaskSpec
 from taxbench.tasks.registry import find_tasks
-from taxbench.tasks.validation import doubts
+from taxbench.tasks.validation import warnings_for
 from taxbench.tasks.yaml_file import parse_scalar
 from taxbench.taxonomy.taxonomy import WORDNET
 from taxbench.util.errors import UsageError, did_you_mean
@@ -52,7 +52,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Plan:
+class GridCell:
     """One task with one head and one choice of settings: the defaults, under the task's own, under those typed."""
 
     task: TaskSpec
@@ -72,11 +72,11 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Request:
+class RunConfig:
     """The options with every name resolved."""
 
     tasks: tuple[TaskSpec, ...]
-    plans: tuple[Plan, ...]
+    cells: tuple[GridCell, ...]
     """Every task with every head and every choice of settings."""
     groups: tuple[GroupSpec, ...]
     """The groups and curves that were named."""
@@ -107,18 +107,18 @@ class Request:
             f"dataset {self.dataset} · encoder {self.encoder.name} · model {self.lm.name} · "
             f"seeds {', '.join(map(str, self.seeds))} · device {self.device} · results in {self.out}"
         ]
-        for setting in dict.fromkeys(map(Plan.describe, self.plans)):
-            names = [plan.task.name for plan in self.plans if plan.describe() == setting]
+        for setting in dict.fromkeys(map(GridCell.describe, self.cells)):
+            names = [cell.task.name for cell in self.cells if cell.describe() == setting]
             lines.append(f"tasks {', '.join(names)} · {setting}")
         return "\n".join(lines)
 
-    def name_of(self, plan: Plan) -> str:
+    def name_of(self, cell: GridCell) -> str:
         """Return what tells a plan from the others: its task, its head where there are several, its varied settings."""
-        several = len({each.head.name for each in self.plans}) > 1
-        return " ".join([plan.task.name, *([plan.head.name] if several else []), *plan.varied])
+        several = len({each.head.name for each in self.cells}) > 1
+        return " ".join([cell.task.name, *([cell.head.name] if several else []), *cell.varied])
 
 
-def resolve(options: Options) -> Request:
+def resolve(options: Options) -> RunConfig:
     """Turn names into specs; every name is checked before any work begins.
 
     Raises:
@@ -131,12 +131,12 @@ def resolve(options: Options) -> Request:
     known = list(dict.fromkeys(name for head in names_of_heads for name in known_settings(head)))
     choices = _choices(options.settings, known)
     varied = frozenset(key for key in known if len({choice.get(key) for choice in choices}) > 1)
-    return Request(
+    return RunConfig(
         tasks=tasks,
-        notes=tuple(map(str, doubts(registry, names, tasks))),
+        notes=tuple(map(str, warnings_for(registry, names, tasks))),
         groups=tuple(registry.named_groups(names)),
-        plans=_each_once(
-            _plan(task, head, chosen, varied) for task in tasks for head in names_of_heads for chosen in choices
+        cells=_each_once(
+            _cell(task, head, chosen, varied) for task in tasks for head in names_of_heads for chosen in choices
         ),
         encoder=encoder_spec(options.encoder),
         lm=find_lm(options.model),
@@ -223,7 +223,7 @@ def _choices(settings: tuple[str, ...], known: list[str]) -> list[dict[str, str]
     return [dict(zip(values, some, strict=True)) for some in product(*values.values())]
 
 
-def _plan(task: TaskSpec, head: str, chosen: dict[str, str], varied: frozenset[str]) -> Plan:
+def _cell(task: TaskSpec, head: str, chosen: dict[str, str], varied: frozenset[str]) -> GridCell:
     """Sort a task's settings and those typed into fields of the features, the trainer, the scoring, and the head."""
     own = known_settings(head)
     # What a task sets, or a user for several heads, of another head does not apply here.
@@ -245,15 +245,15 @@ def _plan(task: TaskSpec, head: str, chosen: dict[str, str], varied: frozenset[s
     of_head = settings_defaults(head)
     spec = head_spec(head, {key: value for key, value in given.items() if key in of_head})
     said = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in own)
-    return Plan(task, spec, features, trainer, scoring, said)
+    return GridCell(task, spec, features, trainer, scoring, said)
 
 
-def _each_once(plans: Iterable[Plan]) -> tuple[Plan, ...]:
+def _each_once(cells: Iterable[GridCell]) -> tuple[GridCell, ...]:
     """Drop repetitions: heads without a setting that others vary."""
-    found: list[Plan] = []
-    for plan in plans:
-        if plan not in found:
-            found.append(plan)
+    found: list[GridCell] = []
+    for cell in cells:
+        if cell not in found:
+            found.append(cell)
     return tuple(found)
 
 

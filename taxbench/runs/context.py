@@ -18,9 +18,9 @@ from taxbench.features.imported import imported_table
 from taxbench.features.similarity import Coherence
 from taxbench.features.store.reader import FeatureTable
 from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
-from taxbench.lms.question_scorer import Order, Prompt
+from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.protocol import Protocol
-from taxbench.runs.config import Request
+from taxbench.runs.config import RunConfig
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.paths import cache_folder
@@ -37,32 +37,32 @@ class FeatureSet:
 
 
 @dataclass
-class Parts:
+class RunContext:
     """The parts of a request. Each loads when first needed and is kept."""
 
-    request: Request
+    config: RunConfig
     report: Reporter
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time by phase."""
     _twin_of: tuple[int, FrozenLM] | None = None
-    _prompts: dict[tuple[Any, ...], Prompt] = field(default_factory=dict)
+    _scorers: dict[tuple[Any, ...], QuestionScorer] = field(default_factory=dict)
     _features: dict[FeatureOptions, FeatureSet] = field(default_factory=dict)
 
     @cached_property
     def device(self) -> torch.device:
         """Return the device in use."""
-        return pick_device(self.request.device)
+        return pick_device(self.config.device)
 
     @property
     def cache(self) -> Path:
         """Return the cache folder."""
-        return cache_folder(self.request.cache)
+        return cache_folder(self.config.cache)
 
     @cached_property
     def dataset(self) -> Dataset:
         """Return the dataset."""
         with self.timed("dataset"):
-            dataset = load_dataset(self.request.dataset, self.request.taxonomy)
+            dataset = load_dataset(self.config.dataset, self.config.taxonomy)
         for note in dataset.notes:
             self.report.say(note)
         return dataset
@@ -77,10 +77,10 @@ class Parts:
         return self._features[wanted]
 
     def _extracted(self, wanted: FeatureOptions) -> FeatureTable:
-        if self.request.imported:
-            return imported_table(self.cache, self.request.imported, self.dataset)
-        card = describe_encoder(self.request.encoder)
-        how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.request.origin)
+        if self.config.imported:
+            return imported_table(self.cache, self.config.imported, self.dataset)
+        card = describe_encoder(self.config.encoder)
+        how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.config.origin)
         reading = card.reading(wanted.layer, wanted.pool)
         (table,) = features_of(self.dataset, card, [reading], how, self.cache, self.report)
         return require_all(table, self.dataset)
@@ -89,25 +89,25 @@ class Parts:
     def lm(self) -> FrozenLM:
         """Return the frozen language model."""
         with self.timed("lm"):
-            return load_lm(self.request.lm, self.device, pick_dtype(self.device.type))
+            return load_lm(self.config.lm, self.device, pick_dtype(self.device.type))
 
     def twin(self, seed: int) -> FrozenLM:
         """Return the language model with random weights; one is kept, since runs of one seed share it."""
         if self._twin_of is None or self._twin_of[0] != seed:
-            own = {key: prompt for key, prompt in self._prompts.items() if prompt.lm is self.lm}
-            self._prompts, self._twin_of = own, None  # the last twin makes room first
+            own = {key: scorer for key, scorer in self._scorers.items() if scorer.lm is self.lm}
+            self._scorers, self._twin_of = own, None  # the last twin makes room first
             self._twin_of = (seed, random_twin(self.lm, seed))
         return self._twin_of[1]
 
-    def prompt(self, lm: FrozenLM, protocol: Protocol, order: Order) -> Prompt:
+    def scorer(self, lm: FrozenLM, protocol: Protocol, order: Order) -> QuestionScorer:
         """Return a language model ready to be asked a protocol's questions; runs that ask the same share it."""
         answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
         key = (lm.digest, protocol.questions, answers, order)
-        if key not in self._prompts:
-            self._prompts[key] = Prompt.of(lm, protocol.questions, answers, order)
-            if note := self._prompts[key].note:
+        if key not in self._scorers:
+            self._scorers[key] = QuestionScorer.of(lm, protocol.questions, answers, order)
+            if note := self._scorers[key].note:
                 self.report.say(note)
-        return self._prompts[key]
+        return self._scorers[key]
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

@@ -13,12 +13,12 @@ from taxbench.features.encoders import EncoderCard, describe_encoder, load_encod
 from taxbench.features.extract import Extraction, feature_key, features_of
 from taxbench.features.preprocessing import resize
 from taxbench.features.store.describe import describe
-from taxbench.features.store.index import Entry, entry_folder, open_entry
+from taxbench.features.store.index import StoredEntry, entry_folder, open_entry
 from taxbench.features.store.layout import OK
 from taxbench.features.store.reader import FeatureTable, as_float, open_shard
 from taxbench.features.store.writer import shard_path
 from taxbench.runs.config import encoder_spec, origin_of
-from taxbench.specs.feature_key import EntryInfo, FeatureOptions, Reading, StorageDtype, Verification
+from taxbench.specs.feature_key import EntryInfo, FeatureOptions, FeatureReadout, StorageDtype, Verification
 from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.errors import CacheError, TaxbenchError, UsageError
 from taxbench.util.paths import cache_folder
@@ -71,10 +71,10 @@ def extract(options: ExtractOptions, report: Reporter) -> list[EntryInfo]:
     readings = list({card.reading(each.layer, each.pool): None for each in wanted})
     cache = cache_folder(Path(options.cache) if options.cache else None)
     tables = features_of(dataset, card, readings, how, cache, report)
-    return [describe(Entry(entry_folder(cache, table.key), table.manifest)) for table in tables]
+    return [describe(StoredEntry(entry_folder(cache, table.key), table.manifest)) for table in tables]
 
 
-def verify(entry: Entry, device: str, sample: int = _SAMPLE) -> Verification:
+def verify(entry: StoredEntry, device: str, sample: int = _SAMPLE) -> Verification:
     """Check every block of an entry, then encode a sample of its images again and compare."""
     name = entry.folder.name
     try:
@@ -113,7 +113,7 @@ def _wanted(options: ExtractOptions) -> list[FeatureOptions]:
         raise UsageError(f"--layers '{options.layers}': expected whole numbers by commas, such as -1,-2.") from None
 
 
-def _broken_shards(entry: Entry) -> tuple[str, ...]:
+def _broken_shards(entry: StoredEntry) -> tuple[str, ...]:
     """Open every shard by itself, so that all broken ones are named and not the first alone."""
     found = []
     for number in range(entry.manifest.layout.shards):
@@ -151,7 +151,11 @@ def _encode_again(table: FeatureTable, device: torch.device, sample: int) -> dic
 
 
 def _features(
-    dataset: Dataset, card: EncoderCard, rows: np.ndarray, reading: Reading, how: tuple[torch.device, torch.dtype]
+    dataset: Dataset,
+    card: EncoderCard,
+    rows: np.ndarray,
+    reading: FeatureReadout,
+    how: tuple[torch.device, torch.dtype],
 ) -> np.ndarray:
     """Encode images as they are now.  # (b, t * f) float32"""
     pixels = np.stack([resize(dataset.read(dataset.images[row]), card.preprocessing) for row in rows])

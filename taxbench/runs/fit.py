@@ -9,24 +9,24 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from taxbench.features.feature_rows import DealtRows, Images, NameRows
+from taxbench.features.feature_rows import Images, NameFeatures, ShuffledFeatures
 from taxbench.heads.base import FixedHead, Head, SoftHead
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import label_head
 from taxbench.heads.loading import head_module, head_spec
-from taxbench.heads.moments import Shelf
-from taxbench.lms.question_scorer import Prompt
+from taxbench.heads.moments import LRUCache
+from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.registry.heads import MISTAKES, head_info
-from taxbench.runs.context import FeatureSet, Parts
+from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import versions
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, Variant, head_key
 from taxbench.specs.spec import canonical_json
 from taxbench.training.head_build import build_head
 from taxbench.training.head_cache import checkpoint_path, head_path, load_head, save_head
-from taxbench.training.head_state import Trainee
+from taxbench.training.head_state import HeadTrainingState
 from taxbench.training.parallel import side_by_side, threads_of_a_job
-from taxbench.training.predict import Asked
+from taxbench.training.predict import FittedHead
 from taxbench.training.row_budget import out_of_memory
 from taxbench.training.stack import train_stack
 from taxbench.util.errors import TaxbenchError, UsageError, first_line
@@ -50,11 +50,11 @@ class Job:
         return f"{head} {self.run.task.name} seed {self.run.seed}{changed}"
 
 
-_Kind = tuple[Any, ...]
+StackKey = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class HeadJob:
     """A head that a run needs: its own or a control's."""
 
     key: HeadKey
@@ -67,15 +67,15 @@ class _Wanted:
 
 
 @dataclass
-class HeadMaker:
+class HeadFitter:
     """Makes heads for runs, one run after the other, and trains those of later runs along where they fit in."""
 
-    parts: Parts
+    context: RunContext
     _failures: dict[str, TaxbenchError] = field(default_factory=dict)
-    _kinds: dict[str, _Kind] = field(default_factory=dict)
-    _shelf: Shelf = field(default_factory=Shelf)
+    _kinds: dict[str, StackKey] = field(default_factory=dict)
+    _shared: LRUCache = field(default_factory=LRUCache)
 
-    def heads(self, job: Job, later: Iterable[Callable[[], Job]]) -> dict[str, Asked]:
+    def heads(self, job: Job, later: Iterable[Callable[[], Job]]) -> dict[str, FittedHead]:
         """Return a run's own head, named `none`, and those of its controls.
 
         Args:
@@ -85,7 +85,7 @@ class HeadMaker:
             TaxbenchError: one of them cannot be made.
         """
         wanted = self._wanted(job)
-        with self.parts.timed("train"):
+        with self.context.timed("train"):
             missing = [each for each in wanted.values() if self._missing(each)]
             if missing:
                 self._train(missing, later)
@@ -94,89 +94,89 @@ class HeadMaker:
                     raise self._failures[each.key.digest]
             return {name: self._finished(each) for name, each in wanted.items()}
 
-    def _wanted(self, job: Job) -> dict[str, _Wanted]:
+    def _wanted(self, job: Job) -> dict[str, HeadJob]:
         """Return every head that a run takes part with: a control has another LM, other features, or another head."""
-        code = f"{canonical_json(versions().computing)} {threads_of_a_job(self.parts.device)} threads"
+        code = f"{canonical_json(versions().computing)} {threads_of_a_job(self.context.device)} threads"
         others: dict[str, tuple[Variant, HeadSpec]] = {"none": ("none", job.run.head)}
         for control in job.run.task.controls:
             if control in ("random_lm", "shuffled_features"):
                 others[control] = (control, job.run.head)
             elif control != "chance":
                 others[control] = ("none", head_spec(control, {}))
-        return {name: _Wanted(head_key(job.run, variant, head, code), job) for name, (variant, head) in others.items()}
+        return {name: HeadJob(head_key(job.run, variant, head, code), job) for name, (variant, head) in others.items()}
 
-    def _missing(self, wanted: _Wanted) -> bool:
+    def _missing(self, wanted: HeadJob) -> bool:
         """Say whether a head has to be trained, and can be as far as is known."""
         key = wanted.key
-        there = key.digest in self._failures or head_path(self.parts.cache, key).is_file()
+        there = key.digest in self._failures or head_path(self.context.cache, key).is_file()
         return head_info(key.head.name).learns != "fit" and not there
 
-    def _finished(self, wanted: _Wanted) -> Asked:
+    def _finished(self, wanted: HeadJob) -> FittedHead:
         """Return a head from the cache, or fitted in a moment."""
         if head_info(wanted.key.head.name).learns == "fit":
             return self._fit(wanted)
         asked = self._build(wanted)
-        load_head(self.parts.cache, wanted.key, asked.head)
+        load_head(self.context.cache, wanted.key, asked.head)
         return asked
 
-    def _prompt(self, wanted: _Wanted) -> Prompt:
-        lm = self.parts.twin(wanted.key.seed) if wanted.key.variant == "random_lm" else self.parts.lm
-        return self.parts.prompt(lm, wanted.job.protocol, wanted.key.trainer.order)
+    def _scorer(self, wanted: HeadJob) -> QuestionScorer:
+        lm = self.context.twin(wanted.key.seed) if wanted.key.variant == "random_lm" else self.context.lm
+        return self.context.scorer(lm, wanted.job.protocol, wanted.key.trainer.order)
 
-    def _images(self, wanted: _Wanted) -> Images:
+    def _images(self, wanted: HeadJob) -> Images:
         protocol, images = wanted.job.protocol, cast(Images, wanted.job.features.rows)
         if head_info(wanted.key.head.name).sees == "name":
-            images = NameRows(protocol.vocabulary.name_of[protocol.leaf], self.parts.device)
+            images = NameFeatures(protocol.vocabulary.name_of[protocol.leaf], self.context.device)
         if wanted.key.variant == "shuffled_features":
-            return DealtRows(images, protocol.splits, rng(protocol.seed, "shuffled_features"))
+            return ShuffledFeatures(images, protocol.splits, rng(protocol.seed, "shuffled_features"))
         return images
 
-    def _build(self, wanted: _Wanted) -> Asked:
-        images, prompt = self._images(wanted), self._prompt(wanted)
+    def _build(self, wanted: HeadJob) -> FittedHead:
+        images, scorer = self._images(wanted), self._scorer(wanted)
         train = wanted.job.protocol.images("train")
         with _blamed(wanted.key.head):
-            head = build_head(wanted.key.head, images, train, prompt.lm, wanted.key.seed)
-        return Asked(head, images, prompt)
+            head = build_head(wanted.key.head, images, train, scorer.lm, wanted.key.seed)
+        return FittedHead(head, images, scorer)
 
-    def _fit(self, wanted: _Wanted) -> Asked:
+    def _fit(self, wanted: HeadJob) -> FittedHead:
         """Make a head that is not trained through the LM."""
-        spec, images, prompt = wanted.key.head, self._images(wanted), self._prompt(wanted)
+        spec, images, scorer = wanted.key.head, self._images(wanted), self._scorer(wanted)
         module, protocol = head_module(spec.name), wanted.job.protocol
         mean, std = images.statistics(protocol.images("train"))
-        lesson = self._lesson(wanted, images, prompt)
+        data = self._fit_data(wanted, images, scorer)
         settings = module.Settings.model_validate(spec.settings)
         with _blamed(spec):
-            mapping = module.fit(lesson, settings)
+            mapping = module.fit(data, settings)
         head: Head
         if head_info(spec.name).reads == "labels":
-            head = label_head(mapping, mean, std, lesson, protocol.vocabulary.terms, settings)
+            head = label_head(mapping, mean, std, data, protocol.vocabulary.terms, settings)
         else:
             head = FixedHead(mapping, mean, std)
-        return Asked(head.to(self.parts.device).eval(), images, prompt, lesson.chosen)
+        return FittedHead(head.to(self.context.device).eval(), images, scorer, data.chosen)
 
-    def _lesson(self, wanted: _Wanted, images: Images, prompt: Prompt) -> Lesson:
+    def _fit_data(self, wanted: HeadJob, images: Images, scorer: QuestionScorer) -> FitData:
         protocol, key = wanted.job.protocol, wanted.key
         mean, std = images.statistics(protocol.images("train"))
         names = protocol.vocabulary.name_of[protocol.leaf]
         train, val = protocol.images("train"), protocol.images("val")
         dealt = f" shuffled {key.seed}" if key.variant == "shuffled_features" else ""
-        return Lesson(
+        return FitData(
             features=lambda some: (images(some) - mean) / std,
             images=train,
             names=names[train],
             val_images=val,
             val_names=names[val],
             texts=protocol.vocabulary.terms[: protocol.vocabulary.n_names],
-            lm=prompt.lm,
+            lm=scorer.lm,
             seed=derive_seed(key.seed, "fit", key.head.name),
-            cache=self.parts.cache,
+            cache=self.context.cache,
             features_key=f"{head_info(key.head.name).sees} {key.encoder.features}{dealt}",
-            shelf=self._shelf,
+            shared=self._shared,
         )
 
-    def _train(self, missing: list[_Wanted], later: Iterable[Callable[[], Job]]) -> None:
+    def _train(self, missing: list[HeadJob], later: Iterable[Callable[[], Job]]) -> None:
         """Train heads, and those of later runs that can be trained along with them, in stacks."""
-        stacks: dict[_Kind, dict[str, _Wanted]] = {}
+        stacks: dict[StackKey, dict[str, HeadJob]] = {}
         for each in missing:
             stacks.setdefault(self._kind(each), {})[each.key.digest] = each
         for make in later:
@@ -187,30 +187,30 @@ class HeadMaker:
                     stacks[kind][each.key.digest] = each
         lists = [list(stack.values()) for stack in stacks.values()]
         # On a CPU there should be work for two jobs; elsewhere stacks wait for each other.
-        two = self.parts.device.type == "cpu"
+        two = self.context.device.type == "cpu"
         most = min(_STACK, -(-sum(map(len, lists)) // 2)) if two else _STACK
         groups = [some[start : start + most] for some in lists for start in range(0, len(some), most)]
         # Built before any is trained, since first weights come from torch's global random state.
         trainees = [self._trainees(group) for group in groups]
         at_once = min(2, len(groups)) if two else 1
         jobs = [partial(self._train_stack, some, at_once) for some in trainees if some]
-        side_by_side(jobs, self.parts.device, self.parts.report)
+        side_by_side(jobs, self.context.device, self.context.report)
 
-    def _kind(self, wanted: _Wanted) -> _Kind:
+    def _kind(self, wanted: HeadJob) -> StackKey:
         """Return what heads of one stack have in common: how the LM is asked, and what it is given."""
         digest, protocol = wanted.key.digest, wanted.job.protocol
         if digest not in self._kinds:
             asked = self._build(wanted)
             with torch.inference_mode(), _blamed(wanted.key.head):
                 one, k, width = asked.head.mapped(asked.images(np.zeros(1, np.int64))).shape
-                if (one, width) != (1, asked.prompt.lm.width):
-                    raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {asked.prompt.lm.width})")
+                if (one, width) != (1, asked.scorer.lm.width):
+                    raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {asked.scorer.lm.width})")
             answers, trainer = protocol.task.questions.answers, wanted.key.trainer
-            how = asked.prompt.lm.digest, protocol.questions, answers.positive, answers.negative, trainer.order
+            how = asked.scorer.lm.digest, protocol.questions, answers.positive, answers.negative, trainer.order
             self._kinds[digest] = (*how, k, type(asked.head), trainer.loss)
         return self._kinds[digest]
 
-    def _also(self, make: Callable[[], Job], seeds: set[int]) -> Iterator[tuple[_Kind, _Wanted]]:
+    def _also(self, make: Callable[[], Job], seeds: set[int]) -> Iterator[tuple[StackKey, HeadJob]]:
         """Yield the heads of a later run that have to be trained; of random twins, one at a time is in memory."""
         try:
             for each in self._wanted(make()).values():
@@ -220,8 +220,8 @@ class HeadMaker:
         except TaxbenchError:  # told when its turn comes
             return
 
-    def _trainees(self, group: Sequence[_Wanted]) -> dict[Trainee, _Wanted]:
-        found: dict[Trainee, _Wanted] = {}
+    def _trainees(self, group: Sequence[HeadJob]) -> dict[HeadTrainingState, HeadJob]:
+        found: dict[HeadTrainingState, HeadJob] = {}
         for each in group:
             try:
                 found[self._trainee(each)] = each
@@ -229,27 +229,29 @@ class HeadMaker:
                 self._failures[each.key.digest] = error
         return found
 
-    def _train_stack(self, trainees: dict[Trainee, _Wanted], jobs: int) -> None:
-        def finished(trainee: Trainee) -> None:
+    def _train_stack(self, trainees: dict[HeadTrainingState, HeadJob], jobs: int) -> None:
+        def finished(trainee: HeadTrainingState) -> None:
             key = trainees[trainee].key
             try:
-                save_head(self.parts.cache, key, trainee.finish())  # at once, whatever becomes of the others
+                save_head(self.context.cache, key, trainee.finish())  # at once, whatever becomes of the others
             except TaxbenchError as error:
                 self._failures[key.digest] = error
 
-        prompt = self._prompt(next(iter(trainees.values())))
-        train_stack(list(trainees), prompt, self.parts.report, finished, jobs)
+        scorer = self._scorer(next(iter(trainees.values())))
+        train_stack(list(trainees), scorer, self.context.report, finished, jobs)
 
-    def _trainee(self, wanted: _Wanted) -> Trainee:
+    def _trainee(self, wanted: HeadJob) -> HeadTrainingState:
         """Return a head in training, as far as it has come."""
         asked, module = self._build(wanted), head_module(wanted.key.head.name)
         head = asked.head
         assert isinstance(head, SoftHead), wanted.label
         if hasattr(module, "prepare"):
             with _blamed(wanted.key.head):
-                module.prepare(head.mapping, self._lesson(wanted, asked.images, asked.prompt))
-        trainee = Trainee(head, asked.images, wanted.job.protocol, wanted.key.trainer, f"train {wanted.label}")
-        trainee.checkpoint = checkpoint_path(self.parts.cache, wanted.key)
+                module.prepare(head.mapping, self._fit_data(wanted, asked.images, asked.scorer))
+        trainee = HeadTrainingState(
+            head, asked.images, wanted.job.protocol, wanted.key.trainer, f"train {wanted.label}"
+        )
+        trainee.checkpoint = checkpoint_path(self.context.cache, wanted.key)
         trainee.resume()
         return trainee
 

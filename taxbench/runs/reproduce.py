@@ -13,10 +13,10 @@ from taxbench.features.extract import Extraction, feature_key
 from taxbench.heads.loading import head_spec
 from taxbench.registry.models import find_lm
 from taxbench.results.records import RESULT, read_result, result_folder
-from taxbench.runs.config import Plan, Request, encoder_spec
-from taxbench.runs.context import Parts
+from taxbench.runs.config import GridCell, RunConfig, encoder_spec
+from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
-from taxbench.runs.runner import Suite
+from taxbench.runs.runner import Runner
 from taxbench.specs.feature_key import FeatureOptions, StorageDtype
 from taxbench.specs.result import Code, Result, Scores, Versions
 from taxbench.specs.run import RunSpec
@@ -37,7 +37,7 @@ _COMPUTED_IN = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class ReproduceOptions:
     """What a record does not say, or what has another name here."""
 
     dataset: str | None = None
@@ -54,7 +54,7 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Mismatch:
     """Something that is not as it was."""
 
     what: str
@@ -63,7 +63,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreAgain:
+class ScoreDelta:
     """One score, as recorded and as it came out again."""
 
     of: str
@@ -88,8 +88,8 @@ class Reproduction:
     record: str
     same_bytes: bool
     """Whether every answer and margin is the same."""
-    identities: tuple[Identity, ...]
-    scores: tuple[ScoreAgain, ...]
+    identities: tuple[Mismatch, ...]
+    scores: tuple[ScoreDelta, ...]
     tolerance: float
 
     @property
@@ -98,7 +98,7 @@ class Reproduction:
         return tuple(each.what for each in self.identities if each.what in _INPUTS)
 
     @property
-    def largest(self) -> ScoreAgain:
+    def largest(self) -> ScoreDelta:
         """Return the score that is farthest off; one that is missing is farthest."""
         return max(self.scores, key=lambda each: 1e9 if each.difference is None else each.difference)
 
@@ -114,7 +114,7 @@ class Reproduction:
         return far is not None and far <= self.tolerance
 
 
-def reproduce(place: Path, again: Again, report: Reporter) -> Reproduction:
+def reproduce(place: Path, again: ReproduceOptions, report: Reporter) -> Reproduction:
     """Run a record again and compare.
 
     The features may come from the cache, which holds them under everything that changes them; heads are trained anew.
@@ -134,27 +134,27 @@ def reproduce(place: Path, again: Again, report: Reporter) -> Reproduction:
         )
     record = read_result(path)
     with TemporaryDirectory(prefix="taxbench-") as work:
-        request = _request(record, again, Path(work))
-        suite = _suite(request, record, again, report)
-        run = suite.run_spec(suite.request.plans[0], record.seed)
-        folder = result_folder(request.out, run)
+        config = _request(record, again, Path(work))
+        runner = _suite(config, record, again, report)
+        run = runner.run_spec(runner.config.cells[0], record.seed)
+        folder = result_folder(config.out, run)
         if (folder / RESULT).exists():
             raise UsageError(f"'{folder}' holds this run already, and would be read instead. Choose another --out.")
         changed = _identities(record, run)
         for each in changed:
             report.say(f"not as recorded: {each.what}: {each.recorded} then, {each.here} now")
-        (result,) = suite.results()
+        (result,) = runner.results()
     return compared(str(place), record, result, changed, again.tolerance)
 
 
 def compared(
-    place: str, record: Result, result: Result, changed: tuple[Identity, ...], tolerance: float
+    place: str, record: Result, result: Result, changed: tuple[Mismatch, ...], tolerance: float
 ) -> Reproduction:
     """Return a run beside its record."""
     asked = [each.predictions for each in (record, result)]
     mine, yours = asked
     if mine and yours and mine.questions != yours.questions:
-        changed = (*changed, Identity("questions", mine.questions[:8], yours.questions[:8]))
+        changed = (*changed, Mismatch("questions", mine.questions[:8], yours.questions[:8]))
     scores = tuple(_scores(record, result))
     same = mine is not None and mine == yours and all(each.difference == 0 for each in scores)
     return Reproduction(place, same, changed, scores, tolerance)
@@ -169,7 +169,7 @@ def _fresh_cache(work: Path, chosen: Path | None) -> Path:
     return cache
 
 
-def _request(record: Result, again: Again, work: Path) -> Request:
+def _request(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
     """Return what was asked for when the record was made."""
     run = record.run
     with _named("model", run.lm.name, _DIRECTORY.format("--model DIR"), again.model):
@@ -178,10 +178,10 @@ def _request(record: Result, again: Again, work: Path) -> Request:
         encoder = encoder_spec(again.encoder or run.encoder.name)
     with _named("head", run.head.name, "Install the versions that the record names under 'versions', and its package."):
         head = head_spec(run.head.name, dict(run.head.settings))
-    plan = Plan(run.task, head, _features(run.encoder.reading), run.trainer, run.scoring)
-    return Request(
+    cell = GridCell(run.task, head, _features(run.encoder.reading), run.trainer, run.scoring)
+    return RunConfig(
         tasks=(run.task,),
-        plans=(plan,),
+        cells=(cell,),
         groups=(),
         notes=(),
         encoder=encoder,
@@ -218,11 +218,11 @@ def _features(reading: str) -> FeatureOptions:
     return FeatureOptions(pool=found[1], layer=int(found[2] or -1))
 
 
-def _suite(request: Request, record: Result, again: Again, report: Reporter) -> Suite:
+def _suite(config: RunConfig, record: Result, again: ReproduceOptions, report: Reporter) -> Runner:
     """Return the suite that runs the request, with features stored as they were."""
-    suite, run = Suite(request, report), record.run
+    runner, run = Runner(config, report), record.run
     try:
-        _ = suite.parts.device
+        _ = runner.context.device
     except UsageError as error:
         if again.device:
             raise
@@ -232,35 +232,35 @@ def _suite(request: Request, record: Result, again: Again, report: Reporter) -> 
         ) from error
     how = _DIRECTORY.format("--dataset KIND:DIR and --taxonomy FILE")
     with _named("dataset", record.dataset, how, again.dataset):
-        _ = suite.parts.dataset
-    if request.imported:
-        return suite
-    (plan,) = request.plans
-    features = _stored_as(plan.features, run, suite.parts)
-    stored = Suite(replace(request, plans=(replace(plan, features=features),)), report)
-    stored.parts = suite.parts
+        _ = runner.context.dataset
+    if config.imported:
+        return runner
+    (cell,) = config.cells
+    features = _stored_as(cell.features, run, runner.context)
+    stored = Runner(replace(config, cells=(replace(cell, features=features),)), report)
+    stored.context = runner.context
     return stored
 
 
-def _stored_as(features: FeatureOptions, run: RunSpec, parts: Parts) -> FeatureOptions:
+def _stored_as(features: FeatureOptions, run: RunSpec, context: RunContext) -> FeatureOptions:
     """Return the features with the storage type that gives the recorded key, which alone tells it."""
-    card = describe_encoder(parts.request.encoder)
+    card = describe_encoder(context.config.encoder)
     reading = card.reading(features.layer, features.pool)
     for storage in get_args(StorageDtype):
-        how = Extraction(parts.device, pick_dtype(parts.device.type), storage)
-        key = feature_key(parts.dataset, card, reading, how)
+        how = Extraction(context.device, pick_dtype(context.device.type), storage)
+        key = feature_key(context.dataset, card, reading, how)
         sources = [key.source.model_copy(update={"compute_dtype": dtype}) for dtype in _COMPUTED_IN]
         if run.encoder.features in {key.model_copy(update={"source": source}).digest for source in sources}:
             return features.model_copy(update={"storage": storage})
     return features
 
 
-def _identities(record: Result, run: RunSpec) -> tuple[Identity, ...]:
+def _identities(record: Result, run: RunSpec) -> tuple[Mismatch, ...]:
     """Return what is not as it was, of everything that decides the figures."""
     then = _facts(record.run, record.versions, record.code)
     now = _facts(run, versions(), code())
     pairs = ((what, then.get(what, "–"), now.get(what, "–")) for what in dict.fromkeys([*then, *now]))
-    return tuple(Identity(plain(what), plain(before), plain(after)) for what, before, after in pairs if before != after)
+    return tuple(Mismatch(plain(what), plain(before), plain(after)) for what, before, after in pairs if before != after)
 
 
 def _facts(run: RunSpec, software: Versions, commit: Code) -> dict[str, str]:
@@ -280,15 +280,15 @@ def _facts(run: RunSpec, software: Versions, commit: Code) -> dict[str, str]:
     return {name: str(value) for name, value in known.items() if value is not None}
 
 
-def _scores(record: Result, result: Result) -> Iterator[ScoreAgain]:
+def _scores(record: Result, result: Result) -> Iterator[ScoreDelta]:
     yield from _each("validation", {"val": record.validation}, {"val": result.validation})
     yield from _each("scores", record.scores, result.scores)
     for control in dict.fromkeys([*record.controls, *result.controls]):
         yield from _each(control, record.controls.get(control, {}), result.controls.get(control, {}))
 
 
-def _each(of: str, then: Mapping[str, Scores], now: Mapping[str, Scores]) -> Iterator[ScoreAgain]:
+def _each(of: str, then: Mapping[str, Scores], now: Mapping[str, Scores]) -> Iterator[ScoreDelta]:
     for split in dict.fromkeys([*then, *now]):
         for score in _SCORES:
             before, after = (getattr(each[split], score) if split in each else None for each in (then, now))
-            yield ScoreAgain(of, split, score, before, after)
+            yield ScoreDelta(of, split, score, before, after)

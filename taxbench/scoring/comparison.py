@@ -10,14 +10,14 @@ from scipy.stats import t as student
 from taxbench.results.predictions import OWN, Predictions
 from taxbench.scoring.bootstrap import Replicates, interval, replicates, scored_terms, standard_error
 from taxbench.scoring.metrics import two_class_f1
-from taxbench.util.errors import UsageError, did_you_mean, some
+from taxbench.util.errors import UsageError, did_you_mean, first_few
 
 _CERTAIN = 1e300  # a difference over no error at all; infinities would not compare
 _PERMUTATIONS = 2**14  # exact up to fourteen terms, as many as `pocket` has
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class SystemScores:
     """One row of the board: the same system trained with several seeds."""
 
     name: str
@@ -27,7 +27,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ScoreDifference:
     """One score of both sides, averaged over seeds; A minus B with its interval over items."""
 
     a: float | None
@@ -63,8 +63,8 @@ class Comparison:
     seeds: tuple[int, ...]
     n_questions: int
     """Of all seeds together."""
-    macro_f1: Difference
-    auroc: Difference
+    macro_f1: ScoreDifference
+    auroc: ScoreDifference
     permutation_p: float | None
     """Of a paired permutation test over terms."""
     only_a: int
@@ -80,7 +80,9 @@ class Comparison:
     """Where they differ: the largest difference first."""
 
 
-def compare(a: Side, b: Side, split: str, generator: np.random.Generator, *, name: str = OWN) -> Comparison:
+def compare(
+    a: SystemScores, b: SystemScores, split: str, generator: np.random.Generator, *, name: str = OWN
+) -> Comparison:
     """Compare two sides on one split.
 
     Args:
@@ -188,19 +190,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def _matched(a: Side, b: Side, split: str) -> list[tuple[np.ndarray, np.ndarray]]:
+def _matched(a: SystemScores, b: SystemScores, split: str) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return which rows of A and of B hold the same questions, seed by seed."""
     where = f"'{a.name}' and '{b.name}' cannot be compared on '{split}'"
     if a.seeds != b.seeds or not a.seeds:
         raise UsageError(
-            f"{where}: they have the seeds {some(a.seeds)} and {some(b.seeds)}; questions follow the seed. "
+            f"{where}: they have the seeds {first_few(a.seeds)} and {first_few(b.seeds)}; questions follow the seed. "
             "Run both with the same: taxbench run --seeds 42,218,7"
         )
     for side in (a, b):
         for one in side.predictions:
             if split not in one.splits:
                 close = did_you_mean(split, one.splits)
-                raise UsageError(f"{where}: '{side.name}' has no such split.{close} It has {some(one.splits)}.")
+                raise UsageError(f"{where}: '{side.name}' has no such split.{close} It has {first_few(one.splits)}.")
     rows = []
     for seed, mine, yours in zip(a.seeds, a.predictions, b.predictions, strict=True):
         (here, asked), (there, wanted) = _questions(mine, split), _questions(yours, split)
@@ -208,7 +210,8 @@ def _matched(a: Side, b: Side, split: str) -> list[tuple[np.ndarray, np.ndarray]
             alone = sorted(set(asked) ^ set(wanted)) or ["a question asked more than once"]
             raise UsageError(
                 f"{where}: with seed {seed} they were asked {len(asked):,} and {len(wanted):,} questions, of which "
-                f"{len(alone):,} are on one side only: {some(alone, 3, '; ')}. Expected runs of one task, dataset and "
+                f"{len(alone):,} are on one side only: {first_few(alone, 3, '; ')}. Expected runs of one task, "
+                "dataset and "
                 "version: taxbench leaderboard show"
             )
         rows.append((here, there))
@@ -235,7 +238,7 @@ def _right(predictions: Predictions, rows: np.ndarray, name: str) -> np.ndarray:
     return np.asarray((predictions.margins[name][rows] > 0) == predictions.answer[rows])
 
 
-def _terms(a: Side, b: Side, split: str, name: str) -> tuple[TermDifference, ...]:
+def _terms(a: SystemScores, b: SystemScores, split: str, name: str) -> tuple[TermDifference, ...]:
     """Return the terms that have a score with every seed, the largest difference first."""
     found = [[_term_f1(one, split, name) for one in side.predictions] for side in (a, b)]
     shared = set.intersection(*(set(one) for side in found for one in side))
@@ -255,12 +258,12 @@ def _term_f1(predictions: Predictions, split: str, name: str) -> dict[str, float
     return scores
 
 
-def _difference(drawn: list[list[Replicates]], score: str) -> Difference:
+def _difference(drawn: list[list[Replicates]], score: str) -> ScoreDifference:
     """Return one score of both sides and its difference, paired by the names of terms and leaves."""
     a, b = (np.mean([getattr(each, score) for each in side], axis=0) for side in drawn)
     n_terms = min(each.n_terms for side in drawn for each in side)
     low, high = interval(a - b, n_terms)
-    return Difference(_score(a), _score(b), _score(a - b), standard_error(a - b, n_terms), low, high)
+    return ScoreDifference(_score(a), _score(b), _score(a - b), standard_error(a - b, n_terms), low, high)
 
 
 def _score(values: np.ndarray) -> float | None:

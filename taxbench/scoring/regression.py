@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from scipy.stats import t as student
 
-from taxbench.util.errors import DataError, some
+from taxbench.util.errors import DataError, first_few
 
 _INTERCEPT, _SIMILARITY, _TEXT = "intercept", "similarity", "text_only"
 
@@ -113,12 +113,14 @@ def ols(y: np.ndarray, columns: dict[str, np.ndarray], clusters: Sequence[str]) 
     (n, k), g = x.shape, len(groups)
     if g < 3 or n <= k:
         raise DataError(
-            f"A regression of {n} observations in {g} categories on {some(columns)} says nothing; expected at least "
+            f"A regression of {n} observations in {g} categories on {first_few(columns)} says nothing; expected "
+            "at least "
             f"three categories and more than {k} observations. Add results, or leave something out."
         )
     if np.linalg.matrix_rank(x) < k:
         raise DataError(
-            f"A regression on {some(columns, 10)} has no single answer: one of them is the same everywhere or follows "
+            f"A regression on {first_few(columns, 10)} has no single answer: one of them is the same everywhere "
+            "or follows "
             "from the others. Add results in which they differ."
         )
     bread = np.linalg.inv(x.T @ x)

@@ -9,38 +9,38 @@ import numpy as np
 from taxbench.results.predictions import Predictions, read_predictions
 from taxbench.scoring.scorecard import Scorecard, score
 from taxbench.specs.result import Result, Scores
-from taxbench.util.errors import DataError, some
+from taxbench.util.errors import DataError, first_few
 
 # What scoring may take: comparisons, and cells of the table behind the chance of a term. A stranger's file may ask for
 # days and terabytes; THINGS needs 5 * 10**8 and 5 * 10**6.
 _MOST_STEPS = 10**10
 _MOST_CELLS = 10**8
 
-Figure = float | None | str
+ScoreValue = float | None | str
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ScoreMismatch:
     """One figure that is not what follows from the predictions."""
 
     split: str
     where: str
     """Such as `scores.unseen.macro_f1`."""
-    recorded: Figure
-    recomputed: Figure
+    recorded: ScoreValue
+    recomputed: ScoreValue
 
     def __str__(self) -> str:
         return f"{self.where} is {_shown(self.recorded)}, but {_shown(self.recomputed)} follows from the predictions"
 
 
 @dataclass(frozen=True, slots=True)
-class SplitAnew:
+class RescoredSplit:
     """One split of a record, scored anew."""
 
     split: str
     recorded: Scores | None
     recomputed: Scores | None
-    differences: tuple[Difference, ...]
+    differences: tuple[ScoreMismatch, ...]
     """Of its scores, its controls and its terms."""
 
 
@@ -54,7 +54,8 @@ def rescore(result: Result, predictions: Predictions) -> Scorecard:
     lacking = [name for name in controls if name != "chance" and name not in predictions.margins]
     if lacking:
         raise DataError(
-            f"The predictions lack margins of the controls {some(lacking)}; they have {some(predictions.margins)}."
+            f"The predictions lack margins of the controls {first_few(lacking)}; they have "
+            f"{first_few(predictions.margins)}."
         )
     steps = len(predictions) * len(predictions.terms) * len(predictions.margins)
     if steps > _MOST_STEPS or _most_cells(predictions) > _MOST_CELLS:
@@ -64,7 +65,7 @@ def rescore(result: Result, predictions: Predictions) -> Scorecard:
     return score(predictions, controls)
 
 
-def rescore_record(result: Result, path: Path) -> list[SplitAnew]:
+def rescore_record(result: Result, path: Path) -> list[RescoredSplit]:
     """Score a record anew from its file of predictions, split by split.
 
     Raises:
@@ -73,25 +74,27 @@ def rescore_record(result: Result, path: Path) -> list[SplitAnew]:
     card = rescore(result, read_predictions(path))
     found = differences(result, card)
     return [
-        SplitAnew(split, result.scores.get(split), card.scores.get(split), tuple(d for d in found if d.split == split))
+        RescoredSplit(
+            split, result.scores.get(split), card.scores.get(split), tuple(d for d in found if d.split == split)
+        )
         for split in dict.fromkeys([*card.scores, *(difference.split for difference in found)])
     ]
 
 
-def differences(result: Result, card: Scorecard) -> list[Difference]:
+def differences(result: Result, card: Scorecard) -> list[ScoreMismatch]:
     """Compare every figure of a record with those computed anew; equal means equal, since both are rounded alike."""
     recorded, anew = dict(_figures(result)), dict(_figures(card))
     found = [
-        Difference(*key, recorded.get(key, "absent"), anew.get(key, "nothing"))
+        ScoreMismatch(*key, recorded.get(key, "absent"), anew.get(key, "nothing"))
         for key in dict.fromkeys([*anew, *recorded])
         if key not in recorded or key not in anew or recorded[key] != anew[key]
     ]
     if not found and result.categories != card.categories:
-        found.append(Difference("", "categories", "in another order, or has a term twice", "another list"))
+        found.append(ScoreMismatch("", "categories", "in another order, or has a term twice", "another list"))
     return found
 
 
-def _figures(card: Scorecard | Result) -> Iterator[tuple[tuple[str, str], Figure]]:
+def _figures(card: Scorecard | Result) -> Iterator[tuple[tuple[str, str], ScoreValue]]:
     """Yield every figure by its split and place."""
     for split, scores in card.scores.items():
         yield from (((split, f"scores.{split}.{name}"), value) for name, value in scores)
@@ -107,7 +110,7 @@ def _figures(card: Scorecard | Result) -> Iterator[tuple[tuple[str, str], Figure
                 yield (row.split, f"{where}.{name}"), value
 
 
-def _shown(value: Figure) -> str:
+def _shown(value: ScoreValue) -> str:
     return "no score" if value is None else str(value)
 
 

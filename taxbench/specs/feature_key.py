@@ -52,7 +52,7 @@ class Preprocessing(Spec):
     std: tuple[float, float, float]
 
 
-class Reading(Spec):
+class FeatureReadout(Spec):
     """What is read off an encoder's output."""
 
     tower: str
@@ -72,7 +72,7 @@ class Encoded(Spec):
     kind: Literal["encoded"] = "encoded"
     encoder_digest: str
     """Digest of the encoder's weight and configuration files, never of its name."""
-    reading: Reading
+    reading: FeatureReadout
     preprocessing: Preprocessing
     decoder: str
     """What turns files into pixels, with its version."""

@@ -9,7 +9,7 @@ Level = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class Diagnostic:
     """One problem at one place. Its text is `file:line:col: message`."""
 
     path: str
@@ -29,17 +29,17 @@ class Finding:
         return asdict(self)
 
 
-def at_file(path: Path | str, message: str, line: int = 1, column: int = 1) -> Finding:
+def at_file(path: Path | str, message: str, line: int = 1, column: int = 1) -> Diagnostic:
     """Return an error about a file as a whole, or at a place that no key names."""
-    return Finding(str(path), line, column, message)
+    return Diagnostic(str(path), line, column, message)
 
 
-def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sort by file and line, each finding once."""
     return tuple(sorted(set(findings)))
 
 
-def errors(findings: Iterable[Finding]) -> list[Finding]:
+def errors(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return those that make a file unusable."""
     return [finding for finding in findings if finding.level == "error"]
 

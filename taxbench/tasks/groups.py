@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from taxbench.specs.task import GroupSpec
-from taxbench.tasks.diagnostics import Finding, in_order, in_short
+from taxbench.tasks.diagnostics import Diagnostic, in_order, in_short
 from taxbench.tasks.task_files import TaskFile
 from taxbench.util.errors import did_you_mean
 
@@ -16,7 +16,7 @@ Graph = dict[Path, list[Path]]
 
 def group_problems(
     groups: Iterable[TaskFile], known: Mapping[str, TaskFile], broken: Iterable[Path]
-) -> dict[Path, tuple[Finding, ...]]:
+) -> dict[Path, tuple[Diagnostic, ...]]:
     """Return what is wrong with groups, by file; a group with a member that cannot be used cannot be used either.
 
     Args:
@@ -40,7 +40,7 @@ class _Checks:
     known: Mapping[str, TaskFile]
     broken: dict[str, Path]
     """Names that cannot be used, and where they are defined."""
-    found: dict[Path, tuple[Finding, ...]] = field(default_factory=dict)
+    found: dict[Path, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
     def groups_in(self, file: TaskFile) -> Iterator[Path]:
         """Yield the files of a group's members that are groups."""
@@ -54,7 +54,7 @@ class _Checks:
             self.found[file.path] = problems
             self.broken[_spec(file).group] = file.path
 
-    def _members(self, file: TaskFile, circle: list[Path]) -> Iterator[Finding]:
+    def _members(self, file: TaskFile, circle: list[Path]) -> Iterator[Diagnostic]:
         group = _spec(file)
         for index, member in enumerate(group.members):
             other = self.known.get(member)
@@ -69,7 +69,7 @@ class _Checks:
                 kind = "group" if other.is_group else "curve"
                 yield file.locate(("weights",), f"weights: members must be tasks, '{member}' is a {kind}")
 
-    def _circle(self, file: TaskFile, circle: list[Path]) -> Iterator[Finding]:
+    def _circle(self, file: TaskFile, circle: list[Path]) -> Iterator[Diagnostic]:
         """Say that a group contains itself, at the member where that begins."""
         for index, member in enumerate(_spec(file).members):
             if circle and member in self.known and self.known[member].path == circle[1]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from taxbench.tasks.diagnostics import Finding, dotted, in_short
+from taxbench.tasks.diagnostics import Diagnostic, dotted, in_short
 from taxbench.tasks.yaml_file import BadYaml, KeyPath, YamlFile, parse_yaml
 from taxbench.util.errors import did_you_mean
 from taxbench.util.paths import PACKAGE
@@ -52,10 +52,10 @@ class Library:
     """Where files look for what they extend. Each file is read once."""
 
     roots: tuple[Path, ...]
-    _read: dict[Path, YamlFile | Finding] = field(default_factory=dict)
+    _read: dict[Path, YamlFile | Diagnostic] = field(default_factory=dict)
     _listed: dict[Path, list[Path]] = field(default_factory=dict)
     _real: dict[Path, Path] = field(default_factory=dict)
-    _extended: dict[Path, YamlFile | Finding] = field(default_factory=dict)
+    _extended: dict[Path, YamlFile | Diagnostic] = field(default_factory=dict)
 
     def files(self, root: Path) -> list[Path]:
         """Return the YAML files below a folder, in a fixed order."""
@@ -69,7 +69,7 @@ class Library:
             self._real[path] = real(path)
         return self._real[path]
 
-    def read(self, path: Path) -> YamlFile | Finding:
+    def read(self, path: Path) -> YamlFile | Diagnostic:
         """Return a parsed file, or why it is none."""
         key = self.real(path)
         if key not in self._read:
@@ -79,7 +79,7 @@ class Library:
                 self._read[key] = error.finding
         return self._read[key]
 
-    def extended(self, child: YamlFile) -> YamlFile | Finding:
+    def extended(self, child: YamlFile) -> YamlFile | Diagnostic:
         """Return the file that a file extends, or why there is none."""
         if child.path not in self._extended:
             self._extended[child.path] = _next(child, child.data["extends"], self)
@@ -131,7 +131,7 @@ class Layers:
     """A file and those it extends, nearest first."""
 
     files: tuple[YamlFile, ...]
-    problems: tuple[Finding, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
     """What is wrong with the files as YAML and with `extends`."""
     complete: bool = True
     """Whether every file that is extended could be read; else fields may seem missing that are not."""
@@ -162,12 +162,12 @@ class Layers:
             layers = layers[: _reach([_value(file.data, key[:depth]) for file in layers])]
         return layers[0], key
 
-    def locate(self, key: KeyPath, message: str) -> Finding:
+    def locate(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error about a value, in the file it comes from."""
         for end in range(len(key), 0, -1):
             if found := self.origin(key[:end]):
                 line, column = found[0].place(key[:end])
-                return Finding(str(found[0].path), line, column, message, dotted(key))
+                return Diagnostic(str(found[0].path), line, column, message, dotted(key))
         return self.files[0].finding(key, message)
 
     def _counts(self, file: YamlFile, key: Any) -> bool:
@@ -178,14 +178,14 @@ class Layers:
         return file is self.files[0] or not (key in _OWN or (key == "expected" and not is_abstract(file.path)))
 
 
-def stack(path: Path, library: Library) -> Layers | Finding:
+def stack(path: Path, library: Library) -> Layers | Diagnostic:
     """Read a file and all that it extends.
 
     Returns:
         The layers, or what is wrong where the file itself is no YAML.
     """
     first = library.read(path)
-    if isinstance(first, Finding):
+    if isinstance(first, Diagnostic):
         return first
     files, seen, problems = [first], {library.real(first.path)}, list(first.problems)
     while files[-1].data.get("extends") is not None:
@@ -193,7 +193,7 @@ def stack(path: Path, library: Library) -> Layers | Finding:
         if isinstance(parent, YamlFile) and library.real(parent.path) in seen:
             chain = in_short([*(file.path.stem for file in files), parent.path.stem])
             parent = first.finding(("extends",), f"the files extend each other in a circle: {chain}")
-        if isinstance(parent, Finding):
+        if isinstance(parent, Diagnostic):
             return Layers(tuple(files), tuple([*problems, parent]), complete=False)
         files.append(parent)
         seen.add(library.real(parent.path))
@@ -201,7 +201,7 @@ def stack(path: Path, library: Library) -> Layers | Finding:
     return Layers(tuple(files), tuple(problems))
 
 
-def _next(child: YamlFile, name: Any, library: Library) -> YamlFile | Finding:
+def _next(child: YamlFile, name: Any, library: Library) -> YamlFile | Diagnostic:
     if not isinstance(name, str):
         return child.finding(("extends",), "extends: expected the name of one file, without .yaml")
     if not is_plain(name):
@@ -213,7 +213,7 @@ def _next(child: YamlFile, name: Any, library: Library) -> YamlFile | Finding:
         hint = did_you_mean(name, library.parents(child.path))
         return child.finding(("extends",), f"extends '{name}', but there is no {name}.yaml.{hint}")
     parent = library.read(path)
-    if isinstance(parent, Finding):
+    if isinstance(parent, Diagnostic):
         return child.finding(("extends",), f"extends '{name}', which cannot be read: {parent}")
     if "group" in parent.data:
         return child.finding(("extends",), f"extends '{name}', which is a group; only a task can be extended")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from taxbench.specs.task import TaskSpec
-from taxbench.tasks.diagnostics import Finding, at_file
+from taxbench.tasks.diagnostics import Diagnostic, at_file
 from taxbench.tasks.task_files import TaskFile
 from taxbench.util.errors import TaskError
 from taxbench.util.paths import replacing
@@ -67,7 +67,7 @@ def _is_version(item: tuple[str, Any]) -> bool:
     return re.fullmatch("[1-9][0-9]{0,99}", item[0]) is not None and isinstance(item[1], str)
 
 
-def changed(file: TaskFile, locked: Versions) -> Iterator[Finding]:
+def changed(file: TaskFile, locked: Versions) -> Iterator[Diagnostic]:
     """Find tasks of a file whose content is not what the lock has under their version."""
     for task in file.tasks:
         known = locked.get(task.name, {})
@@ -81,7 +81,7 @@ def changed(file: TaskFile, locked: Versions) -> Iterator[Finding]:
             yield file.locate(("version",), text)
 
 
-def lock_problems(root: Path, files: Iterable[TaskFile]) -> list[Finding]:
+def lock_problems(root: Path, files: Iterable[TaskFile]) -> list[Diagnostic]:
     """Compare files of a task folder with its lock."""
     try:
         locked = read_lock(root)

@@ -9,11 +9,11 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from taxbench.specs.task import PLACEHOLDERS
-from taxbench.tasks.diagnostics import Finding, dotted
+from taxbench.tasks.diagnostics import Diagnostic, dotted
 from taxbench.tasks.yaml_file import KeyPath
 from taxbench.util.errors import did_you_mean
 
-Locate = Callable[[KeyPath, str], Finding]
+Locate = Callable[[KeyPath, str], Diagnostic]
 """Makes a finding of a key and a message."""
 Model = type[BaseModel]
 
@@ -32,7 +32,7 @@ _EXPECTED = {
 
 def explain(
     model: Model, data: Any, error: ValidationError, locate: Locate, missing: bool = True, under: KeyPath = ()
-) -> Iterator[Finding]:
+) -> Iterator[Diagnostic]:
     """Yield one finding for each thing that is wrong.
 
     Args:
@@ -195,7 +195,7 @@ _NAME = "lower-case letters, digits and underscores, a letter first, 100 at most
 _FIELD = "a field inside another one, such as deprivation.fraction"
 
 
-def _refused(message: str, key: KeyPath, given: Any, locate: Locate) -> Iterator[Finding]:
+def _refused(message: str, key: KeyPath, given: Any, locate: Locate) -> Iterator[Diagnostic]:
     """Explain what one of our own validators says; it speaks of a whole model, so look for the key it means."""
     if key[-1:] == ("template",) and isinstance(given, str) and (unknown := _unknown_placeholders(given)):
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)

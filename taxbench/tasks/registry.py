@@ -11,7 +11,7 @@ from pathlib import Path
 
 from taxbench.registry.package_source import module_spec
 from taxbench.specs.task import GroupSpec, TaskSpec
-from taxbench.tasks.diagnostics import Finding, errors
+from taxbench.tasks.diagnostics import Diagnostic, errors
 from taxbench.tasks.groups import group_problems
 from taxbench.tasks.inheritance import SUFFIXES, Library, builtin_folder
 from taxbench.tasks.task_files import TaskFile, read_task_file
@@ -32,7 +32,7 @@ class TaskRegistry:
     """The file of every name."""
     all_files: list[TaskFile] = field(default_factory=list)
     """Every file, in the order in which it was found, abstract and broken ones too."""
-    findings: dict[Path, tuple[Finding, ...]] = field(default_factory=dict)
+    findings: dict[Path, tuple[Diagnostic, ...]] = field(default_factory=dict)
     """What is wrong, by file."""
 
     @property
@@ -150,13 +150,13 @@ def find_tasks(include: Iterable[Path] = (), files: Iterable[Path] = ()) -> Task
     for folder in folders:
         if not os.path.isdir(folder):
             raise UsageError(f"The task folder '{folder}' does not exist.")
-    findings: dict[Path, tuple[Finding, ...]] = {}
+    findings: dict[Path, tuple[Diagnostic, ...]] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS)):
         try:
             folders += [path for path in _package_folders(point) if path not in folders]
         except (ImportError, ValueError, AttributeError) as error:
             name = f"entry point {point.name}"
-            findings[Path(name)] = (Finding(name, 0, 0, f"'{point.value}' is no package with tasks ({error})"),)
+            findings[Path(name)] = (Diagnostic(name, 0, 0, f"'{point.value}' is no package with tasks ({error})"),)
     library = Library(tuple(folders))
     registry = TaskRegistry(library, findings=findings)
     seen: set[Path] = set()

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from taxbench.registry.settings import SHARED, known_settings, part_of
 from taxbench.specs.task import NAME, Expected, GroupSpec, Levels, TaskSpec
-from taxbench.tasks.diagnostics import Finding, errors, in_order
+from taxbench.tasks.diagnostics import Diagnostic, errors, in_order
 from taxbench.tasks.inheritance import Layers, Library, is_abstract, stack
 from taxbench.tasks.messages import Locate, explain, field_names
 from taxbench.tasks.yaml_file import KeyPath
@@ -35,7 +35,7 @@ class TaskFile:
     tasks: tuple[TaskSpec, ...] = ()
     group: GroupSpec | None = None
     """A group, or the curve that `levels` makes of a task."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Diagnostic, ...] = ()
 
     @property
     def broken(self) -> bool:
@@ -58,15 +58,15 @@ class TaskFile:
         data = self.layers.data if self.layers else {}
         return data.get("name", data.get("group"))
 
-    def locate(self, key: KeyPath, message: str) -> Finding:
+    def locate(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error at one of its keys."""
-        return self.layers.locate(key, message) if self.layers else Finding(str(self.path), 1, 1, message)
+        return self.layers.locate(key, message) if self.layers else Diagnostic(str(self.path), 1, 1, message)
 
 
 def read_task_file(path: Path, library: Library) -> TaskFile:
     """Read one file; whatever is wrong is a finding."""
     layers = stack(path, library)
-    if isinstance(layers, Finding):
+    if isinstance(layers, Diagnostic):
         return TaskFile(path, None, findings=(layers,))
     found = _Reading(layers, [*layers.problems])
     if is_abstract(path):
@@ -87,7 +87,7 @@ class _Reading:
     """Checks of one file, gathering what they find."""
 
     layers: Layers
-    findings: list[Finding]
+    findings: list[Diagnostic]
 
     def checked(self, model: type[M], data: Any, under: KeyPath = (), locate: Locate | None = None) -> M | None:
         """Validate; `under` is where the data stands in the file, `locate` makes findings of keys."""
@@ -145,7 +145,7 @@ class _Reading:
             return None, ()
         return self._curve(levels, data)
 
-    def _without_levels(self, key: KeyPath, message: str) -> Finding:
+    def _without_levels(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error of a task that is no curve; what a curve gave is missing where it is switched off."""
         own = self.layers.files[0]
         if "levels" in own.data and len(key) > 1 and self.layers.origin(key) is None:
@@ -185,7 +185,7 @@ class _Reading:
         if named:
             filled["name"] = f"{data['name']}-{value:g}"
 
-        def locate(key: KeyPath, message: str) -> Finding:
+        def locate(key: KeyPath, message: str) -> Diagnostic:
             if key == path:
                 return self.layers.locate(here, message)
             if key == ("name",) and named:
@@ -251,7 +251,7 @@ class _Reading:
                 key = ("expected", "figures", index, "level")
                 self._at(key, f"expected.figures[{index}].level: {figure.level:g} is none of levels.values")
 
-    def _add(self, found: Iterable[Finding]) -> None:
+    def _add(self, found: Iterable[Diagnostic]) -> None:
         self.findings += [each for each in found if each not in self.findings]
 
     def _at(self, key: KeyPath, message: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from taxbench.specs.task import TaskSpec
-from taxbench.tasks.diagnostics import Finding, errors, in_order
+from taxbench.tasks.diagnostics import Diagnostic, errors, in_order
 from taxbench.tasks.inheritance import SUFFIXES, builtin_folder, real, yaml_files
 from taxbench.tasks.lock import LOCK, DamagedLock, add_to_lock, changed, lock_problems, read_lock
 from taxbench.tasks.registry import TaskRegistry, find_tasks
@@ -22,7 +22,7 @@ class Validation:
 
     registry: TaskRegistry
     files: list[TaskFile]
-    findings: tuple[Finding, ...]
+    findings: tuple[Diagnostic, ...]
     may_lock: tuple[Path, ...]
     """The folders whose lock may be written: not those of installed packages."""
 
@@ -31,7 +31,7 @@ class Validation:
         """Return the files whose tasks can be used."""
         return [file for file in self.files if file.tasks and self.registry.files.get(file.tasks[0].name) is file]
 
-    def add(self, more: Iterable[Finding]) -> None:
+    def add(self, more: Iterable[Diagnostic]) -> None:
         """Add findings of further checks."""
         self.findings = in_order([*self.findings, *more])
 
@@ -97,7 +97,7 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
     return Validation(registry, files, in_order(found), may_lock)
 
 
-def doubts(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[TaskSpec]) -> Iterator[Finding]:
+def warnings_for(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[TaskSpec]) -> Iterator[Diagnostic]:
     """Yield what may make tasks others than the user means: files that claim a name too, and versions that changed.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from taxbench.tasks.diagnostics import Finding, at_file, dotted
+from taxbench.tasks.diagnostics import Diagnostic, at_file, dotted
 from taxbench.tasks.yaml_values import BadValue, Loader, values_of_node
 from taxbench.util.errors import TaskError
 
@@ -30,7 +30,7 @@ class YamlFile:
     path: Path
     data: dict[str, Any]
     node: yaml.MappingNode | None
-    problems: tuple[Finding, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
     """What made reading it doubtful: keys given twice, answers that other readers take for booleans."""
 
     @cached_property
@@ -47,9 +47,9 @@ class YamlFile:
             key = key[:-1]
         return self.positions.get(key, (1, 1))
 
-    def finding(self, key: KeyPath, message: str) -> Finding:
+    def finding(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error at a key."""
-        return Finding(str(self.path), *self.place(key), message, dotted(key))
+        return Diagnostic(str(self.path), *self.place(key), message, dotted(key))
 
 
 def parse_yaml(path: Path) -> YamlFile:
@@ -140,7 +140,7 @@ def read_yaml(path: Path) -> YamlFile:
 class BadYaml(TaskError):
     """A file that is no YAML mapping at all."""
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: Diagnostic) -> None:
         super().__init__(str(finding))
         self.finding = finding
 
@@ -163,7 +163,7 @@ def _walk(root: yaml.Node | None) -> Iterator[tuple[KeyPath, yaml.Node, yaml.Nod
         stack += [(child, value) for child, _, value in children if not isinstance(value, yaml.ScalarNode)]
 
 
-def _repeated(path: Path, root: yaml.MappingNode) -> Iterator[Finding]:
+def _repeated(path: Path, root: yaml.MappingNode) -> Iterator[Diagnostic]:
     """Find keys that are given twice; construction keeps the last, so the rest can still be checked."""
     nodes: list[tuple[KeyPath, yaml.Node]] = [((), root)]
     nodes += [(key, value) for key, _, value in _walk(root) if isinstance(value, yaml.MappingNode)]
@@ -175,17 +175,17 @@ def _repeated(path: Path, root: yaml.MappingNode) -> Iterator[Finding]:
             line, column = _place(name)
             if str(name.value) in first:
                 text = f"'{name.value}' is given twice (first on line {first[str(name.value)]})"
-                yield Finding(str(path), line, column, text, dotted((*key, str(name.value))))
+                yield Diagnostic(str(path), line, column, text, dotted((*key, str(name.value))))
             first.setdefault(str(name.value), line)
 
 
-def _bare_answers(path: Path, root: yaml.MappingNode) -> Iterator[Finding]:
+def _bare_answers(path: Path, root: yaml.MappingNode) -> Iterator[Diagnostic]:
     """Find yes/no answers without quotes."""
     for key, node, value in _walk(_child(_child(root, "questions"), "answers")):
         plain = isinstance(value, yaml.ScalarNode) and value.style in (None, "")
         if plain and str(value.value).lower() in _BARE:
             line, column = _place(node)
-            yield Finding(
+            yield Diagnostic(
                 str(path), line, column,
                 f"questions.answers.{dotted(key)}: other YAML readers take an unquoted {value.value} for a boolean; "
                 f'write "{value.value}" in quotes', f"questions.answers.{dotted(key)}",
@@ -201,7 +201,7 @@ def _place(node: yaml.Node) -> Position:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
-def _reader_problem(path: Path, text: str, error: "yaml.reader.ReaderError") -> Finding:
+def _reader_problem(path: Path, text: str, error: "yaml.reader.ReaderError") -> Diagnostic:
     """Say where a character stands that YAML forbids; the reader knows only how far into the text."""
     before = text[: error.position]
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")

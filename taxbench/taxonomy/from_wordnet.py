@@ -19,7 +19,7 @@ from pathlib import Path
 
 from taxbench.taxonomy.taxonomy import Taxonomy, TaxonomyFile
 from taxbench.taxonomy.wordnet import Nouns, read_nouns
-from taxbench.util.errors import DataError, did_you_mean, some
+from taxbench.util.errors import DataError, did_you_mean, first_few
 
 MIN_LEAVES = 5
 MIN_DEPTH = 4
@@ -200,7 +200,8 @@ def _find_all(graph: _Graph, leaves: Sequence[str]) -> list[_Leaf]:
             problems.append(str(error))
     if problems:
         raise DataError(
-            f"{some(problems, _SHOWN, chr(10))}\nGive the WordNet name (crow.n.01) or number (n01579028) in its place, "
+            f"{first_few(problems, _SHOWN, chr(10))}\nGive the WordNet name (crow.n.01) or number (n01579028) "
+            "in its place, "
             "or leave it out and write its line of the taxonomy by hand."
         )
     if not found:
@@ -298,7 +299,7 @@ def _notes(
         lost = not groups(leaf.above)
         differing = [other for other in leaf.others if lost or groups(graph.above(other)) != groups(leaf.above)]
         if len(given[name]) > 1:
-            yield f"{some(given[name])} are one leaf: '{name}'."
+            yield f"{first_few(given[name])} are one leaf: '{name}'."
         if leaf.synset in leaf.above:
             yield f"'{name}' is not in WordNet: taken as a kind of {synset.key} ({synset.gloss})."
         elif differing:

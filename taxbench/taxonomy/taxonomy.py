@@ -27,7 +27,7 @@ class Taxonomy:
     names: Mapping[str, str] = field(default_factory=dict)
     """What a leaf is called where that is not its id; leaves may share a name (THINGS has three batons)."""
 
-    def spoken(self, leaf: str) -> str:
+    def display_name(self, leaf: str) -> str:
         """Return the name that is asked for a leaf."""
         return self.names.get(leaf, leaf)
 
@@ -62,7 +62,7 @@ class TaxonomyFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TaxonomyRow:
     """One line of a taxonomy file."""
 
     line: int
@@ -92,7 +92,7 @@ def read_taxonomy(path: Path) -> TaxonomyFile:
     return TaxonomyFile(Taxonomy(hypernyms_of), leaf_of_folder)
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[TaxonomyRow]:
     """Read the lines of a taxonomy file; those that begin with `#` above the header are comments.
 
     Raises:
@@ -104,12 +104,14 @@ def read_rows(path: Path) -> list[Row]:
         raise UsageError(f"There is no taxonomy file '{path}'. Give one with --taxonomy FILE.tsv.")
     table = read_table(path, f"; {_HYPERNYMS} are separated by '|'")
     folder_column, leaf_column = _columns(path, table.line, table.columns)
-    rows: list[Row] = []
+    rows: list[TaxonomyRow] = []
     folders: set[str] = set()
     leaves: dict[str, tuple[str, int]] = {}
     hypernyms: dict[str, tuple[str, int]] = {}
     for line, cells in table.rows:
-        row = Row(line, cells[folder_column], cells[leaf_column], _split(cells[_HYPERNYMS]), cells.get(_FORM, ""))
+        row = TaxonomyRow(
+            line, cells[folder_column], cells[leaf_column], _split(cells[_HYPERNYMS]), cells.get(_FORM, "")
+        )
         if not (row.folder and row.leaf):
             raise DataError(f"{path}:{line}: expected a folder, a leaf and its hypernyms, found {list(cells.values())}")
         if row.folder in folders:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from taxbench.features.feature_rows import Images
-from taxbench.heads.base import Shape, SoftHead, StateHead, first_weights
+from taxbench.heads.base import HeadShape, SoftHead, StateHead, first_weights
 from taxbench.heads.loading import head_module
 from taxbench.lms.frozen import FrozenLM
 from taxbench.registry.heads import head_info
@@ -18,7 +18,7 @@ def build_head(spec: HeadSpec, images: Images, train_images: np.ndarray, lm: Fro
     """
     module, kind = head_module(spec.name), head_info(spec.name)
     mean, std = images.statistics(train_images)
-    shape = Shape(tokens=images.tokens, features=images.width, width=lm.width)
+    shape = HeadShape(tokens=images.tokens, features=images.width, width=lm.width)
     head: SoftHead
     with first_weights(seed, spec.name):
         mapping = module.build(shape, module.Settings.model_validate(spec.settings))

@@ -24,7 +24,7 @@ from taxbench.util.seeds import derive_seed, rng
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class HeadBatch:
     """The images of one step with all their questions."""
 
     features: Tensor  # (b, t, f)
@@ -32,7 +32,7 @@ class Batch:
     answer: Tensor  # (b, q) bool
 
 
-class Trainee:
+class HeadTrainingState:
     """A head in training. Whatever is trained beside it, it sees its own batches in its own order."""
 
     def __init__(self, head: SoftHead, images: Images, protocol: Protocol, trainer: TrainerSpec, label: str) -> None:
@@ -81,7 +81,7 @@ class Trainee:
         """Return how many questions will be asked until the end."""
         return len(self.protocol.train_questions(0)) * (self.total_steps - self.step) // self._epoch_steps
 
-    def batch(self) -> Batch:
+    def batch(self) -> HeadBatch:
         """Return the images and questions of the next step."""
         epoch, place = divmod(self.step, self._epoch_steps)
         if self._epoch is None or self._epoch[0] != epoch:
@@ -93,7 +93,7 @@ class Trainee:
         self._now = rows.image[part]
         reseed(self.head, derive_seed(self.protocol.seed, "dropout", self.step))
         term, answer = (torch.from_numpy(each[part]).to(self.device) for each in (rows.term, rows.answer))
-        return Batch(self.images(rows.image[part]), term, answer)
+        return HeadBatch(self.images(rows.image[part]), term, answer)
 
     def learn(self) -> None:
         """Take one step down the gradient that the head's parameters hold."""

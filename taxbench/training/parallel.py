@@ -19,10 +19,10 @@ def threads_of_a_job(device: torch.device) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class ThreadSplit:
     """Does a function to several things, with one or more hands."""
 
-    hands: int
+    split_threads: int
     pool: ThreadPoolExecutor | None
 
     def __call__(self, function: Callable[[T], None], items: Sequence[T], at_once: int) -> None:
@@ -38,17 +38,17 @@ class Spread:
 
 
 @contextmanager
-def hands(device: torch.device, wanted: int) -> Iterator[Spread]:
+def split_threads(device: torch.device, wanted: int) -> Iterator[ThreadSplit]:
     """Spread work over threads on a CPU, each of which computes with as many threads as the caller does.
 
     A job that is alone takes the other half of the cores in this way: what it computes must not change, so it may not
     simply compute with more threads.
     """
     if device.type != "cpu" or wanted == 1:
-        yield Spread(1, None)
+        yield ThreadSplit(1, None)
         return
     with ThreadPoolExecutor(wanted, "hand", torch.set_num_threads, (torch.get_num_threads(),)) as pool:
-        yield Spread(wanted, pool)
+        yield ThreadSplit(wanted, pool)
 
 
 def side_by_side(jobs: Sequence[Callable[[], T]], device: torch.device, report: Reporter) -> list[T]:

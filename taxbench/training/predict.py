@@ -8,9 +8,9 @@ from pydantic import JsonValue
 from torch import Tensor
 from torch.nn import functional
 
-from taxbench.features.feature_rows import FeatureRows, Images, NameRows
+from taxbench.features.feature_rows import FeatureRows, Images, NameFeatures
 from taxbench.heads.base import FixedHead, Head, SoftHead
-from taxbench.lms.question_scorer import Prompt
+from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.training.image_rows import group_by_image
@@ -32,34 +32,34 @@ def answer_losses(margins: Tensor, answers: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FittedHead:
     """A head with all that it takes to ask it."""
 
     head: Head
     images: Images
-    prompt: Prompt
+    scorer: QuestionScorer
     fitted: dict[str, JsonValue] = field(default_factory=dict)
     """What the head chose by itself."""
 
 
 @torch.inference_mode()
-def ask(asked: Asked, questions: QuestionSet, report: Reporter, label: str = "ask") -> np.ndarray:
+def predict_margins(asked: FittedHead, questions: QuestionSet, report: Reporter, label: str = "ask") -> np.ndarray:
     """Return the margin log p(Yes) − log p(No) of every question.  # (q,) float32
 
     Raises:
         TrainingError: one is no number.
     """
-    rows, head, images, prompt = group_by_image(questions, _QUESTIONS), asked.head, asked.images, asked.prompt
+    rows, head, images, scorer = group_by_image(questions, _QUESTIONS), asked.head, asked.images, asked.scorer
     k = head.mapped(images(rows.image[:1])).shape[1]
-    budget = RowBudget(prompt.row_bytes(k, rows.term.shape[1], training=False), prompt.lm.device, jobs=2)
+    budget = RowBudget(scorer.row_bytes(k, rows.term.shape[1], training=False), scorer.lm.device, jobs=2)
     found = np.full(len(questions), np.nan, np.float32)
     start = 0
     with report.bar(label, len(questions), "q") as advance:
         while start < len(rows.image):
             part = slice(start, start + min(_ROWS, budget.rows))
-            term = torch.from_numpy(rows.term[part]).to(prompt.lm.device)
+            term = torch.from_numpy(rows.term[part]).to(scorer.lm.device)
             try:
-                answer = head.margins(images(rows.image[part]), term, prompt).cpu().numpy()
+                answer = head.margins(images(rows.image[part]), term, scorer).cpu().numpy()
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -74,7 +74,7 @@ def ask(asked: Asked, questions: QuestionSet, report: Reporter, label: str = "as
     return found
 
 
-def leaf_loss(asked: Asked, protocol: Protocol) -> float:
+def leaf_loss(asked: FittedHead, protocol: Protocol) -> float:
     """Return a head's loss on leaf questions about validation images, the only ones training may be stopped by.
 
     Raises:
@@ -83,19 +83,19 @@ def leaf_loss(asked: Asked, protocol: Protocol) -> float:
     questions = protocol.validation()
     training = asked.head.training
     asked.head.eval()
-    margins = ask(asked, questions, Reporter(quiet=True), "validate")
+    margins = predict_margins(asked, questions, Reporter(quiet=True), "validate")
     asked.head.train(training)
     return float(answer_losses(torch.from_numpy(margins), torch.from_numpy(questions.answer)).mean())
 
 
-def blank_margins(asked: Asked, terms: np.ndarray) -> np.ndarray | None:
+def blank_margins(asked: FittedHead, terms: np.ndarray) -> np.ndarray | None:
     """Return margins about an empty image, one with the mean of all features.  # (v,) int64 → (v,) float32
 
     None where there is no such thing: where the LM is not asked, and where images are names.
     """
-    if isinstance(asked.images, NameRows) or not isinstance(asked.head, SoftHead | FixedHead):
+    if isinstance(asked.images, NameFeatures) or not isinstance(asked.head, SoftHead | FixedHead):
         return None
     mean = asked.head.mean
     empty = FeatureRows(mean.expand(1, asked.images.tokens, -1), mean.device)
     questions = QuestionSet(np.zeros(len(terms), np.int64), terms, np.zeros(len(terms), bool))
-    return ask(replace(asked, images=empty), questions, Reporter(quiet=True), "empty image")
+    return predict_margins(replace(asked, images=empty), questions, Reporter(quiet=True), "empty image")

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from taxbench.heads.base import StateHead
-from taxbench.lms.question_scorer import Prompt
-from taxbench.training.head_state import Batch, Trainee
-from taxbench.training.parallel import Spread, hands
-from taxbench.training.predict import Asked, answer_losses, leaf_loss
+from taxbench.lms.question_scorer import QuestionScorer
+from taxbench.training.head_state import HeadBatch, HeadTrainingState
+from taxbench.training.parallel import ThreadSplit, split_threads
+from taxbench.training.predict import FittedHead, answer_losses, leaf_loss
 from taxbench.training.row_budget import RowBudget, out_of_memory
 from taxbench.util.errors import TrainingError, first_line
 from taxbench.util.progress import Reporter
@@ -31,10 +31,10 @@ _CHECKPOINT_SECONDS = 60.0
 
 
 def train_stack(
-    trainees: Sequence[Trainee],
-    prompt: Prompt,
+    states: Sequence[HeadTrainingState],
+    scorer: QuestionScorer,
     report: Reporter,
-    finished: Callable[[Trainee], None],
+    finished: Callable[[HeadTrainingState], None],
     jobs: int = 1,
 ) -> None:
     """Train heads that give the same number of soft tokens, read answers in the same way, and have the same loss.
@@ -46,51 +46,51 @@ def train_stack(
         finished: Called with each head's trainee as soon as its training is over.
         jobs: How many stacks share the machine's memory.
     """
-    label = trainees[0].label if len(trainees) == 1 else f"train {len(trainees)} heads"
+    label = states[0].label if len(states) == 1 else f"train {len(states)} heads"
     budget: RowBudget | None = None
     saved = time.monotonic()
-    left = sum(trainee.questions_left() for trainee in trainees)
+    left = sum(state.questions_left() for state in states)
     # Alone, a stack takes both halves of the cores.
-    with report.bar(label, left, "q") as advance, hands(trainees[0].device, 2 if jobs == 1 else 1) as spread:
+    with report.bar(label, left, "q") as advance, split_threads(states[0].device, 2 if jobs == 1 else 1) as spread:
         try:
-            while live := [trainee for trainee in trainees if not trainee.done]:
+            while live := [state for state in states if not state.done]:
                 rows = _stacked(live)
-                budget = budget or _budget(rows, prompt, trainees[0].trainer.loss == "full_text", jobs)
-                losses = _step(live, rows, _Pass(prompt, budget, spread))
-                for trainee in live:
-                    _validate(trainee, prompt)
-                    if trainee.done:
-                        finished(trainee)
+                budget = budget or _budget(rows, scorer, states[0].trainer.loss == "full_text", jobs)
+                losses = _step(live, rows, _Pass(scorer, budget, spread))
+                for state in live:
+                    _validate(state, scorer)
+                    if state.done:
+                        finished(state)
                 known = [loss for loss in losses if math.isfinite(loss)]
                 advance(rows.questions, f"loss {sum(known) / max(1, len(known)):.3f}")  # where Ctrl-C lands
                 if time.monotonic() - saved > _CHECKPOINT_SECONDS:
                     _save(live)
                     saved = time.monotonic()
         except KeyboardInterrupt:
-            _save(trainees)
+            _save(states)
             raise
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
             raise TrainingError(
                 f"{label}: the heads do not fit into memory ({first_line(error)}). Take fewer images a step (--set "
-                f"batch_images={max(1, trainees[0].trainer.batch_images // 2)}), or fewer heads at a time."
+                f"batch_images={max(1, states[0].trainer.batch_images // 2)}), or fewer heads at a time."
             ) from None
 
 
-def _validate(trainee: Trainee, prompt: Prompt) -> None:
+def _validate(state: HeadTrainingState, scorer: QuestionScorer) -> None:
     """Where training may stop early, see at the end of an epoch how far the head has come."""
-    if trainee.trainer.patience and trainee.epoch_ended and trainee.failure is None:
+    if state.trainer.patience and state.epoch_ended and state.failure is None:
         try:
-            trainee.validated(leaf_loss(Asked(trainee.head, trainee.images, prompt), trainee.protocol))
+            state.validated(leaf_loss(FittedHead(state.head, state.images, scorer), state.protocol))
         except TrainingError as error:
-            trainee.fail(f"The head cannot be validated: {error}")
+            state.fail(f"The head cannot be validated: {error}")
 
 
-def _save(trainees: Sequence[Trainee]) -> None:
-    for trainee in trainees:
-        if not trainee.done:
-            trainee.save()
+def _save(states: Sequence[HeadTrainingState]) -> None:
+    for state in states:
+        if not state.done:
+            state.save()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +111,15 @@ class _Rows:
         return [slice(int(a), int(b)) for a, b in pairwise(edges)]
 
 
-def _stacked(live: Sequence[Trainee]) -> _Rows:
-    batches: list[Batch] = [trainee.batch() for trainee in live]
+def _stacked(live: Sequence[HeadTrainingState]) -> _Rows:
+    batches: list[HeadBatch] = [state.batch() for state in live]
     most = max(batch.term.shape[1] for batch in batches)
     counts = [int((batch.term >= 0).sum()) for batch in batches]
     weights = [batch.term.new_full((len(batch.term), 1), 1 / n, dtype=torch.float32)
                for batch, n in zip(batches, counts, strict=True)]  # fmt: skip
     wide = [(0, most - batch.term.shape[1]) for batch in batches]
     return _Rows(
-        soft=[trainee.head.soft_tokens(batch.features) for trainee, batch in zip(live, batches, strict=True)],
+        soft=[state.head.soft_tokens(batch.features) for state, batch in zip(live, batches, strict=True)],
         term=torch.cat([functional.pad(each.term, more, value=-1) for each, more in zip(batches, wide, strict=True)]),
         answer=torch.cat([functional.pad(each.answer, more) for each, more in zip(batches, wide, strict=True)]),
         weight=torch.cat(weights),
@@ -133,17 +133,17 @@ def _stacked(live: Sequence[Trainee]) -> _Rows:
 class _Pass:
     """How rows go through the LM."""
 
-    prompt: Prompt
+    scorer: QuestionScorer
     budget: RowBudget
-    spread: Spread
+    spread: ThreadSplit
 
 
-def _budget(rows: _Rows, prompt: Prompt, text: bool, jobs: int) -> RowBudget:
+def _budget(rows: _Rows, scorer: QuestionScorer, text: bool, jobs: int) -> RowBudget:
     k, questions = rows.soft[0].shape[1], rows.term.shape[1]
-    return RowBudget(prompt.row_bytes(k, questions, training=True, text=text), rows.term.device, jobs)
+    return RowBudget(scorer.row_bytes(k, questions, training=True, text=text), rows.term.device, jobs)
 
 
-def _step(live: Sequence[Trainee], rows: _Rows, how: _Pass) -> list[float]:
+def _step(live: Sequence[HeadTrainingState], rows: _Rows, how: _Pass) -> list[float]:
     """Take one step with every head; return their losses."""
     while True:
         try:
@@ -153,21 +153,21 @@ def _step(live: Sequence[Trainee], rows: _Rows, how: _Pass) -> list[float]:
             if not out_of_memory(error):
                 raise
             how.budget.halve(error, len(rows.term))
-        for trainee in live:
-            trainee.head.zero_grad(set_to_none=True)  # a StateHead's reading may hold part of a gradient
+        for state in live:
+            state.head.zero_grad(set_to_none=True)  # a StateHead's reading may hold part of a gradient
     gradients = [gradient[a:b] for a, b in pairwise(rows.starts)]
     sound = [i for i, loss in enumerate(losses) if math.isfinite(loss)]
     if sound:
         torch.autograd.backward([rows.soft[i] for i in sound], [gradients[i] for i in sound])
-    for i, trainee in enumerate(live):
+    for i, state in enumerate(live):
         if i in sound:
-            trainee.learn()
+            state.learn()
         else:
-            trainee.fail("The loss of the head stopped being a number")
+            state.fail("The loss of the head stopped being a number")
     return losses
 
 
-def _through_the_lm(live: Sequence[Trainee], rows: _Rows, how: _Pass) -> tuple[list[float], Tensor]:
+def _through_the_lm(live: Sequence[HeadTrainingState], rows: _Rows, how: _Pass) -> tuple[list[float], Tensor]:
     """Return every head's loss, and the gradient of their sum with respect to the soft tokens.  # (r, k, d)"""
     values = torch.cat([soft.detach() for soft in rows.soft])
     gradient = torch.zeros_like(values)
@@ -175,7 +175,7 @@ def _through_the_lm(live: Sequence[Trainee], rows: _Rows, how: _Pass) -> tuple[l
 
     def pass_through(part: slice) -> None:
         leaf = values[part].requires_grad_()
-        weighed = _losses(live, rows, how.prompt, part, leaf) * rows.weight[part]
+        weighed = _losses(live, rows, how.scorer, part, leaf) * rows.weight[part]
         weighed = torch.where(rows.term[part] >= 0, weighed, 0.0)
         weighed.sum().backward()  # type: ignore[no-untyped-call]
         losses[part] = weighed.detach()
@@ -183,23 +183,25 @@ def _through_the_lm(live: Sequence[Trainee], rows: _Rows, how: _Pass) -> tuple[l
             gradient[part] = leaf.grad
 
     # The readings of StateHeads gather gradients of their own, which two hands at once would mix up.
-    at_once = 1 if isinstance(live[0].head, StateHead) else how.spread.hands
+    at_once = 1 if isinstance(live[0].head, StateHead) else how.spread.split_threads
     how.spread(pass_through, list(how.budget.parts(len(values), at_once)), at_once)
     return [float(losses[a:b].sum()) for a, b in pairwise(rows.starts)], gradient
 
 
-def _losses(live: Sequence[Trainee], rows: _Rows, prompt: Prompt, part: slice, leaf: Tensor) -> Tensor:
+def _losses(
+    live: Sequence[HeadTrainingState], rows: _Rows, scorer: QuestionScorer, part: slice, leaf: Tensor
+) -> Tensor:
     """Return the loss of every question.  # (r, q)"""
     term, answer = rows.term[part], rows.answer[part]
     if live[0].trainer.loss == "full_text":
-        return prompt.text_losses(leaf, term, answer)
+        return scorer.text_losses(leaf, term, answer)
     if isinstance(live[0].head, StateHead):
-        states = prompt.states(leaf, term)
-        readers = [trainee.head for trainee in live]
+        states = scorer.states(leaf, term)
+        readers = [state.head for state in live]
         read = [
             functional.pad(head.read(states[own, :most]), (0, states.shape[1] - most))
             for head, own, most in zip(readers, rows.of_heads(part), rows.columns, strict=True)
             if isinstance(head, StateHead)
         ]
         return answer_losses(torch.cat(read), answer)
-    return answer_losses(prompt.margins(leaf, term), answer)
+    return answer_losses(scorer.margins(leaf, term), answer)

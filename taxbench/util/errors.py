@@ -44,7 +44,7 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
-def some(items: Iterable[object], most: int = 5, between: str = ", ") -> str:
+def first_few(items: Iterable[object], most: int = 5, between: str = ", ") -> str:
     """Name the first few of many things, and say how many more there are."""
     texts = list(map(str, items))
     return between.join(texts[:most]) + (f"{between}and {len(texts) - most} more" if len(texts) > most else "")

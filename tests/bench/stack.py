@@ -11,7 +11,7 @@ import torch
 from taxbench.features.encoders import describe_encoder, load_encoder
 from taxbench.lms.frozen import load_lm
 from taxbench.registry.models import encoders, lms
-from taxbench.training.head_state import Trainee
+from taxbench.training.head_state import HeadTrainingState
 from taxbench.training.parallel import side_by_side
 from taxbench.training.stack import train_stack
 from taxbench.util.devices import pick_dtype
@@ -46,14 +46,14 @@ def bench_stack(device: torch.device, folder: Path, rounds: int) -> Iterator[Rat
     yield ratio_of(what, ours, theirs, 1 / 0.35)
 
 
-def fresh(work: Work) -> list[Trainee]:
+def fresh(work: Work) -> list[HeadTrainingState]:
     """Return untrained heads of many seeds."""
     return [work.trainee(work.rows, seed) for seed in range(_HEADS)]
 
 
-def _train(work: Work, stacks: list[list[Trainee]]) -> None:
-    prompt = work.prompt()
-    jobs = [partial(train_stack, stack, prompt, QUIET, lambda _: None, len(stacks)) for stack in stacks]
+def _train(work: Work, stacks: list[list[HeadTrainingState]]) -> None:
+    scorer = work.scorer()
+    jobs = [partial(train_stack, stack, scorer, QUIET, lambda _: None, len(stacks)) for stack in stacks]
     side_by_side(jobs, work.lm.device, QUIET)
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from taxbench.features.store.index import begin_entry, entry_folder, read_table
-from taxbench.features.store.layout import OK, Shape, plan_layout
+from taxbench.features.store.layout import OK, TokenShape, plan_layout
 from taxbench.features.store.reader import FeatureTable
 from taxbench.features.store.writer import begin_shard
 from taxbench.specs.feature_key import FeatureKey, Imported, Manifest, Origin
 from tests.bench.rounds import Ratio, compare, within
 
-SHAPES = ((50_000, Shape(1, 1024)), (4_000, Shape(256, 1024)))
+SHAPES = ((50_000, TokenShape(1, 1024)), (4_000, TokenShape(256, 1024)))
 _BATCH = 256
 _SPAN = 64
 
@@ -27,7 +27,7 @@ def bench_store(folder: Path, rounds: int) -> Iterator[Ratio]:
     yield _writing(folder, rounds)
 
 
-def _reading(folder: Path, n: int, shape: Shape, rounds: int) -> Iterator[Ratio]:
+def _reading(folder: Path, n: int, shape: TokenShape, rounds: int) -> Iterator[Ratio]:
     """Random minibatches and a sequential pass, relative to `np.memmap` of the same bytes."""
     label = f"[{n}, {shape.t}, {shape.f}] float16"
     manifest = _manifest(folder, n, shape)
@@ -68,7 +68,7 @@ def _reading(folder: Path, n: int, shape: Shape, rounds: int) -> Iterator[Ratio]
 
 def _opening(folder: Path, rounds: int) -> Iterator[Ratio]:
     """Opening a cache of six shards up to its first minibatch; every seal and the blocks read are checked."""
-    for n, shape in ((6 * 1024, Shape(1, 1024)), (6 * 512, Shape(256, 1024))):
+    for n, shape in ((6 * 1024, TokenShape(1, 1024)), (6 * 512, TokenShape(256, 1024))):
         manifest = _manifest(folder, n, shape)
         assert manifest.layout.shards == 6
         _write(folder, manifest)
@@ -85,12 +85,12 @@ def _opening(folder: Path, rounds: int) -> Iterator[Ratio]:
 def _writing(folder: Path, rounds: int) -> Ratio:
     """Two shards of 256 MB, sealed, relative to writing the same bytes to two files and syncing them."""
     os.sync()  # what was written before must not be waited for here
-    manifest = _manifest(folder, 1024, Shape(256, 1024))
+    manifest = _manifest(folder, 1024, TokenShape(256, 1024))
     assert manifest.layout.shards == 2 and manifest.layout.shard_rows * manifest.layout.row_bytes == 256 << 20
 
     def ours() -> None:
         shutil.rmtree(entry_folder(folder, manifest.key), ignore_errors=True)
-        _write(folder, _manifest(folder, 1024, Shape(256, 1024)))
+        _write(folder, _manifest(folder, 1024, TokenShape(256, 1024)))
 
     def raw() -> None:
         data = _span(manifest)
@@ -109,7 +109,7 @@ def _writing(folder: Path, rounds: int) -> Ratio:
     return found
 
 
-def _manifest(cache: Path, n: int, shape: Shape) -> Manifest:
+def _manifest(cache: Path, n: int, shape: TokenShape) -> Manifest:
     source = Imported(name=f"bench {shape.t} x {shape.f}", file_digest="none")
     key = FeatureKey(source=source, images_digest="none", n_images=n)
     return begin_entry(cache, key, plan_layout(n, shape, "float16"), Origin())

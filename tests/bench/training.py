@@ -19,7 +19,7 @@ from taxbench.features.extract import Extraction, features_of
 from taxbench.features.feature_rows import FeatureRows
 from taxbench.heads.loading import head_spec
 from taxbench.lms.frozen import FrozenLM, load_lm
-from taxbench.lms.question_scorer import Prompt
+from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.models import POCKET_ENCODER, lms
@@ -27,9 +27,9 @@ from taxbench.specs.run import TrainerSpec
 from taxbench.specs.sources import EncoderSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.training.head_build import build_head
-from taxbench.training.head_state import Trainee
+from taxbench.training.head_state import HeadTrainingState
 from taxbench.training.parallel import side_by_side
-from taxbench.training.predict import Asked, ask
+from taxbench.training.predict import FittedHead, predict_margins
 from taxbench.training.stack import train_stack
 from taxbench.util.progress import Reporter
 from tests.bench.decoded import in_memory
@@ -66,10 +66,10 @@ class Work:
         with timed(seconds, "extraction"):
             rows = extracted(self.dataset, self.encoder, self.pool, self.folder)
         with timed(seconds, "training"):
-            prompt, trainee = self.prompt(), self.trainee(rows)
-            side_by_side([lambda: train_stack([trainee], prompt, QUIET, lambda _: None)], self.lm.device, QUIET)
+            scorer, trainee = self.scorer(), self.trainee(rows)
+            side_by_side([lambda: train_stack([trainee], scorer, QUIET, lambda _: None)], self.lm.device, QUIET)
         with timed(seconds, "evaluation"):
-            return ask(Asked(trainee.finish(), rows, prompt), self.asked, QUIET)
+            return predict_margins(FittedHead(trainee.finish(), rows, scorer), self.asked, QUIET)
 
     def naive(self, seconds: dict[str, float], rows_a_step: int | None = None) -> np.ndarray:
         """Train and ask the plain way; return the margins."""
@@ -81,16 +81,16 @@ class Work:
         with timed(seconds, "evaluation"):
             return loop.evaluate(self.asked)
 
-    def prompt(self) -> Prompt:
+    def scorer(self) -> QuestionScorer:
         """Return the LM ready to be asked."""
         answers = self.protocol.task.questions.answers
-        return Prompt.of(self.lm, self.protocol.questions, (answers.positive, answers.negative))
+        return QuestionScorer.of(self.lm, self.protocol.questions, (answers.positive, answers.negative))
 
-    def trainee(self, rows: FeatureRows, seed: int = 0) -> Trainee:
+    def trainee(self, rows: FeatureRows, seed: int = 0) -> HeadTrainingState:
         """Return a fresh head in training. It has no dropout, so that both ways train the same."""
         train = self.protocol.images("train")
         head = build_head(head_spec("linear", {}), rows, train, self.lm, self.protocol.seed + seed)
-        return Trainee(head, rows, self.protocol, self.trainer, "train")
+        return HeadTrainingState(head, rows, self.protocol, self.trainer, "train")
 
     def loop(self, encoder: Encoder, rows_a_step: int | None = None) -> NaiveLoop:
         """Return the naive loop with a fresh head and its pictures in memory."""
@@ -184,18 +184,18 @@ def same_answers(work: Work) -> None:
     """Prove that both ways put the same questions to the same LM."""
     asked = work.asked.where(np.arange(len(work.asked)) < 32)
     head = work.trainee(work.rows).head.eval()
-    packed = ask(Asked(head, work.rows, work.prompt()), asked, QUIET)
+    packed = predict_margins(FittedHead(head, work.rows, work.scorer()), asked, QUIET)
     near = 0.05 if work.lm.dtype == torch.float32 else 1.0  # cached features are rounded to float16
     np.testing.assert_allclose(work.loop(work.encoder).evaluate(asked), packed, atol=near)
 
 
 def flops(work: Work, label: str) -> Iterator[Ratio]:
     """Yield the floating-point operations of a question in training, packed, beside the naive way's and the bound."""
-    prompt, trainee, loop = work.prompt(), work.trainee(work.rows), work.loop(work.encoder)
+    scorer, trainee, loop = work.scorer(), work.trainee(work.rows), work.loop(work.encoder)
     batch = trainee.batch()
     asked = int((batch.term >= 0).sum())
     with FlopCounterMode(display=False) as counter:
-        prompt.margins(trainee.head.soft_tokens(batch.features), batch.term).sum().backward()  # type: ignore[no-untyped-call]
+        scorer.margins(trainee.head.soft_tokens(batch.features), batch.term).sum().backward()  # type: ignore[no-untyped-call]
     packed = counter.get_total_flops() / asked
     one = next(iter(loop.batches(0)))
     with FlopCounterMode(display=False) as counter:
@@ -213,7 +213,7 @@ def lower_bound(work: Work) -> float:
     The LM's linear layers see each token once, forward and backward, an image's prefix once for all its questions.
     Attention and the output layer are left out.
     """
-    table, asked = work.prompt().table, work.protocol.train_questions(0)
+    table, asked = work.scorer().table, work.protocol.train_questions(0)
     layers = sum(weight.numel() for name, weight in work.lm.model.named_parameters()
                  if weight.ndim == 2 and "embed" not in name and "head" not in name)  # fmt: skip
     lengths = np.array([len(table.full(term)) - len(table.stem) for term in range(len(table.ids))])

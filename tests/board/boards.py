@@ -10,7 +10,7 @@ from taxbench.board.board import (
     TASKS,
     Board,
     Entry,
-    Figure,
+    Estimate,
     GroupAverage,
     Rank,
     Record,
@@ -47,11 +47,11 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def figure(random: Random, mean: float, seeds: tuple[int, ...] = SEEDS, spread: float = 0.04) -> Figure:
+def figure(random: Random, mean: float, seeds: tuple[int, ...] = SEEDS, spread: float = 0.04) -> Estimate:
     """Return a figure near `mean`, with a spread where there are several seeds."""
     mean = round(min(mean + random.uniform(-0.01, 0.01), 1.0), 6)
     sd = round(random.uniform(0.002, 0.03), 6) if len(seeds) > 1 else None
-    return Figure(mean, sd, round(mean - spread * random.uniform(0.8, 1.2), 6), min(round(mean + spread, 6), 1.0))
+    return Estimate(mean, sd, round(mean - spread * random.uniform(0.8, 1.2), 6), min(round(mean + spread, 6), 1.0))
 
 
 def row(task: str, names: dict[str, str], skill: float = 1.0, seeds: tuple[int, ...] = SEEDS,
@@ -64,8 +64,10 @@ def row(task: str, names: dict[str, str], skill: float = 1.0, seeds: tuple[int, 
     f1 = figure(random, 0.5 + (_BASE.get(base, 0.9 - 0.25 * share % 1) - 0.5) * skill, seeds)
     assert f1.mean is not None
     twin = figure(random, 0.45, seeds)
-    controls = {"chance": Figure(0.492, 0.001, 0.49, 0.494), "random_lm": twin, "no_image": figure(random, 0.4, seeds),
-                "shuffled_features": figure(random, 0.43, seeds)}  # fmt: skip
+    controls = {
+        "chance": Estimate(0.492, 0.001, 0.49, 0.494), "random_lm": twin, "no_image": figure(random, 0.4, seeds),
+        "shuffled_features": figure(random, 0.43, seeds),
+    }  # fmt: skip
     if names["lm"] != "wordnet-lm":
         controls["text_only"] = figure(random, 0.55, seeds)
     table = tuple(_term(random, term, f1.mean, _SIMILARITY.get(base, 0.28), sorted(controls)) for term in terms)
@@ -76,7 +78,7 @@ def row(task: str, names: dict[str, str], skill: float = 1.0, seeds: tuple[int, 
         controls=controls, transfer=figure(random, f1.mean - (twin.mean or 0), seeds, 0.07),
         heldout_f1=figure(random, f1.mean - 0.1, seeds, 0.1) if task != "leaf" else NOTHING,
         heldout_auroc=figure(random, f1.mean - 0.02, seeds, 0.1) if task != "leaf" else NOTHING,
-        similarity=Figure(_SIMILARITY.get(base, 0.28), 0.001),
+        similarity=Estimate(_SIMILARITY.get(base, 0.28), 0.001),
         metrics=("macro_f1", "auroc", "accuracy"), primary=tuple(f1.mean for _ in seeds), note="",
         split_f1={"leaf": leaf, split: f1}, random_lm_split_f1={split: twin}, terms=table,
         evidence=_evidence(task, share), visual_similarity=VisualSimilarity(
@@ -117,7 +119,7 @@ def entry(names: dict[str, str], skill: float = 1.0, tasks: tuple[str, ...] = TA
     rows = {task: row(task, names, skill, seeds, terms) for task in tasks}
     is_control = names["head"] in ("no_image", "label_oracle", "text_only")
     high, low = (rows[name].f1.mean if name in rows else None for name in TASKS[3:])
-    effect = NOTHING if high is None or low is None else Figure(
+    effect = NOTHING if high is None or low is None else Estimate(
         high - low, 0.02 if len(seeds) > 1 else None, high - low - 0.08, high - low + 0.08)  # fmt: skip
     missing = tuple(task for task in TASKS if task not in tasks)
     note = "The image is replaced by one constant vector." if is_control else ""
@@ -128,8 +130,8 @@ def entry(names: dict[str, str], skill: float = 1.0, tasks: tuple[str, ...] = TA
 def without_intervals(given: Entry) -> Entry:
     """Return the entry as it is where no predictions are at hand."""
 
-    def bare(each: Figure) -> Figure:
-        return Figure(each.mean, each.sd)
+    def bare(each: Estimate) -> Estimate:
+        return Estimate(each.mean, each.sd)
 
     names = ("leaf_f1", "f1", "auroc", "accuracy", "transfer", "heldout_f1", "heldout_auroc")
     rows = {}
@@ -160,7 +162,7 @@ def ranked(entries: list[Entry]) -> tuple[Entry, ...]:
     return tuple(found)
 
 
-def _unseen(each: Entry) -> Figure:
+def _unseen(each: Entry) -> Estimate:
     return each.rows["unseen_hypernym"].f1
 
 
@@ -180,7 +182,7 @@ def references() -> tuple[Reference, ...]:
                                        round(f1 - 0.003, 4), 0.012, 0.39, 53, "arXiv 2603.07474, Table 3"))  # fmt: skip
     for pairing, f1 in (("within_category", 0.7), ("across_category", 0.5)):
         found.append(Reference("things", "SigLIP", "Qwen3-1.7B", False, "full", 100.0, pairing, "unseen", f1, None, 1,
-                               None, None, None, 53, "arXiv 2603.07474, Figure 5"))  # fmt: skip
+                               None, None, None, 53, "arXiv 2603.07474, Estimate 5"))  # fmt: skip
     return tuple(found)
 
 
@@ -196,7 +198,7 @@ def _board(entries: list[Entry], more: list[Row], shown: tuple[Reference, ...]) 
     groups = []
     for one in entries:
         why = f"{len(one.missing)} of 5 members missing: {', '.join(one.missing)}" if one.missing else ""
-        average = NOTHING if one.missing else Figure(0.82, 0.01)
+        average = NOTHING if one.missing else Estimate(0.82, 0.01)
         groups.append(GroupAverage("taxonomic", one.rows["unseen_hypernym"].place, average, why))
     return Board(ranked(entries), tuple(rows), tuple(groups), shown)
 

@@ -11,7 +11,7 @@ import pytest
 
 from taxbench.board.board import TASKS
 from taxbench.board.build import FORMS, build, make_board, stale
-from taxbench.board.load import RESULTS, find
+from taxbench.board.load import RESULTS, load_records
 from taxbench.board.resampling import FILE, Cached, Resampled, read_resamplings
 from taxbench.board.rows import row_key
 from taxbench.scoring import bootstrap
@@ -87,25 +87,25 @@ def test_changed_predictions_are_told_and_give_no_interval(root: Path, capsys: p
     path = sorted(root.rglob("predictions.npz"))[0]
     content, kept = path.read_bytes(), dict[str, Resampled]()
     path.write_bytes(sorted(root.rglob("predictions.npz"))[1].read_bytes())
-    board = make_board(find([root]), (), kept, (), Reporter())
+    board = make_board(load_records([root]), (), kept, (), Reporter())
     assert "is not the file that its record was written with" in capsys.readouterr().err
     assert len(kept) == 4 and sum(row.f1.low is None for row in board.rows) == 1
     path.write_bytes(content)
-    assert all(row.f1.low is not None for row in make_board(find([root]), (), kept, (), QUIET).rows)
+    assert all(row.f1.low is not None for row in make_board(load_records([root]), (), kept, (), QUIET).rows)
 
 
 def test_the_cache_keeps_resamplings_and_bears_damage(root: Path, tmp_path: Path) -> None:
     cached = Cached(tmp_path / "cache")
-    make_board(find([root]), (), cached, (), QUIET)
+    make_board(load_records([root]), (), cached, (), QUIET)
     assert len(cached) == 5
     key = next(iter(cached))
     (tmp_path / "cache" / "resampling" / f"{key}.json").write_text("{")
-    assert cached.get(key) is None and len(make_board(find([root]), (), cached, (), QUIET).rows) == 5
+    assert cached.get(key) is None and len(make_board(load_records([root]), (), cached, (), QUIET).rows) == 5
     assert cached.get(key) is not None
 
 
 def test_kept_replicates_give_the_same_interval_as_those_that_were_made(root: Path) -> None:
-    found, made = find([root]), dict[str, Resampled]()
+    found, made = load_records([root]), dict[str, Resampled]()
     board = make_board(found, (), made, (), QUIET)
     for row in board.rows:
         kept = made[row_key(row)].replicates()  # in two bytes each

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from taxbench.board.board import TASKS, Board, Entry, Figure
+from taxbench.board.board import TASKS, Board, Entry, Estimate
 from taxbench.board.build import make_board
 from taxbench.board.entries import _ranked, newest
-from taxbench.board.load import find
+from taxbench.board.load import load_records
 from taxbench.board.rows import make_table
 from taxbench.heads.loading import head_spec
 from taxbench.scoring.bootstrap import interval, replicates
@@ -21,7 +21,7 @@ from tests.scoring.simulation import Effects, draw, hypernyms
 
 
 def board_of(out: Path) -> Board:
-    return make_board(find([out]), (), {}, (), Reporter(quiet=True))
+    return make_board(load_records([out]), (), {}, (), Reporter(quiet=True))
 
 
 def encoder(name: str) -> EncoderId:
@@ -103,7 +103,7 @@ def test_bands_hold_all_that_are_not_worse_for_sure_than_their_best(
     good = entries["good"]
     made = []
     for name, f1 in (("A", 0.9), ("B", 0.8), ("C", 0.7)):
-        row = replace(good.rows["unseen_hypernym"], f1=Figure(f1))
+        row = replace(good.rows["unseen_hypernym"], f1=Estimate(f1))
         made.append(replace(good, encoder=name, rows={**good.rows, "unseen_hypernym": row}))
     monkeypatch.setattr("taxbench.board.entries._surely_better", lambda a, b, *_: (a.encoder, b.encoder) == ("A", "B"))
     ranks = {entry.encoder: rank for entry, rank in _ranked(made, {})}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.board.load import find, load_predictions
+from taxbench.board.load import load_predictions, load_records
 from taxbench.util.errors import DataError
 from tests.board.records import record
 
@@ -18,7 +18,7 @@ def test_what_is_no_regular_file_is_never_opened(tmp_path: Path, kind: str) -> N
     path.parent.mkdir()
     os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
     with pytest.raises(DataError, match="is no regular file"):
-        find([tmp_path])
+        load_records([tmp_path])
 
 
 def test_predictions_that_are_no_file_are_never_opened(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_task_that_is_not_named_as_tasks_are_is_told(tmp_path: Path, task: str
     (path,) = tmp_path.rglob("result.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"task": task}))
     with pytest.raises(DataError, match="expected NAME@VERSION#HASH"):
-        find([tmp_path])
+        load_records([tmp_path])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -46,4 +46,4 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     record(tmp_path / "results")
     (tmp_path / "results" / "unseen_hypernym").chmod(0)
     with pytest.raises(DataError, match="cannot be read"):
-        find([tmp_path / "results"])
+        load_records([tmp_path / "results"])

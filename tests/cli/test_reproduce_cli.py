@@ -10,7 +10,7 @@ from taxbench.cli.main import call
 from taxbench.cli.reproduce import command
 from taxbench.results.records import read_result, result_bytes
 from taxbench.runs import fit as head_maker
-from taxbench.runs.reproduce import TOLERANCE, Again
+from taxbench.runs.reproduce import TOLERANCE, ReproduceOptions
 from taxbench.specs.spec import content_hash
 from tests.conftest import with_one_thread
 from tests.datasets.test_folder import make
@@ -138,4 +138,4 @@ def test_a_record_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.Captu
 
 def test_the_tolerance_of_the_command_is_that_of_the_library() -> None:
     (option,) = [each for each in command.params if each.name == "tolerance"]
-    assert option.default == TOLERANCE == Again().tolerance
+    assert option.default == TOLERANCE == ReproduceOptions().tolerance

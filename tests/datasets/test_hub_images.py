@@ -33,7 +33,7 @@ def png(number: int) -> bytes:
     return out.getvalue()
 
 
-def listed(tmp_path: Path, text: str = TSV) -> Path:
+def first_few(tmp_path: Path, text: str = TSV) -> Path:
     path = tmp_path / "taxonomy.tsv"
     path.write_text(text)
     return path
@@ -68,7 +68,7 @@ def splits_of(dataset: Dataset) -> dict[str, set[str | None]]:
 @pytest.mark.parametrize("column", ["animal", "label"])
 def test_parquet_files_load_with_their_splits(tmp_path: Path, column: str) -> None:
     root = parquet(tmp_path / "birds", {"train": 4, "validation": 1, "test": 2}, column=column)
-    dataset = load_dataset(f"hf:{root}", listed(tmp_path))
+    dataset = load_dataset(f"hf:{root}", first_few(tmp_path))
     assert dataset.name == "hf:birds"
     assert dataset.taxonomy.leaves == ("crow", "gull", "hammer")
     assert Counter(image.leaf for image in dataset.images) == {"crow": 7, "gull": 7, "hammer": 7}
@@ -79,7 +79,7 @@ def test_parquet_files_load_with_their_splits(tmp_path: Path, column: str) -> No
 
 def test_place_does_not_change_the_fingerprint(tmp_path: Path) -> None:
     one, two = (parquet(tmp_path / place / "birds", {"train": 4, "test": 2}) for place in ("a", "b"))
-    assert len({load_dataset(f"hf:{root}", listed(tmp_path)).fingerprint for root in (one, two)}) == 1
+    assert len({load_dataset(f"hf:{root}", first_few(tmp_path)).fingerprint for root in (one, two)}) == 1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_test_split_without_labels_is_replaced(
     tmp_path: Path, splits: tuple[str, ...], unlabelled: tuple[str, ...], expected: dict[str, set[str | None]]
 ) -> None:
     root = parquet(tmp_path / "birds", dict.fromkeys(splits, 4), unlabelled)
-    dataset = load_dataset(f"hf:{root}", listed(tmp_path))
+    dataset = load_dataset(f"hf:{root}", first_few(tmp_path))
     assert splits_of(dataset) == expected
     assert {"train", "test"} <= set(assign_splits(dataset, 42).tolist())
 
@@ -105,7 +105,7 @@ def test_an_image_folder_loads_and_other_processes_read_it(tmp_path: Path) -> No
     for i, (split, name) in enumerate((split, name) for split in ("train", "test") for name in LABELS for _ in "ab"):
         (root / split / name).mkdir(parents=True, exist_ok=True)
         (root / split / name / f"{i}.png").write_bytes(png(i))
-    dataset = load_dataset(f"hf:{root}", listed(tmp_path))
+    dataset = load_dataset(f"hf:{root}", first_few(tmp_path))
     assert len(dataset.images) == 12
     code = (
         "import pickle, sys; read, image = pickle.load(sys.stdin.buffer);sys.stdout.buffer.write(read(image).tobytes())"
@@ -118,7 +118,7 @@ def test_an_image_folder_loads_and_other_processes_read_it(tmp_path: Path) -> No
 def test_a_saved_dataset_loads(tmp_path: Path) -> None:
     parts = datasets.load_dataset(str(parquet(tmp_path / "birds", {"train": 4, "test": 2})))
     parts.save_to_disk(tmp_path / "saved")
-    dataset = load_dataset(f"hf:{tmp_path / 'saved'}", listed(tmp_path))
+    dataset = load_dataset(f"hf:{tmp_path / 'saved'}", first_few(tmp_path))
     assert len(dataset.images) == 18 and dataset.read(dataset.images[-1]).size == (8, 8)
 
 
@@ -132,14 +132,14 @@ def test_a_broken_saved_dataset_is_named(tmp_path: Path, files: dict[str, str]) 
     for name, text in files.items():
         (tmp_path / "saved" / name).write_text(text)
     with pytest.raises(DataError, match=r"saved' cannot be loaded .*save_to_disk"):
-        load_dataset(f"hf:{tmp_path / 'saved'}", listed(tmp_path))
+        load_dataset(f"hf:{tmp_path / 'saved'}", first_few(tmp_path))
 
 
 def test_greyscale_of_16_bits_keeps_its_shades(tmp_path: Path) -> None:
     for name in LABELS:
         (tmp_path / "photos" / name).mkdir(parents=True)
         Image.fromarray(np.full((8, 8), 0x7FFF, np.uint16)).save(tmp_path / "photos" / name / "0.png")
-    dataset = load_dataset(f"hf:{tmp_path / 'photos'}", listed(tmp_path))
+    dataset = load_dataset(f"hf:{tmp_path / 'photos'}", first_few(tmp_path))
     assert dataset.read(dataset.images[0]).getextrema() == ((127, 127),) * 3
 
 
@@ -148,7 +148,7 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     for name in LABELS:
         (root / name).mkdir(parents=True)
         (root / name / "0.png").write_bytes(png(0) if name != "crow" else b"\x89PNG no picture")
-    dataset = load_dataset(f"hf:{root}", listed(tmp_path))
+    dataset = load_dataset(f"hf:{root}", first_few(tmp_path))
     broken = next(image for image in dataset.images if image.leaf == "crow")
     with pytest.raises(DataError, match=f"image '{broken.id}' of .*photos' cannot be decoded"):
         dataset.read(broken)
@@ -156,7 +156,7 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
 
 def test_labels_outside_the_taxonomy_are_left_out_and_said(tmp_path: Path) -> None:
     root = parquet(tmp_path / "birds", {"train": 4, "test": 2, "extra": 1})
-    dataset = load_dataset(f"hf:{root}", listed(tmp_path, TSV[: TSV.index("hammer")]))
+    dataset = load_dataset(f"hf:{root}", first_few(tmp_path, TSV[: TSV.index("hammer")]))
     assert {image.leaf for image in dataset.images} == {"crow", "gull"} == set(dataset.taxonomy.leaves)
     assert "1 of 3 labels" in dataset.notes[0]
 
@@ -164,20 +164,20 @@ def test_labels_outside_the_taxonomy_are_left_out_and_said(tmp_path: Path) -> No
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     root = parquet(tmp_path / "birds", {"train": 2})
     with pytest.raises(DataError, match=r"without an image in .*: crowd.*Did you mean 'crow'"):
-        load_dataset(f"hf:{root}", listed(tmp_path, TSV.replace("crow\tcrow", "crowd\tcrow")))
+        load_dataset(f"hf:{root}", first_few(tmp_path, TSV.replace("crow\tcrow", "crowd\tcrow")))
     with pytest.raises(UsageError, match="--taxonomy wordnet"):
         load_dataset(f"hf:{root}")
     with pytest.raises(UsageError, match="Say which dataset"):
         load_dataset("hf:")
     with pytest.raises(DataError, match="hf download nobody/nothing --repo-type dataset"):
-        load_dataset("hf:nobody/nothing", listed(tmp_path))
+        load_dataset("hf:nobody/nothing", first_few(tmp_path))
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"Expected what datasets\.load_dataset understands"):
-        load_dataset(f"hf:{tmp_path / 'empty'}", listed(tmp_path))
+        load_dataset(f"hf:{tmp_path / 'empty'}", first_few(tmp_path))
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.csv").write_text("label,words\n1,2\n")
     with pytest.raises(DataError, match="no column of images"):
-        load_dataset(f"hf:{tmp_path / 'text'}", listed(tmp_path))
+        load_dataset(f"hf:{tmp_path / 'text'}", first_few(tmp_path))
     unlabelled = parquet(tmp_path / "unlabelled", {"test": 2}, ("test",))
     with pytest.raises(DataError, match="no labelled image"):
-        load_dataset(f"hf:{unlabelled}", listed(tmp_path))
+        load_dataset(f"hf:{unlabelled}", first_few(tmp_path))

@@ -35,14 +35,14 @@ def some(root: Path, names: tuple[str, ...] = ("aardvark", "baton2", "baton3", "
 def test_the_published_counts_hold(things: Dataset) -> None:
     table = things.taxonomy
     assert len(table.leaves) == 1222
-    assert len({table.spoken(leaf) for leaf in table.leaves}) == 1216
+    assert len({table.display_name(leaf) for leaf in table.leaves}) == 1216
     assert len(table.hypernyms) == 53
     assert sum(map(len, table.hypernyms_of.values())) == 2040
 
 
 def test_concepts_that_share_a_name_keep_their_own_hypernyms(things: Dataset) -> None:
     table = things.taxonomy
-    assert [table.spoken(leaf) for leaf in ("baton2", "baton3", "air_conditioner")] == [
+    assert [table.display_name(leaf) for leaf in ("baton2", "baton3", "air_conditioner")] == [
         "baton",
         "baton",
         "air conditioner",
@@ -52,7 +52,7 @@ def test_concepts_that_share_a_name_keep_their_own_hypernyms(things: Dataset) ->
 
 
 def test_every_term_has_its_published_form(things: Dataset) -> None:
-    terms = {*things.taxonomy.hypernyms, *map(things.taxonomy.spoken, things.taxonomy.leaves)}
+    terms = {*things.taxonomy.hypernyms, *map(things.taxonomy.display_name, things.taxonomy.leaves)}
     assert set(things.forms) == terms == set(published_forms())
     assert things.forms["furniture"] == "a furniture" and with_article("furniture") == "furniture"
     assert all(form.removeprefix("an ").removeprefix("a ") == term for term, form in things.forms.items())
@@ -128,7 +128,7 @@ def test_a_category_file_of_thingsplus_is_used(tmp_path: Path, make: object, pla
     assert dict(dataset.taxonomy.hypernyms_of) == {
         "aardvark": ("animal", "mammal"), "baton2": ("weapon",), "baton3": ("piece of women's clothing",),
     }  # fmt: skip
-    assert dataset.taxonomy.spoken("baton2") == "baton"
+    assert dataset.taxonomy.display_name("baton2") == "baton"
     assert "category53_" in dataset.notes[0] and "1 folders" in dataset.notes[1]
 
 

@@ -17,7 +17,7 @@ from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of
 from taxbench.features.store.index import begin_entry, entry_folder
-from taxbench.features.store.layout import Shape, plan_layout
+from taxbench.features.store.layout import TokenShape, plan_layout
 from taxbench.features.store.reader import FeatureTable
 from taxbench.runs.config import encoder_spec
 from taxbench.specs.feature_key import FeatureKey, Layout, Origin
@@ -30,7 +30,7 @@ MARK = "TAXBENCH_FAULTS"
 """In the environment of every writer and of its helpers."""
 tqdm.set_lock(threading.RLock())  # its own would be a semaphore of the system, which a kill leaves behind
 CARD = describe_encoder(encoder_spec("pixels"))
-SHAPES = {"pooled": Shape(1, 3072), "grid2": Shape(4, 48)}
+SHAPES = {"pooled": TokenShape(1, 3072), "grid2": TokenShape(4, 48)}
 
 
 @dataclass(frozen=True, slots=True)

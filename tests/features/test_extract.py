@@ -15,7 +15,7 @@ from taxbench.features.preprocessing import resize
 from taxbench.features.store.index import entry_folder
 from taxbench.features.store.reader import FeatureTable
 from taxbench.registry.models import find_encoder
-from taxbench.specs.feature_key import Reading
+from taxbench.specs.feature_key import FeatureReadout
 from taxbench.taxonomy.taxonomy import Taxonomy
 from taxbench.util.errors import CacheError, DataError
 from taxbench.util.progress import Reporter
@@ -59,7 +59,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     real = Encoder.encode
 
-    def spy(self: Encoder, pixels: torch.Tensor, readings: Sequence[Reading]) -> list[torch.Tensor]:
+    def spy(self: Encoder, pixels: torch.Tensor, readings: Sequence[FeatureReadout]) -> list[torch.Tensor]:
         seen.append(len(pixels))
         return real(self, pixels, readings)
 

@@ -15,8 +15,8 @@ from sklearn.linear_model import Ridge
 from torch.nn.functional import normalize
 
 from taxbench.heads import cca, conse, contrastive, devise, procrustes, ridge, ridge_token
-from taxbench.heads.closed_form import Lesson
-from taxbench.heads.moments import Moments, Shelf, factored_svd
+from taxbench.heads.closed_form import FitData
+from taxbench.heads.moments import LRUCache, Moments, factored_svd
 
 DRAW = np.random.default_rng(0)
 
@@ -32,10 +32,10 @@ def vectors(terms: tuple[str, ...], width: int) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lesson]:
+def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FitData]:
     """Make lessons of drawn features and names; name 0 is never trained."""
 
-    def lesson(n: int = 300, f: int = 12, many: int = 7, width: int = 9, **other: Any) -> Lesson:
+    def data(n: int = 300, f: int = 12, many: int = 7, width: int = 9, **other: Any) -> FitData:
         monkeypatch.setattr("taxbench.heads.closed_form.label_vectors", lambda lm, terms, cache: vectors(terms, width))
         draw = np.random.default_rng(n + f)
         called = draw.integers(1, many, 2 * n)
@@ -51,47 +51,47 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lesson]:
             "lm": SimpleNamespace(digest=f"lm {width}", dtype=torch.float32, device=torch.device("cpu")),
             "seed": 1,
         }
-        return Lesson(**{**given, **other})
+        return FitData(**{**given, **other})
 
-    return lesson
+    return data
 
 
-def parts(lesson: Lesson) -> tuple[np.ndarray, np.ndarray]:
+def parts(data: FitData) -> tuple[np.ndarray, np.ndarray]:
     """Return training features and the label vector of each image."""
-    return lesson.moments.rows.double().numpy(), lesson.labels.double().numpy()[lesson.names]
+    return data.moments.rows.double().numpy(), data.labels.double().numpy()[data.names]
 
 
 @pytest.mark.parametrize("f", [12, 400])  # fewer and more features than images
 @pytest.mark.parametrize("alpha", [0.01, 3.0])
-def test_ridge_is_sklearns(make: Callable[..., Lesson], f: int, alpha: float) -> None:
-    lesson = make(f=f)
-    x, y = parts(lesson)
-    weight, bias = lesson.indicator_map(alpha)
-    labels = lesson.labels.double()
-    mine = lesson.validation @ weight @ labels + bias @ labels
-    other = Ridge(alpha * lesson.moments.unit * len(x)).fit(x, y)
-    rows = lesson.features(lesson.val_images).squeeze(1).double().numpy()
+def test_ridge_is_sklearns(make: Callable[..., FitData], f: int, alpha: float) -> None:
+    data = make(f=f)
+    x, y = parts(data)
+    weight, bias = data.indicator_map(alpha)
+    labels = data.labels.double()
+    mine = data.validation @ weight @ labels + bias @ labels
+    other = Ridge(alpha * data.moments.unit * len(x)).fit(x, y)
+    rows = data.features(data.val_images).squeeze(1).double().numpy()
     assert np.abs(mine.numpy() - other.predict(rows)).max() < 1e-8
-    head = ridge.fit(lesson, ridge.Settings(alpha=alpha))
-    assert np.abs(head(lesson.features(lesson.val_images))[:, 0].numpy() - other.predict(rows)).max() < 1e-4
+    head = ridge.fit(data, ridge.Settings(alpha=alpha))
+    assert np.abs(head(data.features(data.val_images))[:, 0].numpy() - other.predict(rows)).max() < 1e-4
 
 
-def test_procrustes_is_scipys(make: Callable[..., Lesson]) -> None:
-    lesson = make(f=5, many=12, width=5)  # as many directions as dimensions: the map is unique
-    x, y = parts(lesson)
+def test_procrustes_is_scipys(make: Callable[..., FitData]) -> None:
+    data = make(f=5, many=12, width=5)  # as many directions as dimensions: the map is unique
+    x, y = parts(data)
     x, middle = x - x.mean(0), y.mean(0)
     values, axes = np.linalg.eigh(x.T @ x / len(x))
     white = x @ (axes / np.sqrt(values + 0.1 * values.mean()))
     turn, stretch = orthogonal_procrustes(white, y - middle)
     expected = white @ turn * stretch / (white**2).sum() + middle
-    found = procrustes.fit(lesson, procrustes.Settings(alpha=0.1))(lesson.features(lesson.images))
+    found = procrustes.fit(data, procrustes.Settings(alpha=0.1))(data.features(data.images))
     assert np.abs(found[:, 0].numpy() - expected).max() < 1e-5
 
 
-def test_cca_finds_the_canonical_correlations(make: Callable[..., Lesson]) -> None:
-    lesson = make()
-    x, y = (part - part.mean(0) for part in parts(lesson))
-    n, values = len(x), lesson.moments.spectrum[0]
+def test_cca_finds_the_canonical_correlations(make: Callable[..., FitData]) -> None:
+    data = make()
+    x, y = (part - part.mean(0) for part in parts(data))
+    n, values = len(x), data.moments.spectrum[0]
     alpha, beta = 0.05, 0.2
     sx = x.T @ x / n + alpha * float(values.mean()) * np.eye(x.shape[1])
     sy = y.T @ y / n
@@ -100,9 +100,9 @@ def test_cca_finds_the_canonical_correlations(make: Callable[..., Lesson]) -> No
     # The generalised eigenproblem, which knows nothing of whitening or singular vectors.
     squared = np.linalg.eigvals(np.linalg.solve(sx, sxy) @ np.linalg.solve(sy, sxy.T)).real
     expected = np.sqrt(np.sort(squared)[::-1][:5])
-    head = cca.fit(lesson, cca.Settings(alpha=alpha, beta=beta, power=0.0))
-    u = head(lesson.features(lesson.images))[:, 0].double().numpy()
-    v = head.words(lesson.labels[torch.from_numpy(lesson.names)]).double().numpy()
+    head = cca.fit(data, cca.Settings(alpha=alpha, beta=beta, power=0.0))
+    u = head(data.features(data.images))[:, 0].double().numpy()
+    v = head.words(data.labels[torch.from_numpy(data.names)]).double().numpy()
     u, v = u - u.mean(0), v - v.mean(0)
     assert u.shape[1] == 5  # six trained names, less one
     assert np.allclose((u * v).mean(0), expected, atol=1e-5)
@@ -110,27 +110,27 @@ def test_cca_finds_the_canonical_correlations(make: Callable[..., Lesson]) -> No
     assert np.allclose(weight.T @ sx @ weight, np.eye(5), atol=1e-4)
 
 
-def test_conse_combines_the_likeliest_names_of_sklearns_discriminant(make: Callable[..., Lesson]) -> None:
-    lesson = make(n=200)
-    x, _ = parts(lesson)
-    other = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.2).fit(x, lesson.names)
-    rows = lesson.features(lesson.val_images)
-    weight, bias = conse.discriminant(lesson, 0.2)
+def test_conse_combines_the_likeliest_names_of_sklearns_discriminant(make: Callable[..., FitData]) -> None:
+    data = make(n=200)
+    x, _ = parts(data)
+    other = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.2).fit(x, data.names)
+    rows = data.features(data.val_images)
+    weight, bias = conse.discriminant(data, 0.2)
     expected = other.predict_proba(rows[:, 0].double().numpy())
-    assert np.abs((lesson.validation @ weight + bias).softmax(1).numpy() - expected).max() < 1e-8
-    head = conse.fit(lesson, conse.Settings(shrinkage=0.2, most=3))
+    assert np.abs((data.validation @ weight + bias).softmax(1).numpy() - expected).max() < 1e-8
+    head = conse.fit(data, conse.Settings(shrinkage=0.2, most=3))
     for image, row in zip(head(rows)[:20, 0].numpy(), expected[:20], strict=True):
         best = np.argsort(-row)[:3]  # trained names are 1, 2, ...
-        assert np.allclose(image, row[best] @ lesson.labels.numpy()[best + 1] / row[best].sum(), atol=1e-4)
+        assert np.allclose(image, row[best] @ data.labels.numpy()[best + 1] / row[best].sum(), atol=1e-4)
 
 
-def test_ridge_token_is_as_long_as_a_word(make: Callable[..., Lesson]) -> None:
-    lesson = make()
-    embeddings = lesson.label_vectors("input")
-    token = ridge_token.fit(lesson, ridge_token.Settings(alpha=1.0))(lesson.features(lesson.images))
+def test_ridge_token_is_as_long_as_a_word(make: Callable[..., FitData]) -> None:
+    data = make()
+    embeddings = data.label_vectors("input")
+    token = ridge_token.fit(data, ridge_token.Settings(alpha=1.0))(data.features(data.images))
     assert torch.allclose(token.norm(dim=-1), embeddings.norm(dim=1).median())
-    x = lesson.moments.rows.double().numpy()
-    other = Ridge(lesson.moments.unit * len(x)).fit(x, embeddings[torch.from_numpy(lesson.names)].double().numpy())
+    x = data.moments.rows.double().numpy()
+    other = Ridge(data.moments.unit * len(x)).fit(x, embeddings[torch.from_numpy(data.names)].double().numpy())
     direction = torch.from_numpy(other.predict(x)).float()
     assert torch.allclose(normalize(token[:, 0], dim=1), normalize(direction, dim=1), atol=1e-5)
 
@@ -165,11 +165,11 @@ def test_factored_singular_vectors_are_those_of_the_product(c: int) -> None:
 
 
 @pytest.mark.parametrize("head", [ridge, procrustes, cca, conse, contrastive, devise, ridge_token])
-def test_a_head_finds_names_again_and_repeats_itself(make: Callable[..., Lesson], head: Any) -> None:
+def test_a_head_finds_names_again_and_repeats_itself(make: Callable[..., FitData], head: Any) -> None:
     lessons, heads = [make(many=5), make(many=5)], []
-    for lesson in lessons:
+    for data in lessons:
         torch.manual_seed(len(heads))  # what else was drawn must not matter
-        heads.append(head.fit(lesson, head.Settings()))
+        heads.append(head.fit(data, head.Settings()))
     one, two = (each(lessons[0].features(lessons[0].val_images)) for each in heads)
     assert torch.equal(one, two) and lessons[0].chosen == lessons[1].chosen
     assert not any(parameter.requires_grad for parameter in heads[0].parameters())
@@ -179,34 +179,34 @@ def test_a_head_finds_names_again_and_repeats_itself(make: Callable[..., Lesson]
         assert lessons[0].retrieval(normalize(one[:, 0], dim=1) @ normalize(words, dim=1).T)[0] > 0.8
 
 
-def test_grids_are_averaged(make: Callable[..., Lesson]) -> None:
+def test_grids_are_averaged(make: Callable[..., FitData]) -> None:
     flat = make()
     noise = torch.from_numpy(DRAW.normal(size=(600, 1, 12))).float()
     grid = make(features=lambda images: torch.cat([flat.features(images) + part * noise[torch.from_numpy(images)]
                                                    for part in (1, -1)], 1))  # fmt: skip
     rows = flat.features(flat.val_images), grid.features(grid.val_images)
-    one, two = (ridge.fit(lesson, ridge.Settings())(row) for lesson, row in zip((flat, grid), rows, strict=True))
+    one, two = (ridge.fit(data, ridge.Settings())(row) for data, row in zip((flat, grid), rows, strict=True))
     assert torch.allclose(one, two, atol=1e-4)
 
 
-def test_without_validation_images_the_stated_defaults_hold(make: Callable[..., Lesson]) -> None:
+def test_without_validation_images_the_stated_defaults_hold(make: Callable[..., FitData]) -> None:
     none = np.zeros(0, np.int64)
     for head in (ridge, procrustes, cca, conse):
-        lesson = make(val_images=none, val_names=none)
-        assert torch.isfinite(head.fit(lesson, head.Settings())(lesson.features(lesson.images))).all()
-        assert lesson.chosen["labels"] == "template_1"
+        data = make(val_images=none, val_names=none)
+        assert torch.isfinite(head.fit(data, head.Settings())(data.features(data.images))).all()
+        assert data.chosen["labels"] == "template_1"
 
 
-def test_names_that_training_never_says_do_not_compete(make: Callable[..., Lesson]) -> None:
-    lesson = make()
-    scores = torch.zeros(len(lesson.val_names), 7)
+def test_names_that_training_never_says_do_not_compete(make: Callable[..., FitData]) -> None:
+    data = make()
+    scores = torch.zeros(len(data.val_names), 7)
     scores[:, 0] = 2.0  # name 0 is not trained
-    scores[torch.arange(len(scores)), torch.from_numpy(lesson.val_names)] = 1.0
-    assert lesson.retrieval(scores) == (1.0, 1.0)
-    assert lesson.retrieval(torch.zeros_like(scores))[0] == 0.0  # ties count against
+    scores[torch.arange(len(scores)), torch.from_numpy(data.val_names)] = 1.0
+    assert data.retrieval(scores) == (1.0, 1.0)
+    assert data.retrieval(torch.zeros_like(scores))[0] == 0.0  # ties count against
 
 
-def test_sixteen_closed_form_fits_take_under_two_seconds(make: Callable[..., Lesson]) -> None:
+def test_sixteen_closed_form_fits_take_under_two_seconds(make: Callable[..., FitData]) -> None:
     first = make(n=3520, f=256, many=104, width=256)
     reads: list[int] = []
 
@@ -216,28 +216,28 @@ def test_sixteen_closed_form_fits_take_under_two_seconds(make: Callable[..., Les
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # what the clock then counts is this test's own work, whatever else runs
-    shelf, start = Shelf(), time.process_time()
+    shared, start = LRUCache(), time.process_time()
     for pairing in range(4):
         turn = np.random.default_rng(pairing).permutation(104)
         names, val_names = turn[first.names], turn[first.val_names[:704]]
         for head in (ridge, procrustes, cca, conse):
-            same = {"features": features, "shelf": shelf, "val_images": first.val_images[:704]}
-            lesson = replace(first, names=names, val_names=val_names, chosen={}, **same)
-            head.fit(lesson, head.Settings())  # type: ignore[attr-defined]
+            same = {"features": features, "shelf": shared, "val_images": first.val_images[:704]}
+            data = replace(first, names=names, val_names=val_names, chosen={}, **same)
+            head.fit(data, head.Settings())  # type: ignore[attr-defined]
     taken = time.process_time() - start
     torch.set_num_threads(threads)
     assert taken < 2.0
     assert sum(reads) == 3520 + 704  # training and validation images, read once for all
 
 
-def test_the_shelf_tells_features_and_images_apart_and_keeps_what_was_used_last(make: Callable[..., Lesson]) -> None:
-    shelf = Shelf(most=2)
-    made = [shelf.get(key, lambda: object()) for key in ("a", "b", "a", "c", "a")]
-    assert made[0] is made[2] is made[4] and shelf.get("b", lambda: None) is None
-    shelf = Shelf()
-    one, two, other = make(shelf=shelf), make(shelf=shelf), make(shelf=shelf, features_key="shuffled")
-    fewer = make(shelf=shelf, images=np.arange(200), names=one.names[:200])
-    assert one.moments is two.moments and len({id(lesson.moments) for lesson in (one, other, fewer)}) == 3
+def test_the_shelf_tells_features_and_images_apart_and_keeps_what_was_used_last(make: Callable[..., FitData]) -> None:
+    shared = LRUCache(most=2)
+    made = [shared.get(key, lambda: object()) for key in ("a", "b", "a", "c", "a")]
+    assert made[0] is made[2] is made[4] and shared.get("b", lambda: None) is None
+    shared = LRUCache()
+    one, two, other = make(shared=shared), make(shared=shared), make(shared=shared, features_key="shuffled")
+    fewer = make(shared=shared, images=np.arange(200), names=one.names[:200])
+    assert one.moments is two.moments and len({id(data.moments) for data in (one, other, fewer)}) == 3
 
 
 def test_features_are_not_read_all_at_once() -> None:

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from taxbench.heads.closed_form import Lesson
+from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import Hubness, LabelHead, label_head, logistic_line
 
 WIDTH, NAMES = 16, 12
@@ -20,7 +20,7 @@ TERMS = (*TEXTS, "animal", "tool", "name 3")  # a name may be a hypernym too
 
 
 @pytest.fixture
-def lesson(monkeypatch: pytest.MonkeyPatch) -> Lesson:
+def data(monkeypatch: pytest.MonkeyPatch) -> FitData:
     """An image's features are, but for noise, the label vector of its name."""
 
     def vectors(lm: object, terms: tuple[str, ...], cache: object) -> dict[str, np.ndarray]:
@@ -31,7 +31,7 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Lesson:
     draw = np.random.default_rng(0)
     names = np.repeat(np.arange(NAMES), 30)
     lm: Any = SimpleNamespace(digest="lm", dtype=torch.float32, device=torch.device("cpu"))
-    made = Lesson(lambda images: features[torch.from_numpy(images)], np.arange(0, 360, 2), names[::2],
+    made = FitData(lambda images: features[torch.from_numpy(images)], np.arange(0, 360, 2), names[::2],
                   np.arange(1, 360, 2), names[1::2], TEXTS, lm, seed=3)  # fmt: skip
     noise = torch.from_numpy(draw.normal(size=(360, 1, WIDTH)) * 0.15).float()
     features = torch.zeros(360, 1, WIDTH)
@@ -39,17 +39,17 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Lesson:
     return made
 
 
-def build(lesson: Lesson, hubness: Hubness = "csls", terms: tuple[str, ...] = TERMS) -> LabelHead:
+def build(data: FitData, hubness: Hubness = "csls", terms: tuple[str, ...] = TERMS) -> LabelHead:
     scale = torch.zeros(WIDTH), torch.ones(WIDTH)
-    return label_head(nn.Identity(), *scale, lesson, terms, SimpleNamespace(hubness=hubness))
+    return label_head(nn.Identity(), *scale, data, terms, SimpleNamespace(hubness=hubness))
 
 
-def cosines(lesson: Lesson, images: np.ndarray) -> Tensor:
-    return normalize(lesson.features(images)[:, 0], dim=1) @ lesson.words(TERMS).T
+def cosines(data: FitData, images: np.ndarray) -> Tensor:
+    return normalize(data.features(images)[:, 0], dim=1) @ data.words(TERMS).T
 
 
-def test_csls_is_that_of_a_loop(lesson: Lesson) -> None:
-    head, train, test = build(lesson), cosines(lesson, lesson.images), cosines(lesson, lesson.val_images[:5])
+def test_csls_is_that_of_a_loop(data: FitData) -> None:
+    head, train, test = build(data), cosines(data, data.images), cosines(data, data.val_images[:5])
     found = head.corrected(test)
     for image in range(5):
         around_image = sorted(map(float, test[image, :NAMES]))[-10:]  # neighbours are names
@@ -59,42 +59,42 @@ def test_csls_is_that_of_a_loop(lesson: Lesson) -> None:
             assert float(found[image, term]) == pytest.approx(expected, abs=1e-5)
 
 
-def test_standardising_takes_each_terms_training_images(lesson: Lesson) -> None:
-    found = build(lesson, "standardise").corrected(cosines(lesson, lesson.images))
+def test_standardising_takes_each_terms_training_images(data: FitData) -> None:
+    found = build(data, "standardise").corrected(cosines(data, data.images))
     assert torch.allclose(found.mean(0), torch.zeros(len(TERMS)), atol=1e-5)
     assert torch.allclose(found.std(0, correction=0), torch.ones(len(TERMS)), atol=1e-5)
-    raw = cosines(lesson, lesson.val_images)
-    assert torch.equal(build(lesson, "none").corrected(raw), raw)
+    raw = cosines(data, data.val_images)
+    assert torch.equal(build(data, "none").corrected(raw), raw)
 
 
 @pytest.mark.parametrize("hubness", ["none", "csls", "standardise"])
-def test_new_images_are_answered_rightly_and_every_term_is_answered(lesson: Lesson, hubness: Hubness) -> None:
-    head = build(lesson, hubness)
-    terms = torch.arange(len(TERMS)).repeat(len(lesson.val_images), 1)
+def test_new_images_are_answered_rightly_and_every_term_is_answered(data: FitData, hubness: Hubness) -> None:
+    head = build(data, hubness)
+    terms = torch.arange(len(TERMS)).repeat(len(data.val_images), 1)
     terms[:, -1] = -1  # padding
-    margins = head.margins(lesson.features(lesson.val_images), terms, None)
+    margins = head.margins(data.features(data.val_images), terms, None)
     assert margins.shape == terms.shape and torch.isfinite(margins).all()
-    right = torch.from_numpy(lesson.val_names)[:, None] == torch.arange(NAMES)
+    right = torch.from_numpy(data.val_names)[:, None] == torch.arange(NAMES)
     assert ((margins[:, :NAMES] > 0) == right).float().mean() > 0.97
-    asked = head.margins(lesson.features(lesson.val_images), terms[:, [4, 13]], None)
+    asked = head.margins(data.features(data.val_images), terms[:, [4, 13]], None)
     assert torch.equal(asked, margins[:, [4, 13]])
 
 
-def test_a_name_has_one_vector_and_hypernyms_change_nothing(lesson: Lesson) -> None:
-    assert torch.equal(lesson.words(TERMS)[:NAMES], lesson.labels)
-    assert torch.equal(lesson.words(TERMS)[14], lesson.labels[3])
-    features, terms = lesson.features(lesson.val_images), torch.arange(NAMES).repeat(len(lesson.val_images), 1)
-    both = [build(lesson, "csls", asked).margins(features, terms, None) for asked in (TERMS, TEXTS)]
+def test_a_name_has_one_vector_and_hypernyms_change_nothing(data: FitData) -> None:
+    assert torch.equal(data.words(TERMS)[:NAMES], data.labels)
+    assert torch.equal(data.words(TERMS)[14], data.labels[3])
+    features, terms = data.features(data.val_images), torch.arange(NAMES).repeat(len(data.val_images), 1)
+    both = [build(data, "csls", asked).margins(features, terms, None) for asked in (TERMS, TEXTS)]
     assert torch.allclose(*both, atol=1e-5)
 
 
-def test_the_state_is_all_there_is(lesson: Lesson) -> None:
-    head = build(lesson)
+def test_the_state_is_all_there_is(data: FitData) -> None:
+    head = build(data)
     blank = LabelHead(
         nn.Identity(), (torch.zeros(WIDTH), torch.ones(WIDTH)), torch.rand(len(TERMS), WIDTH), NAMES, "csls"
     )
     blank.load_state_dict(head.state_dict())
-    features, terms = lesson.features(lesson.val_images), torch.zeros(len(lesson.val_images), 1, dtype=torch.int64)
+    features, terms = data.features(data.val_images), torch.zeros(len(data.val_images), 1, dtype=torch.int64)
     assert torch.equal(head.margins(features, terms, None), blank.margins(features, terms, None))
     assert not list(head.parameters())
 
@@ -120,15 +120,15 @@ def test_the_line_stays_finite(gap: float) -> None:
     assert gap < 1 or line[0] * gap + line[1] > 0 > line[1]
 
 
-def test_the_threshold_fits_new_images_and_not_those_the_map_was_fitted_to(lesson: Lesson) -> None:
+def test_the_threshold_fits_new_images_and_not_those_the_map_was_fitted_to(data: FitData) -> None:
     """A map that knows its training images by heart; read by them, new images would all be too far from their name."""
     heart = torch.zeros(360, 1, WIDTH)
-    heart[lesson.images] = lesson.labels[torch.from_numpy(lesson.names)][:, None]
-    heart[lesson.val_images] = lesson.features(lesson.val_images) + 0.2
-    lesson.features = lambda images: heart[torch.from_numpy(images)]
-    head = build(lesson, "none")
-    right = head.margins(lesson.features(lesson.val_images), torch.from_numpy(lesson.val_names)[:, None], None)
+    heart[data.images] = data.labels[torch.from_numpy(data.names)][:, None]
+    heart[data.val_images] = data.features(data.val_images) + 0.2
+    data.features = lambda images: heart[torch.from_numpy(images)]
+    head = build(data, "none")
+    right = head.margins(data.features(data.val_images), torch.from_numpy(data.val_names)[:, None], None)
     assert (right > 0).float().mean() > 0.9
     none = np.zeros(0, np.int64)
-    blind = build(replace(lesson, val_images=none, val_names=none), "none")
+    blind = build(replace(data, val_images=none, val_names=none), "none")
     assert (blind.line[1] / blind.line[0]) < (head.line[1] / head.line[0]) < 0

@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from taxbench.heads import label_oracle, pool2x2, text_only, vq
-from taxbench.heads.base import FixedHead, Shape
+from taxbench.heads.base import FixedHead, HeadShape
 from taxbench.heads.loading import head_module
 from taxbench.registry.heads import head_info
 from taxbench.util.errors import UsageError
@@ -56,7 +56,7 @@ CONSTANT = {"no_image"}
 def make(name: str, t: int, seed: int = 0, **settings: Any) -> nn.Module:
     module = head_module(name)
     torch.manual_seed(seed)
-    mapping: nn.Module = module.build(Shape(t, F, D), module.Settings(**{**ZOO[name][0], **settings}))
+    mapping: nn.Module = module.build(HeadShape(t, F, D), module.Settings(**{**ZOO[name][0], **settings}))
     if name == "vq":
         mapping.words.copy_(torch.randn(6, F, generator=torch.Generator().manual_seed(3)))
     return mapping.eval()
@@ -94,9 +94,9 @@ def test_a_head_follows_the_seed_and_an_image_is_on_its_own(name: str, t: int) -
 
 def test_soft_tokens_of_other_images_are_not_constant_but_those_of_no_image_are() -> None:
     broken = torch.full((3, 1, F), float("nan"))
-    prompt = make("no_image", 1)(broken)
-    assert torch.equal(prompt, make("no_image", 1)(features(3, 1)))
-    assert torch.equal(prompt[0], prompt[2])
+    scorer = make("no_image", 1)(broken)
+    assert torch.equal(scorer, make("no_image", 1)(features(3, 1)))
+    assert torch.equal(scorer[0], scorer[2])
 
 
 @pytest.mark.parametrize(("name", "settings"), [("qformer", {}), ("perceiver", {"positions": False}), ("linear_k", {})])
@@ -146,7 +146,7 @@ def test_pool2x2_is_attention_by_the_mean_of_the_window() -> None:
 @pytest.mark.parametrize("t", [1, 9, 12])
 def test_pool2x2_refuses_what_is_no_even_square_and_says_what_to_type(t: int) -> None:
     with pytest.raises(UsageError, match=rf"found {t} feature vectors? an image\. Type --set pool=grid4\."):
-        pool2x2.build(Shape(t, F, D), pool2x2.Settings())
+        pool2x2.build(HeadShape(t, F, D), pool2x2.Settings())
 
 
 def blobs() -> Tensor:
@@ -168,13 +168,13 @@ def test_fewer_points_than_words_are_all_words() -> None:
     assert torch.equal(vq.kmeans(points, 5, rng(0, "x")).unique(dim=0), points.unique(dim=0))
 
 
-def lesson(**parts: Any) -> Any:
+def data(**parts: Any) -> Any:
     return SimpleNamespace(seed=1, **parts)
 
 
 def prepared(x: Tensor, images: np.ndarray, seed: int) -> nn.Module:
     mapping = make("vq", x.shape[1])
-    told = lesson(features=lambda index: x[torch.from_numpy(index)], images=images)
+    told = data(features=lambda index: x[torch.from_numpy(index)], images=images)
     told.seed = seed
     vq.prepare(mapping, told)
     return mapping
@@ -219,13 +219,13 @@ def names(*index: int) -> Tensor:
 
 def test_the_oracle_gives_the_embedding_of_the_name() -> None:
     vectors = torch.randn(3, 4)
-    mapping = label_oracle.fit(lesson(label_vectors=lambda kind: {"input": vectors}[kind]), label_oracle.Settings())
+    mapping = label_oracle.fit(data(label_vectors=lambda kind: {"input": vectors}[kind]), label_oracle.Settings())
     assert torch.equal(mapping(names(2, 0)), vectors[[2, 0], None])
 
 
 def test_text_only_gives_the_tokens_of_the_name_and_nothing_before_them() -> None:
     lm = Letters()
-    mapping = text_only.fit(lesson(lm=lm, texts=("ox", "crow", "a")), text_only.Settings())
+    mapping = text_only.fit(data(lm=lm, texts=("ox", "crow", "a")), text_only.Settings())
     soft = mapping(names(0, 1))
     assert soft.shape == (2, 4, 4) and soft.dtype == torch.float32
     assert not soft[0, :2].any() and torch.equal(soft[0, 2:], lm.embed(torch.tensor(lm.encode("ox"))).float())

@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from taxbench.lms.frozen import FrozenLM, load_lm
-from taxbench.lms.question_scorer import Prompt
+from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.specs.sources import LMSpec
 
 QUESTIONS = (
@@ -34,23 +34,23 @@ def some_soft_tokens(lm: FrozenLM, images: int, k: int) -> Tensor:
     return torch.randn(images, k, lm.width, generator=torch.Generator().manual_seed(1)) * lm.embedding_rms()
 
 
-def logits_of(prompt: Prompt, soft: Tensor, term: int, more: tuple[int, ...], question_first: bool) -> Tensor:
+def logits_of(scorer: QuestionScorer, soft: Tensor, term: int, more: tuple[int, ...], question_first: bool) -> Tensor:
     """Return the model's own logits for one image, one question and what follows.  # (n, vocabulary)"""
-    lm, table = prompt.lm, prompt.table
+    lm, table = scorer.lm, scorer.table
     bos, text, after = (lm.embed(ids) for ids in (table.bos, table.full(term), torch.tensor(more, dtype=torch.int64)))
     row = torch.cat([bos, text, soft, after] if question_first else [bos, soft, text, after])
     return lm.model(inputs_embeds=row[None], use_cache=False).logits[0]
 
 
-def naive_margins(prompt: Prompt, soft: Tensor, terms: Tensor, question_first: bool = False) -> Tensor:
+def naive_margins(scorer: QuestionScorer, soft: Tensor, terms: Tensor, question_first: bool = False) -> Tensor:
     """Score every answer as a string, one forward pass each.  # (b, k, d), (b, q) → (b, q)"""
     found = torch.zeros(terms.shape)
     for image, column in (terms >= 0).nonzero().tolist():
         odds = []
-        for strings in prompt.table.answers:
+        for strings in scorer.table.answers:
             scores = []
             for string in strings:
-                logits = logits_of(prompt, soft[image], int(terms[image, column]), string[:-1], question_first)
+                logits = logits_of(scorer, soft[image], int(terms[image, column]), string[:-1], question_first)
                 scores.append(logits.log_softmax(-1)[-len(string) :][torch.arange(len(string)), list(string)].sum())
             odds.append(torch.stack(scores).logsumexp(0))
         found[image, column] = odds[0] - odds[1]

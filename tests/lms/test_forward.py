@@ -8,7 +8,7 @@ from torch import Tensor
 
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.plain import Plain
-from taxbench.lms.question_scorer import Prompt
+from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.specs.sources import LMSpec
 
 NAMES = ("a crow", "a fire salamander", "clothing", "an animal", "a piece of clothing with a long name")
@@ -21,13 +21,13 @@ TERMS = torch.tensor(
 )
 
 
-def found(prompt: Prompt, soft: Tensor, rows: list[int], what: str) -> tuple[Tensor, Tensor]:
+def found(scorer: QuestionScorer, soft: Tensor, rows: list[int], what: str) -> tuple[Tensor, Tensor]:
     """Return what is found for some rows and the gradient in their soft tokens."""
     inputs, terms = soft[rows].requires_grad_(), TERMS[rows]
     if what == "text_losses":
-        values = prompt.text_losses(inputs, terms, terms % 2 == 0)
+        values = scorer.text_losses(inputs, terms, terms % 2 == 0)
     else:
-        values = getattr(prompt, what)(inputs, terms)
+        values = getattr(scorer, what)(inputs, terms)
     weights = torch.linspace(-1, 1, values[0].numel()).reshape(values.shape[1:])
     (values.float() * weights * (terms >= 0).reshape(*terms.shape, *[1] * (values.ndim - 2))).sum().backward()
     return values.detach(), inputs.grad
@@ -37,28 +37,28 @@ def found(prompt: Prompt, soft: Tensor, rows: list[int], what: str) -> tuple[Ten
 def test_a_row_does_not_feel_its_neighbours(dtype: torch.dtype) -> None:
     lm = load_lm(LMSpec(name="pocket", source="pocket"), torch.device("cpu"), dtype)
     for k, answers, what in ((1, SETS, "margins"), (3, STRINGS, "margins"), (2, SETS, "text_losses")):
-        packed = Prompt.of(lm, QUESTIONS, answers)
-        prompts = [packed, replace(packed, asker=Plain(lm, packed.table))]
+        packed = QuestionScorer.of(lm, QUESTIONS, answers)
+        scorers = [packed, replace(packed, forward=Plain(lm, packed.table))]
         if what != "text_losses":
-            prompts.append(Prompt.of(lm, QUESTIONS, answers, "question_first"))
+            scorers.append(QuestionScorer.of(lm, QUESTIONS, answers, "question_first"))
         soft = torch.randn(len(TERMS), k, lm.width, generator=torch.Generator().manual_seed(0)) * lm.embedding_rms()
-        for prompt in prompts:
-            every, grad = found(prompt, soft, list(range(len(TERMS))), what)
+        for scorer in scorers:
+            every, grad = found(scorer, soft, list(range(len(TERMS))), what)
             for rows in ([0], [7, 1], [8, 5, 4, 2, 0]):
-                some, some_grad = found(prompt, soft, rows, what)
+                some, some_grad = found(scorer, soft, rows, what)
                 asked = TERMS[rows] >= 0
-                assert torch.equal(some[asked], every[rows][asked]), (k, what, type(prompt.asker), rows)
-                assert torch.equal(some_grad, grad[rows]), (k, what, type(prompt.asker), rows)
+                assert torch.equal(some[asked], every[rows][asked]), (k, what, type(scorer.forward), rows)
+                assert torch.equal(some_grad, grad[rows]), (k, what, type(scorer.forward), rows)
 
 
 def test_a_row_that_is_no_number_leaves_the_others_alone() -> None:
     lm = load_lm(LMSpec(name="pocket", source="pocket"), torch.device("cpu"), torch.float32)
-    packed = Prompt.of(lm, QUESTIONS, SETS)
-    first = Prompt.of(lm, QUESTIONS, SETS, "question_first")
+    packed = QuestionScorer.of(lm, QUESTIONS, SETS)
+    first = QuestionScorer.of(lm, QUESTIONS, SETS, "question_first")
     soft = torch.randn(len(TERMS), 2, lm.width, generator=torch.Generator().manual_seed(0)) * lm.embedding_rms()
     broken = soft.index_fill(0, torch.tensor([0]), torch.nan)
-    for prompt in (packed, replace(packed, asker=Plain(lm, packed.table)), first):
+    for scorer in (packed, replace(packed, forward=Plain(lm, packed.table)), first):
         rows = list(range(len(TERMS)))
-        (values, grad), (with_nan, grad_with_nan) = (found(prompt, x, rows, "margins") for x in (soft, broken))
+        (values, grad), (with_nan, grad_with_nan) = (found(scorer, x, rows, "margins") for x in (soft, broken))
         assert with_nan[0, 0].isnan() and torch.equal(with_nan[1:], values[1:])
         assert torch.equal(grad_with_nan[1:], grad[1:])

@@ -12,7 +12,7 @@ from taxbench.lms.forward import Bucket, buckets
 from taxbench.lms.frozen import FrozenLM, random_twin
 from taxbench.lms.packing import Packed
 from taxbench.lms.plain import Plain
-from taxbench.lms.question_scorer import Order, Prompt
+from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.util.errors import ModelError
 from tests.conftest import TINY_LMS, save_tiny_lm
 from tests.lms.naive import QUESTIONS, YES_NO, load, logits_of, naive_margins, some_soft_tokens, with_model
@@ -35,48 +35,48 @@ def gradient(margins: Tensor, soft: Tensor) -> Tensor:
 @pytest.mark.parametrize("order", ["image_first", "question_first"])
 @pytest.mark.parametrize("answers", [YES_NO, SETS, STRINGS])
 def test_all_ways_agree_with_asking_one_by_one(lm: FrozenLM, order: Order, answers: tuple) -> None:
-    prompt = Prompt.of(lm, QUESTIONS, answers, order)
-    assert (prompt.path, prompt.note) == ("packed" if order == "image_first" else order, None)
+    scorer = QuestionScorer.of(lm, QUESTIONS, answers, order)
+    assert (scorer.path, scorer.note) == ("packed" if order == "image_first" else order, None)
     soft = some_soft_tokens(lm, 3, 3).requires_grad_()
-    expected = naive_margins(prompt, soft, TERMS, order == "question_first")
+    expected = naive_margins(scorer, soft, TERMS, order == "question_first")
     grad = gradient(expected, soft)
     assert grad.abs().max() > 1e-3
-    plain = replace(prompt.asker, layers=None) if order == "question_first" else Plain(lm, prompt.table)
-    for way in (prompt, replace(prompt, asker=plain), replace(prompt, asker=plain, own_logits=True)):
+    plain = replace(scorer.forward, layers=None) if order == "question_first" else Plain(lm, scorer.table)
+    for way in (scorer, replace(scorer, forward=plain), replace(scorer, forward=plain, own_logits=True)):
         found = way.margins(soft, TERMS)
         torch.testing.assert_close(found[ASKED], expected[ASKED], atol=1e-4, rtol=0)
         torch.testing.assert_close(gradient(found, soft), grad, atol=1e-5, rtol=1e-4)
     if order == "image_first":
-        kept = replace(prompt, asker=Packed(lm, prompt.table, chunk=3))
+        kept = replace(scorer, forward=Packed(lm, scorer.table, chunk=3))
         with torch.inference_mode():
             torch.testing.assert_close(kept.margins(soft, TERMS)[ASKED], expected[ASKED], atol=1e-4, rtol=0)
 
 
 def test_losses_over_texts_are_those_of_whole_rows(lm: FrozenLM) -> None:
-    prompt = Prompt.of(lm, QUESTIONS, STRINGS)
+    scorer = QuestionScorer.of(lm, QUESTIONS, STRINGS)
     soft = some_soft_tokens(lm, 3, 3).requires_grad_()
     answers = torch.tensor([[True, False, True, False], [False, True, True, True], [True, True, False, True]])
     expected = torch.zeros(TERMS.shape)
     for image, column in ASKED.nonzero().tolist():
-        term, right = int(TERMS[image, column]), prompt.table.answers[not answers[image, column]][0]
-        logits = logits_of(prompt, soft[image], term, right[:-1], question_first=False)
-        targets = torch.cat([prompt.table.full(term), torch.tensor(right)])
+        term, right = int(TERMS[image, column]), scorer.table.answers[not answers[image, column]][0]
+        logits = logits_of(scorer, soft[image], term, right[:-1], question_first=False)
+        targets = torch.cat([scorer.table.full(term), torch.tensor(right)])
         start = len(logits) - len(targets)
         expected[image, column] = torch.nn.functional.cross_entropy(logits[start:], targets)
     grad = gradient(expected, soft)
-    for asker in (prompt.asker, Plain(lm, prompt.table)):
-        found = replace(prompt, asker=asker).text_losses(soft, TERMS, answers)
+    for forward in (scorer.forward, Plain(lm, scorer.table)):
+        found = replace(scorer, forward=forward).text_losses(soft, TERMS, answers)
         torch.testing.assert_close(found[ASKED], expected[ASKED], atol=1e-4, rtol=0)
         torch.testing.assert_close(gradient(found, soft), grad, atol=1e-5, rtol=1e-4)
 
 
 def test_states_are_what_the_output_layer_gets(lm: FrozenLM) -> None:
-    prompt = Prompt.of(lm, QUESTIONS, YES_NO)
+    scorer = QuestionScorer.of(lm, QUESTIONS, YES_NO)
     soft, seen = some_soft_tokens(lm, 3, 3), []
     hook = lm.model.get_output_embeddings().register_forward_pre_hook(lambda _, args: seen.append(args[0][0, -1]))
-    naive_margins(prompt, soft, TERMS)
+    naive_margins(scorer, soft, TERMS)
     hook.remove()
-    states = prompt.states(soft, TERMS)[ASKED]
+    states = scorer.states(soft, TERMS)[ASKED]
     torch.testing.assert_close(states, torch.stack(seen)[::2], atol=1e-4, rtol=1e-4)
 
 
@@ -86,8 +86,8 @@ def test_one_batch_of_unequal_images_gives_the_same(
 ) -> None:
     """An accelerator takes all images at once, whatever they are asked; one of them is asked nothing."""
     lm = load(tiny_llama)
-    packed, first = (Prompt.of(lm, QUESTIONS, answers, order) for order in ("image_first", "question_first"))
-    plain = replace(packed, asker=Plain(lm, packed.table))
+    packed, first = (QuestionScorer.of(lm, QUESTIONS, answers, order) for order in ("image_first", "question_first"))
+    plain = replace(packed, forward=Plain(lm, packed.table))
     soft = some_soft_tokens(lm, 4, 3).requires_grad_()
     terms = torch.cat([TERMS[:1], torch.full((1, 4), -1), TERMS[1:]])
     asked = terms >= 0
@@ -96,10 +96,10 @@ def test_one_batch_of_unequal_images_gives_the_same(
         widest = int(widths[texts.clamp(min=0)].max())
         return [Bucket(torch.arange(len(texts)), len(texts), texts.shape[1], widest)]
 
-    for prompt in (packed, plain, first):
-        asks = [prompt.margins, prompt.states]
-        if prompt is not first:
-            asks.append(lambda x, terms, prompt=prompt: prompt.text_losses(x, terms, terms > 1))
+    for scorer in (packed, plain, first):
+        asks = [scorer.margins, scorer.states]
+        if scorer is not first:
+            asks.append(lambda x, terms, scorer=scorer: scorer.text_losses(x, terms, terms > 1))
         for ask in asks:
             found = []
             for patch in (buckets, together):
@@ -129,10 +129,10 @@ def test_the_start_up_check_tells_rounding_from_a_model_that_cannot_be_packed(
     kind: str, dtype: torch.dtype, tiny_llama: Path
 ) -> None:
     lm = with_model(load(tiny_llama), {**PLAIN_LMS, **PACKED_LMS}[kind](), dtype)
-    prompt = Prompt.of(lm, QUESTIONS, YES_NO)
-    assert prompt.path == ("plain" if kind in PLAIN_LMS else "packed")
-    assert (prompt.note is None) == (kind in PACKED_LMS)
-    assert not prompt.own_logits
+    scorer = QuestionScorer.of(lm, QUESTIONS, YES_NO)
+    assert scorer.path == ("plain" if kind in PLAIN_LMS else "packed")
+    assert (scorer.note is None) == (kind in PACKED_LMS)
+    assert not scorer.own_logits
 
 
 _SMALL = {"vocab_size": 300, "initializer_range": 0.2}
@@ -147,10 +147,10 @@ SMALL_LMS = {
 def test_models_that_cannot_be_packed_are_asked_plainly(kind: str, tiny_llama: Path) -> None:
     lm = with_model(load(tiny_llama), SMALL_LMS[kind]())
     for order in ("image_first", "question_first"):
-        prompt = Prompt.of(lm, QUESTIONS, YES_NO, order)
-        assert prompt.path == "plain" and "several times slower" in (prompt.note or "")
+        scorer = QuestionScorer.of(lm, QUESTIONS, YES_NO, order)
+        assert scorer.path == "plain" and "several times slower" in (scorer.note or "")
         soft = some_soft_tokens(lm, 3, 2).requires_grad_()
-        expected, found = naive_margins(prompt, soft, TERMS, order == "question_first"), prompt.margins(soft, TERMS)
+        expected, found = naive_margins(scorer, soft, TERMS, order == "question_first"), scorer.margins(soft, TERMS)
         torch.testing.assert_close(found[ASKED], expected[ASKED], atol=1e-4, rtol=0)
         torch.testing.assert_close(gradient(found, soft), gradient(expected, soft), atol=1e-5, rtol=1e-4)
 
@@ -159,48 +159,48 @@ def test_models_that_cannot_be_packed_are_asked_plainly(kind: str, tiny_llama: P
 def test_logits_that_are_changed_in_unknown_ways_are_read_from_the_model_itself(order: Order, tiny_llama: Path) -> None:
     lm = load(tiny_llama)
     lm.model.lm_head.register_forward_hook(lambda module, args, output: output * 3)
-    prompt = Prompt.of(lm, QUESTIONS, YES_NO, order)
-    assert prompt.path == "plain" and prompt.own_logits and "margins move" in (prompt.note or "")
+    scorer = QuestionScorer.of(lm, QUESTIONS, YES_NO, order)
+    assert scorer.path == "plain" and scorer.own_logits and "margins move" in (scorer.note or "")
     soft = some_soft_tokens(lm, 3, 2)
-    expected = naive_margins(prompt, soft, TERMS, order == "question_first")
-    torch.testing.assert_close(prompt.margins(soft, TERMS)[ASKED], expected[ASKED], atol=1e-4, rtol=0)
-    assert prompt.states(soft, TERMS).shape == (3, 4, lm.width)
+    expected = naive_margins(scorer, soft, TERMS, order == "question_first")
+    torch.testing.assert_close(scorer.margins(soft, TERMS)[ASKED], expected[ASKED], atol=1e-4, rtol=0)
+    assert scorer.states(soft, TERMS).shape == (3, 4, lm.width)
 
 
 @pytest.mark.parametrize("order", ["image_first", "question_first"])
 def test_rows_beyond_a_sliding_window_are_asked_plainly(order: Order, tmp_path: Path) -> None:
     lm = load(save_tiny_lm("gemma3", tmp_path / "gemma3"))
-    prompt = Prompt.of(lm, QUESTIONS, YES_NO, order)
+    scorer = QuestionScorer.of(lm, QUESTIONS, YES_NO, order)
     soft = some_soft_tokens(lm, 3, 70)  # the window is 64
-    expected = naive_margins(prompt, soft, TERMS, order == "question_first")
-    torch.testing.assert_close(prompt.margins(soft, TERMS)[ASKED], expected[ASKED], atol=1e-4, rtol=0)
+    expected = naive_margins(scorer, soft, TERMS, order == "question_first")
+    torch.testing.assert_close(scorer.margins(soft, TERMS)[ASKED], expected[ASKED], atol=1e-4, rtol=0)
 
 
 def test_rows_longer_than_the_model_knows_are_refused(tmp_path: Path) -> None:
-    prompt = Prompt.of(load(save_tiny_lm("gpt2", tmp_path / "gpt2")), QUESTIONS, YES_NO)
+    scorer = QuestionScorer.of(load(save_tiny_lm("gpt2", tmp_path / "gpt2")), QUESTIONS, YES_NO)
     with pytest.raises(ModelError, match="512 positions"):
-        prompt.margins(some_soft_tokens(prompt.lm, 1, 510), TERMS[:1])
+        scorer.margins(some_soft_tokens(scorer.lm, 1, 510), TERMS[:1])
 
 
 def test_asking_without_a_gradient_first_does_not_spoil_training(tiny_llama: Path) -> None:
-    prompt = Prompt.of(load(tiny_llama), QUESTIONS, STRINGS)
-    soft = some_soft_tokens(prompt.lm, 3, 2)
+    scorer = QuestionScorer.of(load(tiny_llama), QUESTIONS, STRINGS)
+    soft = some_soft_tokens(scorer.lm, 3, 2)
     with torch.inference_mode():
-        prompt.text_losses(soft, TERMS, ASKED)
-        prompt.margins(soft, TERMS)
+        scorer.text_losses(soft, TERMS, ASKED)
+        scorer.margins(soft, TERMS)
     soft.requires_grad_()
-    (prompt.text_losses(soft, TERMS, ASKED) + prompt.margins(soft, TERMS)).sum().backward()
+    (scorer.text_losses(soft, TERMS, ASKED) + scorer.margins(soft, TERMS)).sum().backward()
     assert soft.grad.isfinite().all()
 
 
 def test_losses_over_texts_need_the_image_first(tiny_llama: Path) -> None:
-    prompt = Prompt.of(load(tiny_llama), QUESTIONS, YES_NO, "question_first")
+    scorer = QuestionScorer.of(load(tiny_llama), QUESTIONS, YES_NO, "question_first")
     with pytest.raises(ModelError, match="order=image_first"):
-        prompt.text_losses(some_soft_tokens(prompt.lm, 3, 2), TERMS, ASKED)
+        scorer.text_losses(some_soft_tokens(scorer.lm, 3, 2), TERMS, ASKED)
 
 
 def test_a_model_that_answers_with_nan_is_refused(tiny_llama: Path) -> None:
     lm = random_twin(load(tiny_llama), 0)
     lm.model.lm_head.weight.data[:] = torch.nan
     with pytest.raises(ModelError, match="NaN"):
-        Prompt.of(lm, QUESTIONS, YES_NO)
+        QuestionScorer.of(lm, QUESTIONS, YES_NO)

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.plain import Plain
-from taxbench.lms.question_scorer import Prompt
+from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.specs.sources import LMSpec
 
 QUESTIONS = tuple(f"Is there a {name} in this image?" for name in ("crow", "bird", "hammer"))
@@ -44,16 +44,16 @@ def test_the_estimate_is_within_a_factor_of_two(way: str, what: str, k: int) -> 
     if (way, what) == ("question_first", "training on texts"):
         pytest.skip("not offered")
     lm = load_lm(LMSpec(name="pocket", source="pocket"), torch.device("cpu"), torch.float32)
-    prompt = Prompt.of(
+    scorer = QuestionScorer.of(
         lm, QUESTIONS, (("Yes",), ("No",)), "question_first" if way == "question_first" else "image_first"
     )
     if way == "plain":
-        prompt = replace(prompt, asker=Plain(lm, prompt.table))
+        scorer = replace(scorer, forward=Plain(lm, scorer.table))
     training = what != "asking"
     soft, terms = torch.randn(3, k, lm.width, requires_grad=training) * 0.1, torch.arange(54).reshape(3, 18) % 3
     with torch.set_grad_enabled(training), Peak(lm.model) as peak:
-        found = prompt.text_losses(soft, terms, terms > 1) if "texts" in what else prompt.margins(soft, terms)
+        found = scorer.text_losses(soft, terms, terms > 1) if "texts" in what else scorer.margins(soft, terms)
         if training:
             found.sum().backward()
-    estimate = prompt.row_bytes(k, 18, training, "texts" in what)
+    estimate = scorer.row_bytes(k, 18, training, "texts" in what)
     assert 0.5 < estimate / (peak.peak / 3) < 2

@@ -15,7 +15,7 @@ from taxbench.pocket.train.evaluate import Pair, margins, score, taxonomy_pairs
 from taxbench.pocket.train.lm import Settings, train_lm
 from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape
 from taxbench.pocket.train.lm_model import block_mask, build_model, hidden_states, layers_of
-from taxbench.pocket.train.lm_rows import Phrasebook, Row, answer_places, lay_out
+from taxbench.pocket.train.lm_rows import Phrasebook, TrainingRow, answer_places, lay_out
 from taxbench.pocket.train.reading_questions import TEMPLATE, TRAINING_TEMPLATES, Sampler, render
 from taxbench.taxonomy.wordnet import Nouns, read_nouns
 from taxbench.util.errors import DataError
@@ -219,7 +219,7 @@ def test_noise_falls_on_contexts_only(corpus: Corpus, book: Phrasebook) -> None:
 def test_lean_forward_is_llama(corpus: Corpus) -> None:
     torch.manual_seed(0)
     model = build_model(300, 128, 2, 160)
-    rows = [Row([5, 6], [[7, 8, 9], [10, 11]], []), Row([12], [[13] * 4], [])]
+    rows = [TrainingRow([5, 6], [[7, 8, 9], [10, 11]], []), TrainingRow([12], [[13] * 4], [])]
     ids, segment, position = (torch.from_numpy(array) for array in lay_out(rows, 1, 8))
     table = model.get_input_embeddings().weight
     lean = hidden_states(table[ids], layers_of(model), segment, position) * model.model.norm.weight
@@ -278,4 +278,4 @@ def test_random_weights_know_nothing(shipped: tuple[LlamaForCausalLM, PreTrained
 
 
 def test_answer_places_are_the_last_tokens() -> None:
-    assert answer_places([Row([5], [[7, 8], [9]], []), Row([], [[4]], [])], 6) == [3, 4, 7]
+    assert answer_places([TrainingRow([5], [[7, 8], [9]], []), TrainingRow([], [[4]], [])], 6) == [3, 4, 7]

@@ -31,7 +31,7 @@ def tasks() -> dict[str, TaskSpec]:
 def test_concepts_names_hypernyms_and_pairs_are_as_many_as_published(things: Dataset) -> None:
     taxonomy = things.taxonomy
     assert len(taxonomy.leaves) == len({image.leaf for image in things.images}) == 1222
-    assert len({taxonomy.spoken(leaf) for leaf in taxonomy.leaves}) == 1216
+    assert len({taxonomy.display_name(leaf) for leaf in taxonomy.leaves}) == 1216
     assert len(taxonomy.hypernyms) == 53
     assert sum(len(taxonomy.hypernyms_of[leaf]) for leaf in taxonomy.leaves) == 2040
 

@@ -54,14 +54,14 @@ def test_a_leaf_without_a_training_picture_is_neither_trained_nor_asked_and_is_r
     images = [replace(image, split="test" if image.leaf in lacking or image.id.endswith(("0", "1", "2")) else "train")
               for image in whole.images]  # fmt: skip
     protocol = Protocol(task("unseen_hypernym"), replace(whole, images=tuple(images)), seed=3)
-    assert protocol.evidence().unpictured_leaves == protocol.unpictured
-    assert set(protocol.unpictured) == set(lacking) - set(protocol.heldout)
+    assert protocol.evidence().unpictured_leaves == protocol.leaves_without_images
+    assert set(protocol.leaves_without_images) == set(lacking) - set(protocol.heldout)
     names = protocol.vocabulary.terms
     questions = (protocol.train_questions(0), protocol.test("leaf"), protocol.validation())
     assert not {names[term] for asked in questions for term in asked.term} & set(lacking)
     re_paired = Protocol(task("counterfactual_low"), protocol.dataset, seed=3)
     trained = {names[term] for term in re_paired.train_questions(0).term}
-    assert len(re_paired.unpictured) <= 2 and trained.isdisjoint(re_paired.unpictured)
+    assert len(re_paired.leaves_without_images) <= 2 and trained.isdisjoint(re_paired.leaves_without_images)
 
 
 def test_what_cannot_be_asked_says_why() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from taxbench.protocol.protocol import Protocol
-from taxbench.protocol.questions import Askable, render_question
+from taxbench.protocol.questions import QuestionSampler, render_question
 from taxbench.specs.task import Questions
 from taxbench.taxonomy.taxonomy import Taxonomy
 from tests.protocol.test_protocol import TAXONOMY, dataset, task
@@ -100,7 +100,7 @@ def test_a_term_that_says_the_same_as_a_true_one_is_no_negative_unless_leaks_are
 
 def test_a_pair_without_wrong_terms_asks_its_positive_alone() -> None:
     true = np.array([[True, False], [False, True]])
-    book = Askable(true, np.array([[False, False], [True, False]]))
-    asked = book.ask(np.array([5, 6]), np.array([0, 1]), 2, np.random.default_rng(0))
+    sampler = QuestionSampler(true, np.array([[False, False], [True, False]]))
+    asked = sampler.sample(np.array([5, 6]), np.array([0, 1]), 2, np.random.default_rng(0))
     assert asked.image.tolist() == [5, 6, 6, 6] and asked.answer.tolist() == [True, True, False, False]
     assert asked.term.tolist() == [0, 1, 0, 0]

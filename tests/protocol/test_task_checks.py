@@ -8,7 +8,7 @@ from PIL import Image
 from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.protocol.task_checks import check_tasks
 from taxbench.protocol.task_preview import report_task
-from taxbench.tasks.diagnostics import Finding
+from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.inheritance import Library, builtin_folder
 from taxbench.tasks.task_files import read_task_file
 from taxbench.taxonomy.taxonomy import Taxonomy
@@ -28,7 +28,7 @@ SMALL = {"crow": ("animal", "bird"), "duck": ("animal", "bird"), "bird": ("anima
          "pig": ("animal", "mammal"), "saw": ("tool",), "axe": ("tool",), "hammer": ("tool",)}  # fmt: skip
 
 
-def check(folder: Path, text: str, data: Dataset) -> list[Finding]:
+def check(folder: Path, text: str, data: Dataset) -> list[Diagnostic]:
     path = folder / "mine.yaml"
     path.write_text(f"name: mine\nheldout_leaves: 0.0\n{text}")
     file = read_task_file(path, Library((builtin_folder(),)))

@@ -13,9 +13,9 @@ from taxbench.lms.frozen import FrozenLM
 from taxbench.results.predictions import read_predictions
 from taxbench.runs import fit as head_maker
 from taxbench.runs.config import Options, resolve
-from taxbench.runs.runner import Suite
+from taxbench.runs.runner import Runner
 from taxbench.specs.result import Result
-from taxbench.training.head_state import Trainee
+from taxbench.training.head_state import HeadTrainingState
 from taxbench.util.errors import TaxbenchError, TrainingError, UsageError
 from taxbench.util.progress import Reporter
 from tests.registry.test_heads import package
@@ -167,16 +167,16 @@ def test_a_training_that_broke_off_leaves_no_half_trained_head(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
 ) -> None:
-    steps, right = [], Trainee.learn
+    steps, right = [], HeadTrainingState.learn
 
-    def learn(self: Trainee) -> None:
+    def learn(self: HeadTrainingState) -> None:
         steps.append(self)
         if len(steps) == 3:
             raise TrainingError("something unforeseen")
         right(self)
 
     run("clean", head="linear")
-    monkeypatch.setattr(Trainee, "learn", learn)
+    monkeypatch.setattr(HeadTrainingState, "learn", learn)
     with pytest.raises(TaxbenchError, match="1 of 2 runs failed"):
         run("broken", head="mlp,linear")
     heads = [sorted((tmp_path / f"cache-{name}" / "heads").glob("*.safetensors")) for name in ("clean", "broken")]
@@ -204,10 +204,10 @@ def test_only_one_random_twin_is_in_memory(run, place: Path) -> None:  # type: i
 
     before, alive = count(), []
     options = {"head": "ridge", "task": str(place / "twin.yaml"), "seeds": "1,2,3"}
-    suite = Suite(resolve(Options(**{**run.usual, **options})), Reporter(quiet=True))
-    for _ in suite.results():
+    runner = Runner(resolve(Options(**{**run.usual, **options})), Reporter(quiet=True))
+    for _ in runner.results():
         alive.append(count() - before)
-    assert alive == [2, 2, 2] and suite._jobs == {}
+    assert alive == [2, 2, 2] and runner._jobs == {}
 
 
 def options(**given: object) -> Options:
@@ -215,8 +215,8 @@ def options(**given: object) -> Options:
 
 
 def test_heads_and_settings_multiply() -> None:
-    request = resolve(options(head="mlp,linear,mlp", settings=("hidden=8,16", "epochs=1", "epochs=2,3")))
-    said = [(plan.head.name, plan.head.settings.get("hidden"), plan.trainer.epochs) for plan in request.plans]
+    config = resolve(options(head="mlp,linear,mlp", settings=("hidden=8,16", "epochs=1", "epochs=2,3")))
+    said = [(cell.head.name, cell.head.settings.get("hidden"), cell.trainer.epochs) for cell in config.cells]
     assert said == [
         ("mlp", 8, 2),
         ("mlp", 8, 3),
@@ -225,16 +225,16 @@ def test_heads_and_settings_multiply() -> None:
         ("linear", None, 2),
         ("linear", None, 3),
     ]
-    assert request.name_of(request.plans[1]) == "unseen_hypernym mlp hidden=8 epochs=3"
-    assert request.name_of(request.plans[5]) == "unseen_hypernym linear epochs=3"
-    assert resolve(options()).name_of(resolve(options()).plans[0]) == "unseen_hypernym"
+    assert config.name_of(config.cells[1]) == "unseen_hypernym mlp hidden=8 epochs=3"
+    assert config.name_of(config.cells[5]) == "unseen_hypernym linear epochs=3"
+    assert resolve(options()).name_of(resolve(options()).cells[0]) == "unseen_hypernym"
 
 
 def test_a_head_brings_its_own_features_and_trainer_settings_and_the_user_overrides_them() -> None:
-    (plan,) = resolve(options(head="qformer")).plans
-    assert plan.features.pool == "grid4" and plan.trainer.learning_rate == 1e-3
-    (plan,) = resolve(options(head="qformer", settings=("pool=pooled", "learning_rate=0.01"))).plans
-    assert plan.features.pool == "pooled" and plan.trainer.learning_rate == 0.01
+    (cell,) = resolve(options(head="qformer")).cells
+    assert cell.features.pool == "grid4" and cell.trainer.learning_rate == 1e-3
+    (cell,) = resolve(options(head="qformer", settings=("pool=pooled", "learning_rate=0.01"))).cells
+    assert cell.features.pool == "pooled" and cell.trainer.learning_rate == 0.01
 
 
 @pytest.mark.parametrize(("given", "said"), [

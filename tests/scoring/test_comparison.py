@@ -12,7 +12,15 @@ from statsmodels.stats.power import TTestPower
 
 from taxbench.results.predictions import Predictions
 from taxbench.scoring.bootstrap import replicates, standard_error
-from taxbench.scoring.comparison import Side, cohen_d_z, compare, detectable_difference, holm, mcnemar, permutation
+from taxbench.scoring.comparison import (
+    SystemScores,
+    cohen_d_z,
+    compare,
+    detectable_difference,
+    holm,
+    mcnemar,
+    permutation,
+)
 from taxbench.util.errors import UsageError
 from tests.scoring.simulation import Effects, draw, hypernyms, term_f1
 
@@ -20,16 +28,16 @@ DESIGN = hypernyms(8, 30, (3, 6))
 SEEDS = (42, 218)
 
 
-def sides(seed: int = 0) -> tuple[Side, Side]:
+def sides(seed: int = 0) -> tuple[SystemScores, SystemScores]:
     a, b = draw(DESIGN, Effects("two", seeds=(0.0, 0.1)), np.random.default_rng(seed), systems=2)
-    return Side("a", SEEDS, tuple(a)), Side("b", SEEDS, tuple(b))
+    return SystemScores("a", SEEDS, tuple(a)), SystemScores("b", SEEDS, tuple(b))
 
 
-def changed(side: Side, **columns: object) -> Side:
+def changed(side: SystemScores, **columns: object) -> SystemScores:
     return replace(side, predictions=(replace(side.predictions[0], **columns), *side.predictions[1:]))
 
 
-def run(a: Side, b: Side):  # type: ignore[no-untyped-def]
+def run(a: SystemScores, b: SystemScores):  # type: ignore[no-untyped-def]
     return compare(a, b, "unseen", np.random.default_rng(0))
 
 

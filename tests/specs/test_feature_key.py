@@ -2,10 +2,10 @@
 
 import pytest
 
-from taxbench.specs.feature_key import Encoded, FeatureKey, Imported, Layout, Preprocessing, Reading
+from taxbench.specs.feature_key import Encoded, FeatureKey, FeatureReadout, Imported, Layout, Preprocessing
 from taxbench.specs.spec import Spec
 
-READING = Reading(tower="", pool="pooled", pooled="mean", prefix_tokens=1)
+READING = FeatureReadout(tower="", pool="pooled", pooled="mean", prefix_tokens=1)
 PREPROCESSING = Preprocessing(
     height=224, width=224, resample="bicubic", rescale=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
 )
@@ -23,7 +23,7 @@ CHANGES: dict[type[Spec], dict[str, object]] = {
         "encoder_digest": "x", "reading": READING.model_copy(update={"layer": -2}), "decoder": "pillow 12",
         "preprocessing": PREPROCESSING.model_copy(update={"height": 256}), "compute_dtype": "bfloat16",
     },
-    Reading: {"tower": "vision_config", "layer": -2, "pool": "tokens", "pooled": "cls", "prefix_tokens": 5},
+    FeatureReadout: {"tower": "vision_config", "layer": -2, "pool": "tokens", "pooled": "cls", "prefix_tokens": 5},
     Preprocessing: {
         "height": 256, "width": 256, "resample": "bilinear", "rescale": 1.0, "mean": (0.0, 0.0, 0.0),
         "std": (1.0, 1.0, 1.0),
@@ -44,7 +44,7 @@ def changed(record: type[Spec], name: str, value: object) -> FeatureKey:
         return key_of().model_copy(update=update)
     if record is Imported:
         return key_of(IMPORTED.model_copy(update=update))
-    if record is Reading:
+    if record is FeatureReadout:
         update = {"reading": READING.model_copy(update=update)}
     elif record is Preprocessing:
         update = {"preprocessing": PREPROCESSING.model_copy(update=update)}
@@ -73,7 +73,7 @@ def test_every_field_that_changes_a_feature_changes_the_key() -> None:
     same = [names for names in digests.values() if len(names) > 1]
     assert sorted(map(sorted, same)) == [
         ["Encoded.preprocessing", "Preprocessing.height"],
-        ["Encoded.reading", "Reading.layer"],
+        ["Encoded.reading", "FeatureReadout.layer"],
         ["FeatureKey.source", "imported"],
     ]
 

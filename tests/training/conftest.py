@@ -8,7 +8,7 @@ import torch
 
 from taxbench.features.feature_rows import FeatureRows
 from taxbench.lms.frozen import load_lm
-from taxbench.lms.question_scorer import Prompt
+from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.sources import LMSpec
 from taxbench.util.progress import Reporter
@@ -33,9 +33,9 @@ def protocol() -> Protocol:
 
 
 @pytest.fixture(scope="module")
-def prompt(tiny_llama: Path, protocol: Protocol) -> Prompt:
+def scorer(tiny_llama: Path, protocol: Protocol) -> QuestionScorer:
     lm = load_lm(LMSpec(name="tiny", source=str(tiny_llama)), CPU, torch.float32)
-    return Prompt.of(lm, protocol.questions, ANSWERS)
+    return QuestionScorer.of(lm, protocol.questions, ANSWERS)
 
 
 @pytest.fixture(scope="module")

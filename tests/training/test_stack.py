@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from taxbench.features.feature_rows import DealtRows, FeatureRows, NameRows
+from taxbench.features.feature_rows import FeatureRows, NameFeatures, ShuffledFeatures
 from taxbench.heads.base import SoftHead
 from taxbench.heads.loading import head_spec
-from taxbench.lms.question_scorer import Order, Prompt
+from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.run import TrainerSpec
 from taxbench.training import row_budget as memory
 from taxbench.training import stack
 from taxbench.training.head_build import build_head
-from taxbench.training.head_state import Trainee
-from taxbench.training.predict import Asked, ask
+from taxbench.training.head_state import HeadTrainingState
+from taxbench.training.predict import FittedHead, predict_margins
 from taxbench.training.row_budget import RowBudget
 from taxbench.training.stack import train_stack
 from taxbench.util.errors import CacheError, TrainingError
@@ -27,21 +27,25 @@ from taxbench.util.seeds import rng
 from tests.training.conftest import ANSWERS, CPU, QUIET, make_protocol
 
 
-def trainee(
-    prompt: Prompt, images: FeatureRows, protocol: Protocol, trainer: TrainerSpec | None = None, name: str = "mlp"
-) -> Trainee:
-    head = build_head(head_spec(name, {}), images, protocol.images("train"), prompt.lm, protocol.seed)
-    return Trainee(head, images, protocol, trainer or TrainerSpec(epochs=2), f"train {name}")
+def state(
+    scorer: QuestionScorer,
+    images: FeatureRows,
+    protocol: Protocol,
+    trainer: TrainerSpec | None = None,
+    name: str = "mlp",
+) -> HeadTrainingState:
+    head = build_head(head_spec(name, {}), images, protocol.images("train"), scorer.lm, protocol.seed)
+    return HeadTrainingState(head, images, protocol, trainer or TrainerSpec(epochs=2), f"train {name}")
 
 
-def train(prompt: Prompt, *trainees: Trainee) -> list[Trainee]:
-    finished: list[Trainee] = []
-    train_stack(trainees, prompt, QUIET, finished.append)
-    assert set(map(id, finished)) == set(map(id, trainees))
-    return list(trainees)
+def train(scorer: QuestionScorer, *states: HeadTrainingState) -> list[HeadTrainingState]:
+    finished: list[HeadTrainingState] = []
+    train_stack(states, scorer, QUIET, finished.append)
+    assert set(map(id, finished)) == set(map(id, states))
+    return list(states)
 
 
-def weights(one: Trainee) -> list[torch.Tensor]:
+def weights(one: HeadTrainingState) -> list[torch.Tensor]:
     return [value.detach().clone() for value in one.head.parameters()]
 
 
@@ -49,9 +53,11 @@ def equal(one: Sequence[torch.Tensor], two: Sequence[torch.Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
-def share_right(one: Trainee, prompt: Prompt) -> float:
+def share_right(one: HeadTrainingState, scorer: QuestionScorer) -> float:
     asked = one.protocol.train_questions(0)
-    return float(((ask(Asked(one.finish(), one.images, prompt), asked, QUIET) > 0) == asked.answer).mean())
+    return float(
+        ((predict_margins(FittedHead(one.finish(), one.images, scorer), asked, QUIET) > 0) == asked.answer).mean()
+    )
 
 
 LONG = TrainerSpec(epochs=25, learning_rate=1e-2)
@@ -61,83 +67,87 @@ LONG = TrainerSpec(epochs=25, learning_rate=1e-2)
     ("mlp", "image_first"), ("itm", "image_first"), ("mlp", "question_first"),
 ])  # fmt: skip
 def test_heads_learn_leaf_questions_and_the_lm_stays_as_it_was(
-    prompt: Prompt, images: FeatureRows, protocol: Protocol, name: str, order: Order
+    scorer: QuestionScorer, images: FeatureRows, protocol: Protocol, name: str, order: Order
 ) -> None:
-    asked = Prompt.of(prompt.lm, protocol.questions, ANSWERS, order)
-    before = [weight.clone() for weight in prompt.lm.model.parameters()]
+    asked = QuestionScorer.of(scorer.lm, protocol.questions, ANSWERS, order)
+    before = [weight.clone() for weight in scorer.lm.model.parameters()]
     trainer = LONG.model_copy(update={"order": order})
-    start = share_right(trainee(prompt, images, protocol, trainer, name), asked)
-    (end,) = train(asked, trainee(prompt, images, protocol, trainer, name))
+    start = share_right(state(scorer, images, protocol, trainer, name), asked)
+    (end,) = train(asked, state(scorer, images, protocol, trainer, name))
     assert start < 0.65 and share_right(end, asked) > 0.8
-    assert equal(before, list(prompt.lm.model.parameters()))
+    assert equal(before, list(scorer.lm.model.parameters()))
 
 
-def test_the_loss_of_the_full_text_falls(prompt: Prompt, images: FeatureRows, protocol: Protocol) -> None:
-    def loss(one: Trainee) -> float:
+def test_the_loss_of_the_full_text_falls(scorer: QuestionScorer, images: FeatureRows, protocol: Protocol) -> None:
+    def loss(one: HeadTrainingState) -> float:
         batch = one.batch()
         with torch.inference_mode():
             soft = one.head.eval().soft_tokens(batch.features)
-            return float(prompt.text_losses(soft, batch.term, batch.answer)[batch.term >= 0].mean())
+            return float(scorer.text_losses(soft, batch.term, batch.answer)[batch.term >= 0].mean())
 
     trainer = TrainerSpec(epochs=4, learning_rate=1e-2, loss="full_text")
-    before = loss(trainee(prompt, images, protocol, trainer))
-    (one,) = train(prompt, trainee(prompt, images, protocol, trainer))
+    before = loss(state(scorer, images, protocol, trainer))
+    (one,) = train(scorer, state(scorer, images, protocol, trainer))
     one.step = 0
     assert loss(one) < before - 0.1
 
 
-def test_heads_trained_together_are_those_trained_alone_bit_for_bit(prompt: Prompt, images: FeatureRows) -> None:
+def test_heads_trained_together_are_those_trained_alone_bit_for_bit(
+    scorer: QuestionScorer, images: FeatureRows
+) -> None:
     """On a CPU, where the row of a product does not depend on the other rows; elsewhere up to rounding."""
 
-    def fresh() -> list[Trainee]:
+    def fresh() -> list[HeadTrainingState]:
         return [
-            trainee(prompt, images, make_protocol(1)),
-            trainee(prompt, images, make_protocol(2), TrainerSpec(epochs=1, learning_rate=1e-2), "linear"),
-            trainee(prompt, images, make_protocol(1, "seen_hypernym"), TrainerSpec(epochs=2, batch_images=7)),
-            trainee(prompt, images, make_protocol(1), TrainerSpec(epochs=2, clip=1e-3)),
-            trainee(prompt, images, make_protocol(1), name="no_image"),
+            state(scorer, images, make_protocol(1)),
+            state(scorer, images, make_protocol(2), TrainerSpec(epochs=1, learning_rate=1e-2), "linear"),
+            state(scorer, images, make_protocol(1, "seen_hypernym"), TrainerSpec(epochs=2, batch_images=7)),
+            state(scorer, images, make_protocol(1), TrainerSpec(epochs=2, clip=1e-3)),
+            state(scorer, images, make_protocol(1), name="no_image"),
         ]
 
     together = fresh()
-    train_stack(together, prompt, QUIET, lambda _: None, jobs=2)  # with one hand
+    train_stack(together, scorer, QUIET, lambda _: None, jobs=2)  # with one hand
     for one, other in zip(together, fresh(), strict=True):
-        train(prompt, other)  # with two
+        train(scorer, other)  # with two
         assert equal(weights(one), weights(other)), one.label
     assert not equal(weights(together[0]), weights(together[3]))
 
 
-def test_heads_that_read_states_do_not_feel_their_neighbours_either(prompt: Prompt, images: FeatureRows) -> None:
-    def fresh() -> list[Trainee]:
-        return [trainee(prompt, images, make_protocol(1, task), name="itm") for task in ("leaf", "seen_hypernym")]
+def test_heads_that_read_states_do_not_feel_their_neighbours_either(
+    scorer: QuestionScorer, images: FeatureRows
+) -> None:
+    def fresh() -> list[HeadTrainingState]:
+        return [state(scorer, images, make_protocol(1, task), name="itm") for task in ("leaf", "seen_hypernym")]
 
-    for one, other in zip(train(prompt, *fresh()), fresh(), strict=True):
-        train(prompt, other)
+    for one, other in zip(train(scorer, *fresh()), fresh(), strict=True):
+        train(scorer, other)
         assert equal(weights(one), weights(other))
 
 
 def test_the_same_seed_gives_the_same_head_and_another_seed_another(
-    prompt: Prompt, images: FeatureRows, protocol: Protocol
+    scorer: QuestionScorer, images: FeatureRows, protocol: Protocol
 ) -> None:
-    first, again = (train(prompt, trainee(prompt, images, protocol))[0] for _ in range(2))
-    (other,) = train(prompt, trainee(prompt, images, make_protocol(2)))
+    first, again = (train(scorer, state(scorer, images, protocol))[0] for _ in range(2))
+    (other,) = train(scorer, state(scorer, images, make_protocol(2)))
     assert equal(weights(first), weights(again)) and not equal(weights(first), weights(other))
-    assert not equal(weights(trainee(prompt, images, make_protocol(2))), weights(trainee(prompt, images, protocol)))
+    assert not equal(weights(state(scorer, images, make_protocol(2))), weights(state(scorer, images, protocol)))
 
 
 def test_a_head_or_an_image_that_is_no_number_leaves_the_others_untouched(
-    prompt: Prompt, images: FeatureRows, protocol: Protocol
+    scorer: QuestionScorer, images: FeatureRows, protocol: Protocol
 ) -> None:
     values = images(np.arange(len(protocol.leaf)))
     values[protocol.images("train")[3]] = float("nan")
     sick_images = FeatureRows(values, CPU)
     sick_images.statistics = images.statistics  # type: ignore[method-assign]
-    sick_head = trainee(prompt, images, protocol)
+    sick_head = state(scorer, images, protocol)
     with torch.no_grad():
         sick_head.head.gain.fill_(float("nan"))
-    sick_image = trainee(prompt, sick_images, protocol)
-    well = trainee(prompt, images, make_protocol(2))
-    train(prompt, sick_head, well, sick_image)
-    (alone,) = train(prompt, trainee(prompt, images, make_protocol(2)))
+    sick_image = state(scorer, sick_images, protocol)
+    well = state(scorer, images, make_protocol(2))
+    train(scorer, sick_head, well, sick_image)
+    (alone,) = train(scorer, state(scorer, images, make_protocol(2)))
     assert equal(weights(well), weights(alone))
     with pytest.raises(TrainingError, match=r"train mlp, step 1\)\. Try --set learning_rate=0.0003"):
         sick_head.finish()
@@ -148,24 +158,26 @@ def test_a_head_or_an_image_that_is_no_number_leaves_the_others_untouched(
 
 
 def test_running_out_of_memory_halves_the_rows_and_changes_nothing(
-    prompt: Prompt, images: FeatureRows, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+    scorer: QuestionScorer, images: FeatureRows, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, right = [], Prompt.margins
+    asked, right = [], QuestionScorer.margins
 
-    def small(self: Prompt, soft: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
+    def small(self: QuestionScorer, soft: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
         asked.append(len(soft))
         if len(soft) > 5:
             raise torch.OutOfMemoryError("too large")
         return right(self, soft, terms)
 
-    (usual,) = train(prompt, trainee(prompt, images, protocol))
-    monkeypatch.setattr(Prompt, "margins", small)
-    (halved,) = train(prompt, trainee(prompt, images, protocol))
+    (usual,) = train(scorer, state(scorer, images, protocol))
+    monkeypatch.setattr(QuestionScorer, "margins", small)
+    (halved,) = train(scorer, state(scorer, images, protocol))
     assert equal(weights(usual), weights(halved))
     assert asked[:2] == [8, 8] and max(asked[2:]) <= 5  # and it does not try again
-    monkeypatch.setattr(Prompt, "margins", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("none at all")))
+    monkeypatch.setattr(
+        QuestionScorer, "margins", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("none at all"))
+    )
     with pytest.raises(TrainingError, match=r"does not fit into memory \(none at all\)"):
-        train(prompt, trainee(prompt, images, protocol))
+        train(scorer, state(scorer, images, protocol))
 
 
 def test_rows_are_cut_into_equal_parts_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,28 +212,28 @@ class Interrupting(Reporter):
 
 @pytest.mark.parametrize(("patience", "after"), [(0, 11), (1, 11), (1, _EPOCH), (1, 3 * _EPOCH)])
 def test_an_interrupted_training_goes_on_where_it_stood(
-    prompt: Prompt, images: FeatureRows, protocol: Protocol, tmp_path: Path, patience: int, after: int
+    scorer: QuestionScorer, images: FeatureRows, protocol: Protocol, tmp_path: Path, patience: int, after: int
 ) -> None:
     trainer = TrainerSpec(epochs=3, patience=patience)
 
-    def fresh() -> list[Trainee]:
-        both = [trainee(prompt, images, protocol, trainer), trainee(prompt, images, make_protocol(2), trainer)]
+    def fresh() -> list[HeadTrainingState]:
+        both = [state(scorer, images, protocol, trainer), state(scorer, images, make_protocol(2), trainer)]
         for place, one in enumerate(both):
             one.checkpoint = tmp_path / f"{place}.checkpoint"
             one.resume()
         return both
 
-    whole = train(prompt, *fresh())
-    ended: list[Trainee] = []
+    whole = train(scorer, *fresh())
+    ended: list[HeadTrainingState] = []
     with pytest.raises(KeyboardInterrupt):
-        train_stack(fresh(), prompt, Interrupting(after=after), ended.append)
+        train_stack(fresh(), scorer, Interrupting(after=after), ended.append)
     halves = fresh()
     assert [one.step for one in halves] == [after % (3 * _EPOCH)] * 2
     if after == 3 * _EPOCH:  # it was over: both heads were given away, and there is nothing to go on with
         assert len(ended) == 2
         halves = ended
     else:
-        train(prompt, *halves)
+        train(scorer, *halves)
     for one, two in zip(whole, halves, strict=True):
         one.finish(), two.finish()
         assert equal(weights(one), weights(two))
@@ -231,24 +243,24 @@ def test_an_interrupted_training_goes_on_where_it_stood(
 
 
 def test_checkpoints_are_written_as_time_passes(
-    prompt: Prompt, images: FeatureRows, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scorer: QuestionScorer, images: FeatureRows, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stack, "_CHECKPOINT_SECONDS", 0.0)
-    one = trainee(prompt, images, protocol)
+    one = state(scorer, images, protocol)
     one.checkpoint = tmp_path / "checkpoint"
-    train(prompt, one)
-    other = trainee(prompt, images, protocol)
+    train(scorer, one)
+    other = state(scorer, images, protocol)
     other.checkpoint = one.checkpoint
     other.resume()
     assert other.step == other.total_steps - 1
 
 
 def test_training_stops_early_by_validation_leaves_and_keeps_the_best_weights(
-    prompt: Prompt, images: FeatureRows, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+    scorer: QuestionScorer, images: FeatureRows, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([0.7, 0.5, 0.6, 0.4, 0.45, 0.41, 0.3])
     monkeypatch.setattr(stack, "leaf_loss", lambda *_: next(losses))
-    (one,) = train(prompt, trainee(prompt, images, protocol, TrainerSpec(epochs=9, patience=2)))
+    (one,) = train(scorer, state(scorer, images, protocol, TrainerSpec(epochs=9, patience=2)))
     assert one.best is not None and one.best[:2] == (0.4, 4) and one.step == one.total_steps * 6 // 9
     last = weights(one)
     assert not equal(last, weights_of(one.finish()))
@@ -260,22 +272,22 @@ def weights_of(head: SoftHead) -> list[torch.Tensor]:
 
 
 def test_a_validation_without_numbers_breaks_off_one_head(
-    prompt: Prompt, images: FeatureRows, protocol: Protocol
+    scorer: QuestionScorer, images: FeatureRows, protocol: Protocol
 ) -> None:
     values = images(np.arange(len(protocol.leaf)))
     values[protocol.images("val")[0]] = float("nan")
     trainer = TrainerSpec(epochs=3, patience=1)
-    sick = trainee(prompt, FeatureRows(values, CPU), protocol, trainer)
+    sick = state(scorer, FeatureRows(values, CPU), protocol, trainer)
     sick.images.statistics = images.statistics  # type: ignore[method-assign]
-    well = trainee(prompt, images, protocol, trainer)
-    train(prompt, sick, well)
+    well = state(scorer, images, protocol, trainer)
+    train(scorer, sick, well)
     with pytest.raises(TrainingError, match="cannot be validated"):
         sick.finish()
     assert well.failure is None and well.step > sick.step
 
 
-def test_the_learning_rate_rises_and_falls(prompt: Prompt, images: FeatureRows, protocol: Protocol) -> None:
-    one = trainee(prompt, images, protocol, TrainerSpec(epochs=10, warmup=0.1, learning_rate=1.0))
+def test_the_learning_rate_rises_and_falls(scorer: QuestionScorer, images: FeatureRows, protocol: Protocol) -> None:
+    one = state(scorer, images, protocol, TrainerSpec(epochs=10, warmup=0.1, learning_rate=1.0))
     rates = []
     while not one.done:
         one.head.gain.grad = torch.tensor(0.0)
@@ -287,8 +299,8 @@ def test_the_learning_rate_rises_and_falls(prompt: Prompt, images: FeatureRows, 
     assert rates[top + (len(rates) - top) // 2] == pytest.approx(0.5, abs=0.1) and rates[-1] < 0.01
 
 
-def test_a_resumed_bar_counts_what_is_left(prompt: Prompt, images: FeatureRows, protocol: Protocol) -> None:
-    one = trainee(prompt, images, protocol, TrainerSpec(epochs=2))
+def test_a_resumed_bar_counts_what_is_left(scorer: QuestionScorer, images: FeatureRows, protocol: Protocol) -> None:
+    one = state(scorer, images, protocol, TrainerSpec(epochs=2))
     whole = one.questions_left()
     assert whole == 2 * len(protocol.train_questions(0))
     one.step = one.total_steps // 2
@@ -298,14 +310,14 @@ def test_a_resumed_bar_counts_what_is_left(prompt: Prompt, images: FeatureRows, 
 def test_dealt_features_stay_in_their_split_and_names_are_those_of_the_re_pairing(
     images: FeatureRows, protocol: Protocol
 ) -> None:
-    dealt = DealtRows(images, protocol.splits, rng(1, "deal"))
+    dealt = ShuffledFeatures(images, protocol.splits, rng(1, "deal"))
     everything = np.arange(len(protocol.leaf))
     for split in ("train", "val", "test"):
         members = np.flatnonzero(protocol.splits == split)
         rows, true = dealt(members).flatten(1), images(members).flatten(1)
         order, own = (np.lexsort(each.numpy().T) for each in (rows, true))
         assert torch.equal(rows[order], true[own]) and not torch.equal(rows, true)
-    names = NameRows(protocol.vocabulary.name_of[protocol.leaf], CPU)(everything)
+    names = NameFeatures(protocol.vocabulary.name_of[protocol.leaf], CPU)(everything)
     assert [protocol.vocabulary.terms[int(i)] for i in names.flatten()[:3]] == [
-        protocol.dataset.taxonomy.spoken(protocol.dataset.taxonomy.leaves[leaf]) for leaf in protocol.leaf[:3]
+        protocol.dataset.taxonomy.display_name(protocol.dataset.taxonomy.leaves[leaf]) for leaf in protocol.leaf[:3]
     ]

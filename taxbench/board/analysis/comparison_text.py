@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from taxbench.board.analysis.systems import SystemComparison, TaskComparison
 from taxbench.board.render.cells import markdown_table, markdown_text, said, short_task
-from taxbench.scoring.comparison import Difference
+from taxbench.scoring.comparison import ScoreDifference
 from taxbench.util.text import NOTHING_TO_SHOW, number, signed
 
 LEGEND = (
@@ -73,7 +73,7 @@ def _lines(rows: Sequence[TaskComparison], tasks: Sequence[str]) -> list[list[st
     return said(lines)
 
 
-def _difference(score: Difference) -> str:
+def _difference(score: ScoreDifference) -> str:
     if score.low is None or score.high is None:
         return signed(score.difference)
     return f"{signed(score.difference)} [{signed(score.low)}, {signed(score.high)}]"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from taxbench.board.board import Row
 from taxbench.board.entries import newest
-from taxbench.board.load import find
+from taxbench.board.load import load_records
 from taxbench.board.references import SOURCE, published_folder, read_coherence
 from taxbench.board.rows import make_table
 from taxbench.scoring.regression import Analysis, Observation, generalisation
-from taxbench.util.errors import DataError, UsageError, did_you_mean, some
+from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few
 
 ORIGINAL = "original"
 """The pairing of leaves and pictures as they are."""
@@ -25,7 +25,7 @@ _RANDOM = "-random"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RegressionResult:
     """The regressions of one pairing, or of all together."""
 
     pairing: str
@@ -39,11 +39,11 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class RegressionResults:
     """All that can be said of some observations."""
 
     source: str
-    findings: tuple[Finding, ...]
+    findings: tuple[RegressionResult, ...]
     notes: tuple[str, ...]
     """What was left out, and why."""
 
@@ -53,7 +53,7 @@ def published_table() -> Path:
     return published_folder() / "visual_coherence.csv"
 
 
-def analyse(places: Sequence[Path], pairing: str | None = None, systems: Sequence[str] = ()) -> Findings:
+def analyse(places: Sequence[Path], pairing: str | None = None, systems: Sequence[str] = ()) -> RegressionResults:
     """Regress F1 of hypernyms on visual similarity and on what the language model knows from text alone.
 
     Args:
@@ -71,7 +71,7 @@ def analyse(places: Sequence[Path], pairing: str | None = None, systems: Sequenc
         if place.is_file():
             rows += _table(place, notes)
     if folders:
-        rows += observations(make_table(find(folders).results), notes)
+        rows += observations(make_table(load_records(folders).results), notes)
     rows = _chosen(rows, "system", systems)
     rows = _chosen(rows, "pairing", [pairing] if pairing and pairing != ALL else [])
     if not rows:
@@ -83,7 +83,7 @@ def analyse(places: Sequence[Path], pairing: str | None = None, systems: Sequenc
     scopes = [ORIGINAL] if pairing is None and ORIGINAL in there and len(there) > 1 else []
     found = tuple(_finding(rows, scope, notes) for scope in [*scopes, ALL if len(there) > 1 else there[0]])
     names = [SOURCE if place == published_table() else str(place) for place in places]
-    return Findings(", ".join(names), found, tuple(notes))
+    return RegressionResults(", ".join(names), found, tuple(notes))
 
 
 def observations(table: Iterable[Row], notes: list[str]) -> list[Observation]:
@@ -95,7 +95,7 @@ def observations(table: Iterable[Row], notes: list[str]) -> list[Observation]:
     everything = list(table)
     current = newest(everything)
     if older := sorted({row.task for row in everything} - {row.task for row in current}):
-        notes.append(f"Left out: older versions, or other contents, of tasks ({some(older)}).")
+        notes.append(f"Left out: older versions, or other contents, of tasks ({first_few(older)}).")
     for row in current:
         if row.name not in _PAIRINGS:
             continue
@@ -109,7 +109,7 @@ def observations(table: Iterable[Row], notes: list[str]) -> list[Observation]:
             system, text = _system(row), term.controls.get("text_only")
             found.append(Observation(term.term, system, _PAIRINGS[row.name], term.f1, term.similarity, text))
     if controls:
-        notes.append(f"Left out: heads that are controls ({some(sorted(controls))}).")
+        notes.append(f"Left out: heads that are controls ({first_few(sorted(controls))}).")
     if unknown:
         notes.append(f"Left out: {unknown} hypernyms of runs, without an F1 or a visual similarity.")
     return found
@@ -124,7 +124,7 @@ def _table(path: Path, notes: list[str]) -> list[Observation]:
     rows = read_coherence(path)
     random = sorted({row.system for row in rows if row.system.endswith(_RANDOM)})
     if random:
-        notes.append(f"Left out: language models with random weights, which are controls ({some(random)}).")
+        notes.append(f"Left out: language models with random weights, which are controls ({first_few(random)}).")
     return [row for row in rows if row.system not in random]
 
 
@@ -132,11 +132,13 @@ def _chosen(rows: list[Observation], kind: str, names: Sequence[str]) -> list[Ob
     known = sorted({getattr(row, kind) for row in rows})
     for name in names:
         if name not in known:
-            raise UsageError(f"There is no {kind} '{name}'.{did_you_mean(name, known)} There are {some(known, 20)}.")
+            raise UsageError(
+                f"There is no {kind} '{name}'.{did_you_mean(name, known)} There are {first_few(known, 20)}."
+            )
     return [row for row in rows if not names or getattr(row, kind) in names]
 
 
-def _finding(rows: Sequence[Observation], pairing: str, notes: list[str]) -> Finding:
+def _finding(rows: Sequence[Observation], pairing: str, notes: list[str]) -> RegressionResult:
     mine = [row for row in rows if pairing in (ALL, row.pairing)]
     try:
         analysis = generalisation(mine)
@@ -145,4 +147,4 @@ def _finding(rows: Sequence[Observation], pairing: str, notes: list[str]) -> Fin
         analysis = generalisation(mine)
         notes.append(f"Pairing {pairing}: text-only F1 is left out. {error}")
     text = sum(row.text_only is not None for row in mine)
-    return Finding(pairing, tuple(sorted({row.system for row in mine})), len(mine), text, analysis)
+    return RegressionResult(pairing, tuple(sorted({row.system for row in mine})), len(mine), text, analysis)

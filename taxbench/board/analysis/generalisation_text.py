@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from taxbench.board.analysis.comparison_text import p_value
-from taxbench.board.analysis.generalisation import ALL, Finding, Findings
+from taxbench.board.analysis.generalisation import ALL, RegressionResult, RegressionResults
 from taxbench.board.render.cells import markdown_table, markdown_text
 from taxbench.scoring.regression import Analysis, Coefficient, Correlation, Regression
-from taxbench.util.errors import some
+from taxbench.util.errors import first_few
 from taxbench.util.text import number, signed
 
 _TITLES = {"similarity": "visual similarity", "text_only": "text-only F1", "intercept": "intercept"}
@@ -14,7 +14,7 @@ _FEW = 40
 """Fewer clusters are few: errors robust to them come out too small under 20 to 50 (Cameron & Miller 2015)."""
 
 
-def analysis_text(found: Findings) -> str:
+def analysis_text(found: RegressionResults) -> str:
     """Return tables in Markdown that also read well as plain text, each with what it says in words."""
     blocks = []
     for each in found.findings:
@@ -26,7 +26,7 @@ def analysis_text(found: Findings) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def sentences(found: Finding) -> list[str]:
+def sentences(found: RegressionResult) -> list[str]:
     """Say in plain words what the figures say of visual similarity and of knowledge from text."""
     analysis = found.analysis
     both = analysis.joint
@@ -57,7 +57,7 @@ def _sentence(name: str, regression: Regression, given: str, n: int) -> str:
     )
 
 
-def limits(found: Finding) -> list[str]:
+def limits(found: RegressionResult) -> list[str]:
     """Say what the figures cannot tell."""
     regression = found.analysis.joint or found.analysis.by_similarity
     said = ["an association between hypernyms is no proof of a cause"]
@@ -105,4 +105,4 @@ def _correlations(analysis: Analysis) -> str:
     said = [say("visual similarity", analysis.similarity_rho)]
     if analysis.text_rho:
         said.append(say("text-only F1", analysis.text_rho))
-    return f"Spearman's correlation with F1, systems and pairings not told apart: {some(said)}."
+    return f"Spearman's correlation with F1, systems and pairings not told apart: {first_few(said)}."

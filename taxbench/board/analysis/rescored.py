@@ -7,7 +7,7 @@ from typing import Any
 
 from taxbench.board.load import record_paths
 from taxbench.results.records import read_result
-from taxbench.scoring.rescore import SplitAnew, rescore_record
+from taxbench.scoring.rescore import RescoredSplit, rescore_record
 from taxbench.specs.result import Scores
 from taxbench.util.errors import DataError
 from taxbench.util.text import NOTHING_TO_SHOW, escaped, number
@@ -17,12 +17,12 @@ _HEADER = ["task", "split", "F1 recorded", "F1 anew", "AUROC recorded", "AUROC a
 
 
 @dataclass(frozen=True, slots=True)
-class RecordAnew:
+class RescoredRun:
     """One record, scored anew."""
 
     folder: Path
     task: str
-    splits: tuple[SplitAnew, ...]
+    splits: tuple[RescoredSplit, ...]
     trouble: str = ""
     """Why it could not be scored."""
 
@@ -32,7 +32,7 @@ class RecordAnew:
         return not self.trouble and not any(split.differences for split in self.splits)
 
 
-def score_anew(folders: Sequence[Path]) -> list[RecordAnew]:
+def rescore_all(folders: Sequence[Path]) -> list[RescoredRun]:
     """Score every record below the folders; one that cannot be stops no other.
 
     Raises:
@@ -41,7 +41,7 @@ def score_anew(folders: Sequence[Path]) -> list[RecordAnew]:
     return [_anew(path) for path in record_paths(folders)]
 
 
-def score_table(records: Iterable[RecordAnew]) -> str:
+def score_table(records: Iterable[RescoredRun]) -> str:
     """Return one line a split, and below them what differs."""
     rows, notes = [_HEADER], list[str]()
     for record in records:
@@ -61,7 +61,7 @@ def score_table(records: Iterable[RecordAnew]) -> str:
     return "\n".join([*lines, *notes])
 
 
-def score_json(records: Iterable[RecordAnew]) -> list[dict[str, Any]]:
+def score_json(records: Iterable[RescoredRun]) -> list[dict[str, Any]]:
     """Return the same for programs."""
     return [
         {
@@ -83,19 +83,19 @@ def score_json(records: Iterable[RecordAnew]) -> list[dict[str, Any]]:
     ]
 
 
-def _anew(path: Path) -> RecordAnew:
+def _anew(path: Path) -> RescoredRun:
     task = ""
     try:
         result = read_result(path)
         task = result.task
         if result.predictions is None:
             raise DataError("A record of an older form, whose predictions cannot be scored anew. Run it again.")
-        return RecordAnew(path.parent, task, tuple(rescore_record(result, path.parent / result.predictions.file)))
+        return RescoredRun(path.parent, task, tuple(rescore_record(result, path.parent / result.predictions.file)))
     except DataError as error:
-        return RecordAnew(path.parent, task, (), str(error))
+        return RescoredRun(path.parent, task, (), str(error))
 
 
-def _differences(record: RecordAnew, folder: str) -> list[str]:
+def _differences(record: RescoredRun, folder: str) -> list[str]:
     found = [difference for split in record.splits for difference in split.differences]
     more = [f"{folder}: and {len(found) - _MOST_DIFFERENCES} more"] if len(found) > _MOST_DIFFERENCES else []
     return [f"{folder}: {escaped(str(difference))}" for difference in found[:_MOST_DIFFERENCES]] + more

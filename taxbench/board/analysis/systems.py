@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taxbench.board.load import find, load_predictions
+from taxbench.board.load import load_predictions, load_records
 from taxbench.board.rows import grouped, record_key, task_order
-from taxbench.scoring.comparison import Comparison, Side, compare, holm
+from taxbench.scoring.comparison import Comparison, SystemScores, compare, holm
 from taxbench.specs.result import Result
-from taxbench.util.errors import UsageError, did_you_mean, some
+from taxbench.util.errors import UsageError, did_you_mean, first_few
 from taxbench.util.seeds import rng
 
 _NAMES = ("dataset", "encoder", "lm", "head")
@@ -28,7 +28,7 @@ class System:
     folders: dict[str, Path]
     """Where each lies, by `record_key`: the same run by other code has other predictions."""
 
-    def side(self, task: str, seeds: Sequence[int]) -> Side:
+    def side(self, task: str, seeds: Sequence[int]) -> SystemScores:
         """Return its answers to one task.
 
         Raises:
@@ -36,7 +36,7 @@ class System:
         """
         results = [result for result in self.tasks[task] if result.seed in seeds]
         predictions = (load_predictions(self.folders[record_key(result)], result) for result in results)
-        return Side(self.name, tuple(seeds), tuple(predictions))
+        return SystemScores(self.name, tuple(seeds), tuple(predictions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class TaskComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class FieldDiff:
     """One fact in which two systems differ."""
 
     fact: str
@@ -64,7 +64,7 @@ class SystemComparison:
 
     a: str
     b: str
-    apart: tuple[Apart, ...]
+    apart: tuple[FieldDiff, ...]
     tasks: tuple[TaskComparison, ...]
     notes: tuple[str, ...]
     """What is not compared, and why."""
@@ -84,7 +84,7 @@ def find_system(name: str, results: Sequence[Path]) -> System:
     chosen = {} if path.exists() or "=" not in name else _choice(name)
     if path.is_file():
         path = path.parent
-    found = [find([folder]) for folder in (results if chosen else [path])]
+    found = [load_records([folder]) for folder in (results if chosen else [path])]
     there = [result for each in found for result in each.results]
     mine = [result for result in there if _is(result, chosen)]
     if not mine:
@@ -173,10 +173,10 @@ def _nothing(name: str, chosen: dict[str, str], results: Sequence[Result]) -> st
             there.setdefault(key, set()).add(value)
     for key, value in chosen.items():
         if key not in there:
-            return f"'{name}': no result has '{key}'.{did_you_mean(key, there)} Names: {some(there, 12)}."
+            return f"'{name}': no result has '{key}'.{did_you_mean(key, there)} Names: {first_few(there, 12)}."
         if value not in there[key]:
             close = did_you_mean(value, there[key])
-            return f"'{name}': no result has {key}={value}.{close} There are {some(sorted(there[key]), 10)}."
+            return f"'{name}': no result has {key}={value}.{close} There are {first_few(sorted(there[key]), 10)}."
     return f"'{name}': no result has all of that together. See what is there: taxbench leaderboard show"
 
 
@@ -211,7 +211,7 @@ def _several(
     for label, groups in zip(labels, systems.values(), strict=True):
         tasks = dict.fromkeys(group[0].task.partition("@")[0] for group in groups)
         seeds = sorted({result.seed for group in groups for result in group})
-        lines.append(f"  {label}  ({some(tasks, 3)}; seeds {some(seeds)})")
+        lines.append(f"  {label}  ({first_few(tasks, 3)}; seeds {first_few(seeds)})")
     before = f"{name}," if chosen else ""
     where = "".join(f" --results {shlex.quote(str(folder))}" for folder in folders)
     sides = " ".join(shlex.quote(f"{before}{label}") for label in labels[:2])
@@ -235,7 +235,7 @@ def _shared(a: System, b: System, names: tuple[str, ...]) -> list[str]:
         if name not in known:
             raise UsageError(
                 f"'{a.name}' and '{b.name}' do not both have the task '{name}'.{did_you_mean(name, known)} "
-                f"Both have {some(both, 12)}."
+                f"Both have {first_few(both, 12)}."
             )
     return [task for task in both if task in names or task.partition("@")[0] in names]
 
@@ -245,7 +245,7 @@ def _alone(a: System, b: System) -> list[str]:
     notes = []
     for one, other in ((a, b), (b, a)):
         if mine := sorted(one.tasks.keys() - other.tasks.keys(), key=task_order):
-            notes.append(f"Only '{one.name}' has {some(mine, 12)}.")
+            notes.append(f"Only '{one.name}' has {first_few(mine, 12)}.")
     return notes
 
 
@@ -254,17 +254,17 @@ def _compared(a: System, b: System, task: str, split: str | None, notes: list[st
     seeds = [{result.seed for result in side.tasks[task]} for side in (a, b)]
     both = sorted(seeds[0] & seeds[1])
     if not both:
-        mine, yours = (some(sorted(each)) for each in seeds)
+        mine, yours = (first_few(sorted(each)) for each in seeds)
         raise UsageError(
             f"'{a.name}' and '{b.name}' have no seed in common ({mine} and {yours}), and questions follow the seed. "
             f"Run one of them with the other's: taxbench run --seeds {yours.replace(' ', '')}"
         )
     if left := sorted(seeds[0] ^ seeds[1]):
-        notes.append(f"{task}: of the seeds, {some(left)} only one side has; compared are {some(both)}.")
+        notes.append(f"{task}: of the seeds, {first_few(left)} only one side has; compared are {first_few(both)}.")
     headline = split or a.tasks[task][0].run.task.headline
     return compare(a.side(task, both), b.side(task, both), headline, rng(0, "compare", task, headline))
 
 
-def _apart(a: dict[str, str], b: dict[str, str]) -> tuple[Apart, ...]:
+def _apart(a: dict[str, str], b: dict[str, str]) -> tuple[FieldDiff, ...]:
     """Return what differs; settings that only one side's head has follow from the head."""
-    return tuple(Apart(name, a[name], b[name]) for name in a if name in b and a[name] != b[name])
+    return tuple(FieldDiff(name, a[name], b[name]) for name in a if name in b and a[name] != b[name])

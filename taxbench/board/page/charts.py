@@ -57,7 +57,7 @@ def _deprivation(key: str, content: plots.Deprivation) -> Chart:
     return Chart(content.dataset, title, "", more, "% denied", series, True, svg.chart(axes, series, key))
 
 
-def _points(points: Iterable[plots.Point]) -> tuple[Point, ...]:
+def _points(points: Iterable[plots.CurvePoint]) -> tuple[Point, ...]:
     return tuple(
         Point(each.percent, each.f1.mean, f"{each.what}: {each.f1}", each.f1.low, each.f1.high)
         for each in points

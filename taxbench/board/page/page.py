@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from taxbench.board.board import NOTHING, TASKS, Board, Entry, Figure, GroupAverage, Row, TermRow
+from taxbench.board.board import NOTHING, TASKS, Board, Entry, Estimate, GroupAverage, Row, TermRow
 from taxbench.board.controls import CONTROLS, control_help, control_title, in_order
 from taxbench.board.page.charts import deprivation_charts, similarity_charts
 from taxbench.board.page.svg import shown, strip, swatch
@@ -34,14 +34,14 @@ class Column:
     group: str
     tasks: tuple[str, ...]
     """The tasks that it is computed from."""
-    figure: Callable[[Entry], Figure]
+    figure: Callable[[Entry], Estimate]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A figure of the main table, or why there is none."""
 
-    figure: Figure
+    figure: Estimate
     reason: str
     """Why there is no figure, or what is unusual about it; else empty."""
 
@@ -121,10 +121,10 @@ def _policy(style: str, script: str) -> str:
 def _columns(board: Board) -> list[Column]:
     """Return the columns of figures; a control that no entry has gets none."""
 
-    def of(task: str, field: str = "f1") -> Callable[[Entry], Figure]:
+    def of(task: str, field: str = "f1") -> Callable[[Entry], Estimate]:
         return lambda entry: getattr(entry.rows[task], field) if task in entry.rows else NOTHING
 
-    def control(name: str) -> Callable[[Entry], Figure]:
+    def control(name: str) -> Callable[[Entry], Estimate]:
         return lambda entry: row.controls.get(name, NOTHING) if (row := entry.rows.get(TASKS[2])) else NOTHING
 
     leaf, seen, unseen, high, low = TASKS
@@ -217,7 +217,7 @@ def _number(value: float | None, digits: int = 3) -> str:
     return number(value, digits).replace("-", "\u2212")
 
 
-def _range(figure: Figure, digits: int = 2) -> str:
+def _range(figure: Estimate, digits: int = 2) -> str:
     """Write the interval over items, or nothing where there is none."""
     return interval(figure, digits).replace("-", "\u2212")
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
-from taxbench.board.board import Entry, Figure, Row
+from taxbench.board.board import Entry, Estimate, Row
 from taxbench.util.text import NOTHING_TO_SHOW, number, short
 
 # What Markdown, the tables and the automatic links of GitHub, and its mathematics give a meaning. Not escaped is what
@@ -28,19 +28,19 @@ def _is_latin(letter: str) -> bool:
     return " " <= letter <= "~" or ("À" <= letter <= "ÿ" and letter not in "ÐðÞþ×÷")
 
 
-def interval(figure: Figure, digits: int = 2) -> str:
+def interval(figure: Estimate, digits: int = 2) -> str:
     """Return the 95 % interval over items in brackets, or nothing."""
     if figure.mean is None or figure.low is None or figure.high is None:
         return ""
     return f"[{number(figure.low, digits)}, {number(figure.high, digits)}]"
 
 
-def with_interval(figure: Figure) -> str:
+def with_interval(figure: Estimate) -> str:
     """Return the mean and its interval over items."""
     return f"{number(figure.mean)} {interval(figure)}".rstrip()
 
 
-def with_both(figure: Figure) -> str:
+def with_both(figure: Estimate) -> str:
     """Return the mean, its spread over seeds and its interval over items."""
     return f"{figure} {interval(figure)}".rstrip()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from taxbench.board.board import NOTHING, Board, Entry, Figure, Row
+from taxbench.board.board import NOTHING, Board, Entry, Estimate, Row
 from taxbench.board.controls import controls_of
 from taxbench.board.render.cells import latin, names_of, rank, said, seeds_of, with_interval
 from taxbench.util.text import NOTHING_TO_SHOW, number, plain
@@ -40,7 +40,7 @@ def csv_text(rows: Sequence[Row]) -> str:
     heads = [*_NAMES, "seeds", "records", *(f"{title}{part}" for title in titles for part in _PARTS)]
     writer.writerow([_harmless(head) for head in heads])
     for row in rows:
-        figures: list[Figure] = [getattr(row, name) for name in _FIGURES]
+        figures: list[Estimate] = [getattr(row, name) for name in _FIGURES]
         figures += [row.controls.get(name, NOTHING) for name in controls]
         figures += [row.split_f1.get(name, NOTHING) for name in splits]
         figures += [row.random_lm_split_f1.get(name, NOTHING) for name in twins]
@@ -132,7 +132,7 @@ def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:
 
 
 def _latex_figures(entry: Entry) -> list[str]:
-    def f1(task: str) -> Figure:
+    def f1(task: str) -> Estimate:
         return entry.rows[task].f1 if task in entry.rows else NOTHING
 
     unseen = entry.rows.get("unseen_hypernym")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MultipleLocator
 
-from taxbench.board.board import NOTHING, Board, Figure
+from taxbench.board.board import NOTHING, Board, Estimate
 from taxbench.board.plots import F1_SPAN, PAIRINGS, TRANSFER_SPAN, Bars, Cells, Curve, Deprivation, Heatmap, plots
 from taxbench.board.render.cells import interval, latin
 from taxbench.util.text import number
@@ -88,7 +88,7 @@ def _draw_bars(content: Bars) -> Canvas:
     return canvas
 
 
-def _whisker(axes: Axes, x: float, figure: Figure) -> None:
+def _whisker(axes: Axes, x: float, figure: Estimate) -> None:
     if figure.low is not None and figure.high is not None:
         for width, colour in ((2.2, "white"), (0.8, "black")):  # a white rim, to be seen on dark bars
             axes.plot([x, x], [figure.low, figure.high], color=colour, linewidth=width, zorder=6)

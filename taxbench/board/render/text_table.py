@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from taxbench.board.board import NOTHING, Figure, GroupAverage, Row
+from taxbench.board.board import NOTHING, Estimate, GroupAverage, Row
 from taxbench.board.controls import control_title, controls_of
 from taxbench.board.published import BesidePublished
 from taxbench.board.render.cells import markdown_table, markdown_text, said, task_name, with_both
@@ -108,7 +108,7 @@ def _published(comparisons: Sequence[BesidePublished]) -> str:
         kind = "trained" if each.control == "none" else "random"
         # The published spread is that of the figure with one-class categories.
         spread = each.published.sd if each.value == each.published.macro_f1 else None
-        value = Figure(each.value, spread)
+        value = Estimate(each.value, spread)
         names = map(markdown_text, (each.task, each.run, each.split, kind))
         lines.append([*names, with_both(each.here), str(value), signed(each.difference)])
     sources = "; ".join(dict.fromkeys(markdown_text(each.source) for each in comparisons))

@@ -13,7 +13,7 @@ from taxbench.board.submit.examine import Examined, examine
 from taxbench.board.submit.record_files import look_through
 from taxbench.specs.result import Result
 from taxbench.tasks.registry import TaskRegistry
-from taxbench.util.errors import DataError, UsageError, some
+from taxbench.util.errors import DataError, UsageError, first_few
 from taxbench.util.progress import Reporter
 from taxbench.util.text import escaped
 
@@ -129,7 +129,9 @@ def examine_all(folders: Iterable[Path], registry: TaskRegistry, report: Reporte
     records = list(dict.fromkeys(folder for each in found for folder in each.records))
     others = dict(other for each in found for other in each.not_belonging())
     if not records and not others:
-        raise UsageError(f"Nothing lies below {some(roots)}. Make results first: taxbench run --task unseen_hypernym")
+        raise UsageError(
+            f"Nothing lies below {first_few(roots)}. Make results first: taxbench run --task unseen_hypernym"
+        )
     with report.bar("check", len(records), "record") as advance:
         for folder in records:
             yield examine(folder, registry)

@@ -22,7 +22,7 @@ from taxbench.scoring.rescore import differences, rescore
 from taxbench.specs.result import SCHEMA_VERSION, Result, Scores
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.registry import TaskRegistry
-from taxbench.util.errors import DataError, did_you_mean, some
+from taxbench.util.errors import DataError, did_you_mean, first_few
 from taxbench.util.text import escaped
 
 _MOST_REASONS = 12
@@ -154,7 +154,7 @@ def _head_problems(result: Result) -> Iterator[str]:
     known = settings_defaults(head.name)
     for key in head.settings.keys() - known.keys():
         hint = did_you_mean(key, known)
-        yield f"The head '{head.name}' has no setting '{key}'.{hint} Its settings: {some(known, 20)}."
+        yield f"The head '{head.name}' has no setting '{key}'.{hint} Its settings: {first_few(known, 20)}."
     for key in known.keys() - head.settings.keys():
         yield f"run.head.settings lacks '{key}', a setting of the head '{head.name}'. Run it again with this version."
     for key, default in known.items():
@@ -233,10 +233,12 @@ def _column_problems(result: Result, predictions: Predictions) -> Iterator[str]:
     for what in ("splits", "leaves", "terms"):
         yield from word_problems(what, getattr(predictions, what))
     if predictions.splits != task.evaluate:
-        yield f"{PREDICTIONS} has the splits {some(predictions.splits)}; the task's are {some(task.evaluate)}."
+        yield (
+            f"{PREDICTIONS} has the splits {first_few(predictions.splits)}; the task's are {first_few(task.evaluate)}."
+        )
     controls = tuple(name for name in task.controls if name != "chance")
     if set(predictions.controls) != set(controls):
-        yield f"{PREDICTIONS} has the controls {some(predictions.controls)}; the task's are {some(controls)}."
+        yield f"{PREDICTIONS} has the controls {first_few(predictions.controls)}; the task's are {first_few(controls)}."
     if len(predictions) != said.n_questions:
         yield f"{PREDICTIONS} has {len(predictions):,} questions, not {said.n_questions:,} as {RESULT} says."
     yield from size_problems(predictions)

@@ -8,7 +8,7 @@ from typing import Any
 
 from taxbench.results.records import result_folder
 from taxbench.specs.result import Result
-from taxbench.util.errors import some
+from taxbench.util.errors import first_few
 from taxbench.util.text import escaped, has_unseen
 
 _LONGEST_NAME = 200
@@ -68,7 +68,7 @@ def word_problems(
     """Yield what is wrong with the names of images, leaves or terms that predictions hold."""
     bad = [(word, problem) for word in words if (problem := _word_problem(word, are_files))]
     if bad:
-        yield f"{where}: a name among its {what} {bad[0][1]}: {some((word for word, _ in bad), 3)}."
+        yield f"{where}: a name among its {what} {bad[0][1]}: {first_few((word for word, _ in bad), 3)}."
 
 
 def _value_problems(value: Any, where: str) -> Iterator[str]:
@@ -110,7 +110,7 @@ def _name_problem(name: str) -> str:
         return f"is a path on somebody's machine. {publish}"
     if not _NAME.fullmatch(name):
         odd = sorted({letter for letter in name if not _NAME.fullmatch(letter)})
-        return f"has letters that no name has ({some(map(escaped, odd))}); expected A-Z, a-z, 0-9 and ._+-:/=,@()."
+        return f"has letters that no name has ({first_few(map(escaped, odd))}); expected A-Z, a-z, 0-9 and ._+-:/=,@()."
     return "" if name == name.strip() else "begins or ends with a blank."
 
 

@@ -12,7 +12,7 @@ from taxbench.board.submit.record_files import look_through, read_plain
 from taxbench.results.records import RESULT, parse_result, result_folder
 from taxbench.specs.result import Result
 from taxbench.tasks.registry import TaskRegistry
-from taxbench.util.errors import DataError, TaxbenchError, UsageError, first_line, some, with_network
+from taxbench.util.errors import DataError, TaxbenchError, UsageError, first_few, first_line, with_network
 from taxbench.util.paths import replacing
 from taxbench.util.progress import Reporter
 
@@ -37,7 +37,7 @@ def add(folders: Iterable[Path], board: Path, registry: TaskRegistry, report: Re
         each = together.beside(examined)
         outcomes.append(Outcome(each.folder, "refused", each.reasons) if each.reasons else _added(each, board))
     if not outcomes:
-        raise UsageError(f"No record lies below {some(places)}. Make one: taxbench run --task unseen_hypernym")
+        raise UsageError(f"No record lies below {first_few(places)}. Make one: taxbench run --task unseen_hypernym")
     return outcomes
 
 
@@ -60,7 +60,7 @@ def push(board: Path, repository: str, *, direct: bool = False) -> str:
         )
     links = sorted(path for path in board.rglob("*") if path.is_symlink())
     if links:
-        raise TaxbenchError(f"Links would be followed, out of the leaderboard: {some(links)}. Remove them first.")
+        raise TaxbenchError(f"Links would be followed, out of the leaderboard: {first_few(links)}. Remove them first.")
     api, records = HfApi(), len(look_through(board / RESULTS).records)
     with _in_words(repository):
         api.create_repo(repository, repo_type="dataset", exist_ok=True)

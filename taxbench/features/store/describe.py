@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from taxbench.features.store.index import Entry
+from taxbench.features.store.index import StoredEntry
 from taxbench.features.store.layout import NOT_FINITE, OK, UNDECODABLE
 from taxbench.features.store.reader import open_shard
 from taxbench.features.store.writer import shard_path
 from taxbench.specs.feature_key import EntryInfo
 
 
-def describe(entry: Entry) -> EntryInfo:
+def describe(entry: StoredEntry) -> EntryInfo:
     """Describe an entry; the status of every image is read from its shards.
 
     Raises:
@@ -37,7 +37,7 @@ def describe(entry: Entry) -> EntryInfo:
     )
 
 
-def _without_features(entry: Entry) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _without_features(entry: StoredEntry) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the ids of images that could not be decoded, and of those whose features are not finite."""
     found: dict[int, list[str]] = {UNDECODABLE: [], NOT_FINITE: []}
     for number in range(entry.manifest.layout.shards):

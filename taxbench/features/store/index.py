@@ -20,7 +20,7 @@ _FOLDER = "features"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoredEntry:
     """What stands in one entry's folder."""
 
     folder: Path
@@ -54,7 +54,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
+class Orphan:
     """Something in the cache that no run can use, and why."""
 
     path: Path
@@ -117,7 +117,7 @@ def read_table(cache: Path, key: FeatureKey) -> FeatureTable | None:
     return open_table(folder, manifest) if manifest else None
 
 
-def open_entry(entry: Entry) -> FeatureTable:
+def open_entry(entry: StoredEntry) -> FeatureTable:
     """Return the features of an entry.
 
     Raises:
@@ -132,7 +132,7 @@ def open_entry(entry: Entry) -> FeatureTable:
     return table
 
 
-def entries(cache: Path) -> Iterator[Entry]:
+def entries(cache: Path) -> Iterator[StoredEntry]:
     """Yield the entries whose manifest can be read, sorted by name."""
     for folder in sorted(path for path in (cache / _FOLDER).glob("*") if path.is_dir()):
         try:
@@ -140,10 +140,10 @@ def entries(cache: Path) -> Iterator[Entry]:
         except CacheError:
             continue  # `strays` names it; opening it by key reports it
         if manifest:
-            yield Entry(folder, manifest)
+            yield StoredEntry(folder, manifest)
 
 
-def find_entry(cache: Path, name: str) -> Entry:
+def find_entry(cache: Path, name: str) -> StoredEntry:
     """Return the entry that the beginning of a key names, or the imported one of that name.
 
     Raises:
@@ -159,27 +159,27 @@ def find_entry(cache: Path, name: str) -> Entry:
     raise UsageError(f"In the cache '{cache}' {problem} '{name}': {keys}. Type 'taxbench cache ls' to see them.")
 
 
-def strays(cache: Path) -> Iterator[Stray]:
+def strays(cache: Path) -> Iterator[Orphan]:
     """Yield what no run can use: entries without a readable manifest, leftovers of a kill, files of older versions."""
     for path in sorted((cache / _FOLDER).glob("*")):
         if path.is_file():
-            yield Stray(path, "not of this format", path.stat().st_size)
+            yield Orphan(path, "not of this format", path.stat().st_size)
             continue
         try:
             manifest = read_manifest(path)
         except CacheError as error:
-            yield Stray(path, str(error), _size(path))
+            yield Orphan(path, str(error), _size(path))
             continue
         if manifest is None:
-            yield Stray(path, "no manifest", _size(path))
+            yield Orphan(path, "no manifest", _size(path))
             continue
         with closing(EntryLock(path)) as lock:
             for shard in range(manifest.layout.shards):
                 partial = partial_path(path, shard)
                 if shard_path(path, shard).is_file() and partial.is_file() and lock.try_shard(shard):
-                    yield Stray(partial, "its shard is sealed", partial.stat().st_size)
+                    yield Orphan(partial, "its shard is sealed", partial.stat().st_size)
         for leftover in sorted(path.glob(".*.partial")):
-            yield Stray(leftover, "left by a process that was stopped", leftover.stat().st_size)
+            yield Orphan(leftover, "left by a process that was stopped", leftover.stat().st_size)
 
 
 def remove(path: Path) -> None:
@@ -199,7 +199,7 @@ def remove(path: Path) -> None:
         raise CacheError(f"'{path}' cannot be removed ({error.strerror or error}).") from None
 
 
-def collect(cache: Path, names: Sequence[str], incomplete: bool, dry_run: bool) -> list[Stray]:
+def collect(cache: Path, names: Sequence[str], incomplete: bool, dry_run: bool) -> list[Orphan]:
     """Remove what no run can use and the entries named; return what was, or would be, removed.
 
     Args:
@@ -210,12 +210,12 @@ def collect(cache: Path, names: Sequence[str], incomplete: bool, dry_run: bool) 
         UsageError: a name means no entry, or several.
         CacheError: an entry is being written, or the disk refuses.
     """
-    found = [Stray(entry.folder, "named", entry.size) for entry in (find_entry(cache, name) for name in names)]
+    found = [Orphan(entry.folder, "named", entry.size) for entry in (find_entry(cache, name) for name in names)]
     if not names:
         found += strays(cache)
         if incomplete:
             unfinished = [entry for entry in entries(cache) if not entry.complete]
-            found += [Stray(entry.folder, "not complete", entry.size) for entry in unfinished]
+            found += [Orphan(entry.folder, "not complete", entry.size) for entry in unfinished]
     for stray in found if not dry_run else ():
         remove(stray.path)
     return found

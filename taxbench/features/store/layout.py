@@ -32,14 +32,14 @@ _SHARDS = 16  # enough for several processes to share the work, few enough to op
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TokenShape:
     """Tokens an image, and their width."""
 
     t: int
     f: int
 
 
-def plan_layout(n: int, shape: Shape, dtype: StorageDtype, beside: Sequence[Shape] = ()) -> Layout:
+def plan_layout(n: int, shape: TokenShape, dtype: StorageDtype, beside: Sequence[TokenShape] = ()) -> Layout:
     """Return the geometry of an entry.
 
     Blocks are powers of two up to 64 rows and 512 KB. Shards hold a sixteenth of the rows, at least 1,024 and at most

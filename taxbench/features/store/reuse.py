@@ -11,7 +11,7 @@ from taxbench.specs.feature_key import FeatureKey
 from taxbench.util.errors import CacheError
 
 
-class Donor:
+class ReusableEntry:
     """A complete entry of the same encoder and reading, whose rows are found by the contents of their images.
 
     Args:
@@ -32,18 +32,18 @@ class Donor:
         return np.where((self._sorted[place] == wanted) & (self.table.status[rows] == OK), rows, -1)
 
 
-def find_donor(cache: Path, key: FeatureKey, contents: list[str]) -> Donor | None:
+def find_reusable(cache: Path, key: FeatureKey, contents: list[str]) -> ReusableEntry | None:
     """Return the entry that holds most of the images under the same encoder and reading, if one holds any."""
-    best: Donor | None = None
+    best: ReusableEntry | None = None
     for entry in entries(cache):
         other = entry.manifest.key
         alike = other.model_copy(update={"images_digest": key.images_digest, "n_images": key.n_images})
         if alike != key or other == key or not entry.complete:
             continue
         try:
-            donor = Donor(open_entry(entry), contents)
+            reusable = ReusableEntry(open_entry(entry), contents)
         except CacheError:
             continue  # a damaged entry gives nothing; whoever opens it by its own key is told
-        if donor.held > (best.held if best else 0):
-            best = donor
+        if reusable.held > (best.held if best else 0):
+            best = reusable
     return best

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.lm_model import block_mask
-from taxbench.pocket.train.lm_rows import Row, answer_places, lay_out
+from taxbench.pocket.train.lm_rows import TrainingRow, answer_places, lay_out
 from taxbench.pocket.train.reading_questions import TEMPLATE, render
 from taxbench.pocket.train.tokenizer import NO, YES
 
@@ -38,7 +38,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class TextScores:
     """What a set of questions came to."""
 
     macro_f1: float
@@ -68,7 +68,7 @@ def margins(
 
 def _pack(
     tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], template: str
-) -> tuple[list[Row], list[list[int]]]:
+) -> tuple[list[TrainingRow], list[list[int]]]:
     """Gather the questions of each context into rows; return the rows and which pairs each holds."""
     by_context: dict[str, list[int]] = {}
     for index, pair in enumerate(pairs):
@@ -79,13 +79,13 @@ def _pack(
         for start in range(0, len(members), _QUESTIONS_PER_ROW):
             group = members[start : start + _QUESTIONS_PER_ROW]
             texts = [render(template, pairs[index].term) for index in group]
-            rows.append(Row(ids, tokenizer(texts, add_special_tokens=False)["input_ids"], []))
+            rows.append(TrainingRow(ids, tokenizer(texts, add_special_tokens=False)["input_ids"], []))
             owners.append(group)
     return rows, owners
 
 
 @torch.inference_mode()
-def _forward(model: PreTrainedModel, rows: list[Row], bos: int, candidates: tuple[int, int]) -> np.ndarray:
+def _forward(model: PreTrainedModel, rows: list[TrainingRow], bos: int, candidates: tuple[int, int]) -> np.ndarray:
     """Return the margin of every question of the rows."""
     length = max(1 + len(row.context) + sum(map(len, row.segments)) for row in rows)
     ids, segment, position = (torch.from_numpy(array) for array in lay_out(rows, bos, length))
@@ -101,7 +101,7 @@ def _forward(model: PreTrainedModel, rows: list[Row], bos: int, candidates: tupl
     return found
 
 
-def score(pairs: Sequence[Pair], found: np.ndarray) -> Scores:
+def score(pairs: Sequence[Pair], found: np.ndarray) -> TextScores:
     """Compare margins with answers; hypernyms with a single answer class are left out of the means over hypernyms."""
     truth = np.array([pair.is_yes for pair in pairs])
     said = found > 0
@@ -112,7 +112,7 @@ def score(pairs: Sequence[Pair], found: np.ndarray) -> Scores:
     f1 = [f1_score(truth[members], said[members], average="macro", labels=[False, True]) for members in groups]
     auroc = [roc_auc_score(truth[members], found[members]) for members in groups]
     accuracy = _mean((said == truth).tolist())
-    return Scores(_mean(f1), _mean(auroc), accuracy, len(pairs), len(groups))
+    return TextScores(_mean(f1), _mean(auroc), accuracy, len(pairs), len(groups))
 
 
 def _mean(values: Sequence[float]) -> float:

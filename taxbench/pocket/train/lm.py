@@ -23,7 +23,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.embeddings import initial_embeddings
 from taxbench.pocket.train.evaluate import everyday_pairs, margins, score
-from taxbench.pocket.train.lm_batches import Batch, BatchMaker, BatchShape
+from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape, TokenBatch
 from taxbench.pocket.train.lm_model import build_model, layers_of, losses
 from taxbench.pocket.train.lm_rows import Phrasebook
 from taxbench.pocket.train.tokenizer import save_tokenizer, train_tokenizer
@@ -144,7 +144,7 @@ def _groups(model: LlamaForCausalLM, weight_decay: float) -> list[dict[str, obje
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _embed(table: Tensor, batch: Batch) -> Tensor:
+def _embed(table: Tensor, batch: TokenBatch) -> Tensor:
     """Look the tokens up in bf16 and make half of the contexts noisy.  # (b, l, d)"""
     embedded = F.embedding(batch.ids, table)
     after = embedded.shape[1] - 1 - batch.noise.shape[1]

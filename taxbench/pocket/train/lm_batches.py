@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from taxbench.pocket.train.corpus import Corpus
-from taxbench.pocket.train.lm_rows import MAX_CONTEXT, Phrasebook, Row, RowMaker, answer_places, lay_out
+from taxbench.pocket.train.lm_rows import MAX_CONTEXT, Phrasebook, RowMaker, TrainingRow, answer_places, lay_out
 
 # Answers that are also scored against the whole vocabulary, so that "yes" and "no" are what the LM would write.
 _WRITTEN_ANSWERS = 64
@@ -16,7 +16,7 @@ _ANSWERS_PER_ROW = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class TokenBatch:
     """A fixed-shape batch; unused places in the loss carry weight 0."""
 
     ids: torch.Tensor  # (b, l)
@@ -49,20 +49,20 @@ class BatchMaker:
         """Keep the facts and the sizes."""
         self._corpus, self._book, self._shape, self._seed = corpus, book, shape, seed
 
-    def rows(self, step: int, pool: int) -> list[Row]:
+    def rows(self, step: int, pool: int) -> list[TrainingRow]:
         """Return the rows of one step, question rows first."""
         random = Random(f"{self._seed}/{step}")
         maker = RowMaker(self._corpus, self._book, random, pool, self._shape.length)
         questions = [maker.question_row() for _ in range(self._shape.question_rows)]
         return questions + [maker.statement_row() for _ in range(self._shape.statement_rows)]
 
-    def batch(self, step: int, pool: int, noise: float) -> Batch:
+    def batch(self, step: int, pool: int, noise: float) -> TokenBatch:
         """Return the tensors of one step; `noise` is the mean standard deviation on half of the contexts."""
         rows = self.rows(step, pool)
         ids, segment, position = lay_out(rows, self._book.bos, self._shape.length)
         answer_at, answer_yes, answer_weight = self._answers(rows)
         token_at, token_next, token_weight = self._written(rows, ids, segment)
-        return Batch(
+        return TokenBatch(
             ids=torch.from_numpy(ids),
             segment=torch.from_numpy(segment),
             position=torch.from_numpy(position),
@@ -76,7 +76,7 @@ class BatchMaker:
             noise=self._noise(step, segment, noise),
         )
 
-    def _answers(self, rows: list[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _answers(self, rows: list[TrainingRow]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return place, answer and weight of every question, padded to a fixed number."""
         size = self._shape.question_rows * _ANSWERS_PER_ROW
         questions = rows[: self._shape.question_rows]
@@ -88,7 +88,7 @@ class BatchMaker:
         return at, yes, weight
 
     def _written(
-        self, rows: list[Row], ids: np.ndarray, segment: np.ndarray
+        self, rows: list[TrainingRow], ids: np.ndarray, segment: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return places, next tokens and weights scored against the whole vocabulary."""
         length, first = self._shape.length, self._shape.question_rows

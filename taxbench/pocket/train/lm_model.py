@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from taxbench.pocket.train.lm_batches import Batch
+from taxbench.pocket.train.lm_batches import TokenBatch
 
 _BLOCKED = -1e30
 _ROPE_BASE = 10_000.0
@@ -113,7 +113,9 @@ def hidden_states(x: Tensor, layers: list[Layer], segment: Tensor, position: Ten
     return _normalise(x, dtype)
 
 
-def losses(x: Tensor, model_parts: tuple[list[Layer], Tensor], table: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def losses(
+    x: Tensor, model_parts: tuple[list[Layer], Tensor], table: Tensor, batch: TokenBatch
+) -> tuple[Tensor, Tensor]:
     """Return the yes/no loss of the questions and the next-token loss of the statements.
 
     x: embedded rows (b, l, d); model_parts: layers and final norm weight; table: the tied embedding (v, d).

@@ -23,7 +23,7 @@ MAX_CONTEXT = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TrainingRow:
     """One packed row before padding."""
 
     context: list[int]
@@ -105,7 +105,7 @@ class RowMaker:
         self._corpus = corpus
         self._sampler = Sampler(corpus, random, pool)
 
-    def question_row(self) -> Row:
+    def question_row(self) -> TrainingRow:
         """Write one context with as many questions as fit."""
         context, things = self._context(self._sampler.thing())
         room = self._length - 1 - len(context)
@@ -121,7 +121,7 @@ class RowMaker:
             room -= len(ids)
             segments.append(ids)
             answers.append(asked.is_yes)
-        return Row(context, segments, answers)
+        return TrainingRow(context, segments, answers)
 
     def _template(self) -> int:
         """Draw a wording."""
@@ -155,7 +155,7 @@ class RowMaker:
         start = 0 if self._random.random() < 0.7 else self._random.randrange(len(gloss))
         return gloss[start : start + self._random.randint(5, MAX_CONTEXT)]
 
-    def statement_row(self) -> Row:
+    def statement_row(self) -> TrainingRow:
         """Write statements, one after the other, without a context."""
         room, segments = self._length - 1, []
         for _ in range(12):
@@ -163,7 +163,7 @@ class RowMaker:
             if len(ids) <= room:
                 room -= len(ids)
                 segments.append(ids)
-        return Row([], segments, [])
+        return TrainingRow([], segments, [])
 
     def _statement(self, shown: Shown) -> list[int]:
         """Write one true sentence about a thing."""
@@ -203,7 +203,7 @@ class RowMaker:
         return not self._corpus.is_unseen(name, term)
 
 
-def lay_out(rows: Sequence[Row], bos: int, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def lay_out(rows: Sequence[TrainingRow], bos: int, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ids, segment numbers and positions of packed rows, each (rows, length)."""
     ids = np.zeros((len(rows), length), np.int64)
     segment = np.full((len(rows), length), -1, np.int64)
@@ -223,7 +223,7 @@ def lay_out(rows: Sequence[Row], bos: int, length: int) -> tuple[np.ndarray, np.
     return ids, segment, position
 
 
-def answer_places(rows: Sequence[Row], length: int) -> list[int]:
+def answer_places(rows: Sequence[TrainingRow], length: int) -> list[int]:
     """Return the flat index of every question's last token, row by row."""
     places = []
     for index, row in enumerate(rows):

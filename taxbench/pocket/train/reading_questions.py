@@ -42,7 +42,7 @@ _BY_CATEGORY, _THAT_CATEGORY = 0.60, 0.50
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReadingQuestion:
     """One yes/no question about a context."""
 
     term: int
@@ -114,16 +114,16 @@ class Sampler:
             return None
         return terms.ids[min(bisect_left(terms.cumulative, self.random.random()), len(terms.ids) - 1)]
 
-    def question(self, shown: Shown, beside: tuple[Shown, ...] = ()) -> Asked | None:
+    def question(self, shown: Shown, beside: tuple[Shown, ...] = ()) -> ReadingQuestion | None:
         """Draw a question about one thing in a context, `beside` others; None where no wrong term is found."""
         leaf = self.random.random() < _LEAF_SHARE
         if self.random.random() < 0.5:
             term = self._true_leaf(shown) if leaf else self._true_category(shown)
-            return Asked(term, True)
+            return ReadingQuestion(term, True)
         for _ in range(6):
             wrong = self._wrong_term(shown, leaf)
             if wrong is not None and all(self._may_deny(each.name, wrong) for each in (shown, *beside)):
-                return Asked(wrong, False)
+                return ReadingQuestion(wrong, False)
         return None
 
     def _meaning(self, shown: Shown) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.board.board import Figure
+from taxbench.board.board import Estimate
 from taxbench.board.render.exports import csv_text, json_text, latex_text, tex
 from tests.board.boards import HOSTILE, board, empty_board, hostile_board, large_board
 
@@ -58,7 +58,7 @@ def test_json_is_the_board_with_its_rows_once() -> None:
 
 def test_json_refuses_what_json_has_not() -> None:
     one = board()
-    bad = replace(one, rows=(replace(one.rows[0], f1=Figure(float("nan"))),))
+    bad = replace(one, rows=(replace(one.rows[0], f1=Estimate(float("nan"))),))
     with pytest.raises(ValueError, match="JSON compliant"):
         json_text(bad)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from taxbench.board.board import NOTHING, Figure, GroupAverage
+from taxbench.board.board import NOTHING, Estimate, GroupAverage
 from taxbench.board.published import BesidePublished
 from taxbench.board.render.cells import latin, markdown_text
 from taxbench.board.render.text_table import text_table
@@ -33,7 +33,7 @@ def table(text: str) -> list[dict[str, str]]:
 
 
 def test_figures_stand_with_both_uncertainties_and_controls_with_their_mean() -> None:
-    one = replace(row("unseen_hypernym", NAMES), f1=Figure(0.7, 0.1, 0.61, 0.789), metrics=("macro_f1",))
+    one = replace(row("unseen_hypernym", NAMES), f1=Estimate(0.7, 0.1, 0.61, 0.789), metrics=("macro_f1",))
     text = text_table([one])
     assert text.startswith("**LM wordnet-lm ← head mlp ← encoder pocket-conv · dataset pocket · seeds 7, 42, 218**\n")
     (line,) = table(text)
@@ -54,7 +54,7 @@ def test_columns_that_say_nothing_are_left_out_but_never_the_score() -> None:
 
 def test_several_heads_share_a_table_the_best_first() -> None:
     rows = [replace(row("leaf", NAMES | {"head": head}), f1=figure) for head, figure in
-            (("blank", NOTHING), ("weak", Figure(0.1)), ("strong", Figure(0.9)))]  # fmt: skip
+            (("blank", NOTHING), ("weak", Estimate(0.1)), ("strong", Estimate(0.9)))]  # fmt: skip
     averages = [GroupAverage("both", rows[0].place, NOTHING, "1 of 2 members missing: unseen_hypernym")]
     text = text_table(rows, averages)
     assert text.startswith("**LM wordnet-lm ← encoder pocket-conv · dataset pocket · seeds")
@@ -73,7 +73,7 @@ def test_settings_versions_and_hashes_are_shown_where_they_tell_rows_apart() -> 
 
 def test_published_figures_stand_beside_ours() -> None:
     cell = PublishedFigure(encoder="e", lm="l", split="unseen", macro_f1=0.8, sd=0.01, two_class=0.75)
-    found = [BesidePublished("paper_full", "l, e", "unseen", "none", Figure(0.7), cell, "arXiv 2603.07474")]
+    found = [BesidePublished("paper_full", "l, e", "unseen", "none", Estimate(0.7), cell, "arXiv 2603.07474")]
     text = text_table([], (), found)
     assert "(arXiv 2603.07474)" in text
     assert table(text)[0] | {"published": "0.750", "difference": "-0.050", "F1 here": "0.700"} == table(text)[0]

@@ -8,14 +8,14 @@ from taxbench.features.store.index import begin_entry, entry_folder, read_table
 from taxbench.features.store.layout import OK, Skeleton, make_skeleton
 from taxbench.features.store.reader import FeatureTable
 from taxbench.features.store.writer import ShardWriter
-from taxbench.specs.feature_key import Encoded, FeatureKey, Layout, Origin, Preprocessing, Reading, StorageDtype
+from taxbench.specs.feature_key import Encoded, FeatureKey, FeatureReadout, Layout, Origin, Preprocessing, StorageDtype
 
 PREPROCESSING = Preprocessing(
     height=224, width=224, resample="bicubic", rescale=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
 )
 SOURCE = Encoded(
     encoder_digest="abc",
-    reading=Reading(tower="", pool="tokens", pooled=None, prefix_tokens=1),
+    reading=FeatureReadout(tower="", pool="tokens", pooled=None, prefix_tokens=1),
     preprocessing=PREPROCESSING,
     decoder="pillow 11",
     compute_dtype="float32",

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from taxbench.features.store.layout import (
     PAGE,
-    Shape,
     Skeleton,
+    TokenShape,
     block_digest,
     blocks_of,
     make_skeleton,
@@ -27,16 +27,16 @@ from taxbench.features.store.layout import (
 from taxbench.specs.feature_key import Layout
 from tests.features.store.making import PAGED, RAGGED, key_of, names_of, skeleton_of
 
-SHAPES = st.builds(Shape, t=st.integers(1, 1024), f=st.integers(1, 5000))
+SHAPES = st.builds(TokenShape, t=st.integers(1, 1024), f=st.integers(1, 5000))
 
 
-def _page_filling_rows(shapes: list[Shape]) -> int:
+def _page_filling_rows(shapes: list[TokenShape]) -> int:
     """Return the fewest rows, in whole blocks, that fill pages for every shape."""
     return math.lcm(64, *(PAGE // math.gcd(PAGE, each.t * each.f * 2) for each in shapes))
 
 
 @given(n=st.integers(1, 2_000_000), shapes=st.lists(SHAPES, min_size=1, max_size=4))
-def test_shards_cover_the_rows_once_and_fill_whole_blocks_and_pages(n: int, shapes: list[Shape]) -> None:
+def test_shards_cover_the_rows_once_and_fill_whole_blocks_and_pages(n: int, shapes: list[TokenShape]) -> None:
     for shape in shapes:
         layout = plan_layout(n, shape, "float16", beside=shapes)
         ranges = [layout.rows_of(shard) for shard in range(layout.shards)]
@@ -53,7 +53,7 @@ def test_shards_cover_the_rows_once_and_fill_whole_blocks_and_pages(n: int, shap
 
 @given(n=st.integers(1, 2_000_000), shapes=st.lists(SHAPES, min_size=1, max_size=4), order=st.randoms())
 def test_all_features_of_a_pass_share_one_geometry_however_they_are_ordered(
-    n: int, shapes: list[Shape], order: random.Random
+    n: int, shapes: list[TokenShape], order: random.Random
 ) -> None:
     shuffled = list(shapes)
     order.shuffle(shuffled)
@@ -63,7 +63,7 @@ def test_all_features_of_a_pass_share_one_geometry_however_they_are_ordered(
 
 
 @given(n=st.integers(1, 2_000_000), shape=SHAPES)
-def test_blocks_are_powers_of_two_up_to_64_rows_and_512_kb(n: int, shape: Shape) -> None:
+def test_blocks_are_powers_of_two_up_to_64_rows_and_512_kb(n: int, shape: TokenShape) -> None:
     layout = plan_layout(n, shape, "float16")
     assert layout.block_rows in (1, 2, 4, 8, 16, 32, 64)
     assert layout.block_rows == 1 or layout.block_rows * layout.row_bytes <= 512 * 1024
@@ -72,7 +72,7 @@ def test_blocks_are_powers_of_two_up_to_64_rows_and_512_kb(n: int, shape: Shape)
 
 @given(n=st.integers(1, 2_000_000), tokens=st.integers(1, 1024), width=st.sampled_from([384, 768, 1024, 1152, 2048]))
 def test_shards_of_real_encoders_are_at_most_256_mb_or_64_rows(n: int, tokens: int, width: int) -> None:
-    layout = plan_layout(n, Shape(tokens, width), "float16")
+    layout = plan_layout(n, TokenShape(tokens, width), "float16")
     assert layout.shard_rows * layout.row_bytes <= max(1.5 * (256 << 20), 64 * layout.row_bytes)
     assert layout.shards <= 24 or layout.shard_rows * layout.row_bytes >= (256 << 20) / 2
 
