@@ -1,16 +1,214 @@
-"""Rows of a language model, as every way of asking makes them: what an asker is, and which images share a batch."""
+"""Rows of a language model: how texts about an image are put to it, plainly or packed, and what that costs.
 
-from collections.abc import Iterator
+Plain rows hold one question each, under the model's own causal mask, as anyone would ask. They are the reference, and
+work where packed rows cannot: for recurrent models, for ALiBi, beyond a sliding window, and where a model does
+something to its logits that taxbench does not know. Packed rows hold one image and all its questions:
+
+    BOS | soft tokens | stem | rest of question 1 | rest of question 2 | … | rest of question Q
+
+The stem is what all questions of a vocabulary begin with ("Is there"). Each question sees the row's prefix and
+itself, never another question, and its positions start right after the prefix, so the logits equal those of asking
+each question alone while the prefix is computed once. Every question sits in a slot of the same width, filled from the
+right, so that all answers are read at the same columns.
+
+Where nothing is trained and an image has many questions, the prefix's keys and values are kept and the questions put
+to them a few at a time: one long row would compare every question with every other, only to mask it out.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from inspect import signature
+from typing import Any, Protocol, Self, cast
 
 import torch
 from torch import Tensor
 
-from taxbench.lms.frozen import FrozenLM
-from taxbench.lms.output import CPU_ROWS
-from taxbench.lms.question_table import QuestionTable
-from taxbench.protocol.answers import Strings
+from taxbench.lms.frozen import CPU_ROWS, FrozenLM
+from taxbench.protocol.questions import Strings, answer_tokens
+from taxbench.util.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionTable:
+    """Texts as token ids, without the stem that all begin with ("Is there"), right-aligned."""
+
+    bos: Tensor  # (1,) int64, or empty
+    stem: Tensor  # (s,) int64
+    ids: Tensor  # (v, w) int64, 0 where unused
+    used: Tensor  # (v, w) bool
+    answers: tuple[Strings, Strings]  # token ids of the positive and of the negative answers
+
+    @property
+    def widths(self) -> Tensor:
+        """Return how many tokens each text has after the stem.  # (v,) int64"""
+        return self.used.sum(1)
+
+    @property
+    def length(self) -> int:
+        """Return how many tokens the longest row has besides soft tokens."""
+        return len(self.bos) + len(self.stem) + self.ids.shape[1]
+
+    @property
+    def strings(self) -> Strings:
+        """Return all answers, the positive ones first."""
+        return self.answers[0] + self.answers[1]
+
+    def full(self, term: int) -> Tensor:
+        """Return the whole text of a row.  # (n,)"""
+        return torch.cat([self.stem, self.ids[term][self.used[term]]])
+
+    def continued(self, strings: Strings) -> "QuestionTable":
+        """Follow every question by every answer but for its last token, which is only ever predicted.
+
+        Returns:
+            The texts, those of one question next to each other: row `term · len(strings) + string`.
+        """
+        more, width = max(map(len, strings)) - 1, self.ids.shape[1]
+        shape = (len(self.ids), len(strings), width + more)
+        ids, used = self.ids.new_zeros(shape), self.used.new_zeros(shape)
+        for number, string in enumerate(strings):
+            end = shape[2] - len(string) + 1  # of the question; slots are filled from the right
+            ids[:, number, end - width : end], used[:, number, end - width : end] = self.ids, self.used
+            ids[:, number, end:], used[:, number, end:] = self._row(string[:-1]), True
+        return QuestionTable(self.bos, self.stem, ids.flatten(0, 1), used.flatten(0, 1), self.answers)
+
+    def _row(self, tokens: tuple[int, ...]) -> Tensor:
+        return torch.tensor(tokens, dtype=torch.int64, device=self.ids.device)
+
+
+def tokenise(
+    lm: FrozenLM, questions: tuple[str, ...], answers: tuple[tuple[str, ...], tuple[str, ...]]
+) -> QuestionTable:
+    """Tokenise every question once.
+
+    Raises:
+        ModelError: the tokenizer does not tell the answers apart.
+    """
+    rows = [lm.encode(question) for question in questions]
+    common = 0  # every rest keeps at least the token that the answer is read at
+    while all(len(row) > common + 1 and row[common] == rows[0][common] for row in rows):
+        common += 1
+    stem = torch.tensor(rows[0][:common], dtype=torch.int64, device=lm.device)
+    rows = [row[common:] for row in rows]
+    width = max(map(len, rows))
+    ids = torch.zeros(len(rows), width, dtype=torch.int64)
+    used = torch.zeros(len(rows), width, dtype=torch.bool)
+    for row, tokens in enumerate(rows):
+        ids[row, width - len(tokens) :] = torch.tensor(tokens)
+        used[row, width - len(tokens) :] = True
+    bos = torch.tensor(lm.bos(), dtype=torch.int64, device=lm.device)
+    found = answer_tokens(lm.encode, questions[0], answers)
+    return QuestionTable(bos, stem, ids.to(lm.device), used.to(lm.device), found)
+
+
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """What one image amounts to in the LM."""
+
+    rows: int
+    columns: int  # of each row, those that are computed
+    keys: int  # of each row, those that are looked at, kept ones included
+    logits: int  # places where the whole vocabulary is scored
+
+
+def row_bytes(lm: FrozenLM, shape: RowShape, training: bool) -> int:
+    """Estimate the peak memory of one image.
+
+    Of each token, training keeps several vectors as wide as the model, as its feed-forward layer and as its heads in
+    every layer; without a gradient one layer's are alive at a time, besides kept keys and values. The weights of the
+    sum were fitted to the measured peaks of llama, qwen3, gpt2, gpt-j, gpt-neox, opt and gemma3 on a CPU (3 ways of
+    asking, 1 or 64 soft tokens, 8 or 32 questions, fp32 and bf16): the estimate is 0.8 to 2 times the measurement.
+    """
+    config, size = lm.model.config.get_text_config(), torch.finfo(lm.dtype).bits // 8
+    layers, width = _of(config, "num_hidden_layers", 1), _of(config, "hidden_size", lm.width)
+    heads = _of(config, "num_attention_heads", 1)
+    head = _of(config, "head_dim", width // heads)
+    inner = _of(config, "intermediate_size", _of(config, "ffn_dim", 4 * width))
+    tokens = shape.rows * shape.columns * (width + inner) * size
+    attended = shape.rows * (shape.columns + shape.keys) * heads * head * size
+    eager = getattr(config, "_attn_implementation", "eager") == "eager"
+    scores = shape.rows * shape.columns * shape.keys * size * (heads if eager else 1)  # else only the mask
+    logits = shape.logits * _of(config, "vocab_size", 0) * 4
+    if training:
+        return round(layers * (2.2 * tokens + 4 * attended + 2.2 * scores) + 3.6 * logits)
+    pairs = 2 * shape.rows * shape.keys * _of(config, "num_key_value_heads", heads) * head * size
+    kept = layers * pairs if shape.keys > shape.columns else 0
+    return round(3.5 * tokens + 0.8 * attended + 1.9 * scores + 1.6 * kept + 3 * logits)
+
+
+def _of(config: Any, name: str, default: int) -> int:
+    found = getattr(config, name, None)
+    return found if isinstance(found, int) and found > 0 else default
+
+
+Layers = Sequence[tuple[Tensor, Tensor]]
+"""Keys and values of each layer.  # (b, heads, n, h) each"""
+
+
+def masked_forward(lm: FrozenLM, rows: Tensor, mask: Tensor, positions: Tensor, past: Any = None) -> Tensor:
+    """Run rows through the LM and return its last hidden states.
+
+    Without a mask, transformers takes positions that restart for texts packed side by side and cuts the image off; a
+    boolean mask is silently wrong under eager attention. So a mask of numbers is a must.
+
+    Args:
+        rows: Input embeddings.  # (b, n, d)
+        mask: 0 where a position may look, the most negative number elsewhere.  # (b, 1, n, past + n)
+        positions: Position ids.  # (b, n)
+        past: A cache made by `cache_of`; it grows by the rows.
+
+    Raises:
+        ModelError: the mask is missing, not of the model's number type, or not of this shape.
+    """
+    b, n = rows.shape[:2]
+    before = past.get_seq_length() if past is not None else 0
+    if not isinstance(mask, Tensor) or mask.dtype != lm.dtype or mask.shape != (b, 1, n, before + n):
+        found = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else repr(mask)
+        expected = f"{lm.dtype} {(b, 1, n, before + n)}"
+        raise ModelError(f"Rows of questions need an additive mask ({expected}), not {found}; a fault of taxbench.")
+    base = lm.model.base_model
+    cache = {} if past is None else {_cache_name(base): past}
+    output = base(inputs_embeds=rows, attention_mask=mask, position_ids=positions, use_cache=past is not None, **cache)
+    return cast(Tensor, output.last_hidden_state)
+
+
+def additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+    """Turn "may look" into the mask that is added to attention scores.  # (b, n, m) bool → (b, 1, n, m)"""
+    return torch.where(allowed, 0.0, torch.finfo(dtype).min).to(dtype)[:, None]
+
+
+def look_back(used: Tensor) -> Tensor:
+    """Let each position see the used ones before it and itself: a row of nothing but −inf would be NaN.
+
+    Args:
+        used: Which positions hold something.  # (b, n)
+
+    Returns:
+        Whether row i sees column j.  # (b, n, n)
+    """
+    n = used.shape[1]
+    causal = torch.ones(n, n, dtype=torch.bool, device=used.device).tril()
+    return (causal[None] & used[:, None, :]) | torch.eye(n, dtype=torch.bool, device=used.device)[None]
+
+
+def cache_of(layers: Layers = ()) -> Any:
+    """Return a cache that holds keys and values, and all of them: no layer forgets beyond its window."""
+    from transformers import DynamicCache
+
+    cache = DynamicCache()
+    for number, (keys, values) in enumerate(layers):
+        cache.update(keys, values, number)
+    return cache
+
+
+def layers_of(cache: Any) -> Layers:
+    """Return the keys and values that a forward pass left in a cache."""
+    return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+def _cache_name(base: Any) -> str:
+    """Return what this version of transformers calls the cache."""
+    return "cache" if "cache" in signature(base.forward).parameters else "past_key_values"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +312,143 @@ def buckets(widths: Tensor, texts: Tensor, k: int) -> Iterator[Bucket]:
 def embed_tokens(lm: FrozenLM, ids: Tensor, b: int) -> Tensor:
     """Embed tokens that stand in every row.  # (n,) → (b, n, d)"""
     return lm.embed(ids).to(lm.dtype).expand(b, -1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Plain(TableForward):
+    """Asks one text a row."""
+
+    logits: bool = False  # give the logits of the model itself instead of its hidden states
+
+    def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
+        """Ask images some texts; see `Forward`."""
+        image, question = (texts >= 0).nonzero(as_tuple=True)  # (n,) each
+        n, asked = len(image), texts[image, question]
+        start = [embed_tokens(self.lm, ids, n) for ids in (self.table.bos, self.table.stem)]
+        rest = self.lm.embed(self.table.ids[asked][:, -width:]).to(self.lm.dtype)
+        rows = torch.cat([start[0], soft_tokens.to(self.lm.dtype)[image], start[1], rest], dim=1)  # (n, l, d)
+        p = rows.shape[1] - width
+        used = torch.cat([rest.new_ones(n, p, dtype=torch.bool), self.table.used[asked][:, -width:]], dim=1)
+        found = plain_forward(self.lm, rows, used, self.logits)  # (n, l, ·)
+        first = torch.searchsorted(image, torch.arange(len(texts), device=image.device)).clamp(max=n - 1)
+        return Slots(found[first, :p], spread(found[:, -keep:], texts))
+
+
+def plain_forward(lm: FrozenLM, rows: Tensor, used: Tensor, logits: bool) -> Tensor:
+    """Run rows with unused places through the model as rows without any, padded on the right.
+
+    Args:
+        rows: Input embeddings.  # (n, l, d)
+        used: Which of them count.  # (n, l)
+        logits: Whether to return logits instead of hidden states.
+
+    Returns:
+        What the model makes of them, where they were.  # (n, l, ·)
+    """
+    order = (~used).long().argsort(dim=1, stable=True)  # (n, l)
+    mask = torch.arange(rows.shape[1], device=rows.device) < used.sum(1, keepdim=True)
+    model = lm.model if logits else lm.model.base_model
+    output = model(
+        inputs_embeds=rows.gather(1, order[..., None].expand_as(rows)), attention_mask=mask.long(), use_cache=False
+    )
+    found = cast(Tensor, output.logits if logits else output.last_hidden_state)
+    back = order.argsort(dim=1)
+    return found.gather(1, back[..., None].expand(-1, -1, found.shape[-1]))
+
+
+def spread(found: Tensor, texts: Tensor) -> Tensor:
+    """Put what was found for asked texts where they were asked.  # (n, ...), (b, q) → (b, q, ...)"""
+    return found.new_zeros(*texts.shape, *found.shape[1:]).index_put((texts >= 0).nonzero(as_tuple=True), found)
+
+
+# Questions that are put to kept keys and values at a time. On a CPU, pocket LM, 64 soft tokens, 64 questions: 0.63 ms a
+# question in chunks of 8 or 16, 0.77 in chunks of 32, 0.90 in rows of 16 of their own, 1.24 in one row (bfloat16: 0.20,
+# 0.26, 0.28, 0.71). An accelerator is kept waiting by short rows.
+CHUNK, ACCELERATOR_CHUNK = 16, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Packed(TableForward):
+    """Asks all questions of an image in one row."""
+
+    chunk: int | None = CHUNK  # None: never keep keys and values
+
+    def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
+        """Ask images some texts; see `Forward`."""
+        b, q = texts.shape
+        start = [embed_tokens(self.lm, ids, b) for ids in (self.table.bos, self.table.stem)]
+        prefix = torch.cat([start[0], soft_tokens.to(self.lm.dtype), start[1]], dim=1)  # (b, p, d)
+        p = prefix.shape[1]
+        if self.lm.window is not None and p + width > self.lm.window:
+            # The model would look back a fixed number of places, and packed rows put questions further apart.
+            return Plain(self.lm, self.table)(soft_tokens, texts, width, keep)
+        if self.chunk is not None and q > self.chunk and not torch.is_grad_enabled():
+            return self._kept(prefix, texts, width, keep)
+        asked, used = self._slots(texts, width)
+        positions = torch.cat([_count(used, p), _restart(used, p)], dim=1)
+        hidden = masked_forward(
+            self.lm, torch.cat([prefix, asked], dim=1), additive(_allowed(used, p), self.lm.dtype), positions
+        )
+        return Slots(hidden[:, :p], hidden[:, p:].reshape(b, q, width, -1)[:, :, -keep:])
+
+    def shape(self, length: int, width: int, texts: int, training: bool) -> RowShape:
+        """Return what one image amounts to.
+
+        Args:
+            length: Of a row with one text.
+            width: Of a text's own part.
+            texts: How many the image is asked.
+            training: Whether a gradient is needed.
+        """
+        if self.chunk is not None and texts > self.chunk and not training:
+            return RowShape(1, self.chunk * width, length + (self.chunk - 1) * width, logits=0)
+        columns = length + (texts - 1) * width
+        return RowShape(1, columns, columns, logits=0)
+
+    def _kept(self, prefix: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
+        """Compute the prefix once, then put questions to it chunk by chunk."""
+        p = prefix.shape[1]
+        none = texts.new_zeros(len(texts), 0, width, dtype=torch.bool)
+        cache = cache_of()
+        first = masked_forward(self.lm, prefix, additive(_allowed(none, p), self.lm.dtype), _count(none, p), cache)
+        layers, parts = layers_of(cache), []
+        chunk = self.chunk or CHUNK
+        for some in (texts[:, start : start + chunk] for start in range(0, texts.shape[1], chunk)):
+            asked, used = self._slots(some, width)
+            mask = additive(_allowed(used, p)[:, p:], self.lm.dtype)
+            hidden = masked_forward(self.lm, asked, mask, _restart(used, p), cache_of(layers))
+            parts.append(hidden.reshape(*some.shape, width, -1)[:, :, -keep:])
+        return Slots(first, torch.cat(parts, dim=1))
+
+    def _slots(self, texts: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Return the embeddings of texts and which are in use.  # (b, q · w, d), (b, q, w)"""
+        columns = self.table.ids.shape[1] - width
+        safe = texts.clamp(min=0)
+        used = self.table.used[safe][:, :, columns:] & (texts >= 0)[..., None]
+        return self.lm.embed(self.table.ids[safe][:, :, columns:]).flatten(1, 2).to(self.lm.dtype), used
+
+
+def _allowed(used: Tensor, prefix: int) -> Tensor:
+    """Say where each position may look: at the prefix and, before itself, at its own slot.
+
+    Args:
+        used: Which slots hold a token.  # (b, q, w)
+
+    Returns:
+        Whether row i sees column j.  # (b, l, l) bool with l = prefix + q · w
+    """
+    b, q, width = used.shape
+    block = torch.zeros(prefix + q * width, dtype=torch.int64, device=used.device)
+    block[prefix:] = torch.arange(1, q + 1, device=used.device).repeat_interleave(width)
+    same = (block[None, :] == block[:, None]) | (block[None, :] == 0)
+    return look_back(torch.cat([used.new_ones(b, prefix), used.flatten(1)], dim=1)) & same[None]
+
+
+def _count(used: Tensor, prefix: int) -> Tensor:
+    """Return the positions of the prefix.  # (b, p)"""
+    return torch.arange(prefix, device=used.device).expand(len(used), -1)
+
+
+def _restart(used: Tensor, prefix: int) -> Tensor:
+    """Return positions that restart after the prefix in every slot.  # (b, q, w) → (b, q · w)"""
+    return ((used.cumsum(-1) - 1).clamp(min=0) + prefix).flatten(1)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from taxbench._version import NUMERICS
 from taxbench.lms.frozen import FrozenLM
-from taxbench.protocol.articles import with_article
+from taxbench.protocol.words import with_article
 from taxbench.specs.spec import canonical_json
 from taxbench.util.errors import ModelError
 from taxbench.util.paths import replacing

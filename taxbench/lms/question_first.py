@@ -11,12 +11,21 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from taxbench.lms.forward import Slots, embed_tokens
+from taxbench.lms.forward import (
+    Layers,
+    QuestionTable,
+    Slots,
+    additive,
+    cache_of,
+    embed_tokens,
+    layers_of,
+    look_back,
+    masked_forward,
+    plain_forward,
+    spread,
+)
 from taxbench.lms.frozen import FrozenLM
-from taxbench.lms.masked import Layers, additive, cache_of, layers_of, look_back, masked_forward
-from taxbench.lms.plain import plain_forward, spread
-from taxbench.lms.question_table import QuestionTable
-from taxbench.protocol.answers import Strings
+from taxbench.protocol.questions import Strings
 
 _BATCH = 64  # questions whose keys and values are computed together
 

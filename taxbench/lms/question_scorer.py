@@ -1,4 +1,4 @@
-"""A frozen LM and the questions of a vocabulary, ready to be asked about soft tokens."""
+"""A frozen LM and the questions of a vocabulary, asked in the fastest way that leaves its answers alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,18 +8,151 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from taxbench.lms.equivalence_check import REFUSALS, EquivalenceCheck, equivalence_check
-from taxbench.lms.forward import Slots, buckets
-from taxbench.lms.frozen import FrozenLM
-from taxbench.lms.output import OutputLayer
-from taxbench.lms.packing import ACCELERATOR_CHUNK, CHUNK, Packed
-from taxbench.lms.plain import Plain
+from taxbench.lms.forward import (
+    ACCELERATOR_CHUNK,
+    CHUNK,
+    Packed,
+    Plain,
+    QuestionTable,
+    RowShape,
+    Slots,
+    buckets,
+    row_bytes,
+    tokenise,
+)
+from taxbench.lms.frozen import FrozenLM, OutputLayer, to_float64
 from taxbench.lms.question_first import QuestionFirst, keep_questions
-from taxbench.lms.question_table import QuestionTable, tokenise
-from taxbench.lms.readout import read_strings, read_texts, read_tokens, single
-from taxbench.lms.row_memory import RowShape, row_bytes
-from taxbench.protocol.answers import Strings
+from taxbench.protocol.questions import Strings
 from taxbench.util.errors import ModelError, first_line
+
+
+def single(answers: tuple[Strings, Strings]) -> bool:
+    """Say whether every answer is one token, so that logits at one place decide."""
+    return all(len(string) == 1 for strings in answers for string in strings)
+
+
+def read_tokens(output: OutputLayer, hidden: Tensor, answers: tuple[Strings, Strings]) -> Tensor:
+    """Compare answers of one token each where they are read.  # (..., d) → (...)"""
+    logits = output.some(hidden, [token for strings in answers for (token,) in strings])
+    return compare(logits, len(answers[0]))
+
+
+def read_strings(output: OutputLayer, hidden: Tensor, answers: tuple[Strings, Strings]) -> Tensor:
+    """Compare answers of several tokens: the log p of a string is the sum over its tokens.
+
+    Args:
+        hidden: States at the end of each question followed by each answer, as many as the longest answer has tokens.
+            # (b, q, strings, tokens, d)
+    """
+    strings, longest = answers[0] + answers[1], hidden.shape[3]
+    targets = torch.tensor([(0,) * (longest - len(string)) + string for string in strings], device=hidden.device)
+    there = torch.tensor([[column >= longest - len(string) for column in range(longest)] for string in strings])
+    nll = output.nll(hidden, targets.expand(hidden.shape[:-1]))  # (b, q, strings, tokens)
+    return compare(-torch.where(there.to(hidden.device), nll, 0.0).sum(-1), len(answers[0]))
+
+
+def read_texts(output: OutputLayer, slots: Slots, table: QuestionTable, rows: Tensor) -> Tensor:
+    """Return the mean −log p over the tokens of questions and of their right answers.
+
+    Args:
+        slots: Of the prefix and of all columns of the questions.
+        table: Questions, each followed by all but the last token of the first positive, then of the first negative
+            answer.
+        rows: Which texts of it; −1 for none.  # (b, q)
+
+    Returns:
+        The losses.  # (b, q)
+    """
+    prefix, texts = slots.prefix, slots.texts
+    (b, q, width), s = texts.shape[:3], len(table.stem)
+    safe = rows.clamp(min=0)
+    ids, used = table.ids[safe][:, :, -width:], table.used[safe][:, :, -width:]
+    ends = torch.tensor([strings[0][-1] for strings in table.answers], device=ids.device)[safe % 2]  # (b, q)
+    targets = torch.cat([ids, ends[..., None]], dim=2)  # (b, q, w + 1)
+    counts = torch.cat([used, torch.ones_like(used[:, :, :1])], dim=2)
+    # What predicts a token is the state before it; before a question's first token that is the end of the prefix.
+    first = used & (used.cumsum(-1) == 1)
+    before = torch.cat([prefix[:, None, -1:].expand(b, q, 1, -1), texts[:, :, :-1]], dim=2)
+    before = torch.where(first[..., None], prefix[:, None, -1:], before)
+    nll = output.nll(torch.cat([before, texts[:, :, -1:]], dim=2), targets)
+    total = torch.where(counts, nll, 0.0).sum(-1)  # (b, q)
+    p = prefix.shape[1]
+    stem = output.nll(prefix[:, p - s - 1 : p - 1], table.stem.expand(b, s)).sum(-1)  # (b,)
+    return (total + stem[:, None]) / (counts.sum(-1) + s)
+
+
+def compare(scores: Tensor, positive: int) -> Tensor:
+    """Return log Σ exp(first `positive` scores) − log Σ exp(the others).  # (..., n) → (...)"""
+    if scores.shape[-1] == 2:
+        return scores[..., 0] - scores[..., 1]
+    fine = to_float64(scores)
+    return (fine[..., :positive].logsumexp(-1) - fine[..., positive:].logsumexp(-1)).to(scores.dtype)
+
+
+Margins = Callable[[Tensor, Tensor], Tensor]
+"""A way of asking.  # (b, k, d), (b, q) → (b, q)"""
+# What models that cannot be asked in a way are seen to raise.
+REFUSALS = (ValueError, RuntimeError, LookupError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True, slots=True)
+class EquivalenceCheck:
+    """Two questions about four random images, and what the model itself answers.
+
+    How far rounding alone moves an answer depends on the model and the number type, so that is measured: the model
+    itself again, with soft tokens that differ in their last bits. Packing moved answers at most 1.3 times as far in
+    bfloat16 for models that can be packed, 6 to 12 times under ALiBi, 30 times and more where logits are rescaled. (A
+    fixed tolerance refused a Llama of 1 B parameters in bfloat16 on a GPU.)
+    """
+
+    soft_tokens: Tensor  # (4, 2, d)
+    terms: Tensor  # (4, 2)
+    expected: Tensor  # (4, 2)
+    rounding: float
+
+    @torch.inference_mode()
+    def problem(self, margins: Margins) -> str | None:
+        """Say how a way of asking fails, or nothing."""
+        try:
+            found = margins(self.soft_tokens, self.terms)
+        except torch.OutOfMemoryError:
+            raise
+        except REFUSALS as error:
+            return first_line(error)
+        moved = _distance(found, self.expected)
+        if moved <= max(3 * self.rounding, 1e-4):  # `not >`, so that NaN is a problem too
+            return None
+        return f"margins move by {moved:.2g}, by {self.rounding:.2g} from rounding alone"
+
+
+@torch.inference_mode()
+def equivalence_check(lm: FrozenLM, questions: int, margins: Margins) -> EquivalenceCheck:
+    """Ask the model itself.
+
+    Args:
+        questions: How many there are; the first and the last are asked.
+        margins: The model's own unpacked forward and its full output layer.
+
+    Raises:
+        ModelError: not even that works.
+    """
+    generator = torch.Generator().manual_seed(0)
+    soft = torch.randn(4, 2, lm.width, generator=generator).to(lm.device) * lm.embedding_rms()
+    terms = torch.tensor([[0, questions - 1]], device=lm.device).expand(len(soft), -1)
+    try:
+        expected, again = (margins(x, terms) for x in (soft, soft * (1 + 2 * torch.finfo(lm.dtype).eps)))
+    except torch.OutOfMemoryError:
+        raise
+    except REFUSALS as error:
+        raise ModelError(f"'{lm.spec.name}' cannot be asked about vectors: {first_line(error)}") from None
+    if not torch.isfinite(expected).all():
+        raise ModelError(f"'{lm.spec.name}' answers with NaN in {lm.dtype}: its weights are damaged, or overflow.")
+    return EquivalenceCheck(soft, terms, expected, _distance(again, expected))
+
+
+def _distance(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).square().mean().sqrt())
+
 
 Order = Literal["image_first", "question_first"]
 Strategy = Literal["packed", "plain", "question_first"]

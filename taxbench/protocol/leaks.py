@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from taxbench.protocol.plurals import plural
 from taxbench.protocol.synonyms import synonyms
+from taxbench.protocol.words import plural
 from taxbench.specs.result import Leak, LeakKind
 
 # "An item of clothing" asks for clothing, "a cup of tea" for tea.

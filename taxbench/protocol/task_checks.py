@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from taxbench.datasets.dataset import Dataset
-from taxbench.protocol.answers import Encode, answer_tokens
 from taxbench.protocol.protocol import Protocol
-from taxbench.protocol.questions import QuestionSet
+from taxbench.protocol.questions import Encode, QuestionSet, answer_tokens
 from taxbench.registry.models import POCKET_LM, lms
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic

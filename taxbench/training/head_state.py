@@ -1,4 +1,4 @@
-"""One head on its way through training: its questions, its optimiser, and where it stands."""
+"""One head on its way through training: first weights, questions grouped by image, optimiser, checkpoint."""
 
 import copy
 import json
@@ -14,13 +14,60 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from taxbench.features.feature_rows import Images
-from taxbench.heads.base import SoftHead, reseed
+from taxbench.heads.base import HeadShape, SoftHead, StateHead, first_weights, reseed
+from taxbench.heads.loading import head_module
+from taxbench.lms.frozen import FrozenLM
 from taxbench.protocol.protocol import Protocol
-from taxbench.specs.run import TrainerSpec
-from taxbench.training.image_rows import ImageRows, group_by_image
+from taxbench.protocol.questions import QuestionSet
+from taxbench.registry.heads import head_info
+from taxbench.specs.run import HeadSpec, TrainerSpec
 from taxbench.util.errors import CacheError, TrainingError, first_line
 from taxbench.util.paths import replacing
 from taxbench.util.seeds import derive_seed, rng
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRows:
+    """One row an image; rows with fewer questions are padded with term −1."""
+
+    image: np.ndarray  # (r,) int64
+    term: np.ndarray  # (r, q) int64
+    answer: np.ndarray  # (r, q) bool
+    source: np.ndarray  # (r, q) int64, row of the question set, −1 for padding
+
+
+def group_by_image(questions: QuestionSet, most: int) -> ImageRows:
+    """Put each image's questions in one row, or in several of at most `most` questions."""
+    order = np.argsort(questions.image, kind="stable")
+    image = questions.image[order]
+    starts = np.flatnonzero(np.r_[True, image[1:] != image[:-1]])
+    rank = np.arange(len(image)) - np.repeat(starts, np.diff(np.r_[starts, len(image)]))  # place within the image
+    column = rank % most
+    row = np.cumsum(column == 0) - 1
+    shape = (int(row[-1]) + 1, int(column.max()) + 1)
+    term, source = np.full(shape, -1, np.int64), np.full(shape, -1, np.int64)
+    answer = np.zeros(shape, bool)
+    term[row, column], answer[row, column], source[row, column] = questions.term[order], questions.answer[order], order
+    return ImageRows(image[column == 0], term, answer, source)
+
+
+def build_head(spec: HeadSpec, images: Images, train_images: np.ndarray, lm: FrozenLM, seed: int) -> SoftHead:
+    """Return an untrained head: first weights follow the seed, scales follow the training features and the LM.
+
+    Raises:
+        TaxbenchError: the head does not take such features.
+    """
+    module, kind = head_module(spec.name), head_info(spec.name)
+    mean, std = images.statistics(train_images)
+    shape = HeadShape(tokens=images.tokens, features=images.width, width=lm.width)
+    head: SoftHead
+    with first_weights(seed, spec.name):
+        mapping = module.build(shape, module.Settings.model_validate(spec.settings))
+        if kind.reads == "state":
+            head = StateHead(mapping, mean, std, lm.embedding_rms(), lm.width)
+        else:
+            head = SoftHead(mapping, mean, std, lm.embedding_rms())
+    return head.to(lm.device).eval()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
-"""Ask a finished head questions."""
+"""Ask a finished head questions, as many rows at a time as fit into memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,14 +10,54 @@ from torch import Tensor
 from torch.nn import functional
 
 from taxbench.features.feature_rows import FeatureRows, Images, NameFeatures
+from taxbench.features.store.reader import free_memory
 from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
-from taxbench.training.image_rows import group_by_image
-from taxbench.training.row_budget import RowBudget, out_of_memory
+from taxbench.training.head_state import group_by_image
 from taxbench.util.errors import TrainingError
 from taxbench.util.progress import Reporter
+
+_SHARE = 0.5  # of the free memory: the estimate is one of activations and knows nothing of fragmentation
+
+
+class RowBudget:
+    """Rows that fit into memory at a time; results do not depend on it, but for rounding where heads read states.
+
+    Args:
+        row_bytes: An estimate of the memory that one row takes at most.
+        jobs: How many share the memory.
+    """
+
+    def __init__(self, row_bytes: int, device: torch.device, jobs: int = 1) -> None:
+        self.rows = max(1, int(free_memory(device) * _SHARE / jobs) // max(1, row_bytes))
+
+    def parts(self, n: int, at_once: int = 1) -> Iterator[slice]:
+        """Cut n rows into equal parts of which some fit at once."""
+        count = min(n, -(-n * at_once // self.rows) if n > self.rows else at_once)
+        for i in range(count):
+            yield slice(i * n // count, (i + 1) * n // count)
+
+    def halve(self, error: RuntimeError, n: int) -> None:
+        """Take half as many rows from now on.
+
+        Raises:
+            TrainingError: a single row does not fit.
+        """
+        at_once = min(self.rows, n)
+        if at_once <= 1:
+            raise TrainingError(
+                f"One image with its questions does not fit into memory ({str(error).splitlines()[0]}). Take fewer "
+                "feature vectors (--set pool=grid4), a smaller model, or another --device."
+            ) from None
+        self.rows = at_once // 2
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Say whether an error means that memory ran out; on a CPU torch has no type of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
 
 # Rows at a time where memory is no limit: more do not compute faster. Questions a row: an image's part of the LM's work
 # is done once for them all.

@@ -22,8 +22,7 @@ from taxbench.heads.base import StateHead
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.training.head_state import HeadBatch, HeadTrainingState
 from taxbench.training.parallel import ThreadSplit, split_threads
-from taxbench.training.predict import FittedHead, answer_losses, leaf_loss
-from taxbench.training.row_budget import RowBudget, out_of_memory
+from taxbench.training.predict import FittedHead, RowBudget, answer_losses, leaf_loss, out_of_memory
 from taxbench.util.errors import TrainingError, first_line
 from taxbench.util.progress import Reporter
 

@@ -26,8 +26,7 @@ from taxbench.registry.models import POCKET_ENCODER, lms
 from taxbench.specs.run import TrainerSpec
 from taxbench.specs.sources import EncoderSpec
 from taxbench.tasks.registry import find_tasks
-from taxbench.training.head_build import build_head
-from taxbench.training.head_state import HeadTrainingState
+from taxbench.training.head_state import HeadTrainingState, build_head
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, predict_margins
 from taxbench.training.stack import train_stack

@@ -7,7 +7,7 @@ import pytest
 
 from taxbench.datasets.dataset import Dataset, load_dataset
 from taxbench.datasets.things import CONCEPTS, published_forms
-from taxbench.protocol.articles import with_article
+from taxbench.protocol.words import with_article
 from taxbench.taxonomy.taxonomy import read_rows
 from taxbench.util.errors import DataError, UsageError
 from tests.datasets.things_tree import concepts, make_things

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from taxbench.lms.forward import Plain
 from taxbench.lms.frozen import load_lm
-from taxbench.lms.plain import Plain
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.specs.sources import LMSpec
 

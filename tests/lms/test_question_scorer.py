@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 from transformers import BloomConfig, CohereConfig, GraniteConfig, LlamaConfig, MambaConfig, MptConfig
 
-from taxbench.lms.forward import Bucket, buckets
+from taxbench.lms.forward import Bucket, Packed, Plain, buckets
 from taxbench.lms.frozen import FrozenLM, random_twin
-from taxbench.lms.packing import Packed
-from taxbench.lms.plain import Plain
 from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.util.errors import ModelError
 from tests.conftest import TINY_LMS, save_tiny_lm

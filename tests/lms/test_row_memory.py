@@ -9,8 +9,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from taxbench.lms.forward import Plain
 from taxbench.lms.frozen import load_lm
-from taxbench.lms.plain import Plain
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.specs.sources import LMSpec
 

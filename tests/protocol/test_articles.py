@@ -2,8 +2,7 @@
 
 import pytest
 
-from taxbench.protocol.articles import with_article
-from taxbench.protocol.plurals import plural
+from taxbench.protocol.words import plural, with_article
 
 COUNTED = (
     "a crow|an owl|an hourglass|a unicycle|a ukulele|a uniform|an umbrella|an urn|an heirloom|a utensil|an x-ray|"

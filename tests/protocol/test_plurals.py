@@ -2,7 +2,7 @@
 
 import pytest
 
-from taxbench.protocol.plurals import plural
+from taxbench.protocol.words import plural
 
 PAIRS = (
     "crow:crows|fox:foxes|brush:brushes|cherry:cherries|toy:toys|bookshelf:bookshelves|headscarf:headscarves|mouse:mice|"

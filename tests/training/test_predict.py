@@ -12,8 +12,7 @@ from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.scoring.calibration import calibrate
-from taxbench.training.head_build import build_head
-from taxbench.training.image_rows import group_by_image
+from taxbench.training.head_state import build_head, group_by_image
 from taxbench.training.predict import FittedHead, blank_margins, leaf_loss, predict_margins
 from taxbench.util.errors import TrainingError
 from tests.training.conftest import QUIET

@@ -14,12 +14,10 @@ from taxbench.heads.loading import head_spec
 from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.run import TrainerSpec
-from taxbench.training import row_budget as memory
+from taxbench.training import predict as memory
 from taxbench.training import stack
-from taxbench.training.head_build import build_head
-from taxbench.training.head_state import HeadTrainingState
-from taxbench.training.predict import FittedHead, predict_margins
-from taxbench.training.row_budget import RowBudget
+from taxbench.training.head_state import HeadTrainingState, build_head
+from taxbench.training.predict import FittedHead, RowBudget, predict_margins
 from taxbench.training.stack import train_stack
 from taxbench.util.errors import CacheError, TrainingError
 from taxbench.util.progress import Advance, Reporter

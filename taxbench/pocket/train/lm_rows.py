@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.reading_questions import TRAINING_TEMPLATES, Sampler, Shown
 from taxbench.pocket.train.tokenizer import BOS, EOS, NO, YES, token_id
-from taxbench.protocol.articles import with_article
+from taxbench.protocol.words import with_article
 
 _ADJECTIVES = ("small", "large", "old", "new", "white", "black", "red", "green", "blue", "brown", "young", "long")
 _MARK = "\x00"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from taxbench.pocket.train.corpus import Corpus
-from taxbench.protocol.articles import with_article
+from taxbench.protocol.words import with_article
 
 # The benchmark's own wording. {a_term} is the term with its article, {term} the bare term.
 TEMPLATE = "Is there {a_term} in this image?"
