@@ -29,10 +29,10 @@ def run(*, quiet: bool = False, **options: Any) -> "list[Result]":
         TaxbenchError: anything a user can mend; the text says how.
     """
     from taxbench.runs.config import Options, options_from, resolve
-    from taxbench.runs.runner import Runner
+    from taxbench.runs.runner import run as run_all
     from taxbench.util.progress import Reporter
 
-    return list(Runner(resolve(options_from(Options, options)), Reporter(quiet)).results())
+    return list(run_all(resolve(options_from(Options, options)), Reporter(quiet)))
 
 
 def extract(*, quiet: bool = False, **options: Any) -> "list[EntryInfo]":

@@ -56,12 +56,12 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
     config = resolve(Options(**options))  # type: ignore[arg-type]
     report.say(config.describe())
 
-    from taxbench.runs.runner import Runner
+    from taxbench.runs.runner import run
     from taxbench.specs.result import Result
 
     results: list[Result] = []
     try:
-        for result in Runner(config, report).results():
+        for result in run(config, report):
             results.append(result)
     finally:  # what is finished is shown, also when a run failed or the user interrupts
         if as_json and results:

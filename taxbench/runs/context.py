@@ -17,11 +17,15 @@ from taxbench.features.feature_rows import FeatureRows
 from taxbench.features.imported import imported_table
 from taxbench.features.similarity import Coherence
 from taxbench.features.store.reader import FeatureTable
+from taxbench.heads.moments import LRUCache
 from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
 from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.runs.config import RunConfig
+from taxbench.runs.environment import code
 from taxbench.specs.feature_key import FeatureOptions
+from taxbench.specs.result import Code
+from taxbench.training.parallel import threads_of_a_job
 from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
@@ -38,12 +42,14 @@ class FeatureSet:
 
 @dataclass
 class RunContext:
-    """The parts of a request. Each loads when first needed and is kept."""
+    """What the runs of one command share. Each part loads when first needed and is kept."""
 
     config: RunConfig
     report: Reporter
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time by phase."""
+    shared: LRUCache = field(default_factory=LRUCache)
+    """What closed-form heads share."""
     _twin_of: tuple[int, FrozenLM] | None = None
     _scorers: dict[tuple[Any, ...], QuestionScorer] = field(default_factory=dict)
     _features: dict[FeatureOptions, FeatureSet] = field(default_factory=dict)
@@ -91,6 +97,11 @@ class RunContext:
         with self.timed("lm"):
             return load_lm(self.config.lm, self.device, pick_dtype(self.device.type))
 
+    @cached_property
+    def code(self) -> Code:
+        """Return what is recorded of the code: its commit, and how many threads a training uses."""
+        return code().model_copy(update={"threads": threads_of_a_job(self.device)})
+
     def twin(self, seed: int) -> FrozenLM:
         """Return the language model with random weights; one is kept, since runs of one seed share it."""
         if self._twin_of is None or self._twin_of[0] != seed:
@@ -115,3 +126,9 @@ class RunContext:
         start = time.perf_counter()
         yield
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+
+    def take_seconds(self) -> dict[str, float]:
+        """Return the wall times since the last run, and begin anew; what runs share stands with the one that waited."""
+        seconds = {phase: round(time, 3) for phase, time in self.seconds.items()}
+        self.seconds.clear()
+        return seconds

@@ -1,10 +1,14 @@
-"""The heads of runs: their own and those of their controls, from the cache, fitted, or trained several at a time."""
+"""The heads that runs need: their own and those of their controls, fitted in a moment or trained through the LM.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+A `HeadJob` is one head: built once, trained at most once, used by every run with the same `HeadKey`. `fit` trains what
+the cache lacks in stacks, heads that can share a pass through the language model, those of later runs among them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, cast
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -14,154 +18,183 @@ from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import label_head
 from taxbench.heads.loading import head_module, head_spec
-from taxbench.heads.moments import LRUCache
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
+from taxbench.registry.head_source import HeadInfo
 from taxbench.registry.heads import MISTAKES, head_info
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import versions
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, Variant, head_key
 from taxbench.specs.spec import canonical_json
-from taxbench.training.head_build import build_head
+from taxbench.specs.task import Answers
 from taxbench.training.head_cache import checkpoint_path, head_path, load_head, save_head
-from taxbench.training.head_state import HeadTrainingState
+from taxbench.training.head_state import HeadTrainingState, build_head
 from taxbench.training.parallel import side_by_side, threads_of_a_job
-from taxbench.training.predict import FittedHead
-from taxbench.training.row_budget import out_of_memory
+from taxbench.training.predict import FittedHead, out_of_memory
 from taxbench.training.stack import train_stack
 from taxbench.util.errors import TaxbenchError, UsageError, first_line
 from taxbench.util.seeds import derive_seed, rng
 
+OWN = "none"
+"""What stands for a run's own head among those of its controls."""
 _STACK = 16
 """Heads trained at once: more would hardly be faster, and all of them are unfinished until the last step."""
+_LOOKAHEAD = 64
+"""How many heads of later runs are looked at for a place in a stack; each is built to know whether it fits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One run that has to be computed."""
+class StackKey:
+    """What the heads of one stack have in common: how the LM is asked, and what it is given."""
 
-    run: RunSpec
-    protocol: Protocol
-    features: FeatureSet
-
-    def label(self, head: str, control: str) -> str:
-        """Name the work on one of its heads, for a progress bar; the control of its own head is `none`."""
-        changed = "" if control == "none" else f" ({control.replace('_', ' ')})"
-        return f"{head} {self.run.task.name} seed {self.run.seed}{changed}"
-
-
-StackKey = tuple[Any, ...]
+    lm: str
+    questions: tuple[str, ...]
+    answers: Answers
+    order: str
+    soft_tokens: int
+    kind: type[SoftHead]
+    loss: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class HeadJob:
-    """A head that a run needs: its own or a control's."""
+    """One head that runs need."""
 
     key: HeadKey
-    job: Job
+    label: str
+    """What progress bars call it."""
+    protocol: Protocol
+    features: FeatureSet
+    context: RunContext
+    users: int = 0
+    """Runs that have yet to use it."""
+    failure: TaxbenchError | None = None
+    """Why there is no such head; it is the trouble of the runs that need it, and of no other."""
+    _fitted: FittedHead | None = None
 
     @property
-    def label(self) -> str:
-        """Name it for a progress bar."""
-        return self.job.label(self.key.head.name, self.key.variant)
+    def is_missing(self) -> bool:
+        """Say whether the head has yet to be trained, as far as is known."""
+        trained = self._info.learns != "fit" and self.failure is None
+        return trained and self._fitted is None and not head_path(self.context.cache, self.key).is_file()
 
-
-@dataclass
-class HeadFitter:
-    """Makes heads for runs, one run after the other, and trains those of later runs along where they fit in."""
-
-    context: RunContext
-    _failures: dict[str, TaxbenchError] = field(default_factory=dict)
-    _kinds: dict[str, StackKey] = field(default_factory=dict)
-    _shared: LRUCache = field(default_factory=LRUCache)
-
-    def heads(self, job: Job, later: Iterable[Callable[[], Job]]) -> dict[str, FittedHead]:
-        """Return a run's own head, named `none`, and those of its controls.
-
-        Args:
-            later: What makes the runs that come after this one.
+    @cached_property
+    def state(self) -> HeadTrainingState:
+        """Return the head in training, as far as it has come.
 
         Raises:
-            TaxbenchError: one of them cannot be made.
+            TaxbenchError: it cannot be built.
         """
-        wanted = self._wanted(job)
-        with self.context.timed("train"):
-            missing = [each for each in wanted.values() if self._missing(each)]
-            if missing:
-                self._train(missing, later)
-            for each in wanted.values():
-                if each.key.digest in self._failures:
-                    raise self._failures[each.key.digest]
-            return {name: self._finished(each) for name, each in wanted.items()}
+        untrained = self._build()
+        module = head_module(self.key.head.name)
+        assert isinstance(untrained.head, SoftHead), self.label
+        if hasattr(module, "prepare"):
+            with _blamed(self.key.head):
+                module.prepare(untrained.head.mapping, self._fit_data(untrained.scorer))
+        state = HeadTrainingState(untrained.head, self.images, self.protocol, self.key.trainer, f"train {self.label}")
+        state.checkpoint = checkpoint_path(self.context.cache, self.key)
+        state.resume()
+        return state
 
-    def _wanted(self, job: Job) -> dict[str, HeadJob]:
-        """Return every head that a run takes part with: a control has another LM, other features, or another head."""
-        code = f"{canonical_json(versions().computing)} {threads_of_a_job(self.context.device)} threads"
-        others: dict[str, tuple[Variant, HeadSpec]] = {"none": ("none", job.run.head)}
-        for control in job.run.task.controls:
-            if control in ("random_lm", "shuffled_features"):
-                others[control] = (control, job.run.head)
-            elif control != "chance":
-                others[control] = ("none", head_spec(control, {}))
-        return {name: HeadJob(head_key(job.run, variant, head, code), job) for name, (variant, head) in others.items()}
+    def stack_key(self) -> StackKey:
+        """Return what decides with which heads it can be trained.
 
-    def _missing(self, wanted: HeadJob) -> bool:
-        """Say whether a head has to be trained, and can be as far as is known."""
-        key = wanted.key
-        there = key.digest in self._failures or head_path(self.context.cache, key).is_file()
-        return head_info(key.head.name).learns != "fit" and not there
+        Raises:
+            TaxbenchError: it cannot be built, or gives vectors of another shape than it should.
+        """
+        head, scorer = self.state.head.eval(), self.scorer
+        with torch.inference_mode(), _blamed(self.key.head):
+            one, k, width = head.mapped(self.images(np.zeros(1, np.int64))).shape
+            head.train()
+            if (one, width) != (1, scorer.lm.width):
+                raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {scorer.lm.width})")
+        trainer, answers = self.key.trainer, self.protocol.task.questions.answers
+        return StackKey(scorer.lm.digest, self.protocol.questions, answers, trainer.order, k, type(head), trainer.loss)
 
-    def _finished(self, wanted: HeadJob) -> FittedHead:
-        """Return a head from the cache, or fitted in a moment."""
-        if head_info(wanted.key.head.name).learns == "fit":
-            return self._fit(wanted)
-        asked = self._build(wanted)
-        load_head(self.context.cache, wanted.key, asked.head)
-        return asked
+    @property
+    def scorer(self) -> QuestionScorer:
+        """Return the language model that the head is trained through and asked with."""
+        lm = self.context.twin(self.key.seed) if self.key.variant == "random_lm" else self.context.lm
+        return self.context.scorer(lm, self.protocol, self.key.trainer.order)
 
-    def _scorer(self, wanted: HeadJob) -> QuestionScorer:
-        lm = self.context.twin(wanted.key.seed) if wanted.key.variant == "random_lm" else self.context.lm
-        return self.context.scorer(lm, wanted.job.protocol, wanted.key.trainer.order)
-
-    def _images(self, wanted: HeadJob) -> Images:
-        protocol, images = wanted.job.protocol, cast(Images, wanted.job.features.rows)
-        if head_info(wanted.key.head.name).sees == "name":
-            images = NameFeatures(protocol.vocabulary.name_of[protocol.leaf], self.context.device)
-        if wanted.key.variant == "shuffled_features":
-            return ShuffledFeatures(images, protocol.splits, rng(protocol.seed, "shuffled_features"))
+    @cached_property
+    def images(self) -> Images:
+        """Return what the head sees of images."""
+        images: Images = self.features.rows
+        if self._info.sees == "name":
+            images = NameFeatures(self.protocol.vocabulary.name_of[self.protocol.leaf], self.context.device)
+        if self.key.variant == "shuffled_features":
+            return ShuffledFeatures(images, self.protocol.splits, rng(self.protocol.seed, "shuffled_features"))
         return images
 
-    def _build(self, wanted: HeadJob) -> FittedHead:
-        images, scorer = self._images(wanted), self._scorer(wanted)
-        train = wanted.job.protocol.images("train")
-        with _blamed(wanted.key.head):
-            head = build_head(wanted.key.head, images, train, scorer.lm, wanted.key.seed)
-        return FittedHead(head, images, scorer)
+    def keep(self, state: HeadTrainingState) -> None:
+        """Put the trained head into the cache, at once, whatever becomes of those it is trained with."""
+        try:
+            head = state.finish()
+            save_head(self.context.cache, self.key, head)
+            self._fitted = FittedHead(head, self.images, self.scorer)
+        except TaxbenchError as error:
+            self.failure = error
 
-    def _fit(self, wanted: HeadJob) -> FittedHead:
+    def forget_training(self) -> None:
+        """Drop the head in training; what was kept of it stays."""
+        self.__dict__.pop("state", None)
+
+    def fitted(self) -> FittedHead:
+        """Return the finished head: as it was trained here, from the cache, or fitted now.
+
+        Raises:
+            TaxbenchError: there is none; `failure` where its training broke off.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self._fitted is None:
+            if self._info.learns == "fit":
+                self._fitted = self._closed_form()
+            else:
+                self._fitted = self._build()
+                load_head(self.context.cache, self.key, self._fitted.head)
+        return self._fitted
+
+    def used(self) -> None:
+        """Note that a run is done with the head; after the last one its weights make room."""
+        self.users -= 1
+        if self.users <= 0:
+            self._fitted = None
+
+    @property
+    def _info(self) -> HeadInfo:
+        return head_info(self.key.head.name)
+
+    def _build(self) -> FittedHead:
+        """Return the head with its first weights."""
+        scorer = self.scorer
+        with _blamed(self.key.head):
+            train = self.protocol.images("train")
+            head = build_head(self.key.head, self.images, train, scorer.lm, self.key.seed)
+        return FittedHead(head, self.images, scorer)
+
+    def _closed_form(self) -> FittedHead:
         """Make a head that is not trained through the LM."""
-        spec, images, scorer = wanted.key.head, self._images(wanted), self._scorer(wanted)
-        module, protocol = head_module(spec.name), wanted.job.protocol
-        mean, std = images.statistics(protocol.images("train"))
-        data = self._fit_data(wanted, images, scorer)
-        settings = module.Settings.model_validate(spec.settings)
+        spec, scorer = self.key.head, self.scorer
+        module = head_module(spec.name)
+        mean, std = self.images.statistics(self.protocol.images("train"))
+        data, settings = self._fit_data(scorer), module.Settings.model_validate(spec.settings)
         with _blamed(spec):
             mapping = module.fit(data, settings)
-        head: Head
-        if head_info(spec.name).reads == "labels":
-            head = label_head(mapping, mean, std, data, protocol.vocabulary.terms, settings)
-        else:
-            head = FixedHead(mapping, mean, std)
-        return FittedHead(head.to(self.context.device).eval(), images, scorer, data.chosen)
+        head: Head = FixedHead(mapping, mean, std)
+        if self._info.reads == "labels":
+            head = label_head(mapping, mean, std, data, self.protocol.vocabulary.terms, settings)
+        return FittedHead(head.to(self.context.device).eval(), self.images, scorer, data.chosen)
 
-    def _fit_data(self, wanted: HeadJob, images: Images, scorer: QuestionScorer) -> FitData:
-        protocol, key = wanted.job.protocol, wanted.key
-        mean, std = images.statistics(protocol.images("train"))
-        names = protocol.vocabulary.name_of[protocol.leaf]
+    def _fit_data(self, scorer: QuestionScorer) -> FitData:
+        protocol, key, images = self.protocol, self.key, self.images
         train, val = protocol.images("train"), protocol.images("val")
+        mean, std = images.statistics(train)
+        names = protocol.vocabulary.name_of[protocol.leaf]
         dealt = f" shuffled {key.seed}" if key.variant == "shuffled_features" else ""
         return FitData(
-            features=lambda some: (images(some) - mean) / std,
+            features=lambda rows: (images(rows) - mean) / std,
             images=train,
             names=names[train],
             val_images=val,
@@ -170,90 +203,85 @@ class HeadFitter:
             lm=scorer.lm,
             seed=derive_seed(key.seed, "fit", key.head.name),
             cache=self.context.cache,
-            features_key=f"{head_info(key.head.name).sees} {key.encoder.features}{dealt}",
-            shared=self._shared,
+            features_key=f"{self._info.sees} {key.encoder.features}{dealt}",
+            shared=self.context.shared,
         )
 
-    def _train(self, missing: list[HeadJob], later: Iterable[Callable[[], Job]]) -> None:
-        """Train heads, and those of later runs that can be trained along with them, in stacks."""
-        stacks: dict[StackKey, dict[str, HeadJob]] = {}
-        for each in missing:
-            stacks.setdefault(self._kind(each), {})[each.key.digest] = each
-        for make in later:
-            if all(len(stack) >= _STACK for stack in stacks.values()):
-                break
-            for kind, each in self._also(make, {wanted.key.seed for wanted in missing}):
-                if 0 < len(stacks.get(kind, ())) < _STACK:
-                    stacks[kind][each.key.digest] = each
-        lists = [list(stack.values()) for stack in stacks.values()]
-        # On a CPU there should be work for two jobs; elsewhere stacks wait for each other.
-        two = self.context.device.type == "cpu"
-        most = min(_STACK, -(-sum(map(len, lists)) // 2)) if two else _STACK
-        groups = [some[start : start + most] for some in lists for start in range(0, len(some), most)]
-        # Built before any is trained, since first weights come from torch's global random state.
-        trainees = [self._trainees(group) for group in groups]
-        at_once = min(2, len(groups)) if two else 1
-        jobs = [partial(self._train_stack, some, at_once) for some in trainees if some]
-        side_by_side(jobs, self.context.device, self.context.report)
 
-    def _kind(self, wanted: HeadJob) -> StackKey:
-        """Return what heads of one stack have in common: how the LM is asked, and what it is given."""
-        digest, protocol = wanted.key.digest, wanted.job.protocol
-        if digest not in self._kinds:
-            asked = self._build(wanted)
-            with torch.inference_mode(), _blamed(wanted.key.head):
-                one, k, width = asked.head.mapped(asked.images(np.zeros(1, np.int64))).shape
-                if (one, width) != (1, asked.scorer.lm.width):
-                    raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {asked.scorer.lm.width})")
-            answers, trainer = protocol.task.questions.answers, wanted.key.trainer
-            how = asked.scorer.lm.digest, protocol.questions, answers.positive, answers.negative, trainer.order
-            self._kinds[digest] = (*how, k, type(asked.head), trainer.loss)
-        return self._kinds[digest]
+def head_jobs(
+    run: RunSpec, protocol: Protocol, features: FeatureSet, context: RunContext, known: dict[str, HeadJob]
+) -> dict[str, HeadJob]:
+    """Return the heads of a run by name: its own (`none`) and its controls', which have another LM, features or head.
 
-    def _also(self, make: Callable[[], Job], seeds: set[int]) -> Iterator[tuple[StackKey, HeadJob]]:
-        """Yield the heads of a later run that have to be trained; of random twins, one at a time is in memory."""
-        try:
-            for each in self._wanted(make()).values():
-                other_twin = each.key.variant == "random_lm" and each.key.seed not in seeds
-                if self._missing(each) and not other_twin:
-                    yield self._kind(each), each
-        except TaxbenchError:  # told when its turn comes
-            return
+    Args:
+        known: The heads of other runs by their keys' digests; those that are needed again are shared, new ones added.
+    """
+    code = f"{canonical_json(versions().computing)} {threads_of_a_job(context.device)} threads"
+    wanted: dict[str, tuple[Variant, HeadSpec]] = {OWN: ("none", run.head)}
+    for control in run.task.controls:
+        if control in ("random_lm", "shuffled_features"):
+            wanted[control] = (control, run.head)
+        elif control != "chance":
+            wanted[control] = ("none", head_spec(control, {}))
+    jobs = {}
+    for name, (variant, head) in wanted.items():
+        key = head_key(run, variant, head, code)
+        label = head_label(run, head.name, variant)
+        jobs[name] = known.setdefault(key.digest, HeadJob(key, label, protocol, features, context))
+        jobs[name].users += 1
+    return jobs
 
-    def _trainees(self, group: Sequence[HeadJob]) -> dict[HeadTrainingState, HeadJob]:
-        found: dict[HeadTrainingState, HeadJob] = {}
-        for each in group:
-            try:
-                found[self._trainee(each)] = each
-            except TaxbenchError as error:  # it is the trouble of its own run, not of those it would be trained with
-                self._failures[each.key.digest] = error
-        return found
 
-    def _train_stack(self, trainees: dict[HeadTrainingState, HeadJob], jobs: int) -> None:
-        def finished(trainee: HeadTrainingState) -> None:
-            key = trainees[trainee].key
-            try:
-                save_head(self.context.cache, key, trainee.finish())  # at once, whatever becomes of the others
-            except TaxbenchError as error:
-                self._failures[key.digest] = error
+def head_label(run: RunSpec, head: str, control: str) -> str:
+    """Name a head of a run for a progress bar."""
+    changed = "" if control == OWN else f" ({control.replace('_', ' ')})"
+    return f"{head} {run.task.name} seed {run.seed}{changed}"
 
-        scorer = self._scorer(next(iter(trainees.values())))
-        train_stack(list(trainees), scorer, self.context.report, finished, jobs)
 
-    def _trainee(self, wanted: HeadJob) -> HeadTrainingState:
-        """Return a head in training, as far as it has come."""
-        asked, module = self._build(wanted), head_module(wanted.key.head.name)
-        head = asked.head
-        assert isinstance(head, SoftHead), wanted.label
-        if hasattr(module, "prepare"):
-            with _blamed(wanted.key.head):
-                module.prepare(head.mapping, self._fit_data(wanted, asked.images, asked.scorer))
-        trainee = HeadTrainingState(
-            head, asked.images, wanted.job.protocol, wanted.key.trainer, f"train {wanted.label}"
-        )
-        trainee.checkpoint = checkpoint_path(self.context.cache, wanted.key)
-        trainee.resume()
-        return trainee
+def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext) -> None:
+    """Train those of the wanted heads that are missing, and later ones along with them where stacks have room.
+
+    What a head becomes does not depend on what is trained beside it. One that fails holds its `failure`.
+    """
+    missing = list(dict.fromkeys(job for job in wanted if job.is_missing))
+    stacks: dict[StackKey, list[HeadJob]] = {}
+    for job in missing:
+        if key := _stack_key(job):
+            stacks.setdefault(key, []).append(job)
+    seeds = {job.key.seed for job in missing}
+    # Of random twins one at a time is in memory, so the heads of another seed's are not looked at.
+    others = (job for job in later if job.key.variant != "random_lm" or job.key.seed in seeds)
+    for job in islice((job for job in others if job not in missing and job.is_missing), _LOOKAHEAD):
+        if all(len(stack) >= _STACK for stack in stacks.values()):
+            break
+        if (key := _stack_key(job)) and 0 < len(stacks.get(key, ())) < _STACK and job not in stacks[key]:
+            stacks[key].append(job)
+    # On a CPU there should be work for two threads; elsewhere stacks wait for each other.
+    two = context.device.type == "cpu"
+    n = sum(map(len, stacks.values()))
+    most = min(_STACK, -(-n // 2)) if two else _STACK
+    groups = [stack[i : i + most] for stack in stacks.values() for i in range(0, len(stack), most)]
+    at_once = min(2, len(groups)) if two else 1
+    try:
+        side_by_side([_training(group, context, at_once) for group in groups], context.device, context.report)
+    finally:
+        for job in chain.from_iterable(groups):
+            job.forget_training()  # of a stack that broke off nothing half-trained is gone on with
+
+
+def _stack_key(job: HeadJob) -> StackKey | None:
+    try:
+        return job.stack_key()
+    except TaxbenchError as error:
+        job.failure = error
+        return None
+
+
+def _training(group: Sequence[HeadJob], context: RunContext, at_once: int) -> "partial[None]":
+    """Return the training of one stack, each head kept the moment it ends."""
+    job_of = {job.state: job for job in group}
+    scorer = group[0].scorer
+    return partial(train_stack, list(job_of), scorer, context.report, lambda state: job_of[state].keep(state), at_once)
 
 
 @contextmanager

@@ -12,16 +12,16 @@ from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, feature_key
 from taxbench.heads.loading import head_spec
 from taxbench.registry.models import find_lm
-from taxbench.results.records import RESULT, read_result, result_folder
+from taxbench.results.records import RESULT, read_result
 from taxbench.runs.config import GridCell, RunConfig, encoder_spec
 from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
-from taxbench.runs.runner import Runner
+from taxbench.runs.runner import check, finish, plan
 from taxbench.specs.feature_key import FeatureOptions, StorageDtype
 from taxbench.specs.result import Code, Result, Scores, Versions
 from taxbench.specs.run import RunSpec
 from taxbench.util.devices import pick_dtype
-from taxbench.util.errors import DataError, UsageError
+from taxbench.util.errors import DataError, TaxbenchError, UsageError
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
 from taxbench.util.text import plain
@@ -134,16 +134,20 @@ def reproduce(place: Path, again: ReproduceOptions, report: Reporter) -> Reprodu
         )
     record = read_result(path)
     with TemporaryDirectory(prefix="taxbench-") as work:
-        config = _request(record, again, Path(work))
-        runner = _suite(config, record, again, report)
-        run = runner.run_spec(runner.config.cells[0], record.seed)
-        folder = result_folder(config.out, run)
-        if (folder / RESULT).exists():
-            raise UsageError(f"'{folder}' holds this run already, and would be read instead. Choose another --out.")
-        changed = _identities(record, run)
+        context = _context(_config(record, again, Path(work)), record, again, report)
+        check(context)
+        runs = plan(context)
+        ((_, planned),) = runs
+        if isinstance(planned, TaxbenchError):
+            raise planned
+        if (planned.folder / RESULT).exists():
+            raise UsageError(
+                f"'{planned.folder}' holds this run already, and would be read instead. Choose another --out."
+            )
+        changed = _identities(record, planned.spec)
         for each in changed:
             report.say(f"not as recorded: {each.what}: {each.recorded} then, {each.here} now")
-        (result,) = runner.results()
+        (result,) = finish(runs, context)
     return compared(str(place), record, result, changed, again.tolerance)
 
 
@@ -169,7 +173,7 @@ def _fresh_cache(work: Path, chosen: Path | None) -> Path:
     return cache
 
 
-def _request(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
+def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
     """Return what was asked for when the record was made."""
     run = record.run
     with _named("model", run.lm.name, _DIRECTORY.format("--model DIR"), again.model):
@@ -218,11 +222,11 @@ def _features(reading: str) -> FeatureOptions:
     return FeatureOptions(pool=found[1], layer=int(found[2] or -1))
 
 
-def _suite(config: RunConfig, record: Result, again: ReproduceOptions, report: Reporter) -> Runner:
-    """Return the suite that runs the request, with features stored as they were."""
-    runner, run = Runner(config, report), record.run
+def _context(config: RunConfig, record: Result, again: ReproduceOptions, report: Reporter) -> RunContext:
+    """Return what the run shares with none, with features stored as they were."""
+    context, run = RunContext(config, report), record.run
     try:
-        _ = runner.context.device
+        _ = context.device
     except UsageError as error:
         if again.device:
             raise
@@ -232,14 +236,12 @@ def _suite(config: RunConfig, record: Result, again: ReproduceOptions, report: R
         ) from error
     how = _DIRECTORY.format("--dataset KIND:DIR and --taxonomy FILE")
     with _named("dataset", record.dataset, how, again.dataset):
-        _ = runner.context.dataset
-    if config.imported:
-        return runner
-    (cell,) = config.cells
-    features = _stored_as(cell.features, run, runner.context)
-    stored = Runner(replace(config, cells=(replace(cell, features=features),)), report)
-    stored.context = runner.context
-    return stored
+        _ = context.dataset
+    if not config.imported:
+        (cell,) = config.cells
+        features = _stored_as(cell.features, run, context)
+        context.config = replace(config, cells=(replace(cell, features=features),))
+    return context
 
 
 def _stored_as(features: FeatureOptions, run: RunSpec, context: RunContext) -> FeatureOptions:

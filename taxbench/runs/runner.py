@@ -1,8 +1,15 @@
-"""Run tasks: from names to results. This is `taxbench run` without the command line."""
+"""Run tasks: from names to results. This is `taxbench run` without the command line.
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+    plan ──▶ fit ──▶ score        every stage for one run after the other; heads of later runs are trained along
+
+`run` is the whole story on one screen; what its stages need from others stands in `config.py` (names resolved),
+`context.py` (what runs share) and `fit.py` (heads).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +18,20 @@ import torch
 
 from taxbench.lms.frozen import lm_source
 from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
 from taxbench.results.predictions import OWN, Collector, Predictions, half, write_predictions
-from taxbench.results.records import predictions_file, read_result, result_folder, write_result
+from taxbench.results.records import RESULT, predictions_file, read_result, result_folder, write_result
 from taxbench.runs.config import GridCell, RunConfig
-from taxbench.runs.context import RunContext
-from taxbench.runs.environment import code, machine, versions
-from taxbench.runs.fit import HeadFitter, Job
+from taxbench.runs.context import FeatureSet, RunContext
+from taxbench.runs.environment import machine, versions
+from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
 from taxbench.scoring.calibration import calibrate
 from taxbench.scoring.metrics import category_scores, summarise
 from taxbench.scoring.scorecard import score
-from taxbench.specs.result import Code, Result, Scores, Timing
+from taxbench.specs.result import Result, Scores, Timing
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
-from taxbench.training.parallel import side_by_side, threads_of_a_job
+from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
 from taxbench.util.errors import DataError, TaxbenchError, first_few
 from taxbench.util.hub import model_files
@@ -31,192 +39,238 @@ from taxbench.util.paths import check_writable
 from taxbench.util.progress import Reporter
 
 
-@dataclass
-class Runner:
-    """One request being served."""
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One run with all that decides it."""
 
-    config: RunConfig
-    report: Reporter
-    _jobs: dict[int, Job] = field(default_factory=dict)
-    """Runs that were looked at and are not over, by their place in `_wanted`."""
+    name: str
+    """What tells it from the others of the command."""
+    spec: RunSpec
+    protocol: Protocol
+    features: FeatureSet
+    heads: dict[str, HeadJob]
+    """Its own head and those of its controls."""
+    folder: Path
+    """Where its record lies, or will lie."""
+    stored: Result | None
+    """The record that is there, made by the same code and versions."""
 
-    @cached_property
-    def context(self) -> RunContext:
-        """Return what all runs share."""
-        return RunContext(self.config, self.report)
 
-    @cached_property
-    def _maker(self) -> HeadFitter:
-        return HeadFitter(self.context)
+def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
+    """Yield one result for every seed, task, head and setting, written to disk before it is yielded.
 
-    @cached_property
-    def _code(self) -> Code:
-        return code().model_copy(update={"threads": threads_of_a_job(self.context.device)})
+    A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
+    interrupted command goes on where it stopped. A run that fails does not stop the others.
 
-    @cached_property
-    def _wanted(self) -> list[tuple[GridCell, int]]:
-        return [(cell, seed) for seed in self.config.seeds for cell in self.config.cells]
+    Raises:
+        TaxbenchError: at the end, where runs failed; at once, where none can be.
+    """
+    context = RunContext(config, report)
+    check(context)
+    yield from finish(plan(context), context)
 
-    def results(self) -> Iterator[Result]:
-        """Yield one result for every seed, task, head and setting, written to disk before it is yielded.
 
-        A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
-        interrupted command goes on where it stopped. A run that fails does not stop the others.
+def check(context: RunContext) -> None:
+    """Find out now what is missing, not after an hour of features.
 
-        Raises:
-            TaxbenchError: at the end, where runs failed; at once, where none can be.
-        """
-        _ = self.context.device, self.context.dataset  # what is missing is missed now, not after an hour of features
-        _ = self._code  # before anyone edits it
-        model_files(lm_source(self.config.lm), self.config.lm.gated)
-        check_writable(self.config.out)
-        for note in self.config.notes:
-            self.report.say(note)
-        total, failed = len(self._wanted), list[str]()
-        for place, (cell, seed) in enumerate(self._wanted):
-            name = f"{self.config.name_of(cell)} seed {seed}"
+    Raises:
+        TaxbenchError: the device, the dataset, the LM's files or the folder of results is not to be had.
+    """
+    config = context.config
+    _ = context.device, context.dataset, context.code  # the commit, before anyone edits the code
+    model_files(lm_source(config.lm), config.lm.gated)
+    check_writable(config.out)
+    for note in config.notes:
+        context.report.say(note)
+
+
+Plan = Sequence[tuple[str, PlannedRun | TaxbenchError]]
+"""Every run by its name; in the place of one that cannot be, why."""
+
+
+def plan(context: RunContext) -> Plan:
+    """Work out every run of the grid: its identity, its questions, the heads it needs. Features are extracted here."""
+    config, known, runs = context.config, dict[str, HeadJob](), list[tuple[str, PlannedRun | TaxbenchError]]()
+    for seed in config.seeds:
+        for cell in config.cells:
+            name = f"{config.name_of(cell)} seed {seed}"
             try:
-                result = self._result(place, name)
+                runs.append((name, _plan_run(name, cell, seed, context, known)))
             except TaxbenchError as error:
-                if total == 1:
-                    raise
-                failed.append(f"{name}: {error}")
-                self.report.say(f"[{place + 1}/{total}] {name} FAILED: {error}")
-                continue
-            finally:
-                self._jobs.pop(place, None)
-            f1 = result.scores[cell.task.headline].macro_f1
-            shown = "no score, every term was asked with one answer only" if f1 is None else f"macro-F1 {f1:.3f}"
-            self.report.say(f"[{place + 1}/{total}] {name}: {cell.task.headline} {shown}")
-            yield result
-        if failed:
-            raise TaxbenchError("\n".join([f"{len(failed)} of {total} runs failed.", *failed]))
+                runs.append((name, error))
+    return runs
 
-    def run_spec(self, cell: GridCell, seed: int) -> RunSpec:
-        """Return the identity of one run."""
-        key = self.context.features(cell.features).table.key
-        lm, dataset = self.context.lm, self.context.dataset
-        return RunSpec(
-            task=cell.task.model_copy(update={"expected": None}),  # published figures are no part of a run
-            dataset=DatasetId(name=dataset.name, fingerprint=dataset.fingerprint),
-            encoder=EncoderId(
-                name=self.config.encoder.name,
-                digest=key.source.digest,
-                features=key.digest,
-                reading="imported" if self.config.imported else cell.features.reading,
-            ),
-            lm=LMId(name=self.config.lm.name, digest=lm.digest, dtype=_dtype_name(lm.dtype)),
-            head=cell.head,
-            trainer=cell.trainer,
-            scoring=cell.scoring,
-            seed=seed,
-            device=self.context.device.type,
-        )
 
-    def _job(self, place: int) -> Job:
-        """Return a run with its questions; built once, since runs are looked at ahead of their turn."""
-        if place not in self._jobs:
-            cell, seed = self._wanted[place]
-            run, features = self.run_spec(cell, seed), self.context.features(cell.features)
-            self._jobs[place] = Job(run, Protocol(run.task, self.context.dataset, seed, features.coherence), features)
-        return self._jobs[place]
+def _plan_run(name: str, cell: GridCell, seed: int, context: RunContext, known: dict[str, HeadJob]) -> PlannedRun:
+    features = context.features(cell.features)
+    spec = run_spec(cell, seed, features, context)
+    protocol = Protocol(spec.task, context.dataset, seed, features.coherence)
+    folder = result_folder(context.config.out, spec)
+    stored = _stored(folder / RESULT, spec, context.report)
+    heads = {} if stored else head_jobs(spec, protocol, features, context, known)
+    return PlannedRun(name, spec, protocol, features, heads, folder, stored)
 
-    def _result(self, place: int, name: str) -> Result:
-        job = self._job(place)
-        folder = result_folder(self.config.out, job.run)
-        stored = self._stored(folder / "result.json")
-        if stored and stored.run == job.run and stored.versions.computing == versions().computing:
-            self.report.say(f"{name}: already done, read from {folder} (remove it to run again)")
-            return stored
-        self._tell(job.protocol)
-        others = range(place + 1, len(self._wanted))
-        later: list[Callable[[], Job]] = [partial(self._job, other) for other in others]
-        result, predictions = self._measure(job, later)
-        timing = Timing(machine=machine(self.context.device), seconds=self._seconds())
-        write_result(folder, result, predictions, timing)
-        return result
 
-    def _seconds(self) -> dict[str, float]:
-        """Return the wall times since the last run, and begin anew."""
-        seconds = {phase: round(time, 3) for phase, time in self.context.seconds.items()}
-        self.context.seconds.clear()  # what runs share (dataset, features, lm) stands with the run that waited for it
-        return seconds
+def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContext) -> RunSpec:
+    """Return the identity of one run."""
+    config, key = context.config, features.table.key
+    lm, dataset = context.lm, context.dataset
+    return RunSpec(
+        task=cell.task.model_copy(update={"expected": None}),  # published figures are no part of a run
+        dataset=DatasetId(name=dataset.name, fingerprint=dataset.fingerprint),
+        encoder=EncoderId(
+            name=config.encoder.name,
+            digest=key.source.digest,
+            features=key.digest,
+            reading="imported" if config.imported else cell.features.reading,
+        ),
+        lm=LMId(name=config.lm.name, digest=lm.digest, dtype=_dtype_name(lm.dtype)),
+        head=cell.head,
+        trainer=cell.trainer,
+        scoring=cell.scoring,
+        seed=seed,
+        device=context.device.type,
+    )
 
-    def _stored(self, path: Path) -> Result | None:
-        if not path.is_file():
-            return None
+
+def _stored(path: Path, spec: RunSpec, report: Reporter) -> Result | None:
+    """Return the record of a run that is there already, made by code and versions that give the same numbers."""
+    if not path.is_file():
+        return None
+    try:
+        stored = read_result(path)
+    except DataError as error:
+        report.say(f"{error} It is made anew.")
+        return None
+    return stored if stored.run == spec and stored.versions.computing == versions().computing else None
+
+
+def finish(runs: Plan, context: RunContext) -> Iterator[Result]:
+    """Fit and score planned runs one after the other; see `run`."""
+    report, failed = context.report, list[str]()
+    for number, (name, planned) in enumerate(runs, 1):
         try:
-            return read_result(path)
-        except DataError as error:
-            self.report.say(f"{error} It is made anew.")
-            return None
+            if isinstance(planned, TaxbenchError):
+                raise planned
+            if planned.stored:
+                report.say(f"{name}: already done, read from {planned.folder} (remove it to run again)")
+                result = planned.stored
+            else:
+                later = chain.from_iterable(
+                    other.heads.values() for _, other in runs[number:] if isinstance(other, PlannedRun)
+                )
+                result = measure(planned, later, context)
+        except TaxbenchError as error:
+            if len(runs) == 1:
+                raise
+            failed.append(f"{name}: {error}")
+            report.say(f"[{number}/{len(runs)}] {name} FAILED: {error}")
+            continue
+        headline = result.run.task.headline
+        f1 = result.scores[headline].macro_f1
+        shown = "no score, every term was asked with one answer only" if f1 is None else f"macro-F1 {f1:.3f}"
+        report.say(f"[{number}/{len(runs)}] {name}: {headline} {shown}")
+        yield result
+    if failed:
+        raise TaxbenchError("\n".join([f"{len(failed)} of {len(runs)} runs failed.", *failed]))
 
-    def _tell(self, protocol: Protocol) -> None:
-        """Say what the leak guard found; nothing is left out, or left in, silently."""
-        if protocol.leaks:
-            did = "left out of training" if protocol.task.leaks == "drop" else "KEPT in training, as the task says"
-            names = ", ".join(map(str, protocol.leaks))
-            self.report.say(f"{protocol.task.name}: leaves that say a denied hypernym, {did}: {names}")
-        if protocol.leaves_without_images:
-            names = first_few(protocol.leaves_without_images, 10)
-            self.report.say(
-                f"{protocol.task.name}: leaves without a training picture, neither trained nor asked: {names}"
-            )
 
-    def _measure(self, job: Job, later: list[Callable[[], Job]]) -> tuple[Result, bytes]:
-        """Train, ask and score one run and its controls."""
-        protocol, task, terms = job.protocol, job.run.task, job.protocol.vocabulary.terms
-        tests = {split: protocol.test(split) for split in task.evaluate}  # what cannot be asked is said before training
+def measure(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext) -> Result:
+    """Train, ask and score one run and its controls, and write its record.
+
+    Args:
+        later: Heads of later runs, to be trained along where they fit in.
+    """
+    task, protocol, jobs = planned.spec.task, planned.protocol, planned.heads
+    _say_what_is_left_out(protocol, context.report)
+    try:
+        # What cannot be asked is said before training.
+        tests = {split: protocol.test(split) for split in task.evaluate}
         validating = protocol.validation()
-        heads = self._maker.heads(job, later)
-        names = list(heads)
-        labels = {name: job.label(job.run.head.name, name) for name in names}
-        leaves, images = self.context.dataset.taxonomy.leaves, [image.id for image in self.context.dataset.images]
-        collector = Collector(images, protocol.leaf, leaves, terms)
-        with self.context.timed("evaluate"):
-            for split, asked in tests.items():
-                asking = [partial(self._ask, job, heads[name], asked, f"ask {labels[name]}") for name in names]
-                margins = side_by_side(asking, self.context.device, self.report)
-                collector.add(split, asked, dict(zip(names, margins, strict=True)))
-            margin = half(self._ask(job, heads[OWN], validating, f"validate {labels[OWN]}"))
-            validation = summarise(category_scores("val", terms, validating, margin))
-        predictions = collector.predictions()
+        with context.timed("train"):
+            fit(jobs.values(), later, context)
+            heads = {name: job.fitted() for name, job in jobs.items()}
+        with context.timed("evaluate"):
+            predictions = _predict(planned, heads, tests, context)
+            margins = half(_margins(planned, OWN, heads[OWN], validating, context.report, "validate"))
+            validation = summarise(category_scores("val", protocol.vocabulary.terms, validating, margins))
         content = write_predictions(predictions)
-        return self._record(job, predictions, content, validation, heads[OWN].fitted), content
+        result = _record(planned, predictions, content, validation, heads[OWN].fitted, context)
+        timing = Timing(machine=machine(context.device), seconds=context.take_seconds())
+        write_result(planned.folder, result, content, timing)
+        return result
+    finally:
+        for job in jobs.values():
+            job.used()
 
-    def _ask(self, job: Job, asked: FittedHead, questions: Any, label: str) -> np.ndarray:
-        """Return calibrated margins of questions.  # (q,) float32"""
-        margins = predict_margins(asked, questions, self.report, label)
-        kind = job.run.scoring.calibration
-        blank = blank_margins(asked, np.unique(questions.term)) if kind in ("contextual", "pmi") else None
-        return calibrate(kind, margins, questions.term, blank)
 
-    def _record(
-        self, job: Job, predictions: Predictions, content: bytes, validation: Scores, fitted: dict[str, Any]
-    ) -> Result:
-        run, protocol = job.run, job.protocol
-        card = score(predictions, run.task.controls)
-        return Result(
-            digest=run.digest,
-            task=run.task.identity,
-            dataset=run.dataset.name,
-            encoder=run.encoder.name,
-            lm=run.lm.name,
-            head=run.head.name,
-            seed=run.seed,
-            scores=card.scores,
-            controls=card.controls,
-            fitted=fitted,
-            note=head_info(run.head.name).note,
-            validation=validation,
-            categories=card.categories,
-            evidence=protocol.evidence(),
-            visual_similarity=job.features.coherence.report(protocol.pairing),
-            predictions=predictions_file(content, predictions.questions_digest(), len(predictions)),
-            run=run,
-            versions=versions(),
-            code=self._code,
-        )
+def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:
+    """Say what the leak guard found; nothing is left out, or left in, silently."""
+    if protocol.leaks:
+        did = "left out of training" if protocol.task.leaks == "drop" else "KEPT in training, as the task says"
+        names = ", ".join(map(str, protocol.leaks))
+        report.say(f"{protocol.task.name}: leaves that say a denied hypernym, {did}: {names}")
+    if protocol.leaves_without_images:
+        names = first_few(protocol.leaves_without_images, 10)
+        report.say(f"{protocol.task.name}: leaves without a training picture, neither trained nor asked: {names}")
+
+
+def _predict(
+    planned: PlannedRun, heads: dict[str, FittedHead], tests: dict[Any, QuestionSet], context: RunContext
+) -> Predictions:
+    """Return the margins of every head on every test question."""
+    dataset, protocol = context.dataset, planned.protocol
+    images = [image.id for image in dataset.images]
+    collector = Collector(images, protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms)
+    for split, questions in tests.items():
+        asking = [partial(_margins, planned, name, head, questions, context.report) for name, head in heads.items()]
+        margins = side_by_side(asking, context.device, context.report)
+        collector.add(split, questions, dict(zip(heads, margins, strict=True)))
+    return collector.predictions()
+
+
+def _margins(
+    planned: PlannedRun, control: str, head: FittedHead, questions: QuestionSet, report: Reporter, verb: str = "ask"
+) -> np.ndarray:
+    """Return calibrated margins of questions.  # (q,) float32"""
+    label = head_label(planned.spec, planned.spec.head.name, control)
+    margins = predict_margins(head, questions, report, f"{verb} {label}")
+    kind = planned.spec.scoring.calibration
+    blank = blank_margins(head, np.unique(questions.term)) if kind in ("contextual", "pmi") else None
+    return margins if kind == "none" else calibrate(kind, margins, questions.term, blank)
+
+
+def _record(
+    planned: PlannedRun,
+    predictions: Predictions,
+    content: bytes,
+    validation: Scores,
+    fitted: dict[str, Any],
+    context: RunContext,
+) -> Result:
+    run, protocol = planned.spec, planned.protocol
+    card = score(predictions, run.task.controls)
+    return Result(
+        digest=run.digest,
+        task=run.task.identity,
+        dataset=run.dataset.name,
+        encoder=run.encoder.name,
+        lm=run.lm.name,
+        head=run.head.name,
+        seed=run.seed,
+        scores=card.scores,
+        controls=card.controls,
+        fitted=fitted,
+        note=head_info(run.head.name).note,
+        validation=validation,
+        categories=card.categories,
+        evidence=protocol.evidence(),
+        visual_similarity=planned.features.coherence.report(protocol.pairing),
+        predictions=predictions_file(content, predictions.questions_digest(), len(predictions)),
+        run=run,
+        versions=versions(),
+        code=context.code,
+    )
 
 
 def _dtype_name(dtype: torch.dtype) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from taxbench.cli.main import call
 from taxbench.cli.reproduce import command
 from taxbench.results.records import read_result, result_bytes
-from taxbench.runs import fit as head_maker
+from taxbench.runs import fit
 from taxbench.runs.reproduce import TOLERANCE, ReproduceOptions
 from taxbench.specs.spec import content_hash
 from tests.conftest import with_one_thread
@@ -60,8 +60,8 @@ def changed(place: Path, tmp_path: Path, **parts: object) -> str:
 def test_the_same_machine_gives_the_same_bytes_and_trains_anew(
     place: Path, named: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trained, train = [], head_maker.train_stack
-    monkeypatch.setattr(head_maker, "train_stack", lambda *given: (trained.append(given), train(*given)))
+    trained, train = [], fit.train_stack
+    monkeypatch.setattr(fit, "train_stack", lambda *given: (trained.append(given), train(*given)))
     heads = sorted((place / "cache" / "heads").iterdir())
     assert call(["-q", "reproduce", str(record(place)), *named, "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out

@@ -11,9 +11,9 @@ from PIL import Image
 import taxbench
 from taxbench.lms.frozen import FrozenLM
 from taxbench.results.predictions import read_predictions
-from taxbench.runs import fit as head_maker
+from taxbench.runs import fit
 from taxbench.runs.config import Options, resolve
-from taxbench.runs.runner import Runner
+from taxbench.runs.runner import run as run_all
 from taxbench.specs.result import Result
 from taxbench.training.head_state import HeadTrainingState
 from taxbench.util.errors import TaxbenchError, TrainingError, UsageError
@@ -139,7 +139,7 @@ def test_heads_are_trained_once_for_all_tasks_that_train_alike(
     monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
 ) -> None:
     run(task=str(place / "all.yaml"))
-    monkeypatch.setattr(head_maker, "train_stack", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(fit, "train_stack", lambda *_: pytest.fail("trained again"))
     run(task=str(place / "none.yaml"))
     run(settings=("calibration=pmi",))
 
@@ -204,10 +204,9 @@ def test_only_one_random_twin_is_in_memory(run, place: Path) -> None:  # type: i
 
     before, alive = count(), []
     options = {"head": "ridge", "task": str(place / "twin.yaml"), "seeds": "1,2,3"}
-    runner = Runner(resolve(Options(**{**run.usual, **options})), Reporter(quiet=True))
-    for _ in runner.results():
+    for _ in run_all(resolve(Options(**{**run.usual, **options})), Reporter(quiet=True)):
         alive.append(count() - before)
-    assert alive == [2, 2, 2] and runner._jobs == {}
+    assert alive == [2, 2, 2]
 
 
 def options(**given: object) -> Options:
