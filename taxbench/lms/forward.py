@@ -311,7 +311,7 @@ def buckets(widths: Tensor, texts: Tensor, k: int) -> Iterator[Bucket]:
 
 def embed_tokens(lm: FrozenLM, ids: Tensor, b: int) -> Tensor:
     """Embed tokens that stand in every row.  # (n,) → (b, n, d)"""
-    return lm.embed(ids).to(lm.dtype).expand(b, -1, -1)
+    return cast(Tensor, lm.embed(ids).to(lm.dtype).expand(b, -1, -1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
@@ -30,6 +30,11 @@ class FrozenLM:
     tokenizer: Any
     digest: str
     device: torch.device
+    embed: Any = field(init=False)
+    """The input embeddings of tokens, rescaled as the model itself does.  # (...) int64 → (..., d)"""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "embed", self.model.get_input_embeddings())
 
     @property
     def width(self) -> int:
@@ -56,10 +61,6 @@ class FrozenLM:
         """Return how many positions the model knows, or None where it does not say."""
         found = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         return found if isinstance(found, int) else None
-
-    def embed(self, ids: Tensor) -> Tensor:
-        """Return the input embeddings of tokens, rescaled as the model itself does.  # (..., d)"""
-        return cast(Tensor, self.model.get_input_embeddings()(ids))
 
     def embedding_rms(self) -> float:
         """Return the root mean square of the input embeddings, the scale at which soft tokens should start."""
@@ -178,14 +179,15 @@ class OutputLayer:
         scale /= _number(config, "logits_scaling") or 1.0
         return cls(layer.weight, getattr(layer, "bias", None), scale, cap, done)
 
-    def some(self, hidden: Tensor, tokens: Sequence[int]) -> Tensor:
+    def logits_of(self, hidden: Tensor, tokens: Sequence[int]) -> Tensor:
         """Return the logits of a few tokens; all others would be thrown away.  # (..., d) → (..., tokens) float32"""
         rows = list(tokens)
         if self.done:
             return hidden[..., rows].float()
         # Products and sums instead of a matrix product this thin, which rounds by how many rows it has.
         logits = (hidden.float()[..., None, :] * self.weight[rows].float()).sum(-1)
-        return self._scaled(logits if self.bias is None else logits + self.bias[rows].float())
+        logits = logits if self.bias is None else logits + self.bias[rows].float()
+        return logits if self.scale == 1 and self.cap is None else self._scaled(logits)
 
     def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Return −log p of one token each, among the whole vocabulary.  # (..., d), (...) → (...) float32"""

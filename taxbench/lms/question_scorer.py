@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import torch
@@ -31,27 +31,31 @@ def single(answers: tuple[Strings, Strings]) -> bool:
     return all(len(string) == 1 for strings in answers for string in strings)
 
 
-def read_tokens(output: OutputLayer, hidden: Tensor, answers: tuple[Strings, Strings]) -> Tensor:
-    """Compare answers of one token each where they are read.  # (..., d) → (...)"""
-    logits = output.some(hidden, [token for strings in answers for (token,) in strings])
+def read_tokens(output: OutputLayer, answers: tuple[Strings, Strings], slots: Slots, rows: Tensor) -> Tensor:
+    """Compare answers of one token each where they are read: at the last column of each question.  # → (b, q)"""
+    logits = output.logits_of(slots.texts[:, :, 0], [token for strings in answers for (token,) in strings])
     return compare(logits, len(answers[0]))
 
 
-def read_strings(output: OutputLayer, hidden: Tensor, answers: tuple[Strings, Strings]) -> Tensor:
+def read_strings(output: OutputLayer, answers: tuple[Strings, Strings], slots: Slots, rows: Tensor) -> Tensor:
     """Compare answers of several tokens: the log p of a string is the sum over its tokens.
 
     Args:
-        hidden: States at the end of each question followed by each answer, as many as the longest answer has tokens.
-            # (b, q, strings, tokens, d)
+        slots: Of each question followed by each answer, as many columns as the longest answer has tokens.
+
+    Returns:
+        The margins.  # (b, q)
     """
-    strings, longest = answers[0] + answers[1], hidden.shape[3]
+    strings = answers[0] + answers[1]
+    b, _, longest, _ = slots.texts.shape
+    hidden = slots.texts.reshape(b, -1, len(strings), *slots.texts.shape[2:])  # (b, q, strings, tokens, d)
     targets = torch.tensor([(0,) * (longest - len(string)) + string for string in strings], device=hidden.device)
     there = torch.tensor([[column >= longest - len(string) for column in range(longest)] for string in strings])
     nll = output.nll(hidden, targets.expand(hidden.shape[:-1]))  # (b, q, strings, tokens)
     return compare(-torch.where(there.to(hidden.device), nll, 0.0).sum(-1), len(answers[0]))
 
 
-def read_texts(output: OutputLayer, slots: Slots, table: QuestionTable, rows: Tensor) -> Tensor:
+def read_texts(output: OutputLayer, table: QuestionTable, slots: Slots, rows: Tensor) -> Tensor:
     """Return the mean −log p over the tokens of questions and of their right answers.
 
     Args:
@@ -232,19 +236,11 @@ class QuestionScorer:
         """
         answers, output = self.table.answers, self._output
         if single(answers):
-
-            def read(slots: Slots, _: Tensor) -> Tensor:
-                return read_tokens(output, slots.texts[:, :, 0], answers)
-
-            return self._ask(self._answering, soft_tokens, terms[..., None], 1, read)
+            return self._ask(self._answering, soft_tokens, terms[..., None], 1, partial(read_tokens, output, answers))
         n = len(self.table.strings)
         texts = terms[..., None] * n + torch.arange(n, device=terms.device)  # (b, q, n)
-
-        def read_all(slots: Slots, _: Tensor) -> Tensor:
-            return read_strings(output, slots.texts.reshape(len(slots.texts), -1, n, *slots.texts.shape[2:]), answers)
-
-        longest = max(map(len, self.table.strings))
-        return self._ask(self._answering, soft_tokens, texts.where(terms[..., None] >= 0, -1), longest, read_all)
+        texts, longest = texts.where(terms[..., None] >= 0, -1), max(map(len, self.table.strings))
+        return self._ask(self._answering, soft_tokens, texts, longest, partial(read_strings, output, answers))
 
     def states(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:
         """Return the last hidden state where each answer is read.  # (b, k, d), (b, q) → (b, q, d)"""
@@ -271,11 +267,7 @@ class QuestionScorer:
             )
         output, table = self._output, self._wording.table
         texts = (terms * 2 + (~answers).long()).where(terms >= 0, -1)
-
-        def read(slots: Slots, rows: Tensor) -> Tensor:
-            return read_texts(output, slots, table, rows)
-
-        return self._ask(self._wording, soft_tokens, texts[..., None], None, read)
+        return self._ask(self._wording, soft_tokens, texts[..., None], None, partial(read_texts, output, table))
 
     def row_bytes(self, k: int, questions: int, training: bool, text: bool = False) -> int:
         """Estimate the memory that one image takes at the peak.

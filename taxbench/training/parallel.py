@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -18,37 +17,26 @@ def threads_of_a_job(device: torch.device) -> int:
     return max(1, torch.get_num_threads() // 2) if device.type == "cpu" else 0
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadSplit:
-    """Does a function to several things, with one or more hands."""
-
-    split_threads: int
-    pool: ThreadPoolExecutor | None
-
-    def __call__(self, function: Callable[[T], None], items: Sequence[T], at_once: int) -> None:
-        """Do it to all items; what one raises is raised when all have ended."""
-        if self.pool is None or at_once == 1:
-            for item in items:
-                function(item)
-        else:
-            futures = [self.pool.submit(function, item) for item in items]
-            wait(futures)
-            for future in futures:
-                future.result()
-
-
 @contextmanager
-def split_threads(device: torch.device, wanted: int) -> Iterator[ThreadSplit]:
-    """Spread work over threads on a CPU, each of which computes with as many threads as the caller does.
+def split_threads(device: torch.device, wanted: bool) -> Iterator[ThreadPoolExecutor | None]:
+    """Yield a pool of two threads on a CPU, each of which computes with as many threads as the caller does.
 
     A job that is alone takes the other half of the cores in this way: what it computes must not change, so it may not
     simply compute with more threads.
     """
-    if device.type != "cpu" or wanted == 1:
-        yield ThreadSplit(1, None)
+    if device.type != "cpu" or not wanted:
+        yield None
         return
-    with ThreadPoolExecutor(wanted, "hand", torch.set_num_threads, (torch.get_num_threads(),)) as pool:
-        yield ThreadSplit(wanted, pool)
+    with ThreadPoolExecutor(2, "hand", torch.set_num_threads, (torch.get_num_threads(),)) as pool:
+        yield pool
+
+
+def wait_for_all(pool: ThreadPoolExecutor, function: Callable[[T], None], items: Sequence[T]) -> None:
+    """Do a function to all items; what one raises is raised when all have ended."""
+    futures = [pool.submit(function, item) for item in items]
+    wait(futures)
+    for future in futures:
+        future.result()
 
 
 def side_by_side(jobs: Sequence[Callable[[], T]], device: torch.device, report: Reporter) -> list[T]:

@@ -10,6 +10,7 @@ image, go through it as one batch. A step has three parts, so that the LM's part
 import math
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,7 +22,7 @@ from torch.nn import functional
 from taxbench.heads.base import StateHead
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.training.head_state import HeadBatch, HeadTrainingState
-from taxbench.training.parallel import ThreadSplit, split_threads
+from taxbench.training.parallel import split_threads, wait_for_all
 from taxbench.training.predict import FittedHead, RowBudget, answer_losses, leaf_loss, out_of_memory
 from taxbench.util.errors import TrainingError, first_line
 from taxbench.util.progress import Reporter
@@ -50,12 +51,12 @@ def train_stack(
     saved = time.monotonic()
     left = sum(state.questions_left() for state in states)
     # Alone, a stack takes both halves of the cores.
-    with report.bar(label, left, "q") as advance, split_threads(states[0].device, 2 if jobs == 1 else 1) as spread:
+    with report.bar(label, left, "q") as advance, split_threads(states[0].device, jobs == 1) as pool:
         try:
             while live := [state for state in states if not state.done]:
                 rows = _stacked(live)
                 budget = budget or _budget(rows, scorer, states[0].trainer.loss == "full_text", jobs)
-                losses = _step(live, rows, _Pass(scorer, budget, spread))
+                losses = _step(live, rows, _Pass(scorer, budget, pool))
                 for state in live:
                     _validate(state, scorer)
                     if state.done:
@@ -134,7 +135,8 @@ class _Pass:
 
     scorer: QuestionScorer
     budget: RowBudget
-    spread: ThreadSplit
+    pool: ThreadPoolExecutor | None
+    """Threads that parts of the rows can be spread over."""
 
 
 def _budget(rows: _Rows, scorer: QuestionScorer, text: bool, jobs: int) -> RowBudget:
@@ -144,9 +146,28 @@ def _budget(rows: _Rows, scorer: QuestionScorer, text: bool, jobs: int) -> RowBu
 
 def _step(live: Sequence[HeadTrainingState], rows: _Rows, how: _Pass) -> list[float]:
     """Take one step with every head; return their losses."""
+    values = torch.cat([soft.detach() for soft in rows.soft])  # (r, k, d)
+    gradient = torch.zeros_like(values)  # of the sum of all losses with respect to the soft tokens
+    weighed = torch.zeros(rows.term.shape, device=values.device)
+
+    def through_the_lm(part: slice) -> None:
+        leaf = values[part].requires_grad_()
+        losses = torch.where(rows.term[part] >= 0, _losses(live, rows, how.scorer, part, leaf) * rows.weight[part], 0.0)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        weighed[part] = losses.detach()
+        if leaf.grad is not None:
+            gradient[part] = leaf.grad
+
+    # The readings of StateHeads gather gradients of their own, which two threads at once would mix up.
+    pool = None if isinstance(live[0].head, StateHead) else how.pool
     while True:
+        parts = list(how.budget.parts(len(values), 2 if pool else 1))
         try:
-            losses, gradient = _through_the_lm(live, rows, how)
+            if pool:
+                wait_for_all(pool, through_the_lm, parts)
+            else:
+                for part in parts:
+                    through_the_lm(part)
             break
         except RuntimeError as error:
             if not out_of_memory(error):
@@ -154,6 +175,11 @@ def _step(live: Sequence[HeadTrainingState], rows: _Rows, how: _Pass) -> list[fl
             how.budget.halve(error, len(rows.term))
         for state in live:
             state.head.zero_grad(set_to_none=True)  # a StateHead's reading may hold part of a gradient
+    return _learn(live, rows, [float(weighed[a:b].sum()) for a, b in pairwise(rows.starts)], gradient)
+
+
+def _learn(live: Sequence[HeadTrainingState], rows: _Rows, losses: list[float], gradient: Tensor) -> list[float]:
+    """Carry the gradient on through the heads; one whose loss is no number breaks off."""
     gradients = [gradient[a:b] for a, b in pairwise(rows.starts)]
     sound = [i for i, loss in enumerate(losses) if math.isfinite(loss)]
     if sound:
@@ -164,27 +190,6 @@ def _step(live: Sequence[HeadTrainingState], rows: _Rows, how: _Pass) -> list[fl
         else:
             state.fail("The loss of the head stopped being a number")
     return losses
-
-
-def _through_the_lm(live: Sequence[HeadTrainingState], rows: _Rows, how: _Pass) -> tuple[list[float], Tensor]:
-    """Return every head's loss, and the gradient of their sum with respect to the soft tokens.  # (r, k, d)"""
-    values = torch.cat([soft.detach() for soft in rows.soft])
-    gradient = torch.zeros_like(values)
-    losses = torch.zeros(rows.term.shape, device=values.device)
-
-    def pass_through(part: slice) -> None:
-        leaf = values[part].requires_grad_()
-        weighed = _losses(live, rows, how.scorer, part, leaf) * rows.weight[part]
-        weighed = torch.where(rows.term[part] >= 0, weighed, 0.0)
-        weighed.sum().backward()  # type: ignore[no-untyped-call]
-        losses[part] = weighed.detach()
-        if leaf.grad is not None:
-            gradient[part] = leaf.grad
-
-    # The readings of StateHeads gather gradients of their own, which two hands at once would mix up.
-    at_once = 1 if isinstance(live[0].head, StateHead) else how.spread.split_threads
-    how.spread(pass_through, list(how.budget.parts(len(values), at_once)), at_once)
-    return [float(losses[a:b].sum()) for a, b in pairwise(rows.starts)], gradient
 
 
 def _losses(
