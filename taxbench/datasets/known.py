@@ -17,7 +17,19 @@ class DatasetEntry:
     """What loads a dataset: `module:function`, called with what stands after the colon and the taxonomy's path."""
 
     loader: str
-    summary: str
+    text: str = ""
+
+    @property
+    def summary(self) -> str:
+        """Return one sentence for `taxbench ls`: of a package's dataset, the first of its module's docstring."""
+        if self.text:
+            return self.text
+        module = self.loader.partition(":")[0]
+        try:
+            text = ast.get_docstring(ast.parse(module_source(module))) or ""
+        except (ImportError, SyntaxError, ValueError, AttributeError) as error:
+            return f"Broken: {error}"
+        return " ".join(text.partition("\n\n")[0].split())
 
 
 # Strings, so that a dataset costs nothing until it is asked for.
@@ -43,13 +55,4 @@ _BUILT_IN = {
 def known_datasets() -> dict[str, DatasetEntry]:
     """Return every dataset by name, those of packages first; nothing is imported. A built-in name cannot be taken."""
     offered = {point.name: point for point in sorted(entry_points(group=ENTRY_POINTS))}
-    return {name: DatasetEntry(point.value, _summary(point.module)) for name, point in offered.items()} | _BUILT_IN
-
-
-def _summary(module: str) -> str:
-    """Return the first paragraph of a module's docstring."""
-    try:
-        text = ast.get_docstring(ast.parse(module_source(module))) or ""
-    except (ImportError, SyntaxError, ValueError, AttributeError) as error:
-        return f"Broken: {error}"
-    return " ".join(text.partition("\n\n")[0].split())
+    return {name: DatasetEntry(point.value) for name, point in offered.items()} | _BUILT_IN

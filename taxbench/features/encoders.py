@@ -12,6 +12,7 @@ import xxhash
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from taxbench.features.decode import read_preprocessing
 from taxbench.features.families import (
     SEED,
     Tower,
@@ -22,7 +23,6 @@ from taxbench.features.families import (
     read_config,
     registers,
 )
-from taxbench.features.preprocessing import read_preprocessing
 from taxbench.registry.models import ENTRY_POINTS, PLUGGED, POCKET_ENCODER
 from taxbench.specs.feature_key import FeatureReadout, Pool, Pooled, Preprocessing
 from taxbench.specs.sources import EncoderSpec

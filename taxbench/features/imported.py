@@ -10,9 +10,8 @@ from taxbench.datasets.dataset import Dataset
 from taxbench.features.formats import FeatureFile
 from taxbench.features.store.index import StoredEntry, begin_entry, entries, entry_folder, read_table
 from taxbench.features.store.layout import OK, TokenShape, plan_layout
-from taxbench.features.store.locks import EntryLock
 from taxbench.features.store.reader import FeatureTable
-from taxbench.features.store.writer import ShardWriter, begin_shard, shard_path
+from taxbench.features.store.writer import EntryLock, ShardWriter, begin_shard, shard_path
 from taxbench.specs.feature_key import IMPORTED, FeatureKey, Imported, Manifest, Origin, StorageDtype
 from taxbench.util.errors import CacheError, DataError, UsageError, did_you_mean
 from taxbench.util.progress import Reporter

@@ -120,6 +120,21 @@ class StateHead(SoftHead):
         return self.read(scorer.states(self.soft_tokens(features), terms))
 
 
+class NameTable(nn.Module):
+    """What stands for each name."""
+
+    table: Tensor
+
+    def __init__(self, table: Tensor) -> None:
+        """Keep the vectors of all names.  # (n, k, d)"""
+        super().__init__()
+        self.register_buffer("table", table)
+
+    def forward(self, names: Tensor) -> Tensor:
+        """Look names up.  # (b, 1, 1), whole numbers → (b, k, d)"""
+        return self.table[names[:, 0, 0].round().long()]
+
+
 @contextmanager
 def first_weights(seed: int, *purpose: str) -> Iterator[None]:
     """Have modules that are built in the block draw their weights from a seed, and leave torch's own state alone."""

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
+from taxbench.heads.base import NameTable
 from taxbench.heads.closed_form import FitData
-from taxbench.heads.label_oracle import NameTable
-from taxbench.lms.label_vectors import term_tokens
+from taxbench.lms.frozen import term_tokens
 from taxbench.specs.spec import Spec
 
 SEES = "name"

@@ -69,11 +69,9 @@ class QuestionTable:
         for number, string in enumerate(strings):
             end = shape[2] - len(string) + 1  # of the question; slots are filled from the right
             ids[:, number, end - width : end], used[:, number, end - width : end] = self.ids, self.used
-            ids[:, number, end:], used[:, number, end:] = self._row(string[:-1]), True
+            ids[:, number, end:] = torch.tensor(string[:-1], dtype=torch.int64, device=self.ids.device)
+            used[:, number, end:] = True
         return QuestionTable(self.bos, self.stem, ids.flatten(0, 1), used.flatten(0, 1), self.answers)
-
-    def _row(self, tokens: tuple[int, ...]) -> Tensor:
-        return torch.tensor(tokens, dtype=torch.int64, device=self.ids.device)
 
 
 def tokenise(

@@ -79,6 +79,13 @@ class FrozenLM:
         return [] if token is None else [int(token)]
 
 
+def term_tokens(lm: FrozenLM, term: str) -> Tensor:
+    """Return a term's tokens as they follow a blank, be it part of the first or not.  # (t,)"""
+    before, ids = lm.encode("a"), lm.encode(f"a {term}")
+    ids = ids[len(before) :] if ids[: len(before)] == before and len(ids) > len(before) else lm.encode(f" {term}")
+    return torch.tensor(ids, device=lm.device)
+
+
 def lm_source(spec: LMSpec) -> str:
     """Return the directory or the hub id that a model is loaded from."""
     return str(POCKET_LM) if spec.source == "pocket" else spec.source

@@ -13,7 +13,7 @@ import xxhash
 from torch import Tensor
 
 from taxbench._version import NUMERICS
-from taxbench.lms.frozen import FrozenLM
+from taxbench.lms.frozen import FrozenLM, term_tokens
 from taxbench.protocol.words import with_article
 from taxbench.specs.spec import canonical_json
 from taxbench.util.errors import ModelError
@@ -93,13 +93,6 @@ def _compute(lm: FrozenLM, terms: tuple[str, ...]) -> dict[str, np.ndarray]:
                 "serve heads that are read by label vectors."
             )
     return {kind: vectors.cpu().numpy() for kind, vectors in found.items()}
-
-
-def term_tokens(lm: FrozenLM, term: str) -> Tensor:
-    """Return a term's tokens as they follow a blank, be it part of the first or not.  # (t,)"""
-    before, ids = lm.encode("a"), lm.encode(f"a {term}")
-    ids = ids[len(before) :] if ids[: len(before)] == before and len(ids) > len(before) else lm.encode(f" {term}")
-    return torch.tensor(ids, device=lm.device)
 
 
 def _states(lm: FrozenLM, texts: list[str]) -> dict[int, Tensor]:

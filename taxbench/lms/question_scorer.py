@@ -301,29 +301,32 @@ class QuestionScorer:
     @cached_property
     def _answering(self) -> AnyForward:
         """Puts every question followed by every answer, where answers are more than one token."""
-        return self._following(((0,),) if single(self.table.answers) else self.table.strings)
+        forward = self.forward.following(((0,),) if single(self.table.answers) else self.table.strings)
+        return replace(forward, logits=True) if self.own_logits and not isinstance(forward, Packed) else forward
 
     @cached_property
     def _wording(self) -> AnyForward:
         """Puts every question followed by the first positive answer (text 2 · v) and negative one (2 · v + 1)."""
-        return self._following(tuple(strings[0] for strings in self.table.answers))
-
-    def _following(self, strings: Strings) -> AnyForward:
-        forward = self.forward.following(strings)
+        forward = self.forward.following(tuple(strings[0] for strings in self.table.answers))
         return replace(forward, logits=True) if self.own_logits and not isinstance(forward, Packed) else forward
 
     def _ask(self, forward: AnyForward, soft_tokens: Tensor, texts: Tensor, keep: int | None, read: _Read) -> Tensor:
         """Put texts to the LM and read something from each question.
 
         Args:
-            texts: Which texts of the asker; −1 for none.  # (b, q, texts a question)
+            texts: Which texts of `forward`; −1 for none.  # (b, q, texts a question)
             keep: How many of a text's last columns are read; None: all.
             read: Makes (n, q, ...) of what the LM gives for n images, and of the texts they were asked.
         """
-        b, q = texts.shape[:2]
-        self._fits(soft_tokens.shape[1], forward)
+        (b, q), k, known = texts.shape[:2], soft_tokens.shape[1], self.lm.positions
+        if known is not None and k + forward.length > known:
+            raise ModelError(
+                f"A row of {k} soft tokens and up to {forward.length} of a question is longer than the {known} "
+                f"positions that '{self.lm.spec.name}' knows. Choose a head with fewer soft tokens, or pool the "
+                "features."
+            )
         found = None
-        for bucket in buckets(forward.widths, texts, soft_tokens.shape[1]):
+        for bucket in buckets(forward.widths, texts, k):
             rows = texts[bucket.images, : bucket.questions].flatten(1)
             slots = forward(soft_tokens[bucket.images], rows, bucket.width, keep or bucket.width)
             part = read(slots, rows)[: bucket.real]  # (n, questions, ...)
@@ -332,12 +335,3 @@ class QuestionScorer:
             columns = torch.arange(bucket.questions, device=texts.device)
             found = found.index_put((bucket.images[: bucket.real, None], columns[None]), part)
         return soft_tokens.new_zeros(b, q) if found is None else found
-
-    def _fits(self, k: int, forward: AnyForward) -> None:
-        known = self.lm.positions
-        if known is not None and k + forward.length > known:
-            raise ModelError(
-                f"A row of {k} soft tokens and up to {forward.length} of a question is longer than the {known} "
-                f"positions that '{self.lm.spec.name}' knows. Choose a head with fewer soft tokens, or pool the "
-                "features."
-            )

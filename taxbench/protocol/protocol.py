@@ -47,6 +47,8 @@ class Protocol:
     @cached_property
     def pairing(self) -> Pairing:
         """Return the leaf name that each image class is given."""
+        if self.task.counterfactual.kind == "none":
+            return {leaf: leaf for leaf in self.dataset.taxonomy.leaves}
         return re_pair(self.dataset.taxonomy, self.task.counterfactual, self.seed, self.coherence)
 
     @cached_property

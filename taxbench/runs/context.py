@@ -13,9 +13,8 @@ import torch
 from taxbench.datasets.dataset import Dataset, load_dataset
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, features_of, require_all
-from taxbench.features.feature_rows import FeatureRows
+from taxbench.features.feature_rows import Coherence, FeatureRows
 from taxbench.features.imported import imported_table
-from taxbench.features.similarity import Coherence
 from taxbench.features.store.reader import FeatureTable
 from taxbench.heads.moments import LRUCache
 from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
@@ -74,22 +73,26 @@ class RunContext:
         return dataset
 
     def features(self, wanted: FeatureOptions) -> FeatureSet:
-        """Return features, extracted once."""
-        if wanted not in self._features:
-            with self.timed("features"):
-                table = self._extracted(wanted)
-                rows, coherence = FeatureRows.of(table, self.device), Coherence(table.pooled(), self.dataset)
-                self._features[wanted] = FeatureSet(table, rows, coherence)
-        return self._features[wanted]
+        """Return features, extracted once.
 
-    def _extracted(self, wanted: FeatureOptions) -> FeatureTable:
-        if self.config.imported:
-            return imported_table(self.cache, self.config.imported, self.dataset)
-        card = describe_encoder(self.config.encoder)
-        how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.config.origin)
-        reading = card.reading(wanted.layer, wanted.pool)
-        (table,) = features_of(self.dataset, card, [reading], how, self.cache, self.report)
-        return require_all(table, self.dataset)
+        Raises:
+            TaxbenchError: images cannot be decoded, the cache cannot be written, or no features of that name are there.
+        """
+        if wanted in self._features:
+            return self._features[wanted]
+        with self.timed("features"):
+            if self.config.imported:
+                table = imported_table(self.cache, self.config.imported, self.dataset)
+            else:
+                card = describe_encoder(self.config.encoder)
+                dtype = pick_dtype(self.device.type)
+                how = Extraction(self.device, dtype, wanted.storage, origin=self.config.origin)
+                reading = card.reading(wanted.layer, wanted.pool)
+                (table,) = features_of(self.dataset, card, [reading], how, self.cache, self.report)
+                require_all(table, self.dataset)
+            rows, coherence = FeatureRows.of(table, self.device), Coherence(table.pooled(), self.dataset)
+        self._features[wanted] = FeatureSet(table, rows, coherence)
+        return self._features[wanted]
 
     @cached_property
     def lm(self) -> FrozenLM:

@@ -9,9 +9,9 @@ import torch
 from pydantic import ValidationError
 
 from taxbench.datasets.dataset import Dataset, load_dataset
+from taxbench.features.decode import resize
 from taxbench.features.encoders import EncoderCard, describe_encoder, load_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of
-from taxbench.features.preprocessing import resize
 from taxbench.features.store.describe import describe
 from taxbench.features.store.index import StoredEntry, entry_folder, open_entry
 from taxbench.features.store.layout import OK

@@ -27,8 +27,7 @@ from taxbench.runs.environment import versions
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, Variant, head_key
 from taxbench.specs.spec import canonical_json
 from taxbench.specs.task import Answers
-from taxbench.training.head_cache import checkpoint_path, head_path, load_head, save_head
-from taxbench.training.head_state import HeadTrainingState, build_head
+from taxbench.training.head_state import HeadTrainingState, build_head, checkpoint_path, head_path, load_head, save_head
 from taxbench.training.parallel import side_by_side, threads_of_a_job
 from taxbench.training.predict import FittedHead, out_of_memory
 from taxbench.training.stack import train_stack
@@ -96,18 +95,18 @@ class HeadJob:
         state.resume()
         return state
 
-    def stack_key(self) -> StackKey:
-        """Return what decides with which heads it can be trained.
-
-        Raises:
-            TaxbenchError: it cannot be built, or gives vectors of another shape than it should.
-        """
-        head, scorer = self.state.head.eval(), self.scorer
-        with torch.inference_mode(), _blamed(self.key.head):
-            one, k, width = head.mapped(self.images(np.zeros(1, np.int64))).shape
-            head.train()
-            if (one, width) != (1, scorer.lm.width):
-                raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {scorer.lm.width})")
+    def stack_key(self) -> StackKey | None:
+        """Return what decides with which heads it can be trained; None, and `failure`, where it cannot be built."""
+        try:
+            head, scorer = self.state.head.eval(), self.scorer
+            with torch.inference_mode(), _blamed(self.key.head):
+                one, k, width = head.mapped(self.images(np.zeros(1, np.int64))).shape
+                if (one, width) != (1, scorer.lm.width):
+                    raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {scorer.lm.width})")
+        except TaxbenchError as error:
+            self.failure = error
+            return None
+        head.train()
         trainer, answers = self.key.trainer, self.protocol.task.questions.answers
         return StackKey(scorer.lm.digest, self.protocol.questions, answers, trainer.order, k, type(head), trainer.loss)
 
@@ -246,7 +245,7 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
     missing = list(dict.fromkeys(job for job in wanted if job.is_missing))
     stacks: dict[StackKey, list[HeadJob]] = {}
     for job in missing:
-        if key := _stack_key(job):
+        if key := job.stack_key():
             stacks.setdefault(key, []).append(job)
     seeds = {job.key.seed for job in missing}
     # Of random twins one at a time is in memory, so the heads of another seed's are not looked at.
@@ -254,7 +253,7 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
     for job in islice((job for job in others if job not in missing and job.is_missing), _LOOKAHEAD):
         if all(len(stack) >= _STACK for stack in stacks.values()):
             break
-        if (key := _stack_key(job)) and 0 < len(stacks.get(key, ())) < _STACK and job not in stacks[key]:
+        if (key := job.stack_key()) and 0 < len(stacks.get(key, ())) < _STACK and job not in stacks[key]:
             stacks[key].append(job)
     # On a CPU there should be work for two threads; elsewhere stacks wait for each other.
     two = context.device.type == "cpu"
@@ -267,14 +266,6 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
     finally:
         for job in chain.from_iterable(groups):
             job.forget_training()  # of a stack that broke off nothing half-trained is gone on with
-
-
-def _stack_key(job: HeadJob) -> StackKey | None:
-    try:
-        return job.stack_key()
-    except TaxbenchError as error:
-        job.failure = error
-        return None
 
 
 def _training(group: Sequence[HeadJob], context: RunContext, at_once: int) -> "partial[None]":

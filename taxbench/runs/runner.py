@@ -9,7 +9,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,6 @@ from taxbench.util.progress import Reporter
 class PlannedRun:
     """One run with all that decides it."""
 
-    name: str
-    """What tells it from the others of the command."""
     spec: RunSpec
     protocol: Protocol
     features: FeatureSet
@@ -57,7 +55,7 @@ class PlannedRun:
 
 
 def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
-    """Yield one result for every seed, task, head and setting, written to disk before it is yielded.
+    """Plan the grid, then yield one result for every run of it, written to disk before it is yielded.
 
     A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
     interrupted command goes on where it stopped. A run that fails does not stop the others.
@@ -67,7 +65,7 @@ def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
     """
     context = RunContext(config, report)
     check(context)
-    yield from finish(plan(context), context)
+    return finish(plan(context), context)
 
 
 def check(context: RunContext) -> None:
@@ -91,24 +89,19 @@ Plan = Sequence[tuple[str, PlannedRun | TaxbenchError]]
 def plan(context: RunContext) -> Plan:
     """Work out every run of the grid: its identity, its questions, the heads it needs. Features are extracted here."""
     config, known, runs = context.config, dict[str, HeadJob](), list[tuple[str, PlannedRun | TaxbenchError]]()
-    for seed in config.seeds:
-        for cell in config.cells:
-            name = f"{config.name_of(cell)} seed {seed}"
-            try:
-                runs.append((name, _plan_run(name, cell, seed, context, known)))
-            except TaxbenchError as error:
-                runs.append((name, error))
+    for seed, cell in product(config.seeds, config.cells):
+        name = f"{config.name_of(cell)} seed {seed}"
+        try:
+            features = context.features(cell.features)
+            spec = run_spec(cell, seed, features, context)
+            protocol = Protocol(spec.task, context.dataset, seed, features.coherence)
+            folder = result_folder(config.out, spec)
+            stored = _stored(folder / RESULT, spec, context.report)
+            heads = {} if stored else head_jobs(spec, protocol, features, context, known)
+            runs.append((name, PlannedRun(spec, protocol, features, heads, folder, stored)))
+        except TaxbenchError as error:
+            runs.append((name, error))
     return runs
-
-
-def _plan_run(name: str, cell: GridCell, seed: int, context: RunContext, known: dict[str, HeadJob]) -> PlannedRun:
-    features = context.features(cell.features)
-    spec = run_spec(cell, seed, features, context)
-    protocol = Protocol(spec.task, context.dataset, seed, features.coherence)
-    folder = result_folder(context.config.out, spec)
-    stored = _stored(folder / RESULT, spec, context.report)
-    heads = {} if stored else head_jobs(spec, protocol, features, context, known)
-    return PlannedRun(name, spec, protocol, features, heads, folder, stored)
 
 
 def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContext) -> RunSpec:
@@ -192,7 +185,9 @@ def measure(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext) 
             heads = {name: job.fitted() for name, job in jobs.items()}
         with context.timed("evaluate"):
             predictions = _predict(planned, heads, tests, context)
-            margins = half(_margins(planned, OWN, heads[OWN], validating, context.report, "validate"))
+            label = f"validate {head_label(planned.spec, planned.spec.head.name, OWN)}"
+            margins = predict_margins(heads[OWN], validating, context.report, label)
+            margins = half(_calibrated(planned.spec, heads[OWN], validating, margins))
             validation = summarise(category_scores("val", protocol.vocabulary.terms, validating, margins))
         content = write_predictions(predictions)
         result = _record(planned, predictions, content, validation, heads[OWN].fitted, context)
@@ -219,25 +214,26 @@ def _predict(
     planned: PlannedRun, heads: dict[str, FittedHead], tests: dict[Any, QuestionSet], context: RunContext
 ) -> Predictions:
     """Return the margins of every head on every test question."""
-    dataset, protocol = context.dataset, planned.protocol
+    dataset, protocol, spec = context.dataset, planned.protocol, planned.spec
     images = [image.id for image in dataset.images]
     collector = Collector(images, protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms)
     for split, questions in tests.items():
-        asking = [partial(_margins, planned, name, head, questions, context.report) for name, head in heads.items()]
-        margins = side_by_side(asking, context.device, context.report)
-        collector.add(split, questions, dict(zip(heads, margins, strict=True)))
+        labels = {name: f"ask {head_label(spec, spec.head.name, name)}" for name in heads}
+        asking = [partial(predict_margins, heads[name], questions, context.report, labels[name]) for name in heads]
+        margins = dict(zip(heads, side_by_side(asking, context.device, context.report), strict=True))
+        collector.add(
+            split, questions, {name: _calibrated(spec, heads[name], questions, margins[name]) for name in heads}
+        )
     return collector.predictions()
 
 
-def _margins(
-    planned: PlannedRun, control: str, head: FittedHead, questions: QuestionSet, report: Reporter, verb: str = "ask"
-) -> np.ndarray:
-    """Return calibrated margins of questions.  # (q,) float32"""
-    label = head_label(planned.spec, planned.spec.head.name, control)
-    margins = predict_margins(head, questions, report, f"{verb} {label}")
-    kind = planned.spec.scoring.calibration
+def _calibrated(spec: RunSpec, head: FittedHead, questions: QuestionSet, margins: np.ndarray) -> np.ndarray:
+    """Take off margins what the run's calibration holds for bias.  # (q,) float32"""
+    kind = spec.scoring.calibration
+    if kind == "none":
+        return margins
     blank = blank_margins(head, np.unique(questions.term)) if kind in ("contextual", "pmi") else None
-    return margins if kind == "none" else calibrate(kind, margins, questions.term, blank)
+    return calibrate(kind, margins, questions.term, blank)
 
 
 def _record(

@@ -1,4 +1,4 @@
-"""One head on its way through training: first weights, questions grouped by image, optimiser, checkpoint."""
+"""One head on its way through training: first weights, questions grouped by image, optimiser, checkpoint, cache."""
 
 import copy
 import json
@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from taxbench.features.feature_rows import Images
-from taxbench.heads.base import HeadShape, SoftHead, StateHead, first_weights, reseed
+from taxbench.heads.base import Head, HeadShape, SoftHead, StateHead, first_weights, reseed
 from taxbench.heads.loading import head_module
 from taxbench.lms.frozen import FrozenLM
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
-from taxbench.specs.run import HeadSpec, TrainerSpec
+from taxbench.specs.run import HeadKey, HeadSpec, TrainerSpec
+from taxbench.specs.spec import canonical_json
 from taxbench.util.errors import CacheError, TrainingError, first_line
 from taxbench.util.paths import replacing
 from taxbench.util.seeds import derive_seed, rng
@@ -237,3 +238,43 @@ def scheduled(step: int, total: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / rising
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, total - rising))))
+
+
+_FOLDER = "heads"
+
+
+def head_path(cache: Path, key: HeadKey) -> Path:
+    """Return the file that holds, or would hold, the weights of a key."""
+    return cache / _FOLDER / f"{key.digest}.safetensors"
+
+
+def checkpoint_path(cache: Path, key: HeadKey) -> Path:
+    """Return the file that holds how far the training of a key's head is."""
+    return cache / _FOLDER / f"{key.digest}.checkpoint"
+
+
+def load_head(cache: Path, key: HeadKey, head: Head) -> bool:
+    """Put the cached weights of a key into a freshly built head; False when there are none.
+
+    Raises:
+        CacheError: the file is broken or holds another head.
+    """
+    path = head_path(cache, key)
+    if not path.is_file():
+        return False
+    try:
+        head.load_state_dict(load_file(path, device=str(head.mean.device)))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        problem = str(error).splitlines()[0]
+        raise CacheError(
+            f"The cached head '{path}' is broken ({problem}). Remove it and run again: rm '{path}'"
+        ) from None
+    return True
+
+
+def save_head(cache: Path, key: HeadKey, head: Head) -> None:
+    """Write a trained head's weights, with its key as readable metadata; the checkpoint has served its time."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
+    with replacing(head_path(cache, key)) as partial:
+        save_file(weights, partial, metadata={"key": canonical_json(key)})
+    checkpoint_path(cache, key).unlink(missing_ok=True)

@@ -151,8 +151,14 @@ def _step(live: Sequence[HeadTrainingState], rows: _Rows, how: _Pass) -> list[fl
     weighed = torch.zeros(rows.term.shape, device=values.device)
 
     def through_the_lm(part: slice) -> None:
-        leaf = values[part].requires_grad_()
-        losses = torch.where(rows.term[part] >= 0, _losses(live, rows, how.scorer, part, leaf) * rows.weight[part], 0.0)
+        leaf, term, answer = values[part].requires_grad_(), rows.term[part], rows.answer[part]
+        if live[0].trainer.loss == "full_text":
+            losses = how.scorer.text_losses(leaf, term, answer)  # (r, q)
+        elif isinstance(live[0].head, StateHead):
+            losses = answer_losses(_matches(live, rows, part, how.scorer.states(leaf, term)), answer)
+        else:
+            losses = answer_losses(how.scorer.margins(leaf, term), answer)
+        losses = torch.where(term >= 0, losses * rows.weight[part], 0.0)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         weighed[part] = losses.detach()
         if leaf.grad is not None:
@@ -192,20 +198,11 @@ def _learn(live: Sequence[HeadTrainingState], rows: _Rows, losses: list[float], 
     return losses
 
 
-def _losses(
-    live: Sequence[HeadTrainingState], rows: _Rows, scorer: QuestionScorer, part: slice, leaf: Tensor
-) -> Tensor:
-    """Return the loss of every question.  # (r, q)"""
-    term, answer = rows.term[part], rows.answer[part]
-    if live[0].trainer.loss == "full_text":
-        return scorer.text_losses(leaf, term, answer)
-    if isinstance(live[0].head, StateHead):
-        states = scorer.states(leaf, term)
-        readers = [state.head for state in live]
-        read = [
-            functional.pad(head.read(states[own, :most]), (0, states.shape[1] - most))
-            for head, own, most in zip(readers, rows.of_heads(part), rows.columns, strict=True)
-            if isinstance(head, StateHead)
-        ]
-        return answer_losses(torch.cat(read), answer)
-    return answer_losses(scorer.margins(leaf, term), answer)
+def _matches(live: Sequence[HeadTrainingState], rows: _Rows, part: slice, states: Tensor) -> Tensor:
+    """Return what each StateHead reads off the states of its own rows.  # (r, q, d) → (r, q)"""
+    read = [
+        functional.pad(state.head.read(states[own, :most]), (0, states.shape[1] - most))
+        for state, own, most in zip(live, rows.of_heads(part), rows.columns, strict=True)
+        if isinstance(state.head, StateHead)
+    ]
+    return torch.cat(read)

@@ -17,9 +17,9 @@ from torch.utils.data import Dataset as TorchDataset
 from transformers import AutoImageProcessor, AutoModel, BitImageProcessorPil, Dinov2Config, Dinov2Model
 
 from taxbench.datasets.dataset import Dataset, load_dataset
+from taxbench.features.decode import resize
 from taxbench.features.encoders import Encoder, EncoderCard, describe_encoder, load_encoder
 from taxbench.features.extract import Extraction, features_of
-from taxbench.features.preprocessing import resize
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.devices import pick_dtype
 from taxbench.util.progress import Reporter

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from taxbench.datasets.dataset import Dataset
+from taxbench.features.decode import resize
 from taxbench.features.encoders import Encoder
-from taxbench.features.preprocessing import resize
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from taxbench.datasets.dataset import ImageRecord
-from taxbench.features.decode import DecodePool
-from taxbench.features.preprocessing import resize
+from taxbench.features.decode import DecodePool, resize
 from taxbench.util.errors import DataError
 from tests.features.test_extract import CARD, draw
 

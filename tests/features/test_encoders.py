@@ -14,8 +14,8 @@ import transformers as hf
 from PIL import Image
 from torch import Tensor
 
+from taxbench.features.decode import resize
 from taxbench.features.encoders import Encoder, describe_encoder, load_encoder
-from taxbench.features.preprocessing import resize
 from taxbench.registry.models import POCKET_ENCODER, find_encoder
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord
+from taxbench.features.decode import resize
 from taxbench.features.encoders import Encoder, describe_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of, require_all
-from taxbench.features.preprocessing import resize
 from taxbench.features.store.index import entry_folder
 from taxbench.features.store.reader import FeatureTable
 from taxbench.registry.models import find_encoder

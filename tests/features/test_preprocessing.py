@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from taxbench.features.preprocessing import read_preprocessing, resize
+from taxbench.features.decode import read_preprocessing, resize
 from taxbench.specs.feature_key import Preprocessing
 from taxbench.util.errors import ModelError
 
@@ -87,8 +87,6 @@ def test_a_file_that_does_not_say_is_an_error_that_names_it(text: str, tmp_path:
 
 
 def test_decoding_processes_import_no_torch() -> None:
-    code = (
-        "import sys, taxbench.features.preprocessing; print([m for m in ('torch', 'transformers') if m in sys.modules])"
-    )
+    code = "import sys, taxbench.features.decode; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -2,8 +2,7 @@
 
 import pytest
 
-from taxbench.protocol.leaks import find_leaks, lemmas
-from taxbench.protocol.synonyms import synonyms, write_table
+from taxbench.protocol.leaks import find_leaks, lemmas, synonyms, write_table
 from taxbench.util.errors import DataError
 
 
@@ -49,7 +48,7 @@ def test_singular_and_plural_have_a_lemma_in_common() -> None:
 
 
 def test_the_table_carried_along_is_what_wordnet_gives(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from taxbench.protocol.synonyms import TABLE
+    from taxbench.protocol.leaks import TABLE
 
     try:
         assert write_table(tmp_path / "table.gz") > 30_000

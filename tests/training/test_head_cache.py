@@ -8,7 +8,7 @@ import torch
 from taxbench.heads.base import SoftHead
 from taxbench.specs.run import TRAINING_FIELDS, HeadKey, HeadSpec, RunSpec, ScoringSpec, head_key
 from taxbench.specs.task import FullDeprivation, TaskSpec, WithinCategory
-from taxbench.training.head_cache import checkpoint_path, head_path, load_head, save_head
+from taxbench.training.head_state import checkpoint_path, head_path, load_head, save_head
 from taxbench.util.errors import CacheError
 from tests.board.test_rows import result
 

@@ -1,4 +1,4 @@
-"""The entries of a cache folder: one folder for each key, with a manifest and its shards."""
+"""The entries of a cache folder: one folder for each key, with a manifest and its shards; and rows that others have."""
 
 import os
 import shutil
@@ -7,11 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
-from taxbench.features.store.locks import EntryLock
+from taxbench.features.store.layout import OK
 from taxbench.features.store.reader import FeatureTable, open_table
-from taxbench.features.store.writer import partial_path, shard_path
+from taxbench.features.store.writer import EntryLock, partial_path, shard_path
 from taxbench.specs.feature_key import IMPORTED, FeatureKey, Layout, Manifest, Origin
 from taxbench.util.errors import CacheError, UsageError
 from taxbench.util.paths import replacing
@@ -243,3 +244,41 @@ def _refuse_if_busy(folder: Path) -> None:
 def _size(folder: Path) -> int:
     """Return the bytes that a folder takes on disk."""
     return sum(os.stat(path).st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+class ReusableEntry:
+    """A complete entry of the same encoder and reading, whose rows are found by the contents of their images.
+
+    Args:
+        contents: Content digests of the images that are wanted.
+    """
+
+    def __init__(self, table: FeatureTable, contents: list[str]) -> None:
+        self.table = table
+        self._order = np.argsort(table.contents, kind="stable")
+        self._sorted = table.contents[self._order]
+        self.held = int((self.rows(contents) >= 0).sum())
+
+    def rows(self, contents: list[str]) -> np.ndarray:
+        """Return the donor's row of each image, −1 where it has none.  # (b,)"""
+        wanted = np.array([content.encode() for content in contents], dtype=bytes)
+        place = np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)
+        rows = self._order[place]
+        return np.where((self._sorted[place] == wanted) & (self.table.status[rows] == OK), rows, -1)
+
+
+def find_reusable(cache: Path, key: FeatureKey, contents: list[str]) -> ReusableEntry | None:
+    """Return the entry that holds most of the images under the same encoder and reading, if one holds any."""
+    best: ReusableEntry | None = None
+    for entry in entries(cache):
+        other = entry.manifest.key
+        alike = other.model_copy(update={"images_digest": key.images_digest, "n_images": key.n_images})
+        if alike != key or other == key or not entry.complete:
+            continue
+        try:
+            reusable = ReusableEntry(open_entry(entry), contents)
+        except CacheError:
+            continue  # a damaged entry gives nothing; whoever opens it by its own key is told
+        if reusable.held > (best.held if best else 0):
+            best = reusable
+    return best

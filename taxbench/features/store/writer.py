@@ -1,5 +1,8 @@
-"""Fill one shard: block by block, so that a kill at any moment costs the blocks in flight and nothing else."""
+"""Fill one shard: block by block, so that a kill at any moment costs the blocks in flight and nothing else.
 
+A lock byte for each shard says which process may fill it."""
+
+import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +14,54 @@ from taxbench.features.store.layout import ABSENT, Skeleton, block_digest, block
 from taxbench.specs.feature_key import FeatureKey, Layout, Manifest
 from taxbench.util.errors import CacheError
 from taxbench.util.paths import sync_folder
+
+# Past any shard: held while the manifest is written.
+_MANIFEST = 1 << 30
+
+
+class EntryLock:
+    """The lock file of an entry, byte i for shard i.
+
+    The system frees a byte when its holder ends, however it ends. The locks are those of POSIX, which belong to a
+    process: they keep processes apart, not the threads of one.
+
+    Raises:
+        CacheError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise CacheError(
+                f"The cache folder '{folder}' cannot be written ({error.strerror}). Choose another with --cache DIR."
+            ) from None
+
+    def try_shard(self, shard: int) -> bool:
+        """Take a shard's byte if no other process holds it."""
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, shard)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def release_shard(self, shard: int) -> None:
+        """Give a shard's byte back."""
+        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, shard)
+
+    @contextmanager
+    def manifest(self) -> Iterator[None]:
+        """Hold the manifest's byte, waiting for it."""
+        fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, _MANIFEST)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _MANIFEST)
+
+    def close(self) -> None:
+        """Give every byte back."""
+        os.close(self._fd)
 
 
 def shard_path(folder: Path, shard: int) -> Path:
@@ -67,9 +118,8 @@ class ShardWriter:
         blocks = [slice(start, start + size) for start in range(0, len(status), size)]
         digests = np.empty(len(blocks), "<u8")
         for i, rows in enumerate(blocks):
-            digests[i] = self._digest(
-                first_block + i, data[rows.start * row_bytes : rows.stop * row_bytes], state[rows]
-            )
+            part = data[rows.start * row_bytes : rows.stop * row_bytes]
+            digests[i] = block_digest(self._key_digest, self._first_block + first_block + i, part, state[rows])
         with self._reporting():
             offsets = self._skeleton.offsets
             _write_all(self._fd, data, offsets["features"] + first * row_bytes)
@@ -122,10 +172,8 @@ class ShardWriter:
             return False
         row_bytes = self._layout.row_bytes
         data = os.pread(self._fd, rows * row_bytes, self._skeleton.offsets["features"] + first * row_bytes)
-        return bool(self._digest(block, memoryview(data), status.data) == stored)
-
-    def _digest(self, block: int, features: memoryview, status: memoryview) -> int:
-        return block_digest(self._key_digest, self._first_block + block, features, status)
+        digest = block_digest(self._key_digest, self._first_block + block, memoryview(data), status.data)
+        return bool(digest == stored)
 
     def _status(self) -> np.ndarray:
         return self._read("u1", "status", self._rows)

@@ -35,7 +35,7 @@ THEIRS = key_of(PAGED).model_copy(update={"source": Imported(name="theirs", file
 def hold_shard(folder: Path, shard: int) -> "subprocess.Popen[str]":
     """Let another process hold a shard, as a writer does."""
     code = (
-        "import sys; from pathlib import Path; from taxbench.features.store.locks import EntryLock;"
+        "import sys; from pathlib import Path; from taxbench.features.store.writer import EntryLock;"
         "lock = EntryLock(Path(sys.argv[1])); print(lock.try_shard(int(sys.argv[2])), flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(folder), str(shard)]

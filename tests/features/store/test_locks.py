@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.features.store.locks import EntryLock
+from taxbench.features.store.writer import EntryLock
 from taxbench.util.errors import CacheError
 
 _HOLD = """
 import sys, time
 from pathlib import Path
-from taxbench.features.store.locks import EntryLock
+from taxbench.features.store.writer import EntryLock
 lock = EntryLock(Path(sys.argv[1]))
 print(*[shard for shard in map(int, sys.argv[2].split(",")) if lock.try_shard(shard)], flush=True)
 if sys.argv[3] == "manifest":

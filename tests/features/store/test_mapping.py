@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxbench.features.store import mapping
-from taxbench.features.store.mapping import Extent, map_extents
+from taxbench.features.store import reader as mapping
+from taxbench.features.store.reader import Extent, map_extents
 
 F2 = np.dtype("<f2")
 PAGE_ROW = (2, 1024)  # 4,096 bytes

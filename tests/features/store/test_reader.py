@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxbench.features.store import mapping, reader
+from taxbench.features.store import reader
 from taxbench.features.store.index import read_manifest
 from taxbench.features.store.layout import NOT_FINITE, OK, UNDECODABLE
 from taxbench.features.store.reader import as_float, open_shard
@@ -166,7 +166,7 @@ def test_stitched_and_separate_shards_serve_the_same(
     caches: dict[Layout, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stitched = open_made(caches[PAGED], PAGED)
-    monkeypatch.setattr(mapping.sys, "platform", "win32")
+    monkeypatch.setattr(reader.sys, "platform", "win32")
     apart = open_made(caches[PAGED], PAGED)
     assert (len(stitched._parts), len(apart._parts)) == (1, 5)
     wanted = np.random.default_rng(0).integers(0, PAGED.n, 300)
