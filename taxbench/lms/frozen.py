@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,19 +32,17 @@ class FrozenLM:
     device: torch.device
     embed: Any = field(init=False)
     """The input embeddings of tokens, rescaled as the model itself does.  # (...) int64 → (..., d)"""
+    dtype: torch.dtype = field(init=False)
+    """The type that the model computes in."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "embed", self.model.get_input_embeddings())
+        object.__setattr__(self, "dtype", self.model.dtype)
 
     @property
     def width(self) -> int:
         """Return d, the width of the input embeddings."""
         return int(self.model.get_input_embeddings().weight.shape[1])
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Return the type that the model computes in."""
-        return cast(torch.dtype, self.model.dtype)
 
     @property
     def window(self) -> int | None:

@@ -195,31 +195,35 @@ class QuestionScorer:
         plain = Plain(lm, table) if order == "image_first" else QuestionFirst(lm, table, None)
         own = cls(lm, table, "plain", None, plain, own_logits=True)
         tried = equivalence_check(lm, len(table.ids), own.margins)
-        fast = own._faster(order, tried)
-        if not isinstance(fast, str):
-            return fast
-        note = (
-            f"'{lm.spec.name}' is asked each question in a row of its own, which is several times slower: "
-            f"{'packed questions' if order == 'image_first' else 'questions computed once'} do not work ({fast})."
-        )
-        sliced = replace(own, own_logits=False, note=note)
-        return sliced if tried.problem(sliced.margins) is None else replace(own, note=note)
+        try:
+            fast = own._fast(order)
+        except REFUSALS as error:
+            problem: str | None = first_line(error)
+        else:
+            problem = tried.problem(fast.margins)
+        if problem is not None:
+            what = "packed questions" if order == "image_first" else "questions computed once"
+            note = (
+                f"'{lm.spec.name}' is asked each question in a row of its own, which is several times slower: {what} "
+                f"do not work ({problem})."
+            )
+            sliced = replace(own, own_logits=False, note=note)
+            return sliced if tried.problem(sliced.margins) is None else replace(own, note=note)
+        if isinstance(fast.forward, Packed):
+            one_by_one = replace(fast, forward=replace(fast.forward, chunk=1))  # put to a prefix that is kept
+            if tried.problem(one_by_one.margins) is not None:
+                return replace(fast, forward=replace(fast.forward, chunk=None))
+        return fast
 
-    def _faster(self, order: Order, tried: EquivalenceCheck) -> "QuestionScorer | str":
-        """Return a faster way that answers like this one, or why there is none."""
+    def _fast(self, order: Order) -> "QuestionScorer":
+        """Return the faster way, which may not suit the model."""
+        lm, table = self.lm, self.table
         if order == "question_first":
-            try:
-                kept = QuestionFirst(self.lm, self.table, keep_questions(self.lm, self.table))
-            except REFUSALS as error:
-                return first_line(error)
-            fast = QuestionScorer(self.lm, self.table, "question_first", None, kept)
-            return tried.problem(fast.margins) or fast
-        packed = Packed(self.lm, self.table, CHUNK if self.lm.device.type == "cpu" else ACCELERATOR_CHUNK)
-        fast = QuestionScorer(self.lm, self.table, "packed", None, packed)
-        if problem := tried.problem(fast.margins):
-            return problem
-        cached = replace(fast, forward=replace(packed, chunk=1))  # one question at a time to a prefix that is kept
-        return fast if tried.problem(cached.margins) is None else replace(fast, forward=replace(packed, chunk=None))
+            return QuestionScorer(
+                lm, table, "question_first", None, QuestionFirst(lm, table, keep_questions(lm, table))
+            )
+        packed = Packed(lm, table, CHUNK if lm.device.type == "cpu" else ACCELERATOR_CHUNK)
+        return QuestionScorer(lm, table, "packed", None, packed)
 
     def margins(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:
         """Return log p(positive answers) − log p(negative answers) of every question of every image.

@@ -251,7 +251,7 @@ class Protocol:
             wrong = wrong & ~self._same_words_table
         sampler = QuestionSampler(true, wrong, related if self.task.questions.negatives == "sibling" else None)
         fixed = self.task.questions.negatives == "fixed"
-        return sampler.fix(self.task.questions.negatives_per_positive, self.seed, purpose) if fixed else sampler
+        return sampler.fixed(self.task.questions.negatives_per_positive, self.seed, purpose) if fixed else sampler
 
     @cached_property
     def _same_words_table(self) -> np.ndarray:

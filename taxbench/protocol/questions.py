@@ -1,6 +1,7 @@
 """Questions: a vocabulary's terms as text, the tokens of their answers, and who is asked what."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,21 +129,21 @@ class QuestionSampler:
         if related is not None:
             near = [row[related[term][row]] for row, term in zip(per_pair, self.term, strict=True)]
             per_pair = [some if len(some) else every for some, every in zip(near, per_pair, strict=True)]
-        self._set(per_pair)
-
-    def _set(self, per_pair: list[np.ndarray]) -> None:
         self.count = np.array([len(row) for row in per_pair], dtype=np.int64)  # (p,)
         self.start = np.cumsum(self.count) - self.count  # (p,)
         self.wrong = np.concatenate([*per_pair, np.zeros(0, np.int64)]).astype(np.int64)
 
-    def fix(self, n: int, seed: int, purpose: str) -> "QuestionSampler":
-        """Keep only `n` wrong terms of each pair, drawn once, so that every question of the pair asks those."""
+    def fixed(self, n: int, seed: int, purpose: str) -> "QuestionSampler":
+        """Return the same with `n` wrong terms of each pair, drawn once: every question of the pair asks those."""
         kept = []
         for pair, (start, count) in enumerate(zip(self.start, self.count, strict=True)):
             some = rng(seed, "fixed", purpose, pair).permutation(self.wrong[start : start + count])
             kept.append(some[:n])
-        self._set(kept)
-        return self
+        fixed = copy(self)
+        fixed.count = np.array([len(row) for row in kept], dtype=np.int64)
+        fixed.start = np.cumsum(fixed.count) - fixed.count
+        fixed.wrong = np.concatenate([*kept, np.zeros(0, np.int64)]).astype(np.int64)
+        return fixed
 
     def sample(
         self, images: np.ndarray, leaf: np.ndarray, negatives: int, generator: np.random.Generator | None

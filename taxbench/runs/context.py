@@ -113,8 +113,13 @@ class RunContext:
             self._twin_of = (seed, random_twin(self.lm, seed))
         return self._twin_of[1]
 
-    def scorer(self, lm: FrozenLM, protocol: Protocol, order: Order) -> QuestionScorer:
-        """Return a language model ready to be asked a protocol's questions; runs that ask the same share it."""
+    def scorer(self, protocol: Protocol, order: Order, twin: int | None = None) -> QuestionScorer:
+        """Return a language model ready to be asked a protocol's questions; runs that ask the same share it.
+
+        Args:
+            twin: The seed of its random twin, in its place.
+        """
+        lm = self.lm if twin is None else self.twin(twin)
         answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
         key = (lm.digest, protocol.questions, answers, order)
         if key not in self._scorers:

@@ -113,8 +113,8 @@ class HeadJob:
     @property
     def scorer(self) -> QuestionScorer:
         """Return the language model that the head is trained through and asked with."""
-        lm = self.context.twin(self.key.seed) if self.key.variant == "random_lm" else self.context.lm
-        return self.context.scorer(lm, self.protocol, self.key.trainer.order)
+        twin = self.key.seed if self.key.variant == "random_lm" else None
+        return self.context.scorer(self.protocol, self.key.trainer.order, twin)
 
     @cached_property
     def images(self) -> Images:
