@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from string import Formatter
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -50,7 +49,7 @@ def explain(
     }
     for problem, spot in problems:
         key, kind = (*under, *spot.key), str(problem["type"])
-        if _other_branch(problem) or _only_less(problem) or (not missing and _may_be_completed(problem, spot)):
+        if _other_branch(problem) or _only_less(problem) or (not missing and _may_be_completed(problem)):
             continue
         if kind == "extra_forbidden":
             text = f"{_prefix(key[:-1])}unknown field '{key[-1]}'"
@@ -58,8 +57,8 @@ def explain(
         elif kind == "missing":
             if missing and key not in mistaken:  # the misspelt field has been named
                 yield locate(key, f"{_prefix(key[:-1])}field '{key[-1]}' is missing")
-        elif kind == "value_error":
-            yield from _refused(str(problem["ctx"]["error"]), key, problem["input"], locate)
+        elif kind in ("refused", "value_error"):
+            yield from _refused(problem["ctx"], key, problem["input"], locate)
         else:
             key = (*key, "kind") if kind == "union_tag_invalid" else key
             yield locate(key, f"{_prefix(key)}{_unfit(kind, problem, spot.inside)}")
@@ -149,13 +148,13 @@ def _only_less(problem: Any) -> bool:
     return bool(problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"])
 
 
-def _may_be_completed(problem: Any, spot: _Spot) -> bool:
+def _may_be_completed(problem: Any) -> bool:
     """Say whether what is wrong is that something is not there, or may be put right by what is not there."""
     given = problem["input"]
     if problem["type"] == "union_tag_not_found":
         return isinstance(given, dict) and not any(did_you_mean(str(name), ["kind"]) for name in given)
-    named = set(re.findall(r"[a-z_]+", str(problem["msg"]))) & set(_fields(spot.inside))
-    return problem["type"] == "value_error" and isinstance(given, dict) and not named <= set(given)
+    keys = problem.get("ctx", {}).get("keys", ())
+    return problem["type"] == "refused" and isinstance(given, dict) and not all(key[0] in given for key in keys)
 
 
 def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
@@ -195,39 +194,18 @@ _NAME = "lower-case letters, digits and underscores, a letter first, 100 at most
 _FIELD = "a field inside another one, such as deprivation.fraction"
 
 
-def _refused(message: str, key: KeyPath, given: Any, locate: Locate) -> Iterator[Diagnostic]:
-    """Explain what one of our own validators says; it speaks of a whole model, so look for the key it means."""
-    if key[-1:] == ("template",) and isinstance(given, str) and (unknown := _unknown_placeholders(given)):
-        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        for name in unknown:
-            yield locate(
-                key, _hinted(f"{_prefix(key)}unknown placeholder {{{name}}}; known: {known}", name, PLACEHOLDERS)
-            )
-        return
-    about = [(*key, *part) for part in _meant(message, given)] if isinstance(given, dict) else []
-    places = [locate(each, f"{_prefix(key)}{message}") for each in (*about, key)]
-    file = locate((), "").path  # what a file says itself is more to the point than what it inherits
-    yield next((place for place in places if place.path == file and place.key != dotted(key)), places[0])
-
-
-def _meant(message: str, data: dict[str, Any]) -> Iterator[KeyPath]:
-    """Yield the keys that a message about a whole mapping may be about: quoted list items, then fields it names."""
-    quoted = set(re.findall(r"'([^']*)'", message))
-    for name in ("evaluate", "members"):
-        for index, item in enumerate(data.get(name) or ()):
-            if item in quoted:
-                yield (name, index)
-    words = re.findall(r"[a-z_]+", message)
-    yield from ((word,) for each in words for word in (each, f"{each}s") if word in data)
-
-
-def _unknown_placeholders(template: str) -> list[str]:
-    """Return the names in braces that a question cannot fill, or nothing where the braces themselves are wrong."""
-    try:
-        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
-    except ValueError:
-        return []
-    return [name for name in dict.fromkeys(names) if name not in PLACEHOLDERS]
+def _refused(context: dict[str, Any], key: KeyPath, value: Any, locate: Locate) -> Iterator[Diagnostic]:
+    """Say what a validator of ours says, about the first of the keys that it names which the file itself gives."""
+    message, keys = context.get("message", context.get("error")), context.get("keys", ())
+    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    for name in context.get("unknown", ()):
+        text = f"{_prefix(key)}unknown placeholder {{{name}}}; known: {known}"
+        yield locate(key, _hinted(text, name, PLACEHOLDERS))
+    if not context.get("unknown"):
+        given = [(*key, *about) for about in keys if isinstance(value, dict) and about[0] in value]
+        places = [locate(about, f"{_prefix(key)}{message}") for about in given or [key]]
+        own = locate((), "").path
+        yield next((place for place in places if place.path == own), places[0])
 
 
 def _prefix(key: KeyPath) -> str:
