@@ -66,7 +66,7 @@ def _show_task(
     from taxbench.tasks.diagnostics import dotted
     from taxbench.tasks.provenance import as_yaml, values_of
 
-    values = values_of(task, file, registry.library)
+    values = values_of(task, file, registry.task_path)
     report = report_task(task, load_dataset(how["dataset"], how["taxonomy"]), how["seed"])
     if as_json:
         sources = {dotted(each.key): {"value": each.value, "from": each.source} for each in values}

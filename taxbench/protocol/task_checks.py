@@ -15,7 +15,7 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.models import POCKET_LM, lms
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic
-from taxbench.tasks.task_files import TaskFile, level_of, levels_of
+from taxbench.tasks.task_files import TaskFile
 from taxbench.tasks.yaml_file import KeyPath
 from taxbench.util.errors import DataError, ModelError, first_few
 
@@ -32,10 +32,9 @@ class _Subject:
 
     def error(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error at a key; where the level decides, at the level."""
-        levels = levels_of(self.file.layers) if self.file.layers else None
-        level = level_of(self.task, levels) if levels else None
-        if levels and level is not None and key[0] == levels.field.partition(".")[0]:
-            key = ("levels", "values", level)
+        level = self.file.level_of(self.task)
+        if level is not None and key[0] == level[0].partition(".")[0]:
+            key = level[1]
         return self.file.locate(key, f"{self.task.name}: {message}")
 
     def warning(self, key: KeyPath, message: str) -> Diagnostic:

@@ -2,10 +2,11 @@
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic, at_file
@@ -15,8 +16,9 @@ from taxbench.util.paths import replacing
 
 LOCK = "lock.json"
 
-Versions = dict[str, dict[str, str]]
+Versions = dict[str, dict[Annotated[str, Field(pattern="^[1-9][0-9]{0,99}$")], str]]
 """Name, then version, then digest."""
+_LOCKED = TypeAdapter(Versions)
 
 
 class DamagedLock(TaskError):
@@ -36,11 +38,12 @@ def read_lock(root: Path) -> Versions:
     path = root / LOCK
     if not os.path.lexists(path):
         return {}
-    if os.path.exists(path) and not path.is_file():
-        raise DamagedLock(path, "is no regular file")
     try:
         # Numbers have no place here, and one of thousands of digits is no int.
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once, parse_int=float)
+        locked = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once, parse_int=float)
+        return _LOCKED.validate_python(locked)
+    except ValidationError:
+        raise DamagedLock(path, 'expected {"task": {"1": "digest"}}') from None
     except json.JSONDecodeError as error:
         raise DamagedLock(path, f"not valid JSON: {error.msg}", error.lineno, error.colno) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -49,22 +52,13 @@ def read_lock(root: Path) -> Versions:
         raise DamagedLock(path, "nested too deep") from None
     except KeyError as error:
         raise DamagedLock(path, f"'{error.args[0]}' is given twice") from None
-    digests = found.values() if isinstance(found, dict) else [None]
-    if not all(isinstance(each, dict) and all(map(_is_version, each.items())) for each in digests):
-        raise DamagedLock(path, 'expected {"task": {"1": "digest"}}')
-    return dict(found)
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
         raise KeyError(next(name for name in names if names.count(name) > 1))
-    return found
-
-
-def _is_version(item: tuple[str, Any]) -> bool:
-    return re.fullmatch("[1-9][0-9]{0,99}", item[0]) is not None and isinstance(item[1], str)
+    return dict(pairs)
 
 
 def changed(file: TaskFile, locked: Versions) -> Iterator[Diagnostic]:

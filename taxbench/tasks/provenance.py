@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from taxbench.specs.task import TaskSpec
-from taxbench.tasks.inheritance import Library
-from taxbench.tasks.task_files import TaskFile, level_of, levels_of
+from taxbench.tasks.inheritance import TaskPath
+from taxbench.tasks.task_files import TaskFile
 from taxbench.tasks.yaml_file import KeyPath
 
 DEFAULT = "default"
@@ -24,9 +24,9 @@ class Value:
     source: str
 
 
-def values_of(task: TaskSpec, file: TaskFile, library: Library) -> list[Value]:
+def values_of(task: TaskSpec, file: TaskFile, task_path: TaskPath) -> list[Value]:
     """Return every value that holds for a task, in the order of the schema."""
-    return [Value(key, value, _source(key, task, file, library)) for key, value in _leaves(_plain(task), ())]
+    return [Value(key, value, _source(key, task, file, task_path)) for key, value in _leaves(_plain(task), ())]
 
 
 def as_yaml(values: list[Value]) -> str:
@@ -72,23 +72,19 @@ def _leaves(data: dict[str, Any], under: KeyPath) -> Iterator[tuple[KeyPath, Any
             yield (*under, name), value
 
 
-def _source(key: KeyPath, task: TaskSpec, file: TaskFile, library: Library) -> str:
-    assert file.layers is not None
-    levels = levels_of(file.layers)
-    level = level_of(task, levels) if levels else None
-    if levels and level is not None and ".".join(map(str, key)) == levels.field:
-        key = ("levels", "values", level)
-    found = file.layers.origin(key)
-    if found is None:
-        return DEFAULT
-    source, where = found
-    return f"{label(source.path, library)}:{source.place(where)[0]}"
+def _source(key: KeyPath, task: TaskSpec, file: TaskFile, task_path: TaskPath) -> str:
+    assert file.resolved is not None
+    level = file.level_of(task)
+    if level is not None and ".".join(map(str, key)) == level[0]:
+        key = level[1]
+    source = file.resolved.origin(key)
+    return DEFAULT if source is None else f"{label(source.path, task_path)}:{source.positions[key][0]}"
 
 
-def label(path: Path, library: Library) -> str:
+def label(path: Path, task_path: TaskPath) -> str:
     """Return a file's name with its task folder in front, short enough for a comment."""
-    root = library.root_of(path)
-    if root not in library.roots:
+    root = task_path.root_of(path)
+    if root not in task_path.roots:
         return path.name
     return f"{root.resolve().name}/{path.resolve().relative_to(root.resolve()).as_posix()}"
 
