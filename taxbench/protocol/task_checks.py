@@ -12,7 +12,8 @@ from taxbench.datasets.dataset import Dataset
 from taxbench.protocol.answers import Encode, answer_tokens
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
-from taxbench.registry.models import POCKET_LM, lms
+from taxbench.registry.models import lms, model_source
+from taxbench.specs.sources import PACKAGED
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.task_files import TaskFile
@@ -134,14 +135,14 @@ def _encoders() -> dict[str, Encode]:
     from huggingface_hub import try_to_load_from_cache
     from tokenizers import Tokenizer
 
-    found: dict[str, Encode] = {}
+    encoders: dict[str, Encode] = {}
     for name, spec in lms().items():
-        path: object = POCKET_LM / "tokenizer.json"
-        if spec.source != "pocket":
+        path: object = Path(model_source(spec.source), "tokenizer.json")
+        if not spec.source.startswith(PACKAGED):
             path = try_to_load_from_cache(spec.source, "tokenizer.json")
         if isinstance(path, str | Path):
-            found[name] = partial(_encode, Tokenizer.from_file(str(path)))
-    return found
+            encoders[name] = partial(_encode, Tokenizer.from_file(str(path)))
+    return encoders
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:
