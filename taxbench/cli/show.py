@@ -29,7 +29,7 @@ def command(task: str, as_json: bool, include: tuple[Path, ...], **how: Any) -> 
     """
     from taxbench.tasks.registry import find_tasks
 
-    registry = find_tasks(include)
+    registry = find_tasks(include, names=[task])
     file = registry.file(task)
     if file.group is not None and task not in registry.tasks:
         _show_members(registry, task, file, as_json)

@@ -1,9 +1,11 @@
 """A task file and the files it `extends`: what holds in the end, and which file said so."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,8 @@ from taxbench.util.paths import PACKAGE
 SUFFIXES = (".yaml", ".yml")
 BUILTIN = shipped if (shipped := PACKAGE / "_tasks").is_dir() else PACKAGE.parent / "tasks"
 """The folder of the default tasks: inside the wheel, or the top-level `tasks/` of a source checkout."""
-_LONGEST = 200
-
-
-def is_plain(name: str) -> bool:
-    """Say whether a name could be that of a file beside another, with no folder and no suffix."""
-    return "/" not in name and not name.endswith(SUFFIXES) and 0 < len(name) <= _LONGEST and name.isprintable()
+PLAIN = re.compile(r"[^/\x00-\x1f]{1,200}(?<!\.yaml)(?<!\.yml)")
+"""What the name of a file beside another looks like: no folder, no suffix."""
 
 
 def yaml_files(root: Path) -> Iterator[Path]:
@@ -34,18 +32,11 @@ def yaml_files(root: Path) -> Iterator[Path]:
 
 @dataclass
 class TaskPath:
-    """The task folders, in the order in which a name is looked for in them. Each file is parsed once."""
+    """The task folders, in the order in which names are looked for in them. Each file is parsed once."""
 
     roots: tuple[Path, ...]
-    _listed: dict[Path, list[Path]] = field(default_factory=dict)
     _parsed: dict[str, YamlFile | Diagnostic] = field(default_factory=dict)
-    _parents: dict[Path, YamlFile | Diagnostic] = field(default_factory=dict)
-
-    def files(self, root: Path) -> list[Path]:
-        """Return the YAML files below a folder, in a fixed order."""
-        if root not in self._listed:
-            self._listed[root] = list(yaml_files(root))
-        return self._listed[root]
+    _parents: dict[tuple[str, Path], Path] = field(default_factory=dict)
 
     def parsed(self, path: Path) -> YamlFile | Diagnostic:
         """Return a parsed file, or why it is none."""
@@ -62,25 +53,25 @@ class TaskPath:
         here = Path(os.path.realpath(path))
         return next((root for root in self.roots if here.is_relative_to(os.path.realpath(root))), path.parent)
 
-    def beside(self, path: Path, name: str) -> Path | None:
-        """Find NAME.yaml in a file's own folder."""
-        near = [path.parent / f"{name}{suffix}" for suffix in SUFFIXES] if is_plain(name) else []
-        return next((file for file in near if file.is_file()), None)
-
-    def parent(self, name: str, child: Path) -> Path | None:
+    def parent(self, name: Any, child: Path) -> Path | None:
         """Find NAME.yaml: beside the file, then outward to its task folder and anywhere in it, then among the defaults.
 
         A file that extends its own name means the next one of that name, and itself only where there is no other.
         """
+        if not isinstance(name, str) or not PLAIN.fullmatch(name):
+            return None
+        if (name, child) in self._parents:
+            return self._parents[name, child]
         folders, root, itself = [child.parent], self.root_of(child), None
         if root in self.roots:
             inside = Path(os.path.realpath(child)).parent.relative_to(os.path.realpath(root))
             folders += [root / folder for folder in (inside, *inside.parents)]
         for folder in (*folders, BUILTIN):
-            below = self.files(folder) if folder in self.roots and name != child.stem else []
-            near = [folder / f"{name}{suffix}" for suffix in SUFFIXES]
-            for path in (*near, *(path for path in below if path.stem == name)):
+            near = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
+            below = yaml_files(folder) if folder in self.roots and name != child.stem else ()
+            for path in chain(near, (path for path in below if path.stem == name)):
                 if path.is_file() and os.path.realpath(path) != os.path.realpath(child):
+                    self._parents[name, child] = path
                     return path
                 itself = path if path.is_file() else itself
         return itself
@@ -88,85 +79,58 @@ class TaskPath:
     def parents(self, child: Path) -> list[str]:
         """Return what a file could extend."""
         files = [path for path in sorted(child.parent.glob("*")) if path.suffix in SUFFIXES]
-        files += [*self.files(self.root_of(child)), *self.files(BUILTIN)]
+        files += [*yaml_files(self.root_of(child)), *yaml_files(BUILTIN)]
         own = os.path.realpath(child)
         return list(dict.fromkeys(path.stem for path in files if os.path.realpath(path) != own))
-
-    def extended(self, child: YamlFile) -> YamlFile | Diagnostic:
-        """Return the file that a file extends, or why there is none."""
-        if child.path not in self._parents:
-            self._parents[child.path] = self._extended(child, child.data["extends"])
-        return self._parents[child.path]
-
-    def _extended(self, child: YamlFile, name: Any) -> YamlFile | Diagnostic:
-        if not isinstance(name, str):
-            return child.error(("extends",), "extends: expected the name of one file, without .yaml")
-        if not is_plain(name):
-            hint = did_you_mean(Path(name[:_LONGEST]).stem, self.parents(child.path))
-            text = f"extends: expected a name without folder or .yaml, found {name[:_LONGEST]!r}.{hint}"
-            return child.error(("extends",), text)
-        path = self.parent(name, child.path)
-        if path is None:
-            hint = did_you_mean(name, self.parents(child.path))
-            return child.error(("extends",), f"extends '{name}', but there is no {name}.yaml.{hint}")
-        parent = self.parsed(path)
-        if isinstance(parent, Diagnostic):
-            return child.error(("extends",), f"extends '{name}', which cannot be read: {parent}")
-        if "group" in parent.data:
-            return child.error(("extends",), f"extends '{name}', which is a group; only a task can be extended")
-        return parent
 
     def defining(self, names: Iterable[str]) -> list[Path] | None:
         """Return the files that define some names, and the members of groups among them; None: read all to know.
 
-        Few files are parsed for that: a name stands in the text of the file that defines it, as do those of the levels
-        of a curve, up to the level. A file that is named by its path may take the name of another one.
+        Few files are parsed for that: the text of a file that defines a name says so, and levels of a curve are defined
+        by the file of the curve. A file that is named by its path may take the name of another one.
         """
         texts: dict[Path, bytes] = {}
-        for path in (path for root in self.roots for path in self.files(root) if path.is_file()):
+        for path in (path for root in self.roots for path in yaml_files(root) if path.is_file()):
             with suppress(OSError):
                 texts[path] = path.read_bytes()
         by_path = [file for name in names if name.endswith(SUFFIXES)
                    and isinstance(file := self.parsed(Path(name)), YamlFile)]  # fmt: skip
         if any("members" in file.data for file in by_path):
             return None
-        taken = {str(file.data.get("name")) for file in by_path}
-        waiting = [*taken, *(name for name in names if not name.endswith(SUFFIXES))]
-        defined: dict[str, list[Path]] = {}
+        own_names = {str(file.data.get("name")) for file in by_path}
+        waiting = [*own_names, *(name for name in names if not name.endswith(SUFFIXES))]
+        paths: dict[str, list[Path]] = {}
         while waiting:
             name = waiting.pop().partition("-")[0]
-            if name in defined:
+            if name in paths:
                 continue
-            defined[name] = []
-            for path in (path for path, text in texts.items() if os.fsencode(name) in text):
+            paths[name] = []
+            says_so = re.compile(rb"(?:name|group)[\"']?\s*:\s*[\"']?" + re.escape(os.fsencode(name)))
+            for path in (path for path, text in texts.items() if says_so.search(text)):
                 file = self.parsed(path)
                 if isinstance(file, YamlFile) and name == file.data.get("name", file.data.get("group")):
-                    defined[name].append(path)
+                    paths[name].append(path)
                     members = file.data.get("members")
                     waiting += map(str, members) if isinstance(members, list) else ()
-            if not defined[name] and name not in taken:
+            if not paths[name] and name not in own_names:
                 return None
-        files = {path for paths in defined.values() for path in paths}
-        return [path for path in texts if path in files]
+        return [path for path in texts if any(path in of_name for of_name in paths.values())]
 
 
 @dataclass(frozen=True)
 class ResolvedFile:
     """A file with all that it inherits."""
 
+    own: YamlFile
+    """The file itself."""
     chain: tuple[tuple[YamlFile, dict[str, Any]], ...]
     """The file and those it extends, nearest first, each with what it gives where no nearer one does."""
     data: dict[str, Any]
     """What holds in the end: a mapping adds to the parent's, a choice by `kind` replaces it whole."""
-    problems: tuple[Diagnostic, ...] = ()
+    problems: tuple[Diagnostic, ...]
     """What is wrong with the files as YAML and with `extends`."""
-    complete: bool = True
+    complete: bool
     """Whether every file that is extended could be read; else fields may seem missing that are not."""
-
-    @property
-    def own(self) -> YamlFile:
-        """Return the file itself."""
-        return self.chain[0][0]
 
     def origin(self, key: KeyPath) -> YamlFile | None:
         """Return the file that a value comes from; None where no file gives it."""
@@ -199,29 +163,46 @@ def resolve_extends(path: Path, task_path: TaskPath) -> ResolvedFile | Diagnosti
     if isinstance(own, Diagnostic):
         return own
     files, problems, complete = [own], list(own.problems), True
-    while complete and files[-1].data.get("extends") is not None:
-        parent = task_path.extended(files[-1])
-        if isinstance(parent, YamlFile) and any(parent is file for file in files):
-            circle = in_short([*(file.path.stem for file in files), parent.path.stem])
-            parent = own.error(("extends",), f"the files extend each other in a circle: {circle}")
-        if isinstance(parent, Diagnostic):
-            problems.append(parent)
-            complete = False
-        else:
+    while complete and (name := files[-1].data.get("extends")) is not None:
+        place = task_path.parent(name, files[-1].path)
+        parent = None if place is None else task_path.parsed(place)
+        if isinstance(parent, YamlFile) and "group" not in parent.data and not any(parent is file for file in files):
             files.append(parent)
             problems += parent.problems
+        else:
+            problems.append(_why_not(files, parent, task_path))
+            complete = False
     # A name is never inherited, nor are published figures of a task that a child changes.
-    chain = [(own, own.data)]
+    layers = [(own, own.data)]
     for file in files[1:]:
         left_out = {"name", "extends"} if file.abstract else {"name", "extends", "expected"}
-        chain.append((file, {key: value for key, value in file.data.items() if key not in left_out}))
+        layers.append((file, {key: value for key, value in file.data.items() if key not in left_out}))
     data: dict[str, Any] = {}
-    for _, given in reversed(chain):
+    for _, given in reversed(layers):
         data = _merge(data, given)
     data.pop("extends", None)
     if data.get("levels") is None:  # left out, or an inherited curve switched off
         data.pop("levels", None)
-    return ResolvedFile(tuple(chain), data, tuple(problems), complete)
+    return ResolvedFile(own, tuple(layers), data, tuple(problems), complete)
+
+
+def _why_not(files: list[YamlFile], parent: YamlFile | Diagnostic | None, task_path: TaskPath) -> Diagnostic:
+    """Say why the last of some files cannot extend what it names."""
+    child, key, name = files[-1], ("extends",), files[-1].data["extends"]
+    if not isinstance(name, str):
+        return child.error(key, "extends: expected the name of one file, without .yaml")
+    if not PLAIN.fullmatch(name):
+        hint = did_you_mean(Path(name[:200]).stem, task_path.parents(child.path))
+        return child.error(key, f"extends: expected a name without folder or .yaml, found {name[:200]!r}.{hint}")
+    if parent is None:
+        hint = did_you_mean(name, task_path.parents(child.path))
+        return child.error(key, f"extends '{name}', but there is no {name}.yaml.{hint}")
+    if isinstance(parent, Diagnostic):
+        return child.error(key, f"extends '{name}', which cannot be read: {parent}")
+    if "group" in parent.data:
+        return child.error(key, f"extends '{name}', which is a group; only a task can be extended")
+    circle = in_short([*(file.path.stem for file in files), parent.path.stem])
+    return files[0].error(key, f"the files extend each other in a circle: {circle}")
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -16,9 +16,10 @@ from taxbench.util.paths import replacing
 
 LOCK = "lock.json"
 
-Versions = dict[str, dict[Annotated[str, Field(pattern="^[1-9][0-9]{0,99}$")], str]]
+Versions = dict[str, dict[str, str]]
 """Name, then version, then digest."""
-_LOCKED = TypeAdapter(Versions)
+_Pairs = tuple[tuple[Annotated[str, Field(pattern="^[1-9][0-9]{0,99}$")], str], ...]
+_LOCKED = TypeAdapter(tuple[tuple[str, _Pairs], ...])
 
 
 class DamagedLock(TaskError):
@@ -39,9 +40,9 @@ def read_lock(root: Path) -> Versions:
     if not os.path.lexists(path):
         return {}
     try:
-        # Numbers have no place here, and one of thousands of digits is no int.
-        locked = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once, parse_int=float)
-        return _LOCKED.validate_python(locked)
+        # Pairs, of which none is lost. Numbers have no place here, and one of thousands of digits is no int.
+        locked = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=tuple, parse_int=float)
+        tasks = _LOCKED.validate_python(locked, strict=True)
     except ValidationError:
         raise DamagedLock(path, 'expected {"task": {"1": "digest"}}') from None
     except json.JSONDecodeError as error:
@@ -50,15 +51,11 @@ def read_lock(root: Path) -> Versions:
         raise DamagedLock(path, f"cannot be read ({error})") from None
     except RecursionError:
         raise DamagedLock(path, "nested too deep") from None
-    except KeyError as error:
-        raise DamagedLock(path, f"'{error.args[0]}' is given twice") from None
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        raise KeyError(next(name for name in names if names.count(name) > 1))
-    return dict(pairs)
+    for pairs in (tasks, *(versions for _, versions in tasks)):
+        names = [name for name, _ in pairs]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise DamagedLock(path, f"'{twice[0]}' is given twice")
+    return {task: dict(versions) for task, versions in tasks}
 
 
 def changed(file: TaskFile, locked: Versions) -> Iterator[Diagnostic]:

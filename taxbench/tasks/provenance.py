@@ -33,22 +33,18 @@ def as_yaml(values: list[Value]) -> str:
     """Write the values as a task file, each with its source behind it."""
     lines: list[str] = []
     open_keys: KeyPath = ()
-    for each in values:
-        for depth in range(1, len(each.key)):
-            if open_keys[:depth] != each.key[:depth]:
-                lines.append(f"{'  ' * (depth - 1)}{each.key[depth - 1]}:")
-        open_keys = each.key[:-1]
-        lines += _lines(each)
+    for value in values:
+        *above, name = value.key
+        indent = "  " * len(above)
+        lines += [f"{'  ' * depth}{part}:" for depth, part in enumerate(above)
+                  if open_keys[: depth + 1] != value.key[: depth + 1]]  # fmt: skip
+        open_keys = value.key[:-1]
+        if name == "figures":
+            lines.append(f"{indent}{name}:  # {value.source}")
+            lines += [f"{indent}  - {_flow(row)}" for row in value.value]
+        else:
+            lines.append(f"{indent}{name}: {_flow(value.value)}  # {value.source}")
     return "\n".join(lines) + "\n"
-
-
-def _lines(each: Value) -> Iterator[str]:
-    indent = "  " * (len(each.key) - 1)
-    rows = each.value if isinstance(each.value, list) and each.key[-1] == "figures" else None
-    text = "" if rows is not None else f" {_flow(each.value)}"
-    yield f"{indent}{each.key[-1]}:{text}  # {each.source}"
-    for row in rows or ():
-        yield f"{indent}  - {_flow(row)}"
 
 
 def _plain(task: TaskSpec) -> dict[str, Any]:

@@ -4,16 +4,16 @@ Task folders are the built-in one, those of `--include-path`, and those that ins
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 
-from taxbench.registry.package_source import module_spec
+from taxbench.registry.package_source import package_folders
 from taxbench.specs.task import GroupSpec, TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.groups import group_problems
-from taxbench.tasks.inheritance import BUILTIN, SUFFIXES, TaskPath
+from taxbench.tasks.inheritance import BUILTIN, SUFFIXES, TaskPath, yaml_files
 from taxbench.tasks.task_files import TaskFile, read_task_file
 from taxbench.util.errors import TaskError, UsageError, did_you_mean
 
@@ -152,8 +152,9 @@ class TaskRegistry:
         waiting, seen = list(groups), {file.path for file in self.all_files}
         for file in waiting:
             for member in file.group.members if file.group and file.is_group else ():
-                path = None if member in self.files else self.task_path.beside(file.path, member)
-                if path is not None and path not in seen:
+                near = [file.path.with_name(f"{member}{suffix}") for suffix in SUFFIXES]
+                path = next((path for path in near if path.is_file()), None)
+                if path is not None and path not in seen and member not in self.files:
                     seen.add(path)
                     waiting.append(read_task_file(path, self.task_path))
                     self.add(waiting[-1])
@@ -180,7 +181,7 @@ def find_tasks(
     findings: dict[Path, tuple[Diagnostic, ...]] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS)):
         try:
-            folders += [path for path in _package_folders(point) if path not in folders]
+            folders += [path for path in package_folders(point.module) if path not in folders]
         except (ImportError, ValueError, AttributeError) as error:
             name = f"entry point {point.name}"
             findings[Path(name)] = (Diagnostic(name, 0, 0, f"'{point.value}' is no package with tasks ({error})"),)
@@ -188,7 +189,7 @@ def find_tasks(
     wanted = None if names is None else [name.strip() for name in names]
     paths = None if wanted is None else registry.task_path.defining(wanted)
     if paths is None:
-        wanted, paths = None, [path for folder in folders for path in registry.task_path.files(folder)]
+        wanted, paths = None, [path for folder in folders for path in yaml_files(folder)]
     once: dict[str, Path] = {}
     for path in (*paths, *by_path):
         once.setdefault(os.path.realpath(path), path)
@@ -196,7 +197,7 @@ def find_tasks(
         registry.add(read_task_file(path, registry.task_path))
     if by_path:
         registry.add_beside(file for file in registry.all_files if file.path in by_path)
-    groups = [file for file in registry.files.values() if file.is_group]
+    groups = [file for name in registry.groups if not (file := registry.files[name]).tasks]
     problems = group_problems(groups, registry.files, registry.findings) if groups else {}
     for file in groups:
         if file.group is not None and file.path in problems:
@@ -218,13 +219,3 @@ def load_task(path: Path) -> TaskSpec:
         kind = "a curve" if file.tasks else "a group"
         raise TaskError(f"{path}: is {kind} of several tasks: {', '.join(file.group.members)}")
     return file.tasks[0]
-
-
-def _package_folders(point: EntryPoint) -> Iterator[Path]:
-    """Yield the folders of the package that an entry point names. None of its code is run."""
-    spec = module_spec(point.module)
-    places = (spec.submodule_search_locations if spec else None) or ()
-    folders = [path for place in places if (path := Path(place)).is_dir()]
-    if not folders:
-        raise ImportError(f"no folder of a package '{point.module}' was found")
-    yield from folders

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from taxbench.specs.task import NAME
-from taxbench.tasks.inheritance import SUFFIXES, is_plain
+from taxbench.tasks.inheritance import PLAIN, SUFFIXES
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.tasks.task_files import TaskFile, read_task_file
 from taxbench.util.errors import UsageError, did_you_mean
@@ -60,7 +60,7 @@ def write_new_task(name: str, parent: str, folder: Path, registry: TaskRegistry)
 
 def _parent(parent: str, child: Path, registry: TaskRegistry) -> TaskFile:
     """Return the file to extend; one that says nothing but `extends` is then a task."""
-    if not is_plain(parent):
+    if not PLAIN.fullmatch(parent):
         raise UsageError(f"--extends '{parent[:100]}': expected a name without folder or .yaml.")
     path = registry.task_path.parent(parent, child)
     if path is None:

@@ -38,17 +38,14 @@ class TaskFile:
     tasks: tuple[TaskSpec, ...] = ()
     group: GroupSpec | None = None
     """A group, or the curve that `levels` makes of a task."""
+    names: tuple[str, ...] = ()
+    """The names that it defines: of the group or curve, and of the tasks."""
     findings: tuple[Diagnostic, ...] = ()
 
     @property
     def is_group(self) -> bool:
         """Say whether it is a list of other tasks."""
         return self.group is not None and not self.tasks
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the names that it defines."""
-        return (*([self.group.group] if self.group else []), *(task.name for task in self.tasks))
 
     def level_of(self, task: TaskSpec) -> tuple[str, KeyPath] | None:
         """Return which field varies in a curve, and the key of the level that makes one of its tasks."""
@@ -83,11 +80,12 @@ def read_task_file(path: Path, task_path: TaskPath) -> TaskFile:
             group, tasks = check.curve(levels, data)
         elif task := check.valid(TaskSpec, data, locate=check.without_levels):
             tasks = (task,)
-        if isinstance(data.get("name"), str) and _WITH_LEVEL.fullmatch(data["name"]):
+        if not own.abstract and isinstance(data.get("name"), str) and _WITH_LEVEL.fullmatch(data["name"]):
             check.at(("name",), f"name: '{data['name']}' ends in a level; levels: makes such names, a file has none")
     if check.findings:
         return TaskFile(path, resolved, findings=in_order(check.findings))
-    return TaskFile(path, resolved, tasks, group)
+    names = (*([group.group] if group else []), *(task.name for task in tasks))
+    return TaskFile(path, resolved, tasks, group, names)
 
 
 @dataclass

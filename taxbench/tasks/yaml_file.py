@@ -26,13 +26,13 @@ KeyPath = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
 _TEXT, _LIST, _MAPPING = f"{_TAG}str", f"{_TAG}seq", f"{_TAG}map"
 # Tag, what it looks like, with what it begins, and its value; the first that fits counts: whole numbers before others.
-_CORE: dict[str, tuple[re.Pattern[str], list[str], Callable[[str], Any]]] = {
+_SCALARS: dict[str, tuple[re.Pattern[str], list[str], Callable[[str], Any]]] = {
     f"{_TAG}null": (re.compile(r"(?:null|Null|NULL|~|)\Z"), ["", *"~nN"], lambda text: None),
     f"{_TAG}bool": (
         re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), [*"tTfF"], lambda text: text.lower() == "true"
     ),
-    f"{_TAG}int": (
-        re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z"), [*"-+0123456789"],
+    f"{_TAG}int": (  # Python reads no more than some thousand digits
+        re.compile(r"(?:[-+]?[0-9]{1,100}|0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100})\Z"), [*"-+0123456789"],
         lambda text: int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)),
     ),
     f"{_TAG}float": (
@@ -40,9 +40,10 @@ _CORE: dict[str, tuple[re.Pattern[str], list[str], Callable[[str], Any]]] = {
                    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"), [*"-+.0123456789"],
         lambda text: float(text if text[-1] in ".0123456789" else text.replace(".", "")),  # .inf, .nan
     ),
+    _TEXT: (re.compile(""), [], str),
 }  # fmt: skip
 # An alias inside what it repeats would be without end, and aliases of aliases soon fill the memory.
-_MOST_VALUES, _MOST_LEVELS, _MOST_DIGITS = 100_000, 50, 100
+_MOST_VALUES, _MOST_LEVELS = 100_000, 50
 # What older YAML readers take for booleans.
 _BARE = frozenset(("yes", "no", "on", "off"))
 
@@ -52,7 +53,7 @@ class Loader(_Base):
 
 
 Loader.yaml_implicit_resolvers = {}
-for _tag, (_pattern, _begins, _) in _CORE.items():
+for _tag, (_pattern, _begins, _) in _SCALARS.items():
     Loader.add_implicit_resolver(_tag, _pattern, _begins)
 
 
@@ -64,13 +65,10 @@ class YamlFile:
     data: dict[str, Any]
     positions: dict[KeyPath, Position]
     """Line and column of every key and list item, counted from 1."""
-    problems: tuple[Diagnostic, ...] = ()
+    problems: tuple[Diagnostic, ...]
     """What made reading it doubtful: keys given twice, answers that other readers take for booleans."""
-
-    @property
-    def abstract(self) -> bool:
-        """Say whether it is there to be extended only."""
-        return self.path.name.startswith("_")
+    abstract: bool
+    """Whether it is there to be extended only: its name begins with `_`."""
 
     def error(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error at a key, or at the nearest enclosing key that stands in the file."""
@@ -93,7 +91,7 @@ class BadValue(ValueError):
 
     def __init__(self, node: yaml.Node, message: str) -> None:
         super().__init__(message)
-        self.position = _position(node)
+        self.position = (node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def parse_yaml(path: Path) -> YamlFile:
@@ -108,11 +106,11 @@ def parse_yaml(path: Path) -> YamlFile:
         why = error.strerror if isinstance(error, OSError) else error
         raise BadYaml(at_file(path, f"cannot be read ({why})")) from None
     try:
-        root = _compose(text)
+        root = yaml.compose(text, Loader)
         if not isinstance(root, yaml.MappingNode):
             raise BadYaml(at_file(path, "expected a mapping such as 'name: my_task'"))
         walk = _Walk(path)
-        return YamlFile(path, walk.value(root, ()), walk.positions, tuple(walk.problems))
+        data = walk.value(root, ())
     except BadValue as error:
         raise BadYaml(at_file(path, str(error), *error.position)) from None
     except yaml.reader.ReaderError as error:  # which knows only how far into the text it came
@@ -124,6 +122,7 @@ def parse_yaml(path: Path) -> YamlFile:
         mark = error.problem_mark or error.context_mark
         position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise BadYaml(at_file(path, f"not valid YAML: {_in_words(error, text)}", *position)) from None
+    return YamlFile(path, data, walk.positions, tuple(walk.problems), path.name.startswith("_"))
 
 
 def parse_scalar(text: str) -> Any:
@@ -133,7 +132,7 @@ def parse_scalar(text: str) -> Any:
         ValueError: it is no number, word or list; the message says why.
     """
     try:
-        node = _compose(text)
+        node = yaml.compose(text, Loader)
         return None if node is None else _Walk(Path()).value(node, ())
     except yaml.MarkedYAMLError as error:
         raise ValueError(_in_words(error, text)) from None
@@ -161,71 +160,44 @@ class _Walk:
             raise BadValue(node, f"more than {_MOST_VALUES} values, counted with what aliases repeat")
         if len(key) > _MOST_LEVELS:
             raise BadValue(node, f"nested more than {_MOST_LEVELS} deep, or an alias stands inside what it repeats")
-        if isinstance(node, yaml.ScalarNode):
+        if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
+            pattern, _, make = _SCALARS[node.tag]
+            if not pattern.match(node.value):
+                raise BadValue(node, f"'{_short(node.value)}' is no value of the tag !!{node.tag.removeprefix(_TAG)}")
             if key[:2] == ("questions", "answers") and key[2:] and not node.style and node.value.lower() in _BARE:
                 text = f'other YAML readers take an unquoted {node.value} for a boolean; write "{node.value}" in quotes'
                 self._doubt(self.positions[key], key, f"{dotted(key)}: {text}")
-            return _scalar(node)
+            return make(node.value)
         if isinstance(node, yaml.SequenceNode) and node.tag == _LIST:
-            for index, item in enumerate(node.value):
-                self.positions[*key, index] = _position(item)
-            return [self.value(item, (*key, index)) for index, item in enumerate(node.value)]
-        if not isinstance(node, yaml.MappingNode) or node.tag != _MAPPING:
-            raise _unknown_tag(node)
-        mapping: dict[str, Any] = {}
-        for name_node, item in node.value:
-            name = _name(name_node)
-            inside = (*key, name)
-            if name in mapping:  # the last one counts, so that the rest can still be checked
-                text = f"'{name}' is given twice (first on line {self.positions[inside][0]})"
-                self._doubt(_position(name_node), inside, text)
+            children = [(index, item, item) for index, item in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode) and node.tag == _MAPPING:
+            children = [(name.value, name, item) for name, item in node.value]
+            if wrong := [name for _, name, _ in children if name.tag != _TEXT]:
+                raise _bad_name(wrong[0])
+        else:
+            shown = _short(node.tag).replace(_TAG, "!!")
+            known = "!!str, !!int, !!float, !!bool"
+            raise BadValue(node, f"the tag {shown} is not used here; leave it out (known: {known})")
+        values: dict[Any, Any] = {}
+        for part, place, item in children:
+            inside, position = (*key, part), (place.start_mark.line + 1, place.start_mark.column + 1)
+            if part in values:  # the last one counts, so that the rest can still be checked
+                text = f"'{part}' is given twice (first on line {self.positions[inside][0]})"
+                self._doubt(position, inside, text)
             else:
-                self.positions[inside] = _position(name_node)
-            mapping[name] = self.value(item, inside)
-        return mapping
+                self.positions[inside] = position
+            values[part] = self.value(item, inside)
+        return values if node.tag == _MAPPING else list(values.values())
 
     def _doubt(self, position: Position, key: KeyPath, message: str) -> None:
         self.problems.append(Diagnostic(str(self.path), *position, message, dotted(key)))
 
 
-def _compose(text: str) -> yaml.Node | None:
-    loader = Loader(text)
-    try:
-        return loader.get_single_node()
-    finally:
-        loader.dispose()
-
-
-def _name(node: yaml.Node) -> str:
-    """Return the name that a key is."""
-    if isinstance(node, yaml.ScalarNode) and node.tag == _TEXT:
-        return str(node.value)
+def _bad_name(node: yaml.Node) -> BadValue:
     if isinstance(node, yaml.ScalarNode) and node.value:
-        raise BadValue(node, f'the key {_short(node.value)} is no text; write "{_short(node.value)}" in quotes')
+        return BadValue(node, f'the key {_short(node.value)} is no text; write "{_short(node.value)}" in quotes')
     lacks = "is missing" if isinstance(node, yaml.ScalarNode) else "is no text"
-    raise BadValue(node, f"a key {lacks} before the colon")
-
-
-def _scalar(node: yaml.ScalarNode) -> Any:
-    if node.tag == _TEXT:
-        return node.value
-    if node.tag not in _CORE:
-        raise _unknown_tag(node)
-    pattern, _, make = _CORE[node.tag]
-    if not pattern.match(node.value):
-        raise BadValue(node, f"'{_short(node.value)}' is no value of the tag !!{node.tag.removeprefix(_TAG)}")
-    if len(node.value) > _MOST_DIGITS:
-        raise BadValue(node, f"a number of {len(node.value)} characters; at most {_MOST_DIGITS} are read")
-    return make(node.value)
-
-
-def _unknown_tag(node: yaml.Node) -> BadValue:
-    shown = _short(node.tag).replace(_TAG, "!!")
-    return BadValue(node, f"the tag {shown} is not used here; leave it out (known: !!str, !!int, !!float, !!bool)")
-
-
-def _position(node: yaml.Node) -> Position:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+    return BadValue(node, f"a key {lacks} before the colon")
 
 
 def _short(text: str) -> str:

@@ -39,7 +39,7 @@ def test_nan_is_a_number() -> None:
         ("!!set {a, b}", "the tag !!set is not used here"),
         ("!!omap [a: 1]", "the tag !!omap is not used here"),
         ("!own x", "the tag !own is not used here"),
-        ("9" * 5000, "a number of 5000 characters"),
+        ("!!int " + "9" * 5000, "is no value of the tag !!int"),
         ("{1: a}", 'the key 1 is no text; write "1" in quotes'),
         ("{~: a}", 'the key ~ is no text; write "~" in quotes'),
         ("? [a]\n: b", "a key is no text before the colon"),
