@@ -88,7 +88,8 @@ def _entries(kind: str) -> list[dict[str, Any]]:
              "summary": f"{each.owner}, {each.default}: {each.summary}"} for each in settings()
         ]  # fmt: skip
     from taxbench.registry.models import encoders, lms
+    from taxbench.specs.sources import PACKAGED
 
     specs = encoders().values() if kind == "encoders" else lms().values()
-    return [{"name": spec.name, "summary": f"{spec.summary}{' Gated.' if spec.gated else ''}", "source": spec.source}
-            for spec in specs]  # fmt: skip
+    return [{"name": spec.name, "summary": f"{spec.summary}{' Gated.' if spec.gated else ''}",
+             "source": spec.name if spec.source.startswith(PACKAGED) else spec.source} for spec in specs]  # fmt: skip

@@ -29,7 +29,7 @@ def command(task: str, as_json: bool, include: tuple[Path, ...], **how: Any) -> 
     """
     from taxbench.tasks.registry import find_tasks
 
-    registry = find_tasks(include)
+    registry = find_tasks(include, names=[task])
     file = registry.file(task)
     if file.group is not None and task not in registry.tasks:
         _show_members(registry, task, file, as_json)
@@ -66,7 +66,7 @@ def _show_task(
     from taxbench.tasks.diagnostics import dotted
     from taxbench.tasks.provenance import as_yaml, values_of
 
-    values = values_of(task, file, registry.library)
+    values = values_of(task, file, registry.task_path)
     report = report_task(task, load_dataset(how["dataset"], how["taxonomy"]), how["seed"])
     if as_json:
         sources = {dotted(each.key): {"value": each.value, "from": each.source} for each in values}

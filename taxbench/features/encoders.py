@@ -23,7 +23,7 @@ from taxbench.features.families import (
     read_config,
     registers,
 )
-from taxbench.registry.models import ENTRY_POINTS, PLUGGED, POCKET_ENCODER
+from taxbench.registry.models import ENTRY_POINTS, PLUGGED, model_source
 from taxbench.specs.feature_key import FeatureReadout, Pool, Pooled, Preprocessing
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
@@ -194,7 +194,7 @@ def describe_encoder(spec: EncoderSpec) -> EncoderCard:
         return _pixels(spec)
     if spec.source.startswith(PLUGGED):
         return _plugged(spec)
-    source = str(POCKET_ENCODER) if spec.source == "pocket" else spec.source
+    source = model_source(spec.source)
     files = model_files(source, spec.gated, extra=("preprocessor_config.json",))
     name, config = read_config(files["config.json"].parent)
     image_size = getattr(config, "image_size", None) or 224

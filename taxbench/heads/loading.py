@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from taxbench.registry.heads import MISTAKES, head_info, settings_defaults
+from taxbench.registry.heads import MISTAKES, head_info
 from taxbench.registry.package_source import module_source
 from taxbench.specs.run import HeadSpec
 from taxbench.specs.spec import content_hash
@@ -31,7 +31,11 @@ def head_spec(name: str, settings: dict[str, Any]) -> HeadSpec:
     Raises:
         UsageError: the head or a setting is unknown, or a value does not fit.
     """
-    known = settings_defaults(name)
+    info = head_info(name)
+    known = {setting: default for setting, default, _ in info.settings}
+    own = info.module.startswith("taxbench.heads.")  # which the version of the code tells apart
+    if own and not settings:
+        return HeadSpec(name=name, settings=known)  # nothing is to be checked, so nothing is imported
     for key in settings:
         if key not in known:
             has = f"Its settings: {', '.join(known)}." if known else "It has none."
@@ -42,6 +46,4 @@ def head_spec(name: str, settings: dict[str, Any]) -> HeadSpec:
         first = error.errors(include_url=False)[0]
         where = f"Setting '{first['loc'][0]}'" if first["loc"] else "Settings"
         raise UsageError(f"{where} of the head '{name}': {first['msg']}; found {first['input']!r}.") from None
-    module = head_info(name).module
-    own = module.startswith("taxbench.heads.")  # which the version of the code tells apart
-    return HeadSpec(name=name, settings=given, source="" if own else content_hash(module_source(module), 16))
+    return HeadSpec(name=name, settings=given, source="" if own else content_hash(module_source(info.module), 16))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from taxbench.registry.models import POCKET_LM
+from taxbench.registry.models import model_source
 from taxbench.specs.sources import LMSpec
 from taxbench.util.errors import ModelError
 from taxbench.util.hub import load_pretrained, model_files, weight_files, weights_digest
@@ -86,7 +86,7 @@ def term_tokens(lm: FrozenLM, term: str) -> Tensor:
 
 def lm_source(spec: LMSpec) -> str:
     """Return the directory or the hub id that a model is loaded from."""
-    return str(POCKET_LM) if spec.source == "pocket" else spec.source
+    return model_source(spec.source)
 
 
 def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype) -> FrozenLM:

@@ -11,10 +11,11 @@ import numpy as np
 from taxbench.datasets.dataset import Dataset
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import Encode, QuestionSet, answer_tokens
-from taxbench.registry.models import POCKET_LM, lms
+from taxbench.registry.models import lms, model_source
+from taxbench.specs.sources import PACKAGED
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic
-from taxbench.tasks.task_files import TaskFile, level_of, levels_of
+from taxbench.tasks.task_files import TaskFile
 from taxbench.tasks.yaml_file import KeyPath
 from taxbench.util.errors import DataError, ModelError, first_few
 
@@ -31,10 +32,9 @@ class _Subject:
 
     def error(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error at a key; where the level decides, at the level."""
-        levels = levels_of(self.file.layers) if self.file.layers else None
-        level = level_of(self.task, levels) if levels else None
-        if levels and level is not None and key[0] == levels.field.partition(".")[0]:
-            key = ("levels", "values", level)
+        level = self.file.level_of(self.task)
+        if level is not None and key[0] == level[0].partition(".")[0]:
+            key = level[1]
         return self.file.locate(key, f"{self.task.name}: {message}")
 
     def warning(self, key: KeyPath, message: str) -> Diagnostic:
@@ -134,14 +134,14 @@ def _encoders() -> dict[str, Encode]:
     from huggingface_hub import try_to_load_from_cache
     from tokenizers import Tokenizer
 
-    found: dict[str, Encode] = {}
+    encoders: dict[str, Encode] = {}
     for name, spec in lms().items():
-        path: object = POCKET_LM / "tokenizer.json"
-        if spec.source != "pocket":
+        path: object = Path(model_source(spec.source), "tokenizer.json")
+        if not spec.source.startswith(PACKAGED):
             path = try_to_load_from_cache(spec.source, "tokenizer.json")
         if isinstance(path, str | Path):
-            found[name] = partial(_encode, Tokenizer.from_file(str(path)))
-    return found
+            encoders[name] = partial(_encode, Tokenizer.from_file(str(path)))
+    return encoders
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -38,10 +39,13 @@ class HeadInfo:
     """What stands beside its figures in a table."""
     learns: Literal["through the LM", "fit"]
     settings: tuple[HeadSetting, ...]
+    known: tuple[str, ...]
+    """The names of all settings of its runs: what every run has, and its own."""
     module: str
     """What is imported when the head is used."""
 
 
+@cache
 def read_head(name: str, module: str, source: str) -> HeadInfo:
     """Read a head.
 
@@ -54,9 +58,9 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
         raise ValueError(f"{module} defines no class Settings")
     makers = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in _READS]
     if len(makers) != 1:
-        found = " and ".join(makers) or "neither"
-        raise ValueError(f"{module} must define either build(shape, settings) or fit(lesson, settings), found {found}")
-    said = _DEFAULTS | _constants(tree)
+        both = " and ".join(makers) or "neither"
+        raise ValueError(f"{module} must define either build(shape, settings) or fit(lesson, settings), found {both}")
+    said = _DEFAULTS | {name: value for name, value, _ in _assigned(tree.body) if name in _DEFAULTS}
     for constant, allowed in (("READS", _READS[makers[0]]), ("SEES", ("features", "name"))):
         if said[constant] not in allowed:
             expected = " or ".join(f'"{each}"' for each in allowed)
@@ -67,6 +71,17 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
     except ValidationError as error:
         constant = "TRAINER" if error.title == "TrainerSpec" else "POOL"
         raise ValueError(f"{constant} of {module}: {error.errors()[0]['msg']}") from None
+    fields = tuple(_assigned([line for line in options[0].body if not isinstance(line, ast.Assign)]))
+    shared = {setting: owner for owner, model in SHARED.items() for setting in model.model_fields}
+    for setting, default, _ in fields:
+        if setting in shared:
+            raise ValueError(
+                f"setting '{setting}' of {module} is also one of the {shared[setting]}; choose another name"
+            )
+        if default is ...:
+            raise ValueError(
+                f"setting '{setting}' of {module} needs a literal as its default, such as Field(default=1)"
+            )
     return HeadInfo(
         name=name,
         summary=" ".join((ast.get_docstring(tree) or "").partition("\n\n")[0].split()),
@@ -76,45 +91,26 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
         trainer=said["TRAINER"],
         note=str(said["NOTE"]),
         learns="through the LM" if makers == ["build"] else "fit",
-        settings=tuple(_fields(options[0], module)),
+        settings=fields,
+        known=(*shared, *(setting for setting, _, _ in fields)),
         module=module,
     )
 
 
-def _constants(tree: ast.Module) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign):
-            names = {target.id for target in node.targets if isinstance(target, ast.Name)}
-            found |= {name: _literal(node.value) for name in names & _DEFAULTS.keys()}
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id in _DEFAULTS:
-            found[node.target.id] = _literal(node.value)
-    return found
-
-
-def _fields(options: ast.ClassDef, module: str) -> Iterator[HeadSetting]:
-    """Yield the fields of `Settings`. Defaults are literals, alone or in `Field(default=...)`."""
-    for line, below in zip(options.body, [*options.body[1:], None], strict=True):
-        if not isinstance(line, ast.AnnAssign) or not isinstance(line.target, ast.Name):
+def _assigned(body: list[ast.stmt]) -> Iterator[HeadSetting]:
+    """Yield name, value and docstring of what is assigned: of `Field(...)` the default, of no literal an ellipsis."""
+    for line, below in zip(body, [*body[1:], None], strict=True):
+        if not isinstance(line, ast.Assign | ast.AnnAssign):
             continue
-        name, value = line.target.id, line.value
-        for owner, model in SHARED.items():
-            if name in model.model_fields:
-                raise ValueError(f"setting '{name}' of {module} is also one of the {owner}; choose another name")
-        if isinstance(value, ast.Call):
-            first = next(iter(value.args), None)
-            value = next((each.value for each in value.keywords if each.arg == "default"), first)
-        default = _literal(value)
-        if default is ...:
-            raise ValueError(f"setting '{name}' of {module} needs a literal as its default, such as Field(default=1)")
+        value = line.value
+        if isinstance(value, ast.Call) and ast.unparse(value.func) in ("Field", "pydantic.Field"):
+            value = next((word.value for word in value.keywords if word.arg == "default"), next(iter(value.args), None))
+        try:
+            literal = ... if value is None else ast.literal_eval(value)
+        except (ValueError, TypeError):
+            literal = ...
         said = below.value if isinstance(below, ast.Expr) else None
         text = str(said.value) if isinstance(said, ast.Constant) else ""
-        yield name, default, " ".join(text.split())
-
-
-def _literal(value: ast.expr | None) -> Any:
-    """Return the value of a literal; of anything else, an ellipsis."""
-    try:
-        return ... if value is None else ast.literal_eval(value)
-    except (ValueError, TypeError):
-        return ...
+        for target in line.targets if isinstance(line, ast.Assign) else [line.target]:
+            if isinstance(target, ast.Name):
+                yield target.id, literal, " ".join(text.split())

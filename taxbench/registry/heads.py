@@ -2,13 +2,12 @@
 
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from dataclasses import replace
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, NamedTuple
 
-from taxbench.registry.head_source import HeadInfo, HeadSetting, read_head
+from taxbench.registry.head_source import HeadInfo, read_head
 from taxbench.registry.package_source import module_source
 from taxbench.util.errors import UsageError, did_you_mean, first_line
 from taxbench.util.paths import PACKAGE
@@ -19,6 +18,18 @@ MISTAKES = (ArithmeticError, AssertionError, AttributeError, ImportError, Lookup
             TypeError, ValueError)  # fmt: skip
 """What the code of another package may raise; it must not stop the others."""
 _FOLDER = PACKAGE / "heads"
+_BROKEN = "The head '{}' cannot be used: "
+
+
+class _Offer(NamedTuple):
+    """A module that may be a head."""
+
+    module: str
+    source: str
+    problem: str = ""
+    """Why there is no source, or it may not be used."""
+    origin: str = ""
+    """The package it comes from, in words, where that is another one."""
 
 
 def heads() -> dict[str, str]:
@@ -26,12 +37,19 @@ def heads() -> dict[str, str]:
 
     Nothing is imported, so a broken package cannot hide the others. A built-in name cannot be taken.
     """
-    return {name: info.summary for name, info in _found().known.items()}
+    broken = broken_heads()
+    return {name: head_info(name).summary for name in _offers(tuple(sys.path)) if name not in broken}
 
 
 def broken_heads() -> dict[str, str]:
     """Return what is wrong with every head that cannot be used."""
-    return dict(_found().broken)
+    broken = {}
+    for name in _offers(tuple(sys.path)):
+        try:
+            head_info(name)
+        except UsageError as error:
+            broken[name] = str(error).removeprefix(_BROKEN.format(name))
+    return broken
 
 
 def head_info(name: str) -> HeadInfo:
@@ -40,12 +58,18 @@ def head_info(name: str) -> HeadInfo:
     Raises:
         UsageError: there is no such head, or it is broken.
     """
-    found = _found()
-    if name in found.known:
-        return found.known[name]
-    if name in found.broken:
-        raise UsageError(f"The head '{name}' cannot be used: {found.broken[name]}")
-    raise UsageError(f"There is no head '{name}'.{did_you_mean(name, found.known)} Heads: {', '.join(found.known)}.")
+    offers = _offers(tuple(sys.path))
+    if name not in offers:
+        known = heads()
+        raise UsageError(f"There is no head '{name}'.{did_you_mean(name, known)} Heads: {', '.join(known)}.")
+    module, source, problem, origin = offers[name]
+    try:
+        if problem:
+            raise ValueError(problem)
+        info = read_head(name, module, source)
+    except (ValueError, SyntaxError) as error:
+        raise UsageError(f"{_BROKEN.format(name)}{first_line(error)}. {origin}".strip()) from None
+    return replace(info, summary=f"{info.summary} {origin}".strip())
 
 
 def settings_defaults(name: str) -> dict[str, Any]:
@@ -53,45 +77,24 @@ def settings_defaults(name: str) -> dict[str, Any]:
     return {setting: default for setting, default, _ in head_info(name).settings}
 
 
-def head_settings(name: str) -> list[HeadSetting]:
-    """Return name, default and docstring of a head's settings; as for `head_info`."""
-    return list(head_info(name).settings)
-
-
-@dataclass
-class _Heads:
-    known: dict[str, HeadInfo] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
-
-    def add(self, name: str, module: str, source: Callable[[], str], origin: str = "") -> None:
-        """Read a head and say where it comes from; what is wrong with one is noted and stops nothing."""
-        try:
-            info = read_head(name, module, source())
-        except (ImportError, AttributeError, ValueError, SyntaxError) as error:
-            self.broken[name] = f"{first_line(error)}. {origin}".strip()
-        else:
-            self.known[name] = replace(info, summary=f"{info.summary} {origin}".strip())
-
-
-def _found() -> _Heads:
-    return _find(tuple(sys.path))
-
-
 @cache
-def _find(path: tuple[str, ...]) -> _Heads:
-    """Return all heads. `path` is where Python looks for packages: elsewhere there are other heads."""
-    found = _Heads()
-    for file in sorted(_FOLDER.glob("*.py")):
-        read = partial(file.read_text, encoding="utf-8")
-        if "\nclass Settings(" in read():  # the others help heads
-            found.add(file.stem, f"taxbench.heads.{file.stem}", read)
+def _offers(path: tuple[str, ...]) -> dict[str, _Offer]:
+    """Return all heads by name. `path` is where Python looks for packages: elsewhere there are other heads."""
+    sources = {file.stem: file.read_text(encoding="utf-8") for file in sorted(_FOLDER.glob("*.py"))}
+    offers = {name: _Offer(f"taxbench.heads.{name}", source) for name, source in sources.items()
+              if "\nclass Settings(" in source}  # the others help heads  # fmt: skip
     for point in sorted(entry_points(group=ENTRY_POINTS)):
-        package = f"From the package {point.dist.name} {point.dist.version}." if point.dist else "From a package."
-        if point.name in found.known:
-            found.broken[f"{point.name} of {point.value}"] = f"the name is taken; choose another. {package}"
+        origin = f"From the package {point.dist.name} {point.dist.version}." if point.dist else "From a package."
+        name, source, problem = point.name, "", ""
+        if name in offers:
+            name, problem = f"{point.name} of {point.value}", "the name is taken; choose another"
         else:
-            found.add(point.name, point.module, partial(_source, point), package)
-    return found
+            try:
+                source = _source(point)
+            except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+                problem = first_line(error)
+        offers[name] = _Offer(point.module, source, problem, origin)
+    return offers
 
 
 def _source(point: EntryPoint) -> str:

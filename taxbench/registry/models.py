@@ -6,22 +6,19 @@ from typing import TypeVar
 
 import yaml
 
-from taxbench.specs.sources import EncoderSpec, LMSpec
-from taxbench.util.errors import UsageError, did_you_mean
-from taxbench.util.paths import PACKAGE
+from taxbench.registry.package_source import package_folders
+from taxbench.specs.feature_key import IMPORTED
+from taxbench.specs.sources import PACKAGED, EncoderSpec, LMSpec
+from taxbench.util.errors import ModelError, UsageError, did_you_mean
 
 S = TypeVar("S", EncoderSpec, LMSpec)
-
-_HERE = Path(__file__).parent
-_POCKET = PACKAGE / "pocket" / "weights"
-POCKET_ENCODER = _POCKET / "pocket-conv"
-POCKET_LM = _POCKET / "wordnet-lm"
 
 ENTRY_POINTS = "taxbench.encoders"
 """The group under which installed packages offer encoders; what they must name: `features.encoders.EncoderCard`."""
 PLUGGED = "entry-point:"
 """How the source of an encoder from another package begins; the entry point's value follows."""
 _RANDOM = "random-"
+_FILES = {EncoderSpec: "encoders.yaml", LMSpec: "lms.yaml"}
 
 
 def encoders() -> dict[str, EncoderSpec]:
@@ -29,29 +26,29 @@ def encoders() -> dict[str, EncoderSpec]:
 
     No package's code is run, so a broken one cannot hide the others. A built-in name cannot be taken.
     """
-    found = _read("encoders.yaml", EncoderSpec)
-    for point in sorted(entry_points(group=ENTRY_POINTS)):
-        package = f"From the package {point.dist.name} {point.dist.version}." if point.dist else ""
-        found.setdefault(point.name, EncoderSpec(name=point.name, source=PLUGGED + point.value, summary=package))
-    return found
+    return _registered(EncoderSpec)
 
 
 def lms() -> dict[str, LMSpec]:
     """Return the registered language models by name."""
-    return _read("lms.yaml", LMSpec)
+    return _registered(LMSpec)
 
 
 def find_encoder(name: str) -> EncoderSpec:
-    """Return the encoder a user means; `random-NAME` is the encoder NAME with random weights.
+    """Return the encoder a user means; `random-NAME` is NAME with random weights, `imported:NAME` imported features.
 
     Raises:
         UsageError: it is no alias, no directory and no hub id.
     """
-    known = encoders()
-    if name.startswith(_RANDOM) and not name.startswith(2 * _RANDOM) and name not in known and not Path(name).is_dir():
+    if name == IMPORTED:
+        raise UsageError(f"--encoder {IMPORTED}NAME: say which features. Type 'taxbench cache ls' to see them.")
+    if name.startswith(IMPORTED):
+        return EncoderSpec(name=name, source=name)
+    is_random = name.startswith(_RANDOM) and not name.startswith(2 * _RANDOM) and not Path(name).is_dir()
+    if is_random and name not in encoders():
         trained = find_encoder(name.removeprefix(_RANDOM))
         return trained.model_copy(update={"name": _RANDOM + trained.name, "random": True})
-    return _find(name, known, EncoderSpec, "encoder")
+    return _find(name, EncoderSpec, "encoder")
 
 
 def find_lm(name: str) -> LMSpec:
@@ -60,15 +57,40 @@ def find_lm(name: str) -> LMSpec:
     Raises:
         UsageError: it is no alias, no directory and no hub id.
     """
-    return _find(name, lms(), LMSpec, "model")
+    return _find(name, LMSpec, "model")
 
 
-def _read(file: str, kind: type[S]) -> dict[str, S]:
-    entries = yaml.safe_load((_HERE / file).read_text(encoding="utf-8"))
-    return {name: kind.model_validate({"name": name, **fields}) for name, fields in entries.items()}
+def model_source(source: str) -> str:
+    """Return the directory or the hub id that a model of a registry is loaded from.
+
+    Raises:
+        ModelError: it should lie in a package, and does not.
+    """
+    if not source.startswith(PACKAGED):
+        return source
+    package, _, inside = source.removeprefix(PACKAGED).partition("/")
+    try:
+        folders = [folder / inside for folder in package_folders(package)]
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ModelError(f"'{source}' cannot be loaded: {error}.") from None
+    folder = next((folder for folder in folders if folder.is_dir()), None)
+    if folder is None:
+        raise ModelError(f"'{source}' cannot be loaded: the package has no folder '{inside}'. Install it anew.")
+    return str(folder)
 
 
-def _find(name: str, known: dict[str, S], kind: type[S], word: str) -> S:
+def _registered(kind: type[S]) -> dict[str, S]:
+    text = Path(__file__).with_name(_FILES[kind]).read_text(encoding="utf-8")
+    entries = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # libyaml takes a tenth of the time
+    known = {name: kind(name=name, **fields) for name, fields in entries.items()}
+    for point in sorted(entry_points(group=ENTRY_POINTS)) if kind is EncoderSpec else ():
+        package = f"From the package {point.dist.name} {point.dist.version}." if point.dist else ""
+        known.setdefault(point.name, kind(name=point.name, source=PLUGGED + point.value, summary=package))
+    return known
+
+
+def _find(name: str, kind: type[S], word: str) -> S:
+    known = _registered(kind)
     if name in known:
         return known[name]
     path = Path(name).expanduser()

@@ -1,9 +1,10 @@
-"""Find the source of modules without running any code, theirs or that of the packages around them."""
+"""Find modules and folders of packages without running any code, theirs or that of the packages around them."""
 
 import sys
 from importlib.abc import InspectLoader
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from pathlib import Path
 
 
 def module_spec(module: str) -> ModuleSpec | None:
@@ -34,3 +35,16 @@ def module_source(module: str) -> str:
     if source is None:
         raise ImportError(f"no module '{module}' in Python was found")
     return source
+
+
+def package_folders(package: str) -> list[Path]:
+    """Return the folders of a package; of a namespace package there may be several.
+
+    Raises:
+        ImportError: there is none; as for `module_spec`.
+    """
+    spec = module_spec(package)
+    folders = [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
+    if not any(folder.is_dir() for folder in folders):
+        raise ImportError(f"no folder of a package '{package}' was found")
+    return [folder for folder in folders if folder.is_dir()]

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from taxbench.registry.head_source import SHARED as SHARED
-from taxbench.registry.heads import head_settings, heads
+from taxbench.registry.heads import head_info, heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +27,21 @@ def settings(head: str | None = None) -> list[SettingInfo]:
     Raises:
         UsageError: there is no such head.
     """
-    found = [
+    shared = [
         SettingInfo(name, owner, field.default, " ".join((field.description or "").split()))
         for owner, model in SHARED.items()
         for name, field in model.model_fields.items()
     ]
-    own = ((each, setting) for each in ([head] if head else heads()) for setting in head_settings(each))
-    return [*found, *(SettingInfo(name, f"head {each}", default, text) for each, (name, default, text) in own)]
+    infos = [head_info(name) for name in ([head] if head else heads())]
+    own = [
+        SettingInfo(name, f"head {info.name}", default, text) for info in infos for name, default, text in info.settings
+    ]
+    return [*shared, *own]
 
 
 def known_settings(head: str | None = None) -> list[str]:
     """Return the names of all settings, each once; as for `settings`."""
-    return list(dict.fromkeys(each.name for each in settings(head)))
+    return list(dict.fromkeys(name for each in ([head] if head else heads()) for name in head_info(each).known))
 
 
 def part_of(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
-"""What a user asks for: options as typed, and the request they resolve to. Nothing here imports torch."""
+"""What a user asks for: options as typed, and what they resolve to. Only a setting of a head's own imports torch."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
@@ -9,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from taxbench.heads.loading import head_spec
-from taxbench.registry.heads import head_info, heads, settings_defaults
+from taxbench.registry.head_source import HeadInfo
+from taxbench.registry.heads import head_info
+from taxbench.registry.heads import heads as all_heads
 from taxbench.registry.models import find_encoder, find_lm
-from taxbench.registry.settings import known_settings, part_of
+from taxbench.registry.settings import part_of
 from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.sources import EncoderSpec, LMSpec
@@ -113,7 +114,7 @@ class RunConfig:
         return "\n".join(lines)
 
     def name_of(self, cell: GridCell) -> str:
-        """Return what tells a plan from the others: its task, its head where there are several, its varied settings."""
+        """Return what tells a cell from the others: its task, its head where there are several, its varied settings."""
         several = len({each.head.name for each in self.cells}) > 1
         return " ".join([cell.task.name, *([cell.head.name] if several else []), *cell.varied])
 
@@ -125,20 +126,16 @@ def resolve(options: Options) -> RunConfig:
         UsageError: a name, a seed or a setting is wrong.
         TaskError: a task file is broken.
     """
-    registry, names = find_tasks(options.include), options.task.split(",")
-    tasks = tuple(registry.resolve(names))
-    names_of_heads = _heads(options.head)
-    known = list(dict.fromkeys(name for head in names_of_heads for name in known_settings(head)))
-    choices = _choices(options.settings, known)
-    varied = frozenset(key for key in known if len({choice.get(key) for choice in choices}) > 1)
+    names = [name.strip() for name in options.task.split(",")]
+    registry = find_tasks(options.include, names=names)
+    tasks, groups = registry.select(names)
+    heads = _heads(options.head)
     return RunConfig(
-        tasks=tasks,
+        tasks=tuple(tasks),
         notes=tuple(map(str, warnings_for(registry, names, tasks))),
-        groups=tuple(registry.named_groups(names)),
-        cells=_each_once(
-            _cell(task, head, chosen, varied) for task in tasks for head in names_of_heads for chosen in choices
-        ),
-        encoder=encoder_spec(options.encoder),
+        groups=tuple(groups),
+        cells=_grid(tasks, heads, options.settings),
+        encoder=find_encoder(options.encoder),
         lm=find_lm(options.model),
         dataset=options.dataset,
         taxonomy=Path(options.taxonomy).expanduser() if options.taxonomy else None,
@@ -172,17 +169,6 @@ def _seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
-def encoder_spec(name: str) -> EncoderSpec:
-    """Return the encoder a user means, or what stands for imported features.
-
-    Raises:
-        UsageError: there is no such encoder.
-    """
-    if name == IMPORTED:
-        raise UsageError(f"--encoder {IMPORTED}NAME: say which features. Type 'taxbench cache ls' to see them.")
-    return EncoderSpec(name=name, source=name) if name.startswith(IMPORTED) else find_encoder(name)
-
-
 def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Origin:
     """Return what `cache verify` needs to find the pictures and the encoder again, from any folder."""
     kind, _, path = dataset.partition(":")
@@ -196,18 +182,20 @@ def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Orig
     )
 
 
-def _heads(text: str) -> tuple[str, ...]:
+def _heads(text: str) -> list[HeadInfo]:
     """Return the heads that `--head` names: one, several by commas, or `all`."""
-    names = list(heads()) if text == ALL else [name.strip() for name in text.split(",") if name.strip()]
+    names = list(all_heads()) if text == ALL else [name.strip() for name in text.split(",") if name.strip()]
     if ALL in names:
         raise UsageError(f"--head {text}: '{ALL}' is every head and stands alone. Type --head {ALL}.")
-    for name in names or [text]:
-        head_info(name)
-    return tuple(dict.fromkeys(names))
+    return [head_info(name) for name in dict.fromkeys(names or [text])]
 
 
-def _choices(settings: tuple[str, ...], known: list[str]) -> list[dict[str, str]]:
-    """Return every combination of the values that `--set KEY=VALUE,VALUE,...` gives; of one key the last counts."""
+def _grid(tasks: list[TaskSpec], heads: list[HeadInfo], settings: tuple[str, ...]) -> tuple[GridCell, ...]:
+    """Return every task with every head and every combination of the values that `--set KEY=VALUE,VALUE,...` gives.
+
+    Of a key that is given twice the last one counts.
+    """
+    known = list(dict.fromkeys(name for head in heads for name in head.known))
     values: dict[str, list[str]] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -220,41 +208,36 @@ def _choices(settings: tuple[str, ...], known: list[str]) -> list[dict[str, str]
                 f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
             )
         values[key] = list(dict.fromkeys(text.split(",")))
-    return [dict(zip(values, some, strict=True)) for some in product(*values.values())]
+    varied = frozenset(key for key, texts in values.items() if len(texts) > 1)
+    cells: list[GridCell] = []
+    for task, head, texts in product(tasks, heads, product(*values.values())):
+        cell = _cell(task, head, dict(zip(values, texts, strict=True)), varied)
+        if cell not in cells:  # heads without a setting that others vary
+            cells.append(cell)
+    return tuple(cells)
 
 
-def _cell(task: TaskSpec, head: str, chosen: dict[str, str], varied: frozenset[str]) -> GridCell:
+def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozenset[str]) -> GridCell:
     """Sort a task's settings and those typed into fields of the features, the trainer, the scoring, and the head."""
-    own = known_settings(head)
     # What a task sets, or a user for several heads, of another head does not apply here.
-    given = {key: value for key, value in task.settings.items() if key in own}
-    given |= {key: _value(f"{key}={text}", text) for key, text in chosen.items() if key in own}
+    given = {key: value for key, value in task.settings.items() if key in head.known}
+    given |= {key: _value(f"{key}={text}", text) for key, text in chosen.items() if key in head.known}
     try:
-        features = FeatureOptions.model_validate(part_of(FeatureOptions, {"pool": head_info(head).pool, **given}))
-        trainer = TrainerSpec.model_validate(part_of(TrainerSpec, {**head_info(head).trainer, **given}))
+        features = FeatureOptions.model_validate(part_of(FeatureOptions, {"pool": head.pool, **given}))
+        trainer = TrainerSpec.model_validate(part_of(TrainerSpec, {**head.trainer, **given}))
         scoring = ScoringSpec.model_validate(part_of(ScoringSpec, given))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
         raise UsageError(f"--set {key}={chosen.get(key, first['input'])}: {first['msg']}.") from None
-    if trainer.loss == "full_text" and head_info(head).reads == "state":
+    if trainer.loss == "full_text" and head.reads == "state":
         raise UsageError(
-            f"The head '{head}' reads the LM's state: its loss is 'answer'. Type --set loss=answer, or name other "
+            f"The head '{head.name}' reads the LM's state: its loss is 'answer'. Type --set loss=answer, or name other "
             "heads."
         )
-    of_head = settings_defaults(head)
-    spec = head_spec(head, {key: value for key, value in given.items() if key in of_head})
-    said = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in own)
+    spec = head_spec(head.name, {key: given[key] for key, _, _ in head.settings if key in given})
+    said = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in head.known)
     return GridCell(task, spec, features, trainer, scoring, said)
-
-
-def _each_once(cells: Iterable[GridCell]) -> tuple[GridCell, ...]:
-    """Drop repetitions: heads without a setting that others vary."""
-    found: list[GridCell] = []
-    for cell in cells:
-        if cell not in found:
-            found.append(cell)
-    return tuple(found)
 
 
 def _value(setting: str, text: str) -> Any:

@@ -17,7 +17,8 @@ from taxbench.features.store.index import StoredEntry, entry_folder, open_entry
 from taxbench.features.store.layout import OK
 from taxbench.features.store.reader import FeatureTable, as_float, open_shard
 from taxbench.features.store.writer import shard_path
-from taxbench.runs.config import encoder_spec, origin_of
+from taxbench.registry.models import find_encoder
+from taxbench.runs.config import origin_of
 from taxbench.specs.feature_key import EntryInfo, FeatureOptions, FeatureReadout, StorageDtype, Verification
 from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.errors import CacheError, TaxbenchError, UsageError
@@ -52,7 +53,7 @@ def extract(options: ExtractOptions, report: Reporter) -> list[EntryInfo]:
         TaxbenchError: a name is wrong, a part is missing, or the cache cannot be written.
     """
     wanted = _wanted(options)
-    spec = encoder_spec(options.encoder)
+    spec = find_encoder(options.encoder)
     device = pick_device(options.device)
     taxonomy = Path(options.taxonomy).expanduser() if options.taxonomy else None
     dataset = load_dataset(options.dataset, taxonomy)
@@ -132,7 +133,7 @@ def _encode_again(table: FeatureTable, device: torch.device, sample: int) -> dic
     if source.kind == "imported":
         raise UsageError("The features were imported: what made them is not known here.")
     dataset = load_dataset(origin.dataset, Path(origin.taxonomy) if origin.taxonomy else None)
-    card = describe_encoder(encoder_spec(origin.encoder))
+    card = describe_encoder(find_encoder(origin.encoder))
     dtype = getattr(torch, source.compute_dtype)
     now = feature_key(dataset, card, source.reading, Extraction(device, dtype, table.key.storage_dtype))
     if now != table.key:

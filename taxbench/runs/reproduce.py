@@ -11,9 +11,9 @@ from typing import Any, get_args
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, feature_key
 from taxbench.heads.loading import head_spec
-from taxbench.registry.models import find_lm
+from taxbench.registry.models import find_encoder, find_lm
 from taxbench.results.records import RESULT, read_result
-from taxbench.runs.config import GridCell, RunConfig, encoder_spec
+from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
 from taxbench.runs.runner import check, finish, plan
@@ -179,7 +179,7 @@ def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
     with _named("model", run.lm.name, _DIRECTORY.format("--model DIR"), again.model):
         lm = find_lm(again.model or run.lm.name)
     with _named("encoder", run.encoder.name, _DIRECTORY.format("--encoder DIR"), again.encoder):
-        encoder = encoder_spec(again.encoder or run.encoder.name)
+        encoder = find_encoder(again.encoder or run.encoder.name)
     with _named("head", run.head.name, "Install the versions that the record names under 'versions', and its package."):
         head = head_spec(run.head.name, dict(run.head.settings))
     cell = GridCell(run.task, head, _features(run.encoder.reading), run.trainer, run.scoring)

@@ -3,13 +3,17 @@
 from taxbench.specs.feature_key import Pooled
 from taxbench.specs.spec import Spec
 
+PACKAGED = "package:"
+"""How the source of weights inside an installed package begins; `PACKAGE/FOLDER` follows."""
+
 
 class EncoderSpec(Spec):
     """Where an image encoder lives. How its features are read follows from its architecture."""
 
     name: str
     source: str
-    """A Hugging Face id, a local directory in Hugging Face format, `pocket`, `pixels`, or `entry-point:VALUE`."""
+    """A Hugging Face id, a local directory in Hugging Face format, `package:PACKAGE/FOLDER` for one in an installed
+    package, `pixels`, or `entry-point:VALUE`."""
     summary: str = ""
     pooled: Pooled | None = None
     """How the pooled vector is made; None: as the architecture's authors do (`features/families.py`)."""
@@ -24,7 +28,7 @@ class LMSpec(Spec):
 
     name: str
     source: str
-    """A Hugging Face id, a local directory in Hugging Face format, or `pocket`."""
+    """A Hugging Face id, a local directory in Hugging Face format, or `package:PACKAGE/FOLDER`."""
     summary: str = ""
     gated: bool = False
     """Whether its licence must be accepted on the hub first."""

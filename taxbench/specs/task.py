@@ -5,15 +5,8 @@ import unicodedata
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from taxbench.specs.spec import Spec, content_hash
 
@@ -35,6 +28,12 @@ PLACEHOLDERS = ("a_term", "term", "plural")
 """What a question's template may name."""
 # What changes no score of a run: a control adds a column beside them.
 _DESCRIPTIVE = frozenset({"summary", "tags", "version", "settings", "metrics", "controls", "expected"})
+
+
+def _error(message: str, *keys: str | tuple[str, int], **more: Any) -> PydanticCustomError:
+    """Return an error of a record, with the fields or list items it is about for `tasks/messages.py`."""
+    paths = tuple(key if isinstance(key, tuple) else (key,) for key in keys)
+    return PydanticCustomError("refused", "{message}", {"message": message, "keys": paths, **more})
 
 
 class NoDeprivation(Spec):
@@ -72,11 +71,11 @@ class SystematicDeprivation(Spec):
     @model_validator(mode="after")
     def _one_choice(self) -> "SystematicDeprivation":
         if (self.n is None) == (not self.categories):
-            raise ValueError("give either n, how many hypernyms to remove, or categories, their names")
+            raise _error("give either n, how many hypernyms to remove, or categories, their names", "n", "categories")
         if self.n is not None and self.n >= 1 and self.n != int(self.n):
-            raise ValueError("n is a whole number of hypernyms, or a share below 1")
+            raise _error("n is a whole number of hypernyms, or a share below 1", "n")
         if len(set(self.categories)) < len(self.categories):
-            raise ValueError("categories names a hypernym twice")
+            raise _error("categories names a hypernym twice", "categories")
         return self
 
 
@@ -128,22 +127,19 @@ Counterfactual = Annotated[
 ]
 
 
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
 def _can_be_seen(text: str) -> str:
     if not any(each.isprintable() and not each.isspace() for each in text):
-        raise ValueError("an answer is blank")
+        raise _error("an answer is blank")
     if any(unicodedata.category(each) == "Cc" for each in text):
-        raise ValueError("an answer has a line break or a control character in it")
+        raise _error("an answer has a line break or a control character in it")
     return text
 
 
 _Answer = Annotated[
     str, AfterValidator(_can_be_seen), Field(json_schema_extra={"pattern": r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$"})
 ]
-AnswerSet = Annotated[tuple[_Answer, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+_one_or_several = BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+AnswerSet = Annotated[tuple[_Answer, ...], _one_or_several, Field(min_length=1)]
 
 
 class Answers(Spec):
@@ -158,7 +154,8 @@ class Answers(Spec):
     def _differ(self) -> "Answers":
         both = {text.strip().lower() for text in self.positive} & {text.strip().lower() for text in self.negative}
         if both:
-            raise ValueError(f"positive and negative answers are the same: {', '.join(sorted(both))}")
+            message = f"positive and negative answers are the same: {', '.join(sorted(both))}"
+            raise _error(message, "positive", "negative")
         return self
 
 
@@ -184,12 +181,12 @@ class Questions(Spec):
         try:
             parts = [part for part in Formatter().parse(template) if part[1] is not None]
         except ValueError as error:
-            raise ValueError(f"the template may use {names} only (found {error})") from None
-        for _, name, form, conversion in parts:
-            if name not in PLACEHOLDERS or form or conversion:
-                raise ValueError(f"the template may use {names} only, with nothing else in the braces")
+            raise _error(f"the template may use {names} only (found {error})") from None
+        unknown = tuple(dict.fromkeys(name for _, name, _, _ in parts if name not in PLACEHOLDERS))
+        if unknown or any(form or conversion for _, _, form, conversion in parts):
+            raise _error(f"the template may use {names} only, with nothing else in the braces", unknown=unknown)
         if not parts:
-            raise ValueError(f"the template asks nothing: use one of {names} in it")
+            raise _error(f"the template asks nothing: use one of {names} in it")
         return template
 
 
@@ -279,25 +276,28 @@ class TaskSpec(Spec):
     @model_validator(mode="after")
     def _splits_fit_the_evidence(self) -> "TaskSpec":
         if len(set(self.evaluate)) < len(self.evaluate):
-            raise ValueError("evaluate names a split twice")
+            raise _error("evaluate names a split twice", "evaluate")
         if len(set(self.controls)) < len(self.controls):
-            raise ValueError("controls names one twice")
+            raise _error("controls names one twice", "controls")
         impossible = {"none": "unseen", "full": "seen"}.get(self.deprivation.kind)
         if impossible in self.evaluate:
-            raise ValueError(f"deprivation '{self.deprivation.kind}' leaves no '{impossible}' hypernyms to evaluate")
+            message = f"deprivation '{self.deprivation.kind}' leaves no '{impossible}' hypernyms to evaluate"
+            raise _error(message, ("evaluate", self.evaluate.index(impossible)), "deprivation")
         if "heldout_leaf" in self.evaluate and self.heldout_leaves == 0:
-            raise ValueError("evaluate names 'heldout_leaf' but heldout_leaves is 0")
+            message = "evaluate names 'heldout_leaf' but heldout_leaves is 0"
+            raise _error(message, ("evaluate", self.evaluate.index("heldout_leaf")), "heldout_leaves")
         if set(self.evaluate) == {"heldout_leaf"}:
-            raise ValueError("evaluate names 'heldout_leaf' only; name the split that stands for the task as well")
+            message = "evaluate names 'heldout_leaf' only; name the split that stands for the task as well"
+            raise _error(message, ("evaluate", 0))
         return self
 
     @field_validator("metrics")
     @classmethod
     def _one_primary(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
         if sum(metric.primary for metric in metrics) != 1:
-            raise ValueError("exactly one metric is primary")
+            raise _error("exactly one metric is primary")
         if len({metric.name for metric in metrics}) < len(metrics):
-            raise ValueError("a metric is listed twice")
+            raise _error("a metric is listed twice")
         return metrics
 
     @property
@@ -341,11 +341,12 @@ class GroupSpec(Spec):
         if isinstance(self.weights, dict):
             wrong = sorted(set(self.weights) ^ set(self.members))
             if wrong:
-                raise ValueError(f"weights and members do not name the same tasks: {', '.join(wrong)}")
+                message = f"weights and members do not name the same tasks: {', '.join(wrong)}"
+                raise _error(message, "weights", "members")
             if any(weight < 0 for weight in self.weights.values()) or not any(self.weights.values()):
-                raise ValueError("weights are not negative, and one is above 0")
+                raise _error("weights are not negative, and one is above 0", "weights")
             if not math.isfinite(sum(self.weights.values())):
-                raise ValueError("weights are too large to be added up")
+                raise _error("weights are too large to be added up", "weights")
         if len(set(self.members)) < len(self.members):
-            raise ValueError("a member is listed twice")
+            raise _error("a member is listed twice", "members")
         return self

@@ -2,10 +2,11 @@
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic, at_file
@@ -17,6 +18,8 @@ LOCK = "lock.json"
 
 Versions = dict[str, dict[str, str]]
 """Name, then version, then digest."""
+_Pairs = tuple[tuple[Annotated[str, Field(pattern="^[1-9][0-9]{0,99}$")], str], ...]
+_LOCKED = TypeAdapter(tuple[tuple[str, _Pairs], ...])
 
 
 class DamagedLock(TaskError):
@@ -36,35 +39,23 @@ def read_lock(root: Path) -> Versions:
     path = root / LOCK
     if not os.path.lexists(path):
         return {}
-    if os.path.exists(path) and not path.is_file():
-        raise DamagedLock(path, "is no regular file")
     try:
-        # Numbers have no place here, and one of thousands of digits is no int.
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once, parse_int=float)
+        # Pairs, of which none is lost. Numbers have no place here, and one of thousands of digits is no int.
+        locked = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=tuple, parse_int=float)
+        tasks = _LOCKED.validate_python(locked, strict=True)
+    except ValidationError:
+        raise DamagedLock(path, 'expected {"task": {"1": "digest"}}') from None
     except json.JSONDecodeError as error:
         raise DamagedLock(path, f"not valid JSON: {error.msg}", error.lineno, error.colno) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DamagedLock(path, f"cannot be read ({error})") from None
     except RecursionError:
         raise DamagedLock(path, "nested too deep") from None
-    except KeyError as error:
-        raise DamagedLock(path, f"'{error.args[0]}' is given twice") from None
-    digests = found.values() if isinstance(found, dict) else [None]
-    if not all(isinstance(each, dict) and all(map(_is_version, each.items())) for each in digests):
-        raise DamagedLock(path, 'expected {"task": {"1": "digest"}}')
-    return dict(found)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    for pairs in (tasks, *(versions for _, versions in tasks)):
         names = [name for name, _ in pairs]
-        raise KeyError(next(name for name in names if names.count(name) > 1))
-    return found
-
-
-def _is_version(item: tuple[str, Any]) -> bool:
-    return re.fullmatch("[1-9][0-9]{0,99}", item[0]) is not None and isinstance(item[1], str)
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise DamagedLock(path, f"'{twice[0]}' is given twice")
+    return {task: dict(versions) for task, versions in tasks}
 
 
 def changed(file: TaskFile, locked: Versions) -> Iterator[Diagnostic]:

@@ -1,10 +1,8 @@
-"""Turn what pydantic says about a task file into findings: where, what was expected, and the nearest known name."""
+"""Say what is wrong in a task file: where, what was expected, and the nearest known name. Runs where something is."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from string import Formatter
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,7 +12,7 @@ from taxbench.tasks.yaml_file import KeyPath
 from taxbench.util.errors import did_you_mean
 
 Locate = Callable[[KeyPath, str], Diagnostic]
-"""Makes a finding of a key and a message."""
+"""Makes an error of a key and a message."""
 Model = type[BaseModel]
 
 # By the first word of pydantic's type of problem: what to call the thing that was expected.
@@ -28,38 +26,42 @@ _EXPECTED = {
     "model": "a mapping",
     "bool": "true or false",
 }
+# The name that pydantic gives to the branch of a union.
+_BRANCH = re.compile(r"\[|^(list|dict|str|float|int|bool)$")
+_NAME = "lower-case letters, digits and underscores, a letter first, 100 at most, such as my_task"
+_FIELD = "a field inside another one, such as deprivation.fraction"
 
 
 def explain(
-    model: Model, data: Any, error: ValidationError, locate: Locate, missing: bool = True, under: KeyPath = ()
+    model: Model, data: Any, error: ValidationError, locate: Locate, under: KeyPath = (), missing: bool = True
 ) -> Iterator[Diagnostic]:
-    """Yield one finding for each thing that is wrong.
+    """Yield an error for each thing that is wrong.
 
     Args:
         model: What the data was validated as.
-        data: The data, for what stands where.
-        locate: Makes a finding of a key, without pydantic's tags of unions, and a message.
-        missing: Whether to speak of fields that are missing.
-        under: The key that the data stands under, for the findings.
+        data: The data, as far as a file gives it.
+        locate: Makes an error of a key, without pydantic's tags of unions, and a message.
+        under: The key that the data stands under.
+        missing: Whether to speak of what is missing, and of what might be right beside what is.
     """
     problems = [(problem, _follow(model, data, problem["loc"])) for problem in error.errors(include_url=False)]
-    mistaken = {
-        (*under, *spot.key[:-1], near)
+    misspelt = {
+        (*spot.key[:-1], near)
         for problem, spot in problems
         if problem["type"] == "extra_forbidden" and (near := _nearest(spot.key[-1], _fields(spot.holders)))
     }
     for problem, spot in problems:
         key, kind = (*under, *spot.key), str(problem["type"])
-        if _other_branch(problem) or _only_less(problem) or (not missing and _may_be_completed(problem, spot)):
+        if _is_beside_the_point(problem) or (not missing and _may_be_completed(problem, spot)):
             continue
         if kind == "extra_forbidden":
             text = f"{_prefix(key[:-1])}unknown field '{key[-1]}'"
             yield locate(key, _hinted(text, str(key[-1]), _fields(spot.holders)))
         elif kind == "missing":
-            if missing and key not in mistaken:  # the misspelt field has been named
+            if missing and spot.key not in misspelt:
                 yield locate(key, f"{_prefix(key[:-1])}field '{key[-1]}' is missing")
-        elif kind == "value_error":
-            yield from _refused(str(problem["ctx"]["error"]), key, problem["input"], locate)
+        elif kind in ("refused", "value_error"):
+            yield from _refused(problem["ctx"], key, spot.value, locate)
         else:
             key = (*key, "kind") if kind == "union_tag_invalid" else key
             yield locate(key, f"{_prefix(key)}{_unfit(kind, problem, spot.inside)}")
@@ -67,20 +69,21 @@ def explain(
 
 def field_names(model: Model, key: KeyPath, data: Any) -> list[str]:
     """Return the fields that may stand where `key` leads in some data; in a choice, those of its `kind`."""
-    inside = _follow(model, data, key).inside
-    for part in key:
-        data = _value(data, part)
-    chosen = [each for each in inside if isinstance(data, dict) and data.get("kind") in _tags(each)]
-    return _fields(chosen or inside)
+    spot = _follow(model, data, key)
+    kind = spot.value.get("kind") if isinstance(spot.value, dict) else None
+    return _fields([inner for inner in spot.inside if kind in _tags(inner)] or spot.inside)
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
-    """Where a pydantic location leads: the key, the models that hold its last part, and those that are its value."""
+class _Spot(NamedTuple):
+    """Where a pydantic location leads."""
 
     key: KeyPath
     holders: list[Model]
+    """What may hold the last part of the key."""
     inside: list[Model]
+    """What may stand there."""
+    value: Any
+    """What does stand there."""
 
 
 def _follow(model: Model, data: Any, loc: tuple[Any, ...]) -> _Spot:
@@ -88,23 +91,19 @@ def _follow(model: Model, data: Any, loc: tuple[Any, ...]) -> _Spot:
     key: list[str | int] = []
     holders = inside = [model]
     for part in loc:
-        tagged = [each for each in inside if part in _tags(each)]
+        tagged = [inner for inner in inside if part in _tags(inner)]
         if tagged and isinstance(data, dict) and part == data.get("kind"):
             inside = tagged
-        elif isinstance(part, int) or (isinstance(data, dict) and part in data) or not _is_branch(part):
+        elif (isinstance(data, dict) and part in data) or not _BRANCH.search(str(part)):
             key.append(part)
             holders = inside
-            fields = [each.model_fields[part] for each in inside if isinstance(part, str) and part in each.model_fields]
-            inside = [found for field in fields for found in _models_in(field.annotation)] if fields else inside
-            data = _value(data, part)
-    return _Spot(tuple(key), holders, inside)
+            if fields := [holder.model_fields[part] for holder in holders if part in holder.model_fields]:
+                inside = [inner for field in fields for inner in _models_in(field.annotation)]
+            data = _item(data, part)
+    return _Spot(tuple(key), holders, inside, data)
 
 
-def _is_branch(part: str) -> bool:
-    return "[" in part or part in ("list", "dict", "str", "float", "int", "bool")
-
-
-def _value(data: Any, part: Any) -> Any:
+def _item(data: Any, part: Any) -> Any:
     if isinstance(data, dict):
         return data.get(part)
     return data[part] if isinstance(data, list) and isinstance(part, int) and part < len(data) else None
@@ -114,7 +113,7 @@ def _models_in(annotation: Any) -> list[Model]:
     """Return the models that a field's annotation names, through unions, lists and Annotated."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return [annotation] if issubclass(annotation, BaseModel) else []
-    return [found for part in get_args(annotation) for found in _models_in(part)]
+    return [inner for part in get_args(annotation) for inner in _models_in(part)]
 
 
 def _tags(model: Model) -> tuple[Any, ...]:
@@ -136,26 +135,35 @@ def _hinted(text: str, name: str, known: Iterable[str]) -> str:
     return f"{text}.{hint}" if hint else text
 
 
-def _other_branch(problem: Any) -> bool:
-    """Say whether a problem is about the branch of a union that was plainly not meant."""
-    label, given = str(problem["loc"][-1]) if problem["loc"] else "", problem["input"]
-    return (label.startswith("literal[") and not isinstance(given, str)) or (
-        label.startswith("dict[") and isinstance(given, str)
-    )
-
-
-def _only_less(problem: Any) -> bool:
-    """Say whether a list is too short only because some of its items, which are spoken of, are wrong."""
-    return bool(problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"])
+def _is_beside_the_point(problem: Any) -> bool:
+    """Say whether a problem follows from another one, or is about a branch of a union that was plainly not meant."""
+    branch, given = str((problem["loc"] or ("",))[-1]), problem["input"]
+    if problem["type"] == "too_short":  # only because some of its items, which are spoken of, are wrong
+        return len(given) >= int(problem["ctx"]["min_length"])
+    return branch.startswith("dict[" if isinstance(given, str) else "literal[")
 
 
 def _may_be_completed(problem: Any, spot: _Spot) -> bool:
     """Say whether what is wrong is that something is not there, or may be put right by what is not there."""
-    given = problem["input"]
+    if not isinstance(spot.value, dict):
+        return False
     if problem["type"] == "union_tag_not_found":
-        return isinstance(given, dict) and not any(did_you_mean(str(name), ["kind"]) for name in given)
-    named = set(re.findall(r"[a-z_]+", str(problem["msg"]))) & set(_fields(spot.inside))
-    return problem["type"] == "value_error" and isinstance(given, dict) and not named <= set(given)
+        return not any(did_you_mean(str(name), ["kind"]) for name in spot.value)
+    return problem["type"] == "refused" and not all(key[0] in spot.value for key in problem["ctx"]["keys"])
+
+
+def _refused(context: dict[str, Any], key: KeyPath, value: Any, locate: Locate) -> Iterator[Diagnostic]:
+    """Say what a validator of ours says, about the first of the keys that it names which the file itself gives."""
+    message, keys = context.get("message", context.get("error")), context.get("keys", ())
+    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    for name in context.get("unknown", ()):
+        text = f"{_prefix(key)}unknown placeholder {{{name}}}; known: {known}"
+        yield locate(key, _hinted(text, name, PLACEHOLDERS))
+    if not context.get("unknown"):
+        given = [(*key, *about) for about in keys if isinstance(value, dict) and about[0] in value]
+        places = [locate(about, f"{_prefix(key)}{message}") for about in given or [key]]
+        own = locate((), "").path
+        yield next((place for place in places if place.path == own), places[0])
 
 
 def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
@@ -163,14 +171,14 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
     given, context = problem["input"], problem.get("ctx", {})
     if kind in ("literal_error", "union_tag_invalid"):
         names = re.findall(r"'([^']*)'", str(context.get("expected", context.get("expected_tags"))))
-        found = context.get("tag", given)
+        value = context.get("tag", given)
         one_of = f"{'one of ' if len(names) > 1 else ''}{', '.join(names)}"
-        return _hinted(f"expected {one_of}, found {_shown(found)}", str(found), names)
+        return _hinted(f"expected {one_of}, found {_shown(value)}", str(value), names)
     if kind == "union_tag_not_found":
         tags = [tag for model in models for tag in _tags(model)]
         hints = [name for name in given if did_you_mean(str(name), ["kind"])] if isinstance(given, dict) else []
-        found = f", found '{hints[0]}'. Did you mean 'kind'?" if hints else ""
-        return f"field 'kind' is missing, one of {', '.join(map(str, tags))}{found}"
+        hint = f", found '{hints[0]}'. Did you mean 'kind'?" if hints else ""
+        return f"field 'kind' is missing, one of {', '.join(map(str, tags))}{hint}"
     if kind == "string_pattern_mismatch":
         return f"expected {_FIELD if problem['loc'] == ('field',) else _NAME}, found {_shown(given)}"
     if kind == "too_short":
@@ -189,45 +197,6 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
         wanted = message.removeprefix("Input should be ")
         return f"expected {'' if wanted.startswith('a ') else 'a value '}{wanted}, found {_shown(given)}"
     return f"{message[:1].lower()}{message[1:]}, found {_shown(given)}"
-
-
-_NAME = "lower-case letters, digits and underscores, a letter first, 100 at most, such as my_task"
-_FIELD = "a field inside another one, such as deprivation.fraction"
-
-
-def _refused(message: str, key: KeyPath, given: Any, locate: Locate) -> Iterator[Diagnostic]:
-    """Explain what one of our own validators says; it speaks of a whole model, so look for the key it means."""
-    if key[-1:] == ("template",) and isinstance(given, str) and (unknown := _unknown_placeholders(given)):
-        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        for name in unknown:
-            yield locate(
-                key, _hinted(f"{_prefix(key)}unknown placeholder {{{name}}}; known: {known}", name, PLACEHOLDERS)
-            )
-        return
-    about = [(*key, *part) for part in _meant(message, given)] if isinstance(given, dict) else []
-    places = [locate(each, f"{_prefix(key)}{message}") for each in (*about, key)]
-    file = locate((), "").path  # what a file says itself is more to the point than what it inherits
-    yield next((place for place in places if place.path == file and place.key != dotted(key)), places[0])
-
-
-def _meant(message: str, data: dict[str, Any]) -> Iterator[KeyPath]:
-    """Yield the keys that a message about a whole mapping may be about: quoted list items, then fields it names."""
-    quoted = set(re.findall(r"'([^']*)'", message))
-    for name in ("evaluate", "members"):
-        for index, item in enumerate(data.get(name) or ()):
-            if item in quoted:
-                yield (name, index)
-    words = re.findall(r"[a-z_]+", message)
-    yield from ((word,) for each in words for word in (each, f"{each}s") if word in data)
-
-
-def _unknown_placeholders(template: str) -> list[str]:
-    """Return the names in braces that a question cannot fill, or nothing where the braces themselves are wrong."""
-    try:
-        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
-    except ValueError:
-        return []
-    return [name for name in dict.fromkeys(names) if name not in PLACEHOLDERS]
 
 
 def _prefix(key: KeyPath) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from taxbench.specs.task import TaskSpec
-from taxbench.tasks.inheritance import Library
-from taxbench.tasks.task_files import TaskFile, level_of, levels_of
+from taxbench.tasks.inheritance import TaskPath
+from taxbench.tasks.task_files import TaskFile
 from taxbench.tasks.yaml_file import KeyPath
 
 DEFAULT = "default"
@@ -24,31 +24,27 @@ class Value:
     source: str
 
 
-def values_of(task: TaskSpec, file: TaskFile, library: Library) -> list[Value]:
+def values_of(task: TaskSpec, file: TaskFile, task_path: TaskPath) -> list[Value]:
     """Return every value that holds for a task, in the order of the schema."""
-    return [Value(key, value, _source(key, task, file, library)) for key, value in _leaves(_plain(task), ())]
+    return [Value(key, value, _source(key, task, file, task_path)) for key, value in _leaves(_plain(task), ())]
 
 
 def as_yaml(values: list[Value]) -> str:
     """Write the values as a task file, each with its source behind it."""
     lines: list[str] = []
     open_keys: KeyPath = ()
-    for each in values:
-        for depth in range(1, len(each.key)):
-            if open_keys[:depth] != each.key[:depth]:
-                lines.append(f"{'  ' * (depth - 1)}{each.key[depth - 1]}:")
-        open_keys = each.key[:-1]
-        lines += _lines(each)
+    for value in values:
+        *above, name = value.key
+        indent = "  " * len(above)
+        lines += [f"{'  ' * depth}{part}:" for depth, part in enumerate(above)
+                  if open_keys[: depth + 1] != value.key[: depth + 1]]  # fmt: skip
+        open_keys = value.key[:-1]
+        if name == "figures":
+            lines.append(f"{indent}{name}:  # {value.source}")
+            lines += [f"{indent}  - {_flow(row)}" for row in value.value]
+        else:
+            lines.append(f"{indent}{name}: {_flow(value.value)}  # {value.source}")
     return "\n".join(lines) + "\n"
-
-
-def _lines(each: Value) -> Iterator[str]:
-    indent = "  " * (len(each.key) - 1)
-    rows = each.value if isinstance(each.value, list) and each.key[-1] == "figures" else None
-    text = "" if rows is not None else f" {_flow(each.value)}"
-    yield f"{indent}{each.key[-1]}:{text}  # {each.source}"
-    for row in rows or ():
-        yield f"{indent}  - {_flow(row)}"
 
 
 def _plain(task: TaskSpec) -> dict[str, Any]:
@@ -72,23 +68,19 @@ def _leaves(data: dict[str, Any], under: KeyPath) -> Iterator[tuple[KeyPath, Any
             yield (*under, name), value
 
 
-def _source(key: KeyPath, task: TaskSpec, file: TaskFile, library: Library) -> str:
-    assert file.layers is not None
-    levels = levels_of(file.layers)
-    level = level_of(task, levels) if levels else None
-    if levels and level is not None and ".".join(map(str, key)) == levels.field:
-        key = ("levels", "values", level)
-    found = file.layers.origin(key)
-    if found is None:
-        return DEFAULT
-    source, where = found
-    return f"{label(source.path, library)}:{source.place(where)[0]}"
+def _source(key: KeyPath, task: TaskSpec, file: TaskFile, task_path: TaskPath) -> str:
+    assert file.resolved is not None
+    level = file.level_of(task)
+    if level is not None and ".".join(map(str, key)) == level[0]:
+        key = level[1]
+    source = file.resolved.origin(key)
+    return DEFAULT if source is None else f"{label(source.path, task_path)}:{source.positions[key][0]}"
 
 
-def label(path: Path, library: Library) -> str:
+def label(path: Path, task_path: TaskPath) -> str:
     """Return a file's name with its task folder in front, short enough for a comment."""
-    root = library.root_of(path)
-    if root not in library.roots:
+    root = task_path.root_of(path)
+    if root not in task_path.roots:
         return path.name
     return f"{root.resolve().name}/{path.resolve().relative_to(root.resolve()).as_posix()}"
 

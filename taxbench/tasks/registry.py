@@ -4,16 +4,16 @@ Task folders are the built-in one, those of `--include-path`, and those that ins
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 
-from taxbench.registry.package_source import module_spec
+from taxbench.registry.package_source import package_folders
 from taxbench.specs.task import GroupSpec, TaskSpec
-from taxbench.tasks.diagnostics import Diagnostic, errors
+from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.groups import group_problems
-from taxbench.tasks.inheritance import SUFFIXES, Library, builtin_folder
+from taxbench.tasks.inheritance import BUILTIN, SUFFIXES, TaskPath, yaml_files
 from taxbench.tasks.task_files import TaskFile, read_task_file
 from taxbench.util.errors import TaskError, UsageError, did_you_mean
 
@@ -25,7 +25,7 @@ ENTRY_POINTS = "taxbench.tasks"
 class TaskRegistry:
     """All tasks that could be read, all groups and curves, and what is wrong with every file that could not."""
 
-    library: Library
+    task_path: TaskPath
     tasks: dict[str, TaskSpec] = field(default_factory=dict)
     groups: dict[str, GroupSpec] = field(default_factory=dict)
     files: dict[str, TaskFile] = field(default_factory=dict)
@@ -37,40 +37,42 @@ class TaskRegistry:
 
     @property
     def broken(self) -> dict[Path, str]:
-        """Return the first error of every file that cannot be used."""
-        found = {path: errors(each) for path, each in self.findings.items()}
-        own = {path: [each for each in some if each.path == str(path)] for path, some in found.items()}
-        return {path: str((own[path] or some)[0]) for path, some in found.items() if some}
+        """Return the first error of every file that cannot be used, of what it says itself where there is one."""
+        return {path: str(next((error for error in errors if error.path == str(path)), errors[0]))
+                for path, errors in self.findings.items()}  # fmt: skip
 
     def resolve(self, names: Iterable[str]) -> list[TaskSpec]:
-        """Return the tasks that task, curve and group names and paths to YAML files stand for, each once, in order.
+        """Return the tasks that names and paths stand for; as for `select`."""
+        return self.select(names)[0]
+
+    def named_groups(self, names: Iterable[str]) -> list[GroupSpec]:
+        """Return the groups and curves among some names and paths; as for `select`."""
+        return self.select(names)[1]
+
+    def select(self, names: Iterable[str]) -> tuple[list[TaskSpec], list[GroupSpec]]:
+        """Return the tasks that task, curve and group names and paths to YAML files stand for, and the groups named.
+
+        Each once, in order; tasks of a group once, even where several groups name them.
 
         Raises:
             UsageError: a name is unknown, or stands for two different tasks.
             TaskError: a file that was named is broken.
         """
-        found: dict[str, TaskSpec] = {}
-        for name in names:
-            for task in self._tasks_of(name.strip()):
-                if found.setdefault(task.name, task) != task:  # versions, settings and figures may differ as well
-                    raise UsageError(f"Two different tasks are named '{task.name}': run them in two commands.")
-        if not found:
-            raise UsageError("No task was named. Type 'taxbench ls tasks' to see them.")
-        return list(found.values())
-
-    def named_groups(self, names: Iterable[str]) -> list[GroupSpec]:
-        """Return the groups and curves among some names and paths, each once, in order.
-
-        Raises:
-            UsageError: a name is unknown.
-            TaskError: a file that was named is broken.
-        """
-        found: dict[str, GroupSpec] = {}
+        tasks: dict[str, TaskSpec] = {}
+        groups: dict[str, GroupSpec] = {}
         for name in map(str.strip, names):
-            group = None if name in self.tasks else self.groups.get(name) or self.file(name).group
-            if group is not None:
-                found.setdefault(group.group, group)
-        return list(found.values())
+            named = [self.tasks[name]] if name in self.tasks else []
+            if not named:
+                file = self.file(name)
+                named = [*file.tasks] or self._members(file)
+                if file.group is not None:
+                    groups.setdefault(file.group.group, file.group)
+            for task in named:
+                if tasks.setdefault(task.name, task) != task:  # versions, settings and figures may differ as well
+                    raise UsageError(f"Two different tasks are named '{task.name}': run them in two commands.")
+        if not tasks:
+            raise UsageError("No task was named. Type 'taxbench ls tasks' to see them.")
+        return list(tasks.values()), list(groups.values())
 
     def file(self, name: str) -> TaskFile:
         """Return the file that a name or a path stands for.
@@ -82,91 +84,127 @@ class TaskRegistry:
         if name in self.files:
             return self.files[name]
         if name.endswith(SUFFIXES):
-            return self._sound(read_task_file(Path(name), self.library))
-        for each in self.all_files:
-            said = {name, name.rpartition("-")[0]} - {""}
-            if each.path in self.findings and said & {each.path.stem, str(each.own_name)}:
-                raise TaskError(f"Task '{name}' cannot be used:\n" + "\n".join(map(str, self.findings[each.path])))
+            file = read_task_file(Path(name), self.task_path)
+            if file.findings:
+                raise TaskError("\n".join(map(str, file.findings)))
+            if not file.names:
+                raise TaskError(f"{file.path}: a file that begins with '_' is no task; it is there to be extended.")
+            return file
+        for file in self.all_files:
+            own = file.resolved.own.data if file.resolved else {}
+            meant = {name, name.rpartition("-")[0]} - {""}
+            if file.path in self.findings and meant & {file.path.stem, str(own.get("name", own.get("group")))}:
+                raise TaskError(f"Task '{name}' cannot be used:\n" + "\n".join(map(str, self.findings[file.path])))
         if os.path.isdir(name):
             raise UsageError(f"'{name}' is a folder. Its tasks can be named with --include-path {name}.")
         hint = did_you_mean(name, self.files)
         raise UsageError(f"There is no task or group '{name}'.{hint} Type 'taxbench ls tasks' to see them.")
 
-    def _tasks_of(self, name: str) -> Iterator[TaskSpec]:
-        if name in self.files:
-            yield from self._unfolded([name])
+    def add(self, file: TaskFile) -> None:
+        """Add a file. What is wrong with it is noted, also that its name is taken."""
+        self.all_files.append(file)
+        if file.findings:
+            self.findings[file.path] = file.findings
             return
-        file = self.file(name)
-        if file.is_group and file.group is not None:
-            yield from self._with_members_of(file)._unfolded(file.group.members)
-        yield from file.tasks
+        for name in file.names:
+            if name in self.files:
+                key = ("group",) if file.is_group else ("name",)
+                first = self.files[name].locate(key, "")
+                text = f"the name '{name}' is taken by {first.path}:{first.line}; choose another"
+                self.findings[file.path] = (file.locate(key, text),)
+                return
+        self.files |= dict.fromkeys(file.names, file)
+        self.tasks |= {task.name: task for task in file.tasks}
+        if file.group is not None:
+            self.groups[file.group.group] = file.group
 
-    def _unfolded(self, names: Iterable[str]) -> Iterator[TaskSpec]:
-        """Yield the tasks that names stand for, those of a group once even where several groups name it."""
-        waiting, seen = list(names)[::-1], set()
-        while waiting:
-            name = waiting.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            if name in self.tasks:
-                yield self.tasks[name]
-            else:
-                waiting += self.groups[name].members[::-1]
-
-    def _with_members_of(self, file: TaskFile) -> "TaskRegistry":
-        """Return this registry and the members of a group file, named by its path, that lie beside it.
+    def _members(self, file: TaskFile) -> list[TaskSpec]:
+        """Return the tasks of a group, those of a group in it once even where several name it.
 
         Raises:
-            TaskError: a member is missing or broken, or the group contains itself.
+            TaskError: it was named by its path, and a member is missing or broken, or it contains itself.
         """
+        assert file.group is not None
+        registry = self if self.files.get(file.group.group) is file else self._with_members_of(file)
+        tasks: list[TaskSpec] = []
+        waiting, seen = list(file.group.members[::-1]), set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name in registry.tasks:
+                tasks.append(registry.tasks[name])
+            elif name not in seen:
+                waiting += registry.groups[name].members[::-1]
+            seen.add(name)
+        return tasks
+
+    def _with_members_of(self, file: TaskFile) -> "TaskRegistry":
+        """Return this registry and the members of a group file, named by its path, that lie beside it."""
         more = replace(self, tasks=dict(self.tasks), groups=dict(self.groups), files=dict(self.files),
                        all_files=list(self.all_files), findings=dict(self.findings))  # fmt: skip
-        _add_beside(more, [file])
-        lists = [each for each in more.files.values() if each.is_group]
-        if problems := group_problems([*lists, file], more.files, more.findings).get(file.path):
+        more.add_beside([file])
+        groups = [other for other in more.files.values() if other.is_group]
+        if problems := group_problems([*groups, file], more.files, more.findings).get(file.path):
             raise TaskError("\n".join(map(str, problems)))
         return more
 
-    def _sound(self, file: TaskFile) -> TaskFile:
-        if file.broken:
-            raise TaskError("\n".join(map(str, file.findings)))
-        if not file.names:
-            raise TaskError(f"{file.path}: a file that begins with '_' is no task; it is there to be extended.")
-        return file
+    def add_beside(self, groups: Iterable[TaskFile]) -> None:
+        """Add what group files that were named by their paths call by name and have beside them."""
+        waiting, seen = list(groups), {file.path for file in self.all_files}
+        for file in waiting:
+            for member in file.group.members if file.group and file.is_group else ():
+                near = [file.path.with_name(f"{member}{suffix}") for suffix in SUFFIXES]
+                path = next((path for path in near if path.is_file()), None)
+                if path is not None and path not in seen and member not in self.files:
+                    seen.add(path)
+                    waiting.append(read_task_file(path, self.task_path))
+                    self.add(waiting[-1])
 
 
-def find_tasks(include: Iterable[Path] = (), files: Iterable[Path] = ()) -> TaskRegistry:
+def find_tasks(
+    include: Iterable[Path] = (), files: Iterable[Path] = (), names: Iterable[str] | None = None
+) -> TaskRegistry:
     """Read every task file. A broken file is listed as broken and hides no other.
 
     Args:
         include: More task folders.
         files: Single files to read as well.
+        names: Read only what defines these names, if that is enough to resolve them.
 
     Raises:
         UsageError: a folder does not exist.
     """
-    folders = list(dict.fromkeys((builtin_folder(), *include)))
+    include, by_path = tuple(include), tuple(files)
+    folders = list(dict.fromkeys((BUILTIN, *include)))
     for folder in folders:
         if not os.path.isdir(folder):
             raise UsageError(f"The task folder '{folder}' does not exist.")
     findings: dict[Path, tuple[Diagnostic, ...]] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS)):
         try:
-            folders += [path for path in _package_folders(point) if path not in folders]
+            folders += [path for path in package_folders(point.module) if path not in folders]
         except (ImportError, ValueError, AttributeError) as error:
             name = f"entry point {point.name}"
             findings[Path(name)] = (Diagnostic(name, 0, 0, f"'{point.value}' is no package with tasks ({error})"),)
-    library = Library(tuple(folders))
-    registry = TaskRegistry(library, findings=findings)
-    seen: set[Path] = set()
-    named = list(files)
-    for path in (*(path for folder in folders for path in library.files(folder)), *named):
-        if library.real(path) not in seen:
-            seen.add(library.real(path))
-            _add(registry, read_task_file(path, library))
-    _add_beside(registry, (file for file in registry.all_files if file.path in named))
-    _check_groups(registry)
+    registry = TaskRegistry(TaskPath(tuple(folders)), findings=findings)
+    wanted = None if names is None else [name.strip() for name in names]
+    paths = None if wanted is None else registry.task_path.defining(wanted)
+    if paths is None:
+        wanted, paths = None, [path for folder in folders for path in yaml_files(folder)]
+    once: dict[str, Path] = {}
+    for path in (*paths, *by_path):
+        once.setdefault(os.path.realpath(path), path)
+    for path in once.values():
+        registry.add(read_task_file(path, registry.task_path))
+    if by_path:
+        registry.add_beside(file for file in registry.all_files if file.path in by_path)
+    groups = [file for name in registry.groups if not (file := registry.files[name]).tasks]
+    problems = group_problems(groups, registry.files, registry.findings) if groups else {}
+    for file in groups:
+        if file.group is not None and file.path in problems:
+            del registry.files[file.group.group], registry.groups[file.group.group]
+    registry.findings |= problems
+    if wanted is not None and any(name not in registry.files and not name.endswith(SUFFIXES) for name in wanted):
+        return find_tasks(include, by_path)  # to say what is wrong with it, or which name is near
     return registry
 
 
@@ -176,60 +214,8 @@ def load_task(path: Path) -> TaskSpec:
     Raises:
         TaskError: with every problem of the file, one a line.
     """
-    file = TaskRegistry(Library((builtin_folder(),))).file(str(path))
+    file = TaskRegistry(TaskPath((BUILTIN,))).file(str(path))
     if file.group is not None:
         kind = "a curve" if file.tasks else "a group"
         raise TaskError(f"{path}: is {kind} of several tasks: {', '.join(file.group.members)}")
     return file.tasks[0]
-
-
-def _package_folders(point: EntryPoint) -> Iterator[Path]:
-    """Yield the folders of the package that an entry point names. None of its code is run."""
-    spec = module_spec(point.module)
-    places = (spec.submodule_search_locations if spec else None) or ()
-    folders = [path for place in places if (path := Path(place)).is_dir()]
-    if not folders:
-        raise ImportError(f"no folder of a package '{point.module}' was found")
-    yield from folders
-
-
-def _add(registry: TaskRegistry, file: TaskFile) -> None:
-    registry.all_files.append(file)
-    if file.findings:
-        registry.findings[file.path] = file.findings
-    if file.broken:
-        return
-    for name in file.names:
-        if name in registry.files:
-            key = ("group",) if file.is_group else ("name",)
-            first = registry.files[name].locate(key, "")
-            text = f"the name '{name}' is taken by {first.path}:{first.line}; choose another"
-            registry.findings[file.path] = (*file.findings, file.locate(key, text))
-            return
-    registry.files |= dict.fromkeys(file.names, file)
-    registry.tasks |= {task.name: task for task in file.tasks}
-    if file.group is not None:
-        registry.groups[file.group.group] = file.group
-
-
-def _add_beside(registry: TaskRegistry, named: Iterable[TaskFile]) -> None:
-    """Add what group files, named by their paths, call by name and have beside them."""
-    waiting = [file for file in named if file.is_group]
-    seen = {file.path for file in registry.all_files}
-    for file in waiting:
-        for member in file.group.members if file.group else ():
-            path = None if member in registry.files else registry.library.beside(file.path, member)
-            if path is not None and path not in seen:
-                seen.add(path)
-                _add(registry, found := read_task_file(path, registry.library))
-                waiting += [found] if found.is_group else []
-
-
-def _check_groups(registry: TaskRegistry) -> None:
-    """Take out the groups that cannot be used."""
-    lists = [file for file in registry.files.values() if file.is_group]
-    problems = group_problems(lists, registry.files, registry.findings)
-    registry.findings |= problems
-    for file in lists:
-        if file.group is not None and file.path in problems:
-            del registry.files[file.group.group], registry.groups[file.group.group]

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from taxbench.specs.task import NAME
-from taxbench.tasks.inheritance import SUFFIXES, is_abstract, is_plain
+from taxbench.tasks.inheritance import PLAIN, SUFFIXES
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.tasks.task_files import TaskFile, read_task_file
 from taxbench.util.errors import UsageError, did_you_mean
@@ -60,20 +60,20 @@ def write_new_task(name: str, parent: str, folder: Path, registry: TaskRegistry)
 
 def _parent(parent: str, child: Path, registry: TaskRegistry) -> TaskFile:
     """Return the file to extend; one that says nothing but `extends` is then a task."""
-    if not is_plain(parent):
+    if not PLAIN.fullmatch(parent):
         raise UsageError(f"--extends '{parent[:100]}': expected a name without folder or .yaml.")
-    found = registry.library.parent(parent, child)
-    known = [stem for stem in registry.library.parents(child) if stem in registry.files]
-    if found is None:
+    path = registry.task_path.parent(parent, child)
+    if path is None:
         if (home := registry.files.get(parent)) is not None and home.path.stem != parent:
             raise UsageError(f"'{parent}' is made by the file '{home.path.stem}': type --extends {home.path.stem}.")
+        known = [stem for stem in registry.task_path.parents(child) if stem in registry.files]
         beside = " It must lie in --out or be a default task." if parent in registry.files else ""
         raise UsageError(f"--extends '{parent}': there is no such task file.{did_you_mean(parent, known)}{beside}")
-    file: TaskFile = read_task_file(found, registry.library)
-    if file.broken:
+    file = read_task_file(path, registry.task_path)
+    if file.findings:
         raise UsageError(f"--extends '{parent}' is broken:\n" + "\n".join(map(str, file.findings)))
     if file.group is not None and file.is_group:
         raise UsageError(f"--extends '{parent}' is a group; extend a member: {', '.join(file.group.members)}.")
-    if is_abstract(found):
+    if not file.names:
         raise UsageError(f"--extends '{parent}' is abstract and leaves fields open; extend a task that builds on it.")
     return file

@@ -1,7 +1,6 @@
 """One task file: the tasks it makes, or the group it is, and everything that is wrong with it."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from taxbench.registry.settings import SHARED, known_settings, part_of
 from taxbench.specs.task import NAME, Expected, GroupSpec, Levels, TaskSpec
-from taxbench.tasks.diagnostics import Diagnostic, errors, in_order
-from taxbench.tasks.inheritance import Layers, Library, is_abstract, stack
+from taxbench.tasks.diagnostics import Diagnostic, in_order
+from taxbench.tasks.inheritance import ResolvedFile, TaskPath, resolve_extends
 from taxbench.tasks.messages import Locate, explain, field_names
 from taxbench.tasks.yaml_file import KeyPath
 from taxbench.util.errors import did_you_mean
@@ -19,251 +18,207 @@ from taxbench.util.errors import did_you_mean
 M = TypeVar("M", bound=BaseModel)
 Made = tuple[GroupSpec | None, tuple[TaskSpec, ...]]
 
-# What takes the place of a field that is wrong in itself, so that the others can be checked against each other.
-_STAND_INS = {"name": "x", "group": "x", "version": 1, "summary": ""}
+# What takes the place of required fields that are missing or wrong, so that the others can be checked.
+_STAND_INS: dict[type[BaseModel], dict[str, Any]] = {
+    TaskSpec: {"name": "x", "version": 1, "summary": "", "deprivation": {"kind": "full"}, "evaluate": ["leaf"]},
+    GroupSpec: {"group": "x", "summary": "", "members": ["x"]},
+    Levels: {"field": "x.x", "values": [0]},
+}
 _NO_CURVE = "say 'levels: null' to have one task and no curve"
 _WITH_LEVEL = re.compile(rf"{NAME}-[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
 class TaskFile:
-    """A file that was read. It is usable where it has no error."""
+    """A file that was read. It is usable where nothing is wrong with it."""
 
     path: Path
-    layers: Layers | None
+    resolved: ResolvedFile | None
     """What it says and where; None where it is no YAML."""
     tasks: tuple[TaskSpec, ...] = ()
     group: GroupSpec | None = None
     """A group, or the curve that `levels` makes of a task."""
+    names: tuple[str, ...] = ()
+    """The names that it defines: of the group or curve, and of the tasks."""
     findings: tuple[Diagnostic, ...] = ()
-
-    @property
-    def broken(self) -> bool:
-        """Say whether it has an error."""
-        return bool(errors(self.findings))
 
     @property
     def is_group(self) -> bool:
         """Say whether it is a list of other tasks."""
         return self.group is not None and not self.tasks
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the names that it defines."""
-        return (*([self.group.group] if self.group else []), *(task.name for task in self.tasks))
-
-    @property
-    def own_name(self) -> Any:
-        """Return the name that it gives itself, whatever else is wrong with it."""
-        data = self.layers.data if self.layers else {}
-        return data.get("name", data.get("group"))
+    def level_of(self, task: TaskSpec) -> tuple[str, KeyPath] | None:
+        """Return which field varies in a curve, and the key of the level that makes one of its tasks."""
+        if self.resolved is None or self.group is None:
+            return None
+        index = [other.name for other in self.tasks].index(task.name)
+        return self.resolved.data["levels"]["field"], ("levels", "values", index)
 
     def locate(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error at one of its keys."""
-        return self.layers.locate(key, message) if self.layers else Diagnostic(str(self.path), 1, 1, message)
+        return self.resolved.locate(key, message) if self.resolved else Diagnostic(str(self.path), 1, 1, message)
 
 
-def read_task_file(path: Path, library: Library) -> TaskFile:
+def read_task_file(path: Path, task_path: TaskPath) -> TaskFile:
     """Read one file; whatever is wrong is a finding."""
-    layers = stack(path, library)
-    if isinstance(layers, Diagnostic):
-        return TaskFile(path, None, findings=(layers,))
-    found = _Reading(layers, [*layers.problems])
-    if is_abstract(path):
-        found.abstract()
-        return TaskFile(path, layers, findings=in_order(found.findings))
-    own = layers.files[0].data
-    if "group" in own or ("members" in own and not {"name", "extends"} & set(own)):
-        group, tasks = found.group()
+    resolved = resolve_extends(path, task_path)
+    if isinstance(resolved, Diagnostic):
+        return TaskFile(path, None, findings=(resolved,))
+    check, own, data = _Check(resolved, [*resolved.problems]), resolved.own, dict(resolved.data)
+    levels = data.pop("levels", None)
+    group: GroupSpec | None = None
+    tasks: tuple[TaskSpec, ...] = ()
+    if not own.abstract and ("group" in own.data or ("members" in own.data and not {"name", "extends"} & {*own.data})):
+        group = check.valid(GroupSpec, own.data)
     else:
-        group, tasks = found.tasks()
-    if found.findings:
-        return TaskFile(path, layers, findings=in_order(found.findings))
-    return TaskFile(path, layers, tasks, group)
+        if isinstance(data.get("settings"), dict):
+            check.settings(data["settings"])
+        if own.abstract:
+            check.given(TaskSpec, data)
+            check.given(Levels, levels or {}, ("levels",))
+        elif levels is not None:
+            group, tasks = check.curve(levels, data)
+        elif task := check.valid(TaskSpec, data, locate=check.without_levels):
+            tasks = (task,)
+        if not own.abstract and isinstance(data.get("name"), str) and _WITH_LEVEL.fullmatch(data["name"]):
+            check.at(("name",), f"name: '{data['name']}' ends in a level; levels: makes such names, a file has none")
+    if check.findings:
+        return TaskFile(path, resolved, findings=in_order(check.findings))
+    names = (*([group.group] if group else []), *(task.name for task in tasks))
+    return TaskFile(path, resolved, tasks, group, names)
 
 
 @dataclass
-class _Reading:
+class _Check:
     """Checks of one file, gathering what they find."""
 
-    layers: Layers
+    resolved: ResolvedFile
     findings: list[Diagnostic]
 
-    def checked(self, model: type[M], data: Any, under: KeyPath = (), locate: Locate | None = None) -> M | None:
-        """Validate; `under` is where the data stands in the file, `locate` makes findings of keys."""
-        locate, complete = locate or self.layers.locate, self.layers.complete
+    def valid(self, model: type[M], data: Any, under: KeyPath = (), locate: Locate | None = None) -> M | None:
+        """Validate what stands under a key; where something is wrong, find all that is."""
+        locate = locate or self.resolved.locate
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            self._add(explain(model, data, error, locate, complete, under))
-            faulty = {problem["loc"][0] for problem in error.errors(include_url=False) if problem["loc"]}
-        if isinstance(data, dict) and faulty:
-            self._fit(model, {key: value for key, value in data.items() if key not in faulty}, locate)
+            self.findings += explain(model, data, error, locate, under, missing=self.resolved.complete)
+            wrong = {problem["loc"][0] for problem in error.errors(include_url=False) if problem["loc"]}
+        if isinstance(data, dict) and wrong:  # pydantic checks how fields fit together only where each is in order
+            self.given(model, {key: value for key, value in data.items() if key not in wrong}, under, locate)
         return None
 
-    def _fit(self, model: type[BaseModel], data: dict[str, Any], locate: Locate) -> None:
-        """Check how fields fit together, which pydantic does only where each is in order, without the faulty ones."""
-        rest = {key: value for key, value in _STAND_INS.items() if key in model.model_fields} | data
+    def given(self, model: type[BaseModel], data: Any, under: KeyPath = (), locate: Locate | None = None) -> None:
+        """Find what is wrong with what is given, whatever is missing."""
         try:
-            model.model_validate(rest)
+            model.model_validate(_STAND_INS.get(model, {}) | data if isinstance(data, dict) else data)
         except ValidationError as error:
-            self._add(explain(model, rest, error, locate, missing=False))
+            self.findings += explain(model, data, error, locate or self.resolved.locate, under, missing=False)
 
-    def abstract(self) -> None:
-        """Check what stands in a file that is there to be extended; what is not there may be added."""
-        data = dict(self.layers.data)
-        self._settings(data)
-        parts: list[tuple[type[BaseModel], KeyPath, Any]] = [(TaskSpec, (), data)]
-        if "levels" in data:
-            parts.append((Levels, ("levels",), data.pop("levels")))
-        for model, under, value in parts:
-            try:
-                model.model_validate(value)
-            except ValidationError as error:
-                self._add(explain(model, value, error, self.layers.locate, missing=False, under=under))
+    def at(self, key: KeyPath, message: str) -> None:
+        """Note that something is wrong at a key."""
+        self.findings.append(self.resolved.locate(key, message))
 
-    def group(self) -> Made:
-        """Return the group that the file is."""
-        return self.checked(GroupSpec, self.layers.files[0].data), ()
-
-    def tasks(self) -> Made:
-        """Return the tasks that the file makes, and the curve they are where it has levels."""
-        data = dict(self.layers.data)
-        name = data.get("name")
-        if isinstance(name, str) and _WITH_LEVEL.fullmatch(name):
-            self._at(("name",), f"name: '{name}' ends in a level; levels: makes such names, a file has none")
-        self._settings(data)
-        if "levels" not in data:
-            task = self.checked(TaskSpec, data, locate=self._without_levels)
-            return None, (task,) if task and not self.findings else ()
-        levels = self.checked(Levels, data.pop("levels"), ("levels",))
-        field = levels.field if levels else self.layers.data["levels"]
-        field = field.get("field") if isinstance(field, dict) else field
-        known = isinstance(field, str) and "." in field and self._known(field, data)
-        if levels is None or not known:
-            self._fit(TaskSpec, data, self.layers.locate)
-            return None, ()
-        return self._curve(levels, data)
-
-    def _without_levels(self, key: KeyPath, message: str) -> Diagnostic:
-        """Return an error of a task that is no curve; what a curve gave is missing where it is switched off."""
-        own = self.layers.files[0]
-        if "levels" in own.data and len(key) > 1 and self.layers.origin(key) is None:
-            return own.finding(("levels",), f"{message}; the curve gave it, and 'levels: null' takes it away")
-        return self.layers.locate(key, message)
-
-    def _curve(self, levels: Levels, data: dict[str, Any]) -> Made:
-        self._varies_alone(levels)
-        expected = None
-        if "expected" in data:
-            expected = self.checked(Expected, data.pop("expected"), ("expected",))
-        made: dict[str, TaskSpec] = {}
-        for index, value in enumerate(levels.values):
-            here = ("levels", "values", index)
-            task = self._level(data, levels.field, value, here)
-            if task is not None and task.name in made:
-                self._at(here, f"levels.values[{index}]: {value:g} stands there twice")
-            elif task is not None:
-                made[task.name] = task.model_copy(update={"expected": _of_level(expected, value)})
-        if expected is not None:
-            self._figures_fit(expected, levels)
-        if self.findings or not made:
-            return None, ()
-        first = next(iter(made.values()))
-        group = GroupSpec(
-            group=data["name"], summary=first.summary, tags=first.tags, members=tuple(made), weights="equal"
-        )
-        return group, tuple(made.values())
-
-    def _level(self, data: dict[str, Any], field: str, value: float, here: KeyPath) -> TaskSpec | None:
-        """Return the task of one level; what is wrong with its value is reported where the value stands."""
-        path = tuple(field.split("."))
-        # A whole level may fill a field of whole numbers.
-        whole = value.is_integer() and abs(value) < 2**53
-        filled = _with_value(data, path, int(value) if whole else value)
-        named = isinstance(data.get("name"), str) and re.fullmatch(NAME, data["name"])
-        if named:
-            filled["name"] = f"{data['name']}-{value:g}"
-
-        def locate(key: KeyPath, message: str) -> Diagnostic:
-            if key == path:
-                return self.layers.locate(here, message)
-            if key == ("name",) and named:
-                return self.layers.locate(here, f"levels: {value:g} cannot stand in a name; give a plain number")
-            return self.layers.locate(key, message)
-
-        return self.checked(TaskSpec, filled, locate=locate)
-
-    def _varies_alone(self, levels: Levels) -> None:
-        """Check that nobody gives the field that varies a value of its own, which would have no effect."""
-        path = tuple(levels.field.split("."))
-        if where := self._nearer_than_levels(path):
-            text = f"{levels.field}: no effect, since levels ({where}) vary this field; leave it out, or {_NO_CURVE}"
-            self._at(path, text)
-
-    def _nearer_than_levels(self, key: KeyPath) -> str:
-        """Say where the levels stand, if a value is given in the same file or in one that extends theirs."""
-        varies, given = self.layers.origin(("levels", "values")), self.layers.origin(key)
-        if varies and given and self.layers.files.index(given[0]) <= self.layers.files.index(varies[0]):
-            return f"{varies[0].path.name}:{varies[0].place(('levels',))[0]}"
-        return ""
-
-    def _settings(self, data: dict[str, Any]) -> None:
-        """Check the settings that the task gives to features, trainer and head."""
-        given = data.get("settings")
-        if not isinstance(given, dict):  # said elsewhere
-            return
+    def settings(self, given: dict[str, Any]) -> None:
+        """Check the settings that the task gives to features, trainer, scoring and head."""
         for model in SHARED.values():
             try:
                 model.model_validate(part_of(model, given))
             except ValidationError as error:
-                self._add(explain(model, given, error, self.layers.locate, under=("settings",)))
+                self.findings += explain(model, given, error, self.resolved.locate, ("settings",))
         known = known_settings()
         for name in given:
             if name not in known:
                 hint = did_you_mean(name, known)
                 text = f"settings: nothing has the setting '{name}'.{hint} Known: {', '.join(known)}"
-                self._at(("settings", name), text)
+                self.at(("settings", name), text)
 
-    def _known(self, field: str, data: dict[str, Any]) -> bool:
-        """Check that there is the field which varies."""
+    def without_levels(self, key: KeyPath, message: str) -> Diagnostic:
+        """Return an error of a task that is no curve; what a curve gave is missing where it is switched off."""
+        own = self.resolved.own
+        if "levels" in own.data and len(key) > 1 and self.resolved.origin(key) is None:
+            return own.error(("levels",), f"{message}; the curve gave it, and 'levels: null' takes it away")
+        return self.resolved.locate(key, message)
+
+    def curve(self, given: Any, data: dict[str, Any]) -> tuple[GroupSpec | None, tuple[TaskSpec, ...]]:
+        """Return the curve that a task with levels is, and the task of each level."""
+        levels = self.valid(Levels, given, ("levels",))
+        field = given.get("field") if isinstance(given, dict) else None
+        of_levels = _Check(self.resolved, [])
+        tasks = of_levels.tasks(levels, data) if levels else []
+        if levels is None or of_levels.findings or levels.field.startswith("settings."):
+            known = isinstance(field, str) and "." in field and self.is_known(field, data)
+            if levels is None or not known:
+                self.given(TaskSpec, data)
+                return None, ()
+        self.findings += of_levels.findings
+        path = tuple(levels.field.split("."))
+        if where := self.nearer_than_levels(path):
+            text = f"{levels.field}: no effect, since levels ({where}) vary this field; leave it out, or {_NO_CURVE}"
+            self.at(path, text)
+        if "expected" in data and (expected := self.valid(Expected, data["expected"], ("expected",))):
+            values = [f"{value:g}" for value in levels.values]
+            for index, figure in enumerate(expected.figures):
+                if figure.level is not None and f"{figure.level:g}" not in values:
+                    text = f"expected.figures[{index}].level: {figure.level:g} is none of levels.values"
+                    self.at(("expected", "figures", index, "level"), text)
+            tasks = [_with_figures(task, expected) for task in tasks]
+        if self.findings:
+            return None, ()
+        members = tuple(task.name for task in tasks)
+        group = GroupSpec(
+            group=data["name"], summary=tasks[0].summary, tags=tasks[0].tags, members=members, weights="equal"
+        )
+        return group, tuple(tasks)
+
+    def tasks(self, levels: Levels, data: dict[str, Any]) -> list[TaskSpec]:
+        """Return the task of each level, without published figures; what is wrong with a value is said where it is."""
+        path, name = tuple(levels.field.split(".")), data.get("name")
+        named = isinstance(name, str) and re.fullmatch(NAME, name)
+        data = {key: value for key, value in data.items() if key != "expected"}
+        tasks: list[TaskSpec] = []
+        for index, value in enumerate(levels.values):
+            here: KeyPath = ("levels", "values", index)
+
+            def locate(key: KeyPath, message: str, here: KeyPath = here, value: float = value) -> Diagnostic:
+                if key == ("name",) and named:
+                    message = f"levels: {value:g} cannot stand in a name; give a plain number"
+                return self.resolved.locate(here if key == path or (key == ("name",) and named) else key, message)
+
+            filled = data | ({"name": f"{name}-{value:g}"} if named else {})
+            whole = value.is_integer() and abs(value) < 2**53  # a whole level may fill a field of whole numbers
+            task = self.valid(TaskSpec, _with_value(filled, path, int(value) if whole else value), locate=locate)
+            if task is not None and task.name in [other.name for other in tasks]:
+                self.at(here, f"levels.values[{index}]: {value:g} stands there twice")
+            elif task is not None:
+                tasks.append(task)
+        return tasks
+
+    def is_known(self, field: str, data: dict[str, Any]) -> bool:
+        """Check that the field which levels vary is there."""
         path = tuple(field.split("."))
         if path[0] == "settings":
-            self._at(("levels", "field"), "levels.field: settings are no part of a task and cannot vary; use --set")
+            self.at(("levels", "field"), "levels.field: settings are no part of a task and cannot vary; use --set")
             return False
         for depth, part in enumerate(path):
             known = field_names(TaskSpec, path[:depth], data)
             if part in known:
                 continue
-            where = self._nearer_than_levels(path[:1])
-            if depth and where and not where.startswith(f"{self.layers.path.name}:"):
-                self._at(path[:1], f"{path[0]}: has no '{part}', which levels ({where}) vary; {_NO_CURVE}")
+            where = self.nearer_than_levels(path[:1])
+            if depth and where and not where.startswith(f"{self.resolved.own.path.name}:"):
+                self.at(path[:1], f"{path[0]}: has no '{part}', which levels ({where}) vary; {_NO_CURVE}")
             else:
                 hint = did_you_mean(part, known)
-                self._at(("levels", "field"), f"levels.field: '{field}': there is no '{part}' here.{hint}")
+                self.at(("levels", "field"), f"levels.field: '{field}': there is no '{part}' here.{hint}")
             return False
         return True
 
-    def _figures_fit(self, expected: Expected, levels: Levels) -> None:
-        known = {f"{value:g}" for value in levels.values}
-        for index, figure in enumerate(expected.figures):
-            if figure.level is not None and f"{figure.level:g}" not in known:
-                key = ("expected", "figures", index, "level")
-                self._at(key, f"expected.figures[{index}].level: {figure.level:g} is none of levels.values")
-
-    def _add(self, found: Iterable[Diagnostic]) -> None:
-        self.findings += [each for each in found if each not in self.findings]
-
-    def _at(self, key: KeyPath, message: str) -> None:
-        self._add([self.layers.locate(key, message)])
-
-
-def _of_level(expected: Expected | None, value: float) -> Expected | None:
-    """Keep the published figures of one level."""
-    if expected is None:
-        return None
-    kept = tuple(each for each in expected.figures if each.level is None or f"{each.level:g}" == f"{value:g}")
-    return expected.model_copy(update={"figures": kept})
+    def nearer_than_levels(self, key: KeyPath) -> str:
+        """Say where the levels stand, if a value is given in the same file or in one that extends theirs."""
+        files = [file for file, _ in self.resolved.chain]
+        levels, given = self.resolved.origin(("levels", "values")), self.resolved.origin(key)
+        if levels and given and files.index(given) <= files.index(levels):
+            return f"{levels.path.name}:{levels.positions['levels',][0]}"
+        return ""
 
 
 def _with_value(data: dict[str, Any], path: tuple[str, ...], value: float) -> dict[str, Any]:
@@ -273,13 +228,8 @@ def _with_value(data: dict[str, Any], path: tuple[str, ...], value: float) -> di
     return {**data, path[0]: _with_value(inner, path[1:], value) if len(path) > 1 else value}
 
 
-def level_of(task: TaskSpec, levels: Levels) -> int | None:
-    """Return which of the levels a task is, or None."""
-    wanted = {f"{value:g}": index for index, value in enumerate(levels.values)}
-    return wanted.get(task.name.rpartition("-")[2])
-
-
-def levels_of(layers: Layers) -> Levels | None:
-    """Return the levels of a file that is in order."""
-    given = layers.data.get("levels")
-    return Levels.model_validate(given) if given is not None else None
+def _with_figures(task: TaskSpec, expected: Expected) -> TaskSpec:
+    """Give a task of a curve the published figures of its level and of no level."""
+    level = task.name.rpartition("-")[2]
+    figures = tuple(each for each in expected.figures if each.level is None or f"{each.level:g}" == level)
+    return task.model_copy(update={"expected": expected.model_copy(update={"figures": figures})})

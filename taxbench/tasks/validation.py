@@ -9,7 +9,7 @@ from typing import Any
 
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic, errors, in_order
-from taxbench.tasks.inheritance import SUFFIXES, builtin_folder, real, yaml_files
+from taxbench.tasks.inheritance import BUILTIN, SUFFIXES, yaml_files
 from taxbench.tasks.lock import LOCK, DamagedLock, add_to_lock, changed, lock_problems, read_lock
 from taxbench.tasks.registry import TaskRegistry, find_tasks
 from taxbench.tasks.task_files import TaskFile
@@ -80,21 +80,22 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
             raise UsageError(f"'{path}' is no task file: expected .yaml or .yml, or a folder.")
         if path.is_dir() and next(yaml_files(path), None) is None:
             raise UsageError(f"There is no task file (.yaml or .yml) in '{path}'.")
-    inside = [real(folder) for folder in (builtin_folder(), *include)]
-    folders = [path for path in chosen if path.is_dir() and not any(real(path).is_relative_to(f) for f in inside)]
+    known = [Path(os.path.realpath(folder)) for folder in (BUILTIN, *include)]
+    inside = {path for path in chosen for folder in known if Path(os.path.realpath(path)).is_relative_to(folder)}
+    folders = [path for path in chosen if path.is_dir() and path not in inside]
     single = [path for path in chosen if not path.is_dir()]
     registry = find_tasks([*include, *folders], single)
     files = registry.all_files
     if chosen:
-        wanted = {real(path) for each in chosen for path in (yaml_files(each) if each.is_dir() else [each])}
-        files = [file for file in files if real(file.path) in wanted]
-    found = [finding for file in files for finding in registry.findings.get(file.path, ())]
+        wanted = {os.path.realpath(path) for each in chosen for path in (yaml_files(each) if each.is_dir() else [each])}
+        files = [file for file in files if os.path.realpath(file.path) in wanted]
+    findings = [finding for file in files for finding in registry.findings.get(file.path, ())]
     if not chosen:
-        found += [finding for each in registry.findings.values() for finding in each if not finding.line]
-    for root, some in _by_root(files, registry):
-        found += lock_problems(root, some)
-    may_lock = (builtin_folder(), *include, *folders, *(path.parent for path in single))
-    return Validation(registry, files, in_order(found), may_lock)
+        findings += [finding for of_file in registry.findings.values() for finding in of_file if not finding.line]
+    for root, of_root in _by_root(files, registry):
+        findings += lock_problems(root, of_root)
+    may_lock = (BUILTIN, *include, *folders, *(path.parent for path in single))
+    return Validation(registry, files, in_order(findings), may_lock)
 
 
 def warnings_for(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[TaskSpec]) -> Iterator[Diagnostic]:
@@ -108,20 +109,18 @@ def warnings_for(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[T
     for file in registry.all_files:
         if any(name in digests and registry.files.get(name) is not file for name in file.names):
             yield from registry.findings.get(file.path, ())
-    named = (registry.file(name.strip()) for name in names)
-    files = {file.path: file for file in (*registry.all_files, *named)}.values()
-    meant = [replace(file, tasks=own) for file in files
-             if (own := tuple(task for task in file.tasks if digests.get(task.name) == task.digest))]  # fmt: skip
-    for root, some in _by_root(meant, registry):
-        with suppress(DamagedLock):
-            locked = read_lock(root)
-            yield from (found for file in some for found in changed(file, locked))
+    by_path = [registry.file(name.strip()) for name in names if name.strip() not in registry.files]
+    for file in {file.path: file for file in (*registry.all_files, *by_path)}.values():
+        if meant := tuple(task for task in file.tasks if digests.get(task.name) == task.digest):
+            with suppress(DamagedLock):
+                locked = read_lock(registry.task_path.root_of(file.path))
+                yield from changed(replace(file, tasks=meant), locked)
 
 
 def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> Iterator[tuple[Path, list[TaskFile]]]:
     groups: dict[Path, list[TaskFile]] = {}
     for file in files:
-        groups.setdefault(registry.library.root_of(file.path), []).append(file)
+        groups.setdefault(registry.task_path.root_of(file.path), []).append(file)
     yield from groups.items()
 
 

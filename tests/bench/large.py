@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Pretr
 
 from taxbench.features.encoders import describe_encoder, load_encoder
 from taxbench.lms.frozen import FrozenLM
-from taxbench.registry.models import POCKET_LM
+from taxbench.registry.models import find_lm, model_source
 from taxbench.specs.sources import EncoderSpec, LMSpec
 from tests.bench.extraction import save_encoder
 from tests.bench.rounds import Ratio
@@ -50,7 +50,7 @@ def random_lm(name: str, config: PretrainedConfig, device: torch.device) -> Froz
     with device:
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model = model.eval().requires_grad_(False)
-    tokenizer = AutoTokenizer.from_pretrained(POCKET_LM)
+    tokenizer = AutoTokenizer.from_pretrained(model_source(find_lm("pocket").source))
     return FrozenLM(LMSpec(name=name, source=name), model, tokenizer, name, device)
 
 

@@ -22,7 +22,7 @@ from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
-from taxbench.registry.models import POCKET_ENCODER, lms
+from taxbench.registry.models import find_encoder, lms, model_source
 from taxbench.specs.run import TrainerSpec
 from taxbench.specs.sources import EncoderSpec
 from taxbench.tasks.registry import find_tasks
@@ -144,7 +144,7 @@ def bench_training(device: torch.device, folder: Path, rounds: int) -> Iterator[
 
 def larger_pocket(folder: Path) -> EncoderSpec:
     """Return the pocket encoder with an input of 128 pixels, which makes 64 patches."""
-    shutil.copytree(POCKET_ENCODER, folder, dirs_exist_ok=True)
+    shutil.copytree(model_source(find_encoder("pocket").source), folder, dirs_exist_ok=True)
     path = folder / "preprocessor_config.json"
     said = json.loads(path.read_text())
     path.write_text(json.dumps({**said, "size": {"height": 128, "width": 128}}))

@@ -19,7 +19,7 @@ from taxbench.features.extract import Extraction, feature_key, features_of
 from taxbench.features.store.index import begin_entry, entry_folder
 from taxbench.features.store.layout import TokenShape, plan_layout
 from taxbench.features.store.reader import FeatureTable
-from taxbench.runs.config import encoder_spec
+from taxbench.registry.models import find_encoder
 from taxbench.specs.feature_key import FeatureKey, Layout, Origin
 from taxbench.taxonomy.taxonomy import Taxonomy
 from taxbench.util.errors import TaxbenchError
@@ -29,7 +29,7 @@ from tests.faults.logged import Logged
 MARK = "TAXBENCH_FAULTS"
 """In the environment of every writer and of its helpers."""
 tqdm.set_lock(threading.RLock())  # its own would be a semaphore of the system, which a kill leaves behind
-CARD = describe_encoder(encoder_spec("pixels"))
+CARD = describe_encoder(find_encoder("pixels"))
 SHAPES = {"pooled": TokenShape(1, 3072), "grid2": TokenShape(4, 48)}
 
 

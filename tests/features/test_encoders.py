@@ -16,7 +16,7 @@ from torch import Tensor
 
 from taxbench.features.decode import resize
 from taxbench.features.encoders import Encoder, describe_encoder, load_encoder
-from taxbench.registry.models import POCKET_ENCODER, find_encoder
+from taxbench.registry.models import find_encoder, model_source
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
 from tests.features.tiny_encoders import TINY, VIT, save_preprocessing
@@ -296,12 +296,14 @@ def test_describing_an_encoder_reads_no_weights(saved: Saved, monkeypatch: pytes
 
 
 def test_the_pocket_encoder_pools_the_mean_of_its_grid() -> None:
-    encoder = load_encoder(describe_encoder(find_encoder("pocket")), CPU, torch.float32)
+    spec = find_encoder("pocket")
+    encoder = load_encoder(describe_encoder(spec), CPU, torch.float32)
     tokens, pooled = read(encoder, pictures((96, 96), 2), (-1, "tokens"), (-1, "pooled"))
     assert tokens.shape == (2, 36, 256) and torch.equal(tokens.mean(1, keepdim=True), pooled)
     values = (pictures((96, 96), 2) / 255 - 0.5) / 0.25
     with torch.inference_mode():
-        close(pooled[:, 0], hf.ResNetModel.from_pretrained(POCKET_ENCODER).eval()(values).pooler_output.flatten(1))
+        own = hf.ResNetModel.from_pretrained(model_source(spec.source)).eval()
+        close(pooled[:, 0], own(values).pooler_output.flatten(1))
     twin = load_encoder(describe_encoder(find_encoder("random-pocket")), CPU, torch.float32)
     assert read(twin, pictures((96, 96), 2), (-1, "pooled"))[0].shape == pooled.shape
 

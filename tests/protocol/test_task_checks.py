@@ -9,7 +9,7 @@ from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.protocol.task_checks import check_tasks
 from taxbench.protocol.task_preview import report_task
 from taxbench.tasks.diagnostics import Diagnostic
-from taxbench.tasks.inheritance import Library, builtin_folder
+from taxbench.tasks.inheritance import BUILTIN, TaskPath
 from taxbench.tasks.task_files import read_task_file
 from taxbench.taxonomy.taxonomy import Taxonomy
 
@@ -31,7 +31,7 @@ SMALL = {"crow": ("animal", "bird"), "duck": ("animal", "bird"), "bird": ("anima
 def check(folder: Path, text: str, data: Dataset) -> list[Diagnostic]:
     path = folder / "mine.yaml"
     path.write_text(f"name: mine\nheldout_leaves: 0.0\n{text}")
-    file = read_task_file(path, Library((builtin_folder(),)))
+    file = read_task_file(path, TaskPath((BUILTIN,)))
     assert not file.findings
     return sorted(check_tasks([file], data, 42))
 
@@ -81,7 +81,7 @@ def test_graded_tasks_are_not_checked_without_features_and_that_is_no_error(tmp_
 def test_a_report_counts_every_split_and_shows_ten_questions(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\nextends: seen_hypernym\n")
-    (task,) = read_task_file(path, Library((builtin_folder(),))).tasks
+    (task,) = read_task_file(path, TaskPath((BUILTIN,))).tasks
     report = report_task(task, dataset(SMALL), seed)
     assert [row.split for row in report.splits] == ["train", "val", "leaf", "heldout_leaf", "seen"]
     assert len(report.samples) == 10 and {each.answer for each in report.samples} == {"Yes", "No"}

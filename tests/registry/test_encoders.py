@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.registry.models import encoders, find_encoder
-from taxbench.util.errors import UsageError
+from taxbench.registry.models import encoders, find_encoder, find_lm, model_source
+from taxbench.util.errors import ModelError, UsageError
 
 
 def package(root: Path, points: str) -> None:
@@ -67,3 +67,19 @@ def test_listing_runs_no_code_of_packages(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": f"{tmp_path}:."}
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_weights_inside_a_package_are_found_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (Path(model_source(find_encoder("pocket").source)) / "config.json").is_file()
+    assert (Path(model_source(find_lm("pocket").source)) / "config.json").is_file()
+    assert model_source("owner/model") == "owner/model"
+    (tmp_path / "carrier" / "inner" / "weights").mkdir(parents=True)
+    for folder in ("carrier", "carrier/inner"):
+        (tmp_path / folder / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert model_source("package:carrier.inner/weights") == str(tmp_path / "carrier" / "inner" / "weights")
+    for source, words in (("package:carrier.inner/gone", "no folder 'gone'"), ("package:no_such/x", "no_such")):
+        with pytest.raises(ModelError, match=words):
+            model_source(source)

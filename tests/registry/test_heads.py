@@ -9,7 +9,7 @@ import pytest
 
 from taxbench.heads.loading import head_module, head_spec
 from taxbench.registry.head_source import SHARED, read_head
-from taxbench.registry.heads import broken_heads, head_info, head_settings, heads, settings_defaults
+from taxbench.registry.heads import broken_heads, head_info, heads, settings_defaults
 from taxbench.registry.settings import known_settings
 from taxbench.util.errors import UsageError
 
@@ -58,7 +58,8 @@ def package(root: Path, points: str, **files: str) -> None:
 def test_what_is_read_of_a_built_in_head_is_what_its_module_says(name: str) -> None:
     module, info = head_module(name), head_info(name)
     assert settings_defaults(name) == module.Settings().model_dump()
-    assert all(text for _, _, text in head_settings(name)) and info.summary == heads()[name] != ""
+    assert head_spec(name, {}).settings == module.Settings().model_dump(mode="json")  # the first is not imported
+    assert all(text for _, _, text in head_info(name).settings) and info.summary == heads()[name] != ""
     said = [getattr(module, constant, None) for constant in ("READS", "SEES", "POOL")]
     assert [info.reads, info.sees, info.pool] == [said[0] or "answers", said[1] or "features", said[2] or "pooled"]
     assert info.trainer == getattr(module, "TRAINER", {})
@@ -89,6 +90,7 @@ def test_no_built_in_head_is_broken_and_helpers_are_no_heads() -> None:
         (BARE + "    depth: int\n" + BUILD, "setting 'depth' of my.head needs a literal as its default"),
         (BARE + "    depth: int = Field(ge=1)\n" + BUILD, "setting 'depth' of my.head needs a literal"),
         (BARE + "    depth: int = 2 * WIDE\n" + BUILD, "setting 'depth' of my.head needs a literal"),
+        (BARE + "    depth: int = twice(2)\n" + BUILD, "setting 'depth' of my.head needs a literal"),
         (BARE + "    epochs: int = 2\n" + BUILD, "setting 'epochs' of my.head is also one of the trainer"),
         (BARE + "    layer: int = 2\n" + BUILD, "setting 'layer' of my.head is also one of the features"),
         (BARE + "def build(:\n", r"my\.head, line 4"),
@@ -114,7 +116,7 @@ def test_a_package_adds_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert heads()["twice"] == "Twice what it gets, From the package plugged 2.0."
     info = head_info("twice")
     assert (info.reads, info.sees, info.pool, info.learns) == ("state", "features", "tokens", "through the LM")
-    assert head_settings("twice") == [("depth", 2, "How deep; not very."), ("word", "a", "")]
+    assert info.settings == (("depth", 2, "How deep; not very."), ("word", "a", ""))
     assert head_spec("twice", {"depth": 3}).settings == {"depth": 3, "word": "a"}
     assert {"depth", "word", "epochs", "pool"} <= set(known_settings("twice"))
     monkeypatch.undo()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxbench.tasks.diagnostics import dotted
-from taxbench.tasks.inheritance import Library, builtin_folder
+from taxbench.tasks.inheritance import BUILTIN, TaskPath
 from taxbench.tasks.registry import find_tasks, load_task
 from taxbench.tasks.task_files import read_task_file
 from taxbench.tasks.validation import validate
@@ -154,8 +154,8 @@ def test_any_mapping_is_either_a_task_or_a_list_of_findings(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_text(json.dumps(data).replace("NaN", ".nan").replace("Infinity", ".inf"))
-    found = read_task_file(path, Library((builtin_folder(),)))
-    assert bool(found.names) != found.broken
+    found = read_task_file(path, TaskPath((BUILTIN,)))
+    assert bool(found.names) != bool(found.findings)
     assert all(each.line >= 1 and each.message for each in found.findings)
 
 

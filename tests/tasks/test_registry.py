@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from taxbench.tasks.registry import find_tasks, load_task
-from taxbench.tasks.yaml_file import read_yaml
+from taxbench.tasks.yaml_file import parse_yaml
 from taxbench.util.errors import TaskError, UsageError
 
 GOOD = """\
@@ -84,7 +84,7 @@ def read_yaml_text(text: str) -> object:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        return read_yaml(write(Path(folder), text)).data
+        return parse_yaml(write(Path(folder), text)).data
 
 
 def test_a_child_overrides_its_parent_deeply_and_a_choice_as_a_whole(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from taxbench.specs.task import GroupSpec, TaskSpec
-from taxbench.tasks.inheritance import builtin_folder, is_abstract, yaml_files
+from taxbench.tasks.inheritance import BUILTIN, yaml_files
 from taxbench.tasks.schema import task_file_schema
 from taxbench.tasks.yaml_file import parse_yaml
 from tests.tasks.malformed import FILES
@@ -25,9 +25,9 @@ def validator() -> Any:
 
 
 def test_every_default_task_fits(validator: Any) -> None:
-    for path in yaml_files(builtin_folder()):
-        if not is_abstract(path):
-            assert [error.message for error in validator.iter_errors(parse_yaml(path).data)] == [], path
+    for path in yaml_files(BUILTIN):
+        if not (file := parse_yaml(path)).abstract:
+            assert [error.message for error in validator.iter_errors(file.data)] == [], path
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES) - _BEYOND))

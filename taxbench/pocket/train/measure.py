@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -10,7 +11,7 @@ from taxbench.pocket.concepts import CONCEPTS
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.evaluate import Pair, everyday_pairs, margins, score, taxonomy_pairs
 from taxbench.pocket.train.probe import draw_probe, encoder_features, pixel_features, probe_features
-from taxbench.registry.models import POCKET_ENCODER, find_lm
+from taxbench.registry.models import find_encoder, find_lm, model_source
 from taxbench.taxonomy.wordnet import read_nouns
 
 
@@ -29,7 +30,8 @@ def encoder_figures() -> Iterator[Figures]:
         if name == "pixels":
             features = pixel_features(probe.pictures)
         else:
-            features = encoder_features(POCKET_ENCODER, probe.pictures, random_init=name == "random-init twin")
+            folder = Path(model_source(find_encoder("pocket").source))
+            features = encoder_features(folder, probe.pictures, random_init=name == "random-init twin")
         found = probe_features(features, probe)
         values = {"leaf accuracy": found.accuracy, "cosine within": found.within, "cosine across": found.across}
         yield Figures(name, values)

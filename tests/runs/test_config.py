@@ -1,0 +1,87 @@
+"""What a run resolves its names with: few files, few functions, no torch, and a word where a name is not certain."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taxbench.runs.config import Options, resolve
+from taxbench.tasks.inheritance import BUILTIN
+from taxbench.tasks.registry import find_tasks
+from taxbench.tasks.validation import validate
+from taxbench.util.errors import UsageError
+
+
+def read(*names: str, include: tuple[Path, ...] = ()) -> list[str]:
+    """Return the names of the files that are read to resolve some names."""
+    return [file.path.name for file in find_tasks(include, names=names).all_files]
+
+
+def test_only_the_files_that_names_need_are_read(tmp_path: Path) -> None:
+    assert read("unseen_hypernym") == ["unseen_hypernym.yaml"]
+    assert read("deprivation_random-0.3", " leaf") == ["deprivation_random.yaml", "leaf.yaml"]
+    assert read("taxonomic") == ["counterfactual_high.yaml", "counterfactual_low.yaml", "leaf.yaml",
+                                 "seen_hypernym.yaml", "taxonomic.yaml", "unseen_hypernym.yaml"]  # fmt: skip
+    (tmp_path / "file.yaml").write_text("{extends: leaf, name: other}\n")
+    assert read("other", include=(tmp_path,)) == ["file.yaml"]
+    assert read(str(tmp_path / "file.yaml"), "leaf") == ["leaf.yaml"]
+
+
+@pytest.mark.parametrize("name", ["lef", "deprivation_random-0.35", "file", "./nowhere", ""])
+def test_all_files_are_read_where_a_name_is_not_found(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file.yaml").write_text("name: other\nextends: leaf\n")
+    assert len(read(name, "leaf", include=(tmp_path,))) == len(find_tasks([tmp_path]).all_files)
+
+
+def test_a_name_is_resolved_alike_whether_few_files_are_read_or_all(tmp_path: Path) -> None:
+    (tmp_path / "group.yaml").write_text("group: mine\nsummary: x\nmembers: [deprivation_random-0.3, curve, leaf]\n")
+    (tmp_path / "curve.yaml").write_text("name: curve\nextends: deprivation_random\nlevels: {values: [0.2]}\n")
+    every = find_tasks([tmp_path])
+    for name in [*every.files, str(tmp_path / "group.yaml"), str(tmp_path / "curve.yaml")]:
+        assert find_tasks([tmp_path], names=[name]).select([name]) == every.select([name])
+
+
+def test_a_file_that_claims_the_name_of_a_task_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: other\nextends: leaf\n")
+    (tmp_path / "b.yaml").write_text("version: 1\nname: leaf\nextends: leaf\n")
+    config = resolve(Options(task="leaf", include=(tmp_path,)))
+    assert [task.identity for task in config.tasks] == [find_tasks().tasks["leaf"].identity]
+    (note,) = config.notes
+    assert note.startswith(f"{tmp_path / 'b.yaml'}:2:1: the name 'leaf' is taken by {BUILTIN / 'leaf.yaml'}:1")
+    (tmp_path / "deprivation_random.yaml").write_text("name: deprivation_random\nextends: deprivation_random\n")
+    assert "is taken by" in resolve(Options(task="deprivation_random-0.3", include=(tmp_path,))).notes[0]
+    assert resolve(Options(task="other", include=(tmp_path,))).notes == ()
+
+
+def test_a_version_whose_content_changed_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nextends: leaf\n")
+    validate([tmp_path]).lock()
+    path.write_text("name: mine\nextends: leaf\nheldout_leaves: 0.3\n")
+    for options in (Options(task="mine", include=(tmp_path,)), Options(task=str(path))):
+        (note,) = resolve(options).notes
+        assert "content changed but version is still 1" in note
+
+
+def test_resolving_the_default_run_imports_no_torch_and_enters_few_functions() -> None:
+    code = (
+        "import sys\nfrom taxbench.runs.config import Options, resolve\nentered = set()\n"
+        "def note(frame, event, argument):\n"
+        "    code = frame.f_code\n"
+        "    if event == 'call' and '/taxbench/' in code.co_filename and '<' not in code.co_name:\n"
+        "        entered.add((code.co_filename, code.co_qualname))\n"
+        "sys.setprofile(note)\nresolve(Options())\nsys.setprofile(None)\nprint(len(entered), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    functions, torch = done.stdout.split()
+    assert int(functions) <= 40 and torch == "False"
+
+
+def test_settings_of_heads_make_a_grid_without_repetitions() -> None:
+    config = resolve(Options(head="linear,mlp", settings=("hidden=64,32,64", "epochs=2")))
+    assert [config.name_of(cell) for cell in config.cells] == [
+        "unseen_hypernym linear", "unseen_hypernym mlp hidden=64", "unseen_hypernym mlp hidden=32"
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="nothing has the setting 'hiden'"):
+        resolve(Options(settings=("hiden=3",)))
