@@ -78,12 +78,13 @@ def test_no_two_modules_and_no_two_public_classes_share_a_name() -> None:
 
 @pytest.mark.parametrize("path", FILES, **by_name)
 def test_files_and_functions_stay_small(path: Path) -> None:
+    """A warning light, not a wall: raise a limit where a longer file reads better than two."""
     text = path.read_text()
-    assert text.count("\n") < 400
+    assert text.count("\n") < 500
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
-            assert node.end_lineno - node.lineno < 50, f"{node.name} is too long"
+            assert node.end_lineno - node.lineno < 60, f"{node.name} is too long"
             arguments = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
             is_command = any("click" in ast.unparse(decorator) for decorator in node.decorator_list)
             plain = [name for name in arguments if name not in ("self", "cls")]

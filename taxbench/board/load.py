@@ -118,7 +118,7 @@ def require_folder(folder: Path) -> None:
         UsageError: it is not there.
     """
     if not folder.is_dir():
-        raise UsageError(f"There is no folder '{folder}'. Make results first: taxbench run --task unseen_hypernym")
+        raise UsageError(f"No such folder: '{folder}'. Make results first: taxbench run --task unseen_hypernym")
 
 
 def _below(place: Path, folders: Sequence[Path]) -> str:

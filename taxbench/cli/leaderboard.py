@@ -28,7 +28,7 @@ class _Group(click.Group):
         if args[0] not in self.commands and not args[0].startswith("-"):
             folder = f" To see the results in it: taxbench leaderboard show {args[0]}" if Path(args[0]).is_dir() else ""
             hint = folder or did_you_mean(args[0], self.commands)
-            ctx.fail(f"There is no verb 'leaderboard {args[0]}'.{hint} Verbs: {', '.join(self.commands)}.")
+            ctx.fail(f"Unknown verb 'leaderboard {args[0]}'.{hint} Verbs: {', '.join(self.commands)}.")
         return super().resolve_command(ctx, args)
 
 

@@ -48,7 +48,7 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in _VERBS and not args[0].startswith("-"):
-            ctx.fail(f"There is no verb '{args[0]}'.{did_you_mean(args[0], _VERBS)} Verbs: {', '.join(_VERBS)}.")
+            ctx.fail(f"Unknown verb '{args[0]}'.{did_you_mean(args[0], _VERBS)} Verbs: {', '.join(_VERBS)}.")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

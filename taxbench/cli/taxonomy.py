@@ -49,7 +49,8 @@ def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int |
     for hypernym in sorted(groups, key=lambda name: (-len(groups[name]), name)):
         click.echo(f"{len(groups[hypernym]):5d}  {hypernym}")
     click.echo(
-        f"Wrote {out}: {len(made.taxonomy.leaves)} leaves under {len(groups)} hypernyms. Read it, mend it, then type:\n"
+        f"Wrote {out}: {len(made.taxonomy.leaves)} leaves under {len(groups)} hypernyms. Review and correct it, "
+        "then type:\n"
         f"  taxbench run --dataset folder:{leaves if leaves.is_dir() else 'PATH'} --taxonomy {out}"
     )
 
@@ -65,7 +66,7 @@ def _names(leaves: Path) -> list[str]:
         lines = normal(leaves.read_text(encoding="utf-8-sig")).splitlines()
     except FileNotFoundError:
         raise UsageError(
-            f"There is no '{leaves}'. Expected a text file with one leaf a line, or an image folder."
+            f"No such file or folder: '{leaves}'. Expected a text file with one leaf a line, or an image folder."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"'{leaves}' cannot be read as UTF-8 text ({error}).") from None

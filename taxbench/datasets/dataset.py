@@ -78,7 +78,7 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
     if kind not in known_datasets():
         hint = did_you_mean(kind, known_datasets())
         raise UsageError(
-            f"There is no dataset '{name}'.{hint} Datasets: {', '.join(known_datasets())}; see 'taxbench ls datasets'."
+            f"Unknown dataset '{name}'.{hint} Datasets: {', '.join(known_datasets())}; see 'taxbench ls datasets'."
         )
     module, function = known_datasets()[kind].loader.split(":")
     dataset: Dataset = getattr(import_module(module), function)(argument, taxonomy)

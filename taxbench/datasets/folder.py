@@ -59,7 +59,7 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
         raise UsageError("Say which folder: --dataset folder:PATH")
     root = Path(argument).expanduser()
     if not root.is_dir():
-        raise UsageError(f"There is no folder '{root}'. Expected PATH/CLASS/*.jpg or PATH/train/CLASS/*.jpg.")
+        raise UsageError(f"No such folder: '{root}'. Expected PATH/CLASS/*.jpg or PATH/train/CLASS/*.jpg.")
     classes = _classes(root)
     names = {normal(folder.name) for _, folder in classes}
     listed = taxonomy_of(names, taxonomy)
@@ -97,7 +97,7 @@ def scan(folders: Iterable[ClassFolder]) -> list[ImageRecord]:
     """Return a record of every image in some folders and below, sorted by id.
 
     Raises:
-        DataError: images are links to files that are not there, cannot be read, or have a name that is no UTF-8.
+        DataError: images are links to files that are not there, cannot be read, or have a name that is not UTF-8.
     """
     images, dangling = [], []
     for folder in folders:
@@ -111,7 +111,7 @@ def scan(folders: Iterable[ClassFolder]) -> list[ImageRecord]:
                 with open(path, "rb") as file:
                     digest = xxhash.xxh3_128_hexdigest(file.read())
             except UnicodeEncodeError:
-                raise DataError(f"The name of the image {path!r} is no UTF-8. Rename it and run again.") from None
+                raise DataError(f"The name of the image {path!r} is not UTF-8. Rename it and run again.") from None
             except OSError as error:
                 _refuse(error)
             images.append(ImageRecord(image_id, folder.leaf, digest, folder.split))

@@ -101,7 +101,7 @@ def as_dataset(name: str, found: HubImages, listed: TaxonomyFile) -> Dataset:
         raise DataError(
             f"The taxonomy lists {len(lacking)} labels without an image in '{found.source}': {first_few(lacking)}."
             f"{did_you_mean(lacking[0], found.labels)} Its labels: "
-            f"{first_few(sorted(found.labels))}. Remove or mend those lines."
+            f"{first_few(sorted(found.labels))}. Remove or correct those lines."
         )
     split_of = _own_splits({name for name, split in found.splits.items() if any(split.labels)})
     images = [
@@ -134,7 +134,9 @@ def _load(source: str) -> Mapping[str, Any]:
         ) from None
     local = Path(source).expanduser()
     if not local.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") > 1):
-        raise UsageError(f"There is no folder '{source}'. Expected a local directory, or a hub id such as owner/name.")
+        raise UsageError(
+            f"No such folder: '{source}'. Expected a directory, or a hub id such as owner/name."
+        )
     path = str(local.resolve()) if local.is_dir() else source
     saved = local.is_dir() and any((local / name).is_file() for name in ("dataset_dict.json", "state.json"))
     # The last three are what the library raises at JSON files in a saved dataset that do not hold what it expects.

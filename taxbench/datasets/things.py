@@ -40,7 +40,7 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     """
     root = Path(argument).expanduser() if argument else data_home("things")
     if not root.is_dir():
-        raise UsageError(f"There is no folder '{root}'. {_how_to_get(root)}")
+        raise UsageError(f"No such folder: '{root}'. {_how_to_get(root)}")
     source = taxonomy or _category_file(root) or CONCEPTS
     rows = _rows(source, given=taxonomy is not None)
     folders, others = _find_concepts(root, {row.folder for row in rows})
@@ -143,7 +143,7 @@ def _find_concepts(root: Path, wanted: set[str]) -> tuple[dict[str, Path], int]:
             for path in concepts:
                 if path.name in found:
                     raise DataError(
-                        f"The concept '{path.name}' is there twice: '{found[path.name]}' and '{path}'. Say which "
+                        f"The concept '{path.name}' is duplicated: '{found[path.name]}' and '{path}'. Say which "
                         f"folder is meant: --dataset things:{path.parent}"
                     )
                 found[path.name] = path

@@ -76,7 +76,7 @@ class EncoderCard:
             TypeAdapter(Pool).validate_python(pool)
         except ValidationError:
             raise UsageError(
-                f"'{pool}' is no way to pool: expected pooled, tokens, or gridK (the patch grid averaged to K x K), "
+                f"Invalid pool '{pool}': expected pooled, tokens, or gridK (the patch grid averaged to K x K), "
                 "such as grid4."
             ) from None
         prefix = self.prefix_tokens

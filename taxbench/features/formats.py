@@ -29,7 +29,7 @@ class FeatureFile:
     def __init__(self, path: Path, ids: Path | None = None) -> None:
         self.path = path
         if not path.is_file():
-            raise UsageError(f"There is no file '{path}'.")
+            raise UsageError(f"No such file: '{path}'.")
         if path.suffix not in READS:
             raise UsageError(f"'{path}' is of no kind that can be imported. Expected one of {', '.join(READS)}.")
         try:
@@ -47,7 +47,7 @@ class FeatureFile:
         if len(names) != shape[0]:
             raise DataError(f"There are {len(names)} ids for {shape[0]} rows of features in '{path}'.")
         if twice := first_twice(names):
-            raise DataError(f"The id '{twice}' stands twice beside the features in '{path}'.")
+            raise DataError(f"The id '{twice}' is duplicated beside the features in '{path}'.")
 
     def __len__(self) -> int:
         return int(self._rows.shape[0])

@@ -78,7 +78,7 @@ def _systematic(
     for name in deprivation.categories:
         if name not in column:
             raise DataError(
-                f"The task removes the hypernym '{name}', which the dataset has not.{did_you_mean(name, column)} "
+                f"The task removes the hypernym '{name}', which the dataset does not have.{did_you_mean(name, column)} "
                 f"Its hypernyms: {', '.join(column)}."
             )
         removed[column[name]] = True

@@ -61,7 +61,7 @@ def head_info(name: str) -> HeadInfo:
     offers = _offers(tuple(sys.path))
     if name not in offers:
         known = heads()
-        raise UsageError(f"There is no head '{name}'.{did_you_mean(name, known)} Heads: {', '.join(known)}.")
+        raise UsageError(f"Unknown head '{name}'.{did_you_mean(name, known)} Heads: {', '.join(known)}.")
     module, source, problem, origin = offers[name]
     try:
         if problem:

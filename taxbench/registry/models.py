@@ -105,6 +105,6 @@ def _find(name: str, kind: type[S], word: str) -> S:
         return kind(name=name, source=name)
     hint = did_you_mean(name, known)
     raise UsageError(
-        f"There is no {word} '{name}': it is no alias, no directory and no Hugging Face id (owner/name).{hint} "
+        f"Unknown {word} '{name}': expected an alias, a directory or a Hugging Face id (owner/name).{hint} "
         f"Type 'taxbench ls {word}s' to see the aliases."
     )

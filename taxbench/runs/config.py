@@ -155,7 +155,7 @@ def options_from(kind: type[D], given: dict[str, Any]) -> D:
     known = [field.name for field in fields(kind)]
     for name in given:
         if name not in known:
-            raise UsageError(f"There is no option '{name}'.{did_you_mean(name, known)} Options: {', '.join(known)}.")
+            raise UsageError(f"Unknown option '{name}'.{did_you_mean(name, known)} Options: {', '.join(known)}.")
     return kind(**given)
 
 

@@ -129,7 +129,7 @@ def reproduce(place: Path, again: ReproduceOptions, report: Reporter) -> Reprodu
     path = place / RESULT if place.is_dir() else place
     if not path.is_file():
         raise UsageError(
-            f"There is no record '{path}'. Name a result.json or the folder that holds it, such as "
+            f"No such record: '{path}'. Name a result.json or the folder that holds it, such as "
             "leaderboard/results/TASK/RUN."
         )
     record = read_result(path)
@@ -231,7 +231,8 @@ def _context(config: RunConfig, record: Result, again: ReproduceOptions, report:
         if again.device:
             raise
         raise UsageError(
-            f"The record was made on '{run.device}', which this machine has not. Type --device auto; figures may then "
+            f"The record was made on '{run.device}', which this machine does not have. Type --device auto; "
+            "figures may then "
             "be farther off, since every kind of device rounds differently."
         ) from error
     how = _DIRECTORY.format("--dataset KIND:DIR and --taxonomy FILE")

@@ -180,10 +180,9 @@ def measure(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext) 
         # What cannot be asked is said before training.
         tests = {split: protocol.test(split) for split in task.evaluate}
         validating = protocol.validation()
-        with context.timed("lm"):
-            for job in jobs.values():
-                _ = job.scorer  # says here what it has to say of the model
         with context.timed("train"):
+            for job in jobs.values():
+                _ = job.scorer  # now, and not where the first head is built: it may have something to say of the model
             fit(jobs.values(), later, context)
             heads = {name: job.fitted() for name, job in jobs.items()}
         with context.timed("evaluate"):

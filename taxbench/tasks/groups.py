@@ -47,7 +47,7 @@ def group_problems(
                     text = f"members[{index}]: the group contains itself: {in_short([one.stem for one in circle])}"
             elif file is None or file.path in problems:
                 why = f"cannot be used, see {unusable[member]}." if member in unusable else ""
-                why = why or f"is no task or group.{did_you_mean(member, known)}"
+                why = why or f"is not a task or group.{did_you_mean(member, known)}"
                 text = f"members[{index}]: '{member}' {why}"
             elif group.weights is not None and file.group is not None and file.group.group == member:
                 kind = "group" if file.is_group else "curve"

@@ -88,7 +88,7 @@ class TaskRegistry:
             if file.findings:
                 raise TaskError("\n".join(map(str, file.findings)))
             if not file.names:
-                raise TaskError(f"{file.path}: a file that begins with '_' is no task; it is there to be extended.")
+                raise TaskError(f"{file.path}: a file that begins with '_' is not a task; it is there to be extended.")
             return file
         for file in self.all_files:
             own = file.resolved.own.data if file.resolved else {}
@@ -98,7 +98,7 @@ class TaskRegistry:
         if os.path.isdir(name):
             raise UsageError(f"'{name}' is a folder. Its tasks can be named with --include-path {name}.")
         hint = did_you_mean(name, self.files)
-        raise UsageError(f"There is no task or group '{name}'.{hint} Type 'taxbench ls tasks' to see them.")
+        raise UsageError(f"Unknown task or group '{name}'.{hint} Type 'taxbench ls tasks' to see them.")
 
     def add(self, file: TaskFile) -> None:
         """Add a file. What is wrong with it is noted, also that its name is taken."""
@@ -184,7 +184,7 @@ def find_tasks(
             folders += [path for path in package_folders(point.module) if path not in folders]
         except (ImportError, ValueError, AttributeError) as error:
             name = f"entry point {point.name}"
-            findings[Path(name)] = (Diagnostic(name, 0, 0, f"'{point.value}' is no package with tasks ({error})"),)
+            findings[Path(name)] = (Diagnostic(name, 0, 0, f"'{point.value}' is not a package with tasks ({error})"),)
     registry = TaskRegistry(TaskPath(tuple(folders)), findings=findings)
     wanted = None if names is None else [name.strip() for name in names]
     paths = None if wanted is None else registry.task_path.defining(wanted)

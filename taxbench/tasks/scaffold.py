@@ -44,7 +44,7 @@ def write_new_task(name: str, parent: str, folder: Path, registry: TaskRegistry)
     """
     if not re.fullmatch(NAME, name):
         how = "use lower-case letters, digits and underscores, 100 at most, such as my_task"
-        raise UsageError(f"'{name[:100]}' is no task name: {how}.")
+        raise UsageError(f"Invalid task name '{name[:100]}': {how}.")
     path = folder / f"{name}.yaml"
     if taken := [each for suffix in SUFFIXES if os.path.lexists(each := folder / f"{name}{suffix}")]:
         raise UsageError(f"'{taken[0]}' is there already. Nothing was written; choose another name or --out.")

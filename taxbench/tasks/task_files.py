@@ -159,7 +159,7 @@ class _Check:
             values = [f"{value:g}" for value in levels.values]
             for index, figure in enumerate(expected.figures):
                 if figure.level is not None and f"{figure.level:g}" not in values:
-                    text = f"expected.figures[{index}].level: {figure.level:g} is none of levels.values"
+                    text = f"expected.figures[{index}].level: {figure.level:g} is not one of levels.values"
                     self.at(("expected", "figures", index, "level"), text)
             tasks = [_with_figures(task, expected) for task in tasks]
         if self.findings:
@@ -188,7 +188,7 @@ class _Check:
             whole = value.is_integer() and abs(value) < 2**53  # a whole level may fill a field of whole numbers
             task = self.valid(TaskSpec, _with_value(filled, path, int(value) if whole else value), locate=locate)
             if task is not None and task.name in [other.name for other in tasks]:
-                self.at(here, f"levels.values[{index}]: {value:g} stands there twice")
+                self.at(here, f"levels.values[{index}]: {value:g} is duplicated")
             elif task is not None:
                 tasks.append(task)
         return tasks
@@ -197,7 +197,7 @@ class _Check:
         """Check that the field which levels vary is there."""
         path = tuple(field.split("."))
         if path[0] == "settings":
-            self.at(("levels", "field"), "levels.field: settings are no part of a task and cannot vary; use --set")
+            self.at(("levels", "field"), "levels.field: settings are not part of a task and cannot vary; use --set")
             return False
         for depth, part in enumerate(path):
             known = field_names(TaskSpec, path[:depth], data)

@@ -75,11 +75,11 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
     chosen, include = list(paths), list(include)
     for path in chosen:
         if not os.path.lexists(path):
-            raise UsageError(f"There is no file or folder '{path}'.")
+            raise UsageError(f"No such file or folder: '{path}'.")
         if not path.is_dir() and path.suffix not in SUFFIXES:
-            raise UsageError(f"'{path}' is no task file: expected .yaml or .yml, or a folder.")
+            raise UsageError(f"'{path}' is not a task file: expected .yaml or .yml, or a folder.")
         if path.is_dir() and next(yaml_files(path), None) is None:
-            raise UsageError(f"There is no task file (.yaml or .yml) in '{path}'.")
+            raise UsageError(f"No task file (.yaml or .yml) in '{path}'.")
     known = [Path(os.path.realpath(folder)) for folder in (BUILTIN, *include)]
     inside = {path for path in chosen for folder in known if Path(os.path.realpath(path)).is_relative_to(folder)}
     folders = [path for path in chosen if path.is_dir() and path not in inside]

@@ -102,7 +102,7 @@ def parse_yaml(path: Path) -> YamlFile:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:  # what is no UTF-8, and names with a zero byte, are ValueErrors
+    except (OSError, ValueError) as error:  # what is not UTF-8, and names with a zero byte, are ValueErrors
         why = error.strerror if isinstance(error, OSError) else error
         raise BadYaml(at_file(path, f"cannot be read ({why})")) from None
     try:
@@ -163,7 +163,9 @@ class _Walk:
         if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
             pattern, _, make = _SCALARS[node.tag]
             if not pattern.match(node.value):
-                raise BadValue(node, f"'{_short(node.value)}' is no value of the tag !!{node.tag.removeprefix(_TAG)}")
+                raise BadValue(
+                    node, f"'{_short(node.value)}' is not a value of the tag !!{node.tag.removeprefix(_TAG)}"
+                )
             if key[:2] == ("questions", "answers") and key[2:] and not node.style and node.value.lower() in _BARE:
                 text = f'other YAML readers take an unquoted {node.value} for a boolean; write "{node.value}" in quotes'
                 self._doubt(self.positions[key], key, f"{dotted(key)}: {text}")
@@ -195,8 +197,8 @@ class _Walk:
 
 def _bad_name(node: yaml.Node) -> BadValue:
     if isinstance(node, yaml.ScalarNode) and node.value:
-        return BadValue(node, f'the key {_short(node.value)} is no text; write "{_short(node.value)}" in quotes')
-    lacks = "is missing" if isinstance(node, yaml.ScalarNode) else "is no text"
+        return BadValue(node, f'the key {_short(node.value)} is not text; write "{_short(node.value)}" in quotes')
+    lacks = "is missing" if isinstance(node, yaml.ScalarNode) else "is not text"
     return BadValue(node, f"a key {lacks} before the colon")
 
 

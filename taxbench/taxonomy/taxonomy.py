@@ -101,7 +101,7 @@ def read_rows(path: Path) -> list[TaxonomyRow]:
             a row does not fit; with the line.
     """
     if not path.exists():
-        raise UsageError(f"There is no taxonomy file '{path}'. Give one with --taxonomy FILE.tsv.")
+        raise UsageError(f"No such taxonomy file: '{path}'. Give one with --taxonomy FILE.tsv.")
     table = read_table(path, f"; {_HYPERNYMS} are separated by '|'")
     folder_column, leaf_column = _columns(path, table.line, table.columns)
     rows: list[TaxonomyRow] = []
@@ -156,7 +156,7 @@ def _split(cell: str) -> tuple[str, ...]:
 def _check_term(what: str, term: str, line: int, seen: dict[str, tuple[str, int]]) -> None:
     """Refuse what cannot be asked, and a term that was spelled otherwise before."""
     if not any(map(str.isalnum, term)):
-        raise DataError(f"{what} '{term}' is no word: it has no letter or digit")
+        raise DataError(f"{what} '{term}' is not a word: it has no letter or digit")
     if len(term) > _LONGEST:
         raise DataError(f"{what} '{term[:40]}...' has {len(term)} letters; expected a name of at most {_LONGEST}")
     if problem := unwritable(term):

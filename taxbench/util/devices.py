@@ -18,7 +18,7 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"'{name}' is no device. Expected auto, cpu, cuda or mps.") from None
+        raise UsageError(f"Invalid device '{name}': expected auto, cpu, cuda, cuda:N or mps.") from None
     mps = bool(torch.backends.mps.is_available())
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": mps}
     if not there.get(device.type, False):

@@ -65,7 +65,7 @@ def read_within(path: Path, most: int, limit: str) -> bytes:
     """
     try:
         if path.exists() and not path.is_file():
-            raise DataError(f"'{path}' is no regular file. Copy the run's whole folder again.")
+            raise DataError(f"'{path}' is not a regular file. Copy the run's whole folder again.")
         if (size := path.stat().st_size) > most:
             raise DataError(f"'{path}' has {size:,} bytes; {limit} {most:,}.")
         return path.read_bytes()
@@ -81,7 +81,7 @@ def check_writable(folder: Path) -> None:
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        why = "may not be written to" if there.is_dir() else "is no folder"
+        why = "may not be written to" if there.is_dir() else "is not a folder"
         raise CacheError(f"Nothing can be written to '{folder}': '{there}' {why}. Choose another folder.")
 
 

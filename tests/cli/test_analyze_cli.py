@@ -22,7 +22,7 @@ def test_the_published_table_is_analysed(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    ([], "There is no folder 'results'"), (["--published", "x"], "takes no folders"),
+    ([], "No such folder: 'results'"), (["--published", "x"], "takes no folders"),
     (["made"], "There is nothing to analyse"), (["broken.csv"], "no column is named like f1_SYSTEM-things"),
 ])  # fmt: skip
 def test_nothing_to_analyse_is_said(

@@ -119,7 +119,7 @@ def test_export_import_and_run_with_imported_features(run: Run, tmp_path: Path) 
         ((*EXTRACT, "--layers", "-2"), 2, "has no layer -2"),
         (("extract", *PHOTOS, "--encoder", "dinov4"), 2, "Did you mean 'dinov"),
         (("cache", "info", "abc"), 2, "no entry begins with 'abc'"),
-        (("cache", "import", "none.npy", "--name", "x", *PHOTOS), 2, "There is no file 'none.npy'"),
+        (("cache", "import", "none.npy", "--name", "x", *PHOTOS), 2, "No such file: 'none.npy'"),
         (("cache", "import", "taxonomy.tsv", "--name", "x", *PHOTOS), 2, "of no kind that can be imported"),
         (("run", *PHOTOS, "--encoder", "imported:none", "--task", "leaf"), 2, "cache import FILE --name NAME"),
     ],

@@ -113,7 +113,7 @@ def test_another_dataset_is_not_the_same_run(
     ("head", {"name": "mpl"}, "", "The record names the head 'mpl', which cannot be had here"),
     ("lm", {}, "--model", "type --model DIR"), ("encoder", {"name": "my-eye"}, "", "type --encoder DIR"),
     ("dataset", {}, "--dataset", "type --dataset KIND:DIR and --taxonomy FILE"),
-    ("device", "mps", "", "The record was made on 'mps', which this machine has not. Type --device auto"),
+    ("device", "mps", "", "The record was made on 'mps', which this machine does not have. Type --device auto"),
 ])  # fmt: skip
 def test_what_is_not_known_here_is_said_before_any_work(
     place: Path,
@@ -133,7 +133,7 @@ def test_what_is_not_known_here_is_said_before_any_work(
 
 def test_a_record_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["reproduce", str(tmp_path / "nothing")]) == 2
-    assert "There is no record" in capsys.readouterr().err
+    assert "No such record" in capsys.readouterr().err
 
 
 def test_the_tolerance_of_the_command_is_that_of_the_library() -> None:

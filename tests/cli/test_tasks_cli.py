@@ -94,7 +94,7 @@ def test_validate_says_what_is_wrong_in_files_before_it_says_that_there_is_no_da
     assert call(["validate", str(folder), "--data", "--dataset", f"folder:{folder / 'nope'}"]) == 2
     said = capsys.readouterr()
     assert "bad.yaml:3:1: unknown field 'foo'" in said.out and "1 error" in said.out
-    assert "There is no folder" in said.err
+    assert "No such folder" in said.err
 
 
 def test_show_says_where_every_value_comes_from_and_reads_back_as_the_task(
@@ -160,8 +160,8 @@ def test_new_writes_a_task_that_is_valid_and_does_what_its_parent_does(
     [
         (["mine"], "is there already"),
         (["leaf"], "taken by"),
-        (["Mine"], "is no task name"),
-        (["a" * 300], "is no task name"),
+        (["Mine"], "Invalid task name"),
+        (["a" * 300], "Invalid task name"),
         (["x", "--extends", "a" * 300], "expected a name"),
         (["x", "--extends", "../leaf"], "expected a name"),
         (["x", "--extends", "laef"], "Did you mean 'leaf'?"),

@@ -86,7 +86,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     taxonomy.write_text(TSV)
     cases: list[tuple[str, Path | None, type[TaxbenchError], str]] = [
         (f"folder:{tmp_path}/empty", taxonomy, DataError, "holds no image"),
-        (f"folder:{tmp_path}/nowhere", taxonomy, UsageError, "There is no folder"),
+        (f"folder:{tmp_path}/nowhere", taxonomy, UsageError, "No such folder"),
         (f"folder:{tmp_path}/empty", None, UsageError, "--taxonomy"),
         ("folder:", taxonomy, UsageError, "Say which folder"),
         (f"folder:{tmp_path}/empty", tmp_path / "no.tsv", UsageError, "no taxonomy file"),
@@ -173,7 +173,7 @@ def test_a_class_folder_that_no_taxonomy_can_name_is_refused(tmp_path: Path, nam
 def test_a_file_name_that_is_no_utf8_is_named(tmp_path: Path) -> None:
     root, taxonomy = make(tmp_path / "photos")
     (root / "train" / "n1" / "train0.png").rename(root / "train" / "n1" / "tr\udcff.png")
-    with pytest.raises(DataError, match=r"name of the image '.*tr\\udcff\.png' is no UTF-8"):
+    with pytest.raises(DataError, match=r"name of the image '.*tr\\udcff\.png' is not UTF-8"):
         load_dataset(f"folder:{root}", taxonomy)
 
 

@@ -161,7 +161,7 @@ def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_concept_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     root, listed = some(tmp_path / "things")
     make_things(root / "copy", lambda concept: 1, ["aardvark"])
-    with pytest.raises(DataError, match="'aardvark' is there twice"):
+    with pytest.raises(DataError, match="'aardvark' is duplicated"):
         load_dataset(f"things:{root}", listed)
 
 

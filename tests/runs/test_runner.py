@@ -237,7 +237,7 @@ def test_a_head_brings_its_own_features_and_trainer_settings_and_the_user_overri
 
 
 @pytest.mark.parametrize(("given", "said"), [
-    ({"head": "mlpp"}, "Did you mean 'mlp'"), ({"head": ""}, "There is no head ''"),
+    ({"head": "mlpp"}, "Did you mean 'mlp'"), ({"head": ""}, "Unknown head ''"),
     ({"head": "mlp,liner"}, "Did you mean 'linear'"),
     ({"head": "linear", "settings": ("hidden=3",)}, "setting 'hidden'"),
     ({"head": "itm", "settings": ("loss=full_text",)}, "--set loss=answer"),

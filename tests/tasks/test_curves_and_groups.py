@@ -74,7 +74,7 @@ def test_a_value_of_ones_own_for_the_field_that_varies_is_refused_and_a_curve_ca
         ("extends: curve\nlevels: null\n", (3, 1), "field 'fraction' is missing; the curve gave it"),
         ("extends: counterfactual_graded\ncounterfactual: {kind: across_category}\n", (3, 1),
          "counterfactual: has no 'similarity', which levels (counterfactual_graded.yaml:7) vary; say 'levels: null'"),
-        ("extends: leaf\nlevels: {field: settings.epochs, values: [1]}\n", (3, 10), "settings are no part of a task"),
+        ("extends: leaf\nlevels: {field: settings.epochs, values: [1]}\n", (3, 10), "settings are not part of a task"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_an_inherited_curve_is_said_in_the_file_that_caused_it(
@@ -107,7 +107,7 @@ def test_each_level_keeps_its_own_published_figures(tmp_path: Path) -> None:
     assert kept == [[0.9, 0.5], [0.8, 0.5], [0.5]]
     path.write_text(path.read_text().replace("level: 0.3", "level: 0.4"))
     with pytest.raises(
-        TaskError, match=r"curve.yaml:13:\d+: expected.figures\[1\].level: 0.4 is none of levels.values"
+        TaskError, match=r"curve.yaml:13:\d+: expected.figures\[1\].level: 0.4 is not one of levels.values"
     ):
         find_tasks().resolve([str(path)])
 
@@ -117,7 +117,7 @@ def test_each_level_keeps_its_own_published_figures(tmp_path: Path) -> None:
     [
         (("[0.1, 0.30, 0.5]", "\n  [0.1,\n  1.5, 0.5]"), 8, "deprivation.fraction: expected a value less than 1"),
         (("[0.1, 0.30, 0.5]", "\n  [0.1,\n  x, 0.5]"), 8, "levels.values[1]: expected a number, found 'x'"),
-        (("[0.1, 0.30, 0.5]", "\n  [0.1,\n  0.10, 0.5]"), 8, "0.1 stands there twice"),
+        (("[0.1, 0.30, 0.5]", "\n  [0.1,\n  0.10, 0.5]"), 8, "0.1 is duplicated"),
         (("[0.1, 0.30, 0.5]", "\n  [0.1,\n  1e-7, 0.5]"), 8, "1e-07 cannot stand in a name"),
         (
             ("deprivation.fraction", "deprivation.fractio"),
@@ -160,7 +160,7 @@ def test_members_that_are_not_there_or_broken_are_reported_where_they_are_named(
     assert "broken.yaml" in found.findings[group][1].message
     assert [each.line for each in found.findings[over]] == [3]
     assert not {"g", "over"} & set(found.groups) and "leaf" in found.tasks
-    with pytest.raises(TaskError, match="'laef' is no task"):
+    with pytest.raises(TaskError, match="'laef' is not a task"):
         find_tasks().resolve([str(group)])
 
 
@@ -221,7 +221,7 @@ def test_a_group_file_that_is_named_has_its_members_beside_it(tmp_path: Path) ->
         assert [task.name for task in find_tasks().resolve([str(path)])] == ["mine", "leaf"]
         found = validate([path])
         assert (found.findings, [file.path for file in found.files]) == ((), [path])
-    for member, words in (("../mine", "expected lower-case"), ("other", "'other' is no task or group")):
+    for member, words in (("../mine", "expected lower-case"), ("other", "'other' is not a task or group")):
         outer.write_text(f"group: outer\nsummary: x\nmembers: [{member}]\n")
         (finding,) = validate([outer]).findings
         assert words in finding.message
@@ -291,7 +291,7 @@ def test_packages_offer_tasks_and_a_broken_one_hides_nothing(tmp_path: Path) -> 
     lines = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
     assert lines[0] == "inner False True False"
     assert [line.partition(" |")[0] for line in lines[1:]] == ["entry point b", "entry point c", "entry point d"]
-    assert "'no_such_package' is no package with tasks" in lines[1]
+    assert "'no_such_package' is not a package with tasks" in lines[1]
 
 
 def test_a_folder_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files are whole or not there, and nothing that is no regular file is written over."""
+"""Files are whole or not there, and nothing that is not a regular file is written over."""
 
 import os
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_a_place_below_a_file_is_refused_before_and_while_writing(tmp_path: Path
     below = tmp_path / "file" / "deep" / "x"
     with pytest.raises(CacheError, match="cannot be written"), replacing(below):
         raise AssertionError
-    with pytest.raises(CacheError, match="is no folder"):
+    with pytest.raises(CacheError, match="is not a folder"):
         check_writable(below)
     check_writable(tmp_path / "not" / "yet")
     assert not (tmp_path / "not").exists()
@@ -45,7 +45,7 @@ def test_a_place_below_a_file_is_refused_before_and_while_writing(tmp_path: Path
 
 def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "result.json")
-    with pytest.raises(DataError, match="is no regular file"):
+    with pytest.raises(DataError, match="is not a regular file"):
         read_within(tmp_path / "result.json", 10, "a record has at most")
     (tmp_path / "large").write_bytes(bytes(11))
     with pytest.raises(DataError, match="has 11 bytes; a record has at most 10"):

@@ -47,7 +47,7 @@ def _drawer(concept: str) -> Callable[[Pen], None]:
     """Find the function that draws a concept."""
     if concept not in BY_NAME:
         hint = did_you_mean(concept, CONCEPT_NAMES)
-        raise DataError(f"There is no pocket concept '{concept}'.{hint} See taxbench.pocket.concepts.CONCEPT_NAMES.")
+        raise DataError(f"Unknown pocket concept '{concept}'.{hint} See taxbench.pocket.concepts.CONCEPT_NAMES.")
     family = import_module(f"taxbench.pocket.art.{BY_NAME[concept].family}")
     drawers: Mapping[str, Callable[[Pen], None]] = family.DRAWERS
     return drawers[concept]
