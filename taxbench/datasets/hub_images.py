@@ -134,9 +134,7 @@ def _load(source: str) -> Mapping[str, Any]:
         ) from None
     local = Path(source).expanduser()
     if not local.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") > 1):
-        raise UsageError(
-            f"No such folder: '{source}'. Expected a directory, or a hub id such as owner/name."
-        )
+        raise UsageError(f"No such folder: '{source}'. Expected a directory, or a hub id such as owner/name.")
     path = str(local.resolve()) if local.is_dir() else source
     saved = local.is_dir() and any((local / name).is_file() for name in ("dataset_dict.json", "state.json"))
     # The last three are what the library raises at JSON files in a saved dataset that do not hold what it expects.

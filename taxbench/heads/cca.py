@@ -33,7 +33,8 @@ def fit(data: FitData, settings: Settings) -> nn.Module:
 
     k, at most the names less one, directions u, v of features x and label vectors y, one after the other the most
     correlated over training images, with α and β added to their variances: the singular vectors of Cov(x)^-½ Cov(x, y)
-    Cov(y)^-½ (Hotelling, 1936).
+    Cov(y)^-½ (Hotelling, 1936). scikit-learn's CCA has no α, without which the fewer names than dimensions are all
+    perfectly correlated, and iterates: 12 s for ten directions on pocket, where all of every alpha take 0.08 s here.
     """
     whiten = _whitening(data, settings.beta)
     alpha = data.alpha(settings.alpha, lambda alpha: data.cosines(*_solve(data, alpha, whiten, settings.power)))

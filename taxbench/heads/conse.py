@@ -49,7 +49,8 @@ class Combination(nn.Module):
 def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return ConSE over a linear discriminant, not a network's softmax: (f + 1) · c + c · d numbers, c the names.
 
-    The classifier is regularised LDA: normal with one covariance inside all names, shrunk towards a sphere.
+    The classifier is regularised LDA: normal with one covariance inside all names, shrunk towards a sphere. It is
+    scikit-learn's (solver lsqr), which takes 1 s on pocket for what takes 0.02 s from the moments.
     """
     shrinkage = settings.shrinkage
     if shrinkage is None:

@@ -4,6 +4,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -150,20 +151,19 @@ def logistic_line(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
     """
     x = np.concatenate([right, wrong])
     middle, scale = x.mean(), max(float(x.std()), 1e-12)
-    design = np.stack([(x - middle) / scale, np.ones_like(x)], axis=1)  # (n, 2)
+    design = (x[:, None] - middle) / scale  # (n + m, 1)
     n, m = len(right), len(wrong)
-    target = np.repeat([(n + 1) / (n + 2), 1 / (m + 2)], [n, m])
+    yes = np.repeat([(n + 1) / (n + 2), 1 / (m + 2)], [n, m])
     weight = np.repeat([0.5 / n, 0.5 / m], [n, m])
-    line = np.zeros(2)
-    for _ in range(100):  # Newton's method
-        p = 1 / (1 + np.exp(-(design @ line)))
-        slope = design.T @ (weight * (target - p))
-        curve = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(2)
-        step = np.linalg.solve(curve, slope)
-        line += step / max(1.0, float(np.abs(step).max()) / 2)
-        if np.abs(step).max() < 1e-10:
-            break
-    return np.array([line[0] / scale, line[1] - line[0] * middle / scale])
+    # A target between the two answers is each of them, weighted. Newton's method, since in float32, which is kept,
+    # the line must not depend on where the descent stopped; without a penalty, which the targets make needless.
+    fitted = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(
+        np.concatenate([design, design]),
+        np.repeat([True, False], len(x)),
+        np.concatenate([weight * yes, weight * (1 - yes)]),
+    )
+    slope = fitted.coef_[0, 0] / scale
+    return np.array([slope, fitted.intercept_[0] - slope * middle])
 
 
 def _nearest(cosines: Tensor, dim: int) -> Tensor:

@@ -26,7 +26,8 @@ def fit(data: FitData, settings: Settings) -> nn.Module:
     """Return s · R after whitening, with its intercept: (f + 1) · d numbers.
 
     The objective is the least mean of |s·R·z − y|² over training images, z the whitened features, y the label vector of
-    the image's name, R with orthonormal columns (Schönemann, 1966). R turns only the directions in which names differ.
+    the image's name, R with orthonormal columns (Schönemann, 1966). R turns only the directions in which names differ;
+    scipy's orthogonal_procrustes turns the others too, and nothing says whither.
     """
     alpha = data.alpha(settings.alpha, lambda alpha: data.cosines(*_solve(data, alpha)))
     return LabelMap.of(data.moments, *_solve(data, alpha))

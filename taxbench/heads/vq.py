@@ -69,7 +69,9 @@ def _sample(data: FitData, most: int, draw: np.random.Generator) -> Tensor:
 def kmeans(points: Tensor, words: int, draw: np.random.Generator) -> Tensor:
     """Return k-means centres by Lloyd's rounds from greedy k-means++ (Arthur and Vassilvitskii, 2007).
 
-    scikit-learn adds up in the order in which its threads finish, so two runs of it may differ.
+    scikit-learn's KMeans adds up in the order in which its threads finish: from these very seeds its centres are other
+    bits with two threads than with one, and heads would follow from the machine. For 256 words of 16,384 patches it
+    takes 0.7 s where these rounds take 1.7; the seeds, most of the time, take 2.5 s in either.
 
     Args:
         points: At least one.  # (n, f) float32, on the CPU

@@ -8,8 +8,8 @@ from scipy.stats import binomtest, permutation_test
 from scipy.stats import t as student
 
 from taxbench.results.predictions import OWN, Predictions
-from taxbench.scoring.bootstrap import Replicates, interval, replicates, scored_terms, standard_error
-from taxbench.scoring.metrics import two_class_f1
+from taxbench.scoring.bootstrap import Replicates, interval, replicates, standard_error
+from taxbench.scoring.metrics import term_f1
 from taxbench.util.errors import UsageError, did_you_mean, first_few
 
 _CERTAIN = 1e300  # a difference over no error at all; infinities would not compare
@@ -251,11 +251,11 @@ def _terms(a: SystemScores, b: SystemScores, split: str, name: str) -> tuple[Ter
 
 def _term_f1(predictions: Predictions, split: str, name: str) -> dict[str, float]:
     """Return the F1 of every scored term."""
-    guess, scores = predictions.margins[name] > 0, {}
-    for of in scored_terms(predictions, split):
-        rows = np.concatenate([of.positive, of.negative])
-        scores[of.term] = two_class_f1(predictions.answer[rows], guess[rows])
-    return scores
+    rows = predictions.rows_of(split)
+    asked, guess = predictions.asked(rows), predictions.margins[name][rows] > 0
+    codes, term = np.unique(asked.term, return_inverse=True)
+    found = term_f1(term, asked.answer, guess) if len(asked) else np.empty(0)
+    return {predictions.terms[code]: f1 for code, f1 in zip(codes, found, strict=True) if not np.isnan(f1)}
 
 
 def _difference(drawn: list[list[Replicates]], score: str) -> ScoreDifference:

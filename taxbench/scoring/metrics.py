@@ -19,19 +19,24 @@ def category_scores(split: str, terms: tuple[str, ...], asked: QuestionSet, marg
     Args:
         margin: logit(Yes) − logit(No) of every question.  # (q,)
     """
+    if not len(asked):
+        return []
+    codes, term = np.unique(asked.term, return_inverse=True)
+    truth, guess = asked.answer, margin > 0
+    f1, auroc = term_f1(term, truth, guess), term_auroc(term, truth, margin)
+    positive, total = np.bincount(term, weights=truth), np.bincount(term)
+    accuracy = np.bincount(term, weights=guess == truth) / total
     rows = []
-    for index in sorted(np.unique(asked.term).tolist(), key=lambda index: terms[index]):
-        here = asked.term == index
-        truth, value = asked.answer[here], margin[here]
-        p, n = int(truth.sum()), int((~truth).sum())
+    for row in sorted(range(len(codes)), key=lambda row: terms[codes[row]]):
+        p, n = int(positive[row]), int(total[row] - positive[row])
         both = p > 0 and n > 0
         rows.append(
             CategoryScore(
                 split=split,
-                term=terms[index],
-                f1=_round(two_class_f1(truth, value > 0)) if both else None,
-                auroc=_round(auroc(truth, value)) if both else None,
-                accuracy=_round(float(((value > 0) == truth).mean())),
+                term=terms[codes[row]],
+                f1=_round(f1[row]) if both else None,
+                auroc=_round(auroc[row]) if both else None,
+                accuracy=_round(accuracy[row]),
                 chance_f1=_round(chance_f1(p, n)) if both else None,
                 n_positive=p,
                 n_negative=n,
@@ -62,19 +67,49 @@ def chance_control(rows: list[CategoryScore]) -> Scores:
     return scores.model_copy(update={"macro_f1": scores.chance_f1, "auroc": fair, "accuracy": fair})
 
 
-def two_class_f1(truth: np.ndarray, guess: np.ndarray) -> float:
-    """Return the mean of F1(Yes) and F1(No); both answers must occur in `truth`."""
-    values = []
-    for answer in (True, False):
-        hit = int(((guess == answer) & (truth == answer)).sum())
-        values.append(2 * hit / (int((guess == answer).sum()) + int((truth == answer).sum())))
-    return sum(values) / 2
+def term_f1(term: np.ndarray, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    """Return the mean of F1(Yes) and F1(No) of every term; NaN with one answer only in `truth`.
+
+    A term with its answer is one class for scikit-learn, and all terms are one call: 7 s for the 91,125 scores of the
+    published records; called for each of them it takes 250 s.
+
+    Args:
+        term: The term of each question, of t; each occurs.  # (q,) int64
+        truth: Its right answer.  # (q,) bool
+        guess: The answer given.  # (q,) bool
+
+    Returns:
+        One score a term.  # (t,)
+    """
+    from sklearn.metrics import f1_score  # here: building a board scores nothing anew, and loads without it
+
+    classes = np.arange(2 * (term.max() + 1))
+    f1 = f1_score(2 * term + truth, 2 * term + guess, labels=classes, average=None, zero_division=0.0)
+    both = np.bincount(2 * term + truth, minlength=len(classes)).reshape(-1, 2).all(axis=1)
+    return np.where(both, f1.reshape(-1, 2).mean(axis=1), np.nan)
 
 
-def auroc(truth: np.ndarray, value: np.ndarray) -> float:
-    """Return the area under the ROC curve by ranks, ties counted half (Mann–Whitney U / (p · n))."""
-    p, n = int(truth.sum()), int((~truth).sum())
-    return float((rankdata(value)[truth].sum() - p * (p + 1) / 2) / (p * n))
+def term_auroc(term: np.ndarray, truth: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return the area under the ROC curve of every term, ties counted half; NaN with one answer only in `truth`.
+
+    By ranks (Mann–Whitney U / (p · n)) of all terms at once, which is exact: scikit-learn's sum of trapezoids is 1e-16
+    off, which changes the last of six digits where the seventh is a 5. For the 91,125 areas of the published records
+    it takes 360 s; this takes 1.2 s.
+
+    Args:
+        term: The term of each question, of t; each occurs.  # (q,) int64
+        truth: Its right answer.  # (q,) bool
+        value: The larger, the rather Yes.  # (q,) float
+
+    Returns:
+        One area a term.  # (t,)
+    """
+    order = np.unique(value, return_inverse=True)[1]
+    rank = rankdata(term * len(value) + order)  # one term after the other
+    p, n = np.bincount(term, weights=truth), np.bincount(term, weights=~truth)
+    before = np.cumsum(p + n) - (p + n)
+    won = np.bincount(term, weights=rank * truth) - p * before - p * (p + 1) / 2
+    return np.asarray(np.divide(won, p * n, out=np.full(len(p), np.nan), where=p * n > 0))
 
 
 @lru_cache(maxsize=65536)
@@ -97,4 +132,4 @@ def _mean(values: list[float | None]) -> float | None:
 
 
 def _round(value: float) -> float:
-    return round(value, _DIGITS)
+    return round(float(value), _DIGITS)

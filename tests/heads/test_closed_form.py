@@ -221,7 +221,7 @@ def test_sixteen_closed_form_fits_take_under_two_seconds(make: Callable[..., Fit
         turn = np.random.default_rng(pairing).permutation(104)
         names, val_names = turn[first.names], turn[first.val_names[:704]]
         for head in (ridge, procrustes, cca, conse):
-            same = {"features": features, "shelf": shared, "val_images": first.val_images[:704]}
+            same = {"features": features, "shared": shared, "val_images": first.val_images[:704]}
             data = replace(first, names=names, val_names=val_names, chosen={}, **same)
             head.fit(data, head.Settings())  # type: ignore[attr-defined]
     taken = time.process_time() - start

@@ -163,6 +163,13 @@ def test_words_fit_as_well_as_scikit_learns(words: int) -> None:
     assert np.mean(mine) < 1.05 * np.mean(theirs)
 
 
+def test_rounds_from_the_same_seeds_end_where_scikit_learns_do() -> None:
+    points = blobs()
+    seeds = vq._seeds(points, 40, rng(0, "x")).numpy()
+    theirs = KMeans(40, init=seeds, n_init=1, max_iter=30, tol=0).fit(points.numpy()).cluster_centers_
+    torch.testing.assert_close(vq.kmeans(points, 40, rng(0, "x")), torch.from_numpy(theirs), atol=1e-4, rtol=1e-4)
+
+
 def test_fewer_points_than_words_are_all_words() -> None:
     points = torch.eye(F)[:3].repeat(2, 1)
     assert torch.equal(vq.kmeans(points, 5, rng(0, "x")).unique(dim=0), points.unique(dim=0))

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from taxbench.results.predictions import Predictions
-from taxbench.scoring.bootstrap import interval, replicates, scored_terms
-from taxbench.scoring.metrics import two_class_f1
+from taxbench.scoring import metrics
+from taxbench.scoring.bootstrap import interval, replicates
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,10 @@ def draw(design: Design, effects: Effects, rng: np.random.Generator, systems: in
 
 def term_f1(predictions: Predictions) -> np.ndarray:
     """Return the F1 of every scored term."""
-    margin, answer = predictions.margins["none"], predictions.answer
-    rows = [np.concatenate([of.positive, of.negative]) for of in scored_terms(predictions, "unseen")]
-    return np.array([two_class_f1(answer[some], margin[some] > 0) for some in rows])
+    asked = predictions.asked(predictions.rows_of("unseen"))
+    term = np.unique(asked.term, return_inverse=True)[1]
+    found = metrics.term_f1(term, asked.answer, predictions.margins["none"] > 0)
+    return np.asarray(found[~np.isnan(found)])
 
 
 def truth(design: Design, effects: Effects, repetitions: int) -> float:

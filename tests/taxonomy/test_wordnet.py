@@ -1,8 +1,12 @@
 """WordNet is read the same from either home, and its absence is explained."""
 
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from nltk.corpus.reader.wordnet import WordNetCorpusReader
+from nltk.data import SeekableUnicodeStreamReader
 
 from taxbench.taxonomy.wordnet import DEBIAN_FOLDER, Nouns, find_wordnet, read_nouns
 from taxbench.util.errors import DataError
@@ -19,6 +23,38 @@ def nouns() -> Nouns:
 def test_wordnet_has_all_its_noun_synsets(nouns: Nouns) -> None:
     assert len(nouns.synsets) == 82115
     assert len({synset.key for synset in nouns.synsets}) == 82115
+
+
+@pytest.mark.filterwarnings("ignore:The multilingual functions")
+def test_synsets_are_those_of_nltk_s_reader(nouns: Nouns, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = find_wordnet()
+
+    class Reader(WordNetCorpusReader):
+        """Reads Debian's folder too: the names of lexicographers' files stand in for themselves."""
+
+        def open(self, file: str) -> Any:
+            if file == "lexnames":
+                return StringIO("".join(f"{number:02d}\tnone\t1\n" for number in range(45)))
+            return SeekableUnicodeStreamReader((folder / file).open("rb"), "utf8")
+
+        def map_wn(self, version: str = "wordnet") -> None:
+            """Other versions of WordNet are not looked up."""
+
+    monkeypatch.setattr("nltk.data.path", [str(folder)])
+    reader = Reader(str(folder), None)
+    names = set(reader.all_lemma_names("n"))
+    assert {name.replace("_", " ") for name in names} == nouns.senses.keys()
+    glosses = []
+    for offset, index in list(nouns.at_offset.items())[::50]:
+        mine, theirs = nouns.synsets[index], reader.synset_from_pos_and_offset("n", offset)
+        assert mine.key == theirs.name()
+        assert mine.lemmas == tuple(name.replace("_", " ") for name in theirs.lemma_names())
+        assert mine.counts == tuple(lemma.count() for lemma in theirs.lemmas())
+        above, instance_of = theirs.hypernyms(), theirs.instance_hypernyms()
+        assert {nouns.synsets[each].key for each in mine.hypernyms} == {each.name() for each in above}
+        assert {nouns.synsets[each].key for each in mine.instance_of} == {each.name() for each in instance_of}
+        glosses.append((mine.gloss, theirs.definition()))
+    assert sum(mine != theirs for mine, theirs in glosses) < len(glosses) / 100  # it loses what a gloss quotes
 
 
 def test_senses_come_in_wordnet_order(nouns: Nouns) -> None:

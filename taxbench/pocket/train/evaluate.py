@@ -1,7 +1,7 @@
 """Ask the LM, without any picture, what the benchmark asks: the name stands where the soft tokens will stand.
 
 The main figure is about everyday nouns and pairs whose question never occurred in training; half of those pairs were
-not even stated. Macro-F1 is the mean over hypernyms of the mean of F1(Yes) and F1(No).
+not even stated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.metrics import f1_score, roc_auc_score
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from taxbench.pocket.train.corpus import Corpus
@@ -17,6 +16,9 @@ from taxbench.pocket.train.lm_model import block_mask
 from taxbench.pocket.train.lm_rows import TrainingRow, answer_places, lay_out
 from taxbench.pocket.train.reading_questions import TEMPLATE, render
 from taxbench.pocket.train.tokenizer import NO, YES
+from taxbench.protocol.questions import QuestionSet
+from taxbench.scoring.metrics import category_scores, summarise
+from taxbench.specs.result import Scores
 
 EVERYDAY = 2000
 # A category word is part of the evaluation when it is itself everyday and covers enough everyday names.
@@ -35,19 +37,6 @@ class Pair:
     context: str
     term: str
     is_yes: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TextScores:
-    """What a set of questions came to."""
-
-    macro_f1: float
-    auroc: float
-    """Mean over hypernyms, so that a per-question threshold does not matter."""
-    accuracy: float
-    pairs: int
-    hypernyms: int
-    """Those asked with both answers; the others have no score."""
 
 
 def margins(
@@ -101,23 +90,25 @@ def _forward(model: PreTrainedModel, rows: list[TrainingRow], bos: int, candidat
     return found
 
 
-def score(pairs: Sequence[Pair], found: np.ndarray) -> TextScores:
-    """Compare margins with answers; hypernyms with a single answer class are left out of the means over hypernyms."""
-    truth = np.array([pair.is_yes for pair in pairs])
-    said = found > 0
-    by_term: dict[str, list[int]] = {}
-    for index, pair in enumerate(pairs):
-        by_term.setdefault(pair.term, []).append(index)
-    groups = [members for members in by_term.values() if 0 < truth[members].sum() < len(members)]
-    f1 = [f1_score(truth[members], said[members], average="macro", labels=[False, True]) for members in groups]
-    auroc = [roc_auc_score(truth[members], found[members]) for members in groups]
-    accuracy = _mean((said == truth).tolist())
-    return TextScores(_mean(f1), _mean(auroc), accuracy, len(pairs), len(groups))
+def score(pairs: Sequence[Pair], found: np.ndarray) -> Scores:
+    """Compare margins with answers as a run does; hypernyms with a single answer class are left out of the means.
+
+    Args:
+        found: The margins, in the order of the pairs.  # (pairs,)
+    """
+    terms = sorted({pair.term for pair in pairs})
+    asked = QuestionSet(
+        image=np.zeros(len(pairs), np.int64),
+        term=np.array([terms.index(pair.term) for pair in pairs], np.int64),
+        answer=np.array([pair.is_yes for pair in pairs], bool),
+    )
+    return summarise(category_scores("text", tuple(terms), asked, found))
 
 
-def _mean(values: Sequence[float]) -> float:
-    """Return the mean, NaN for none."""
-    return float(np.mean(values)) if len(values) else float("nan")
+def by_name(scores: Scores) -> dict[str, float]:
+    """Return what is shown of the scores, NaN for what could not be computed."""
+    shown = {"macro-F1": scores.macro_f1, "AUROC": scores.auroc, "accuracy": scores.accuracy}
+    return {name: float("nan") if value is None else value for name, value in shown.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.embeddings import initial_embeddings
-from taxbench.pocket.train.evaluate import everyday_pairs, margins, score
+from taxbench.pocket.train.evaluate import by_name, everyday_pairs, margins, score
 from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape, TokenBatch
 from taxbench.pocket.train.lm_model import build_model, layers_of, losses
 from taxbench.pocket.train.lm_rows import Phrasebook
@@ -156,8 +156,8 @@ def _watch(trainer: Trainer, corpus: Corpus) -> str:
     pairs = everyday_pairs(corpus, seed=1)
     parts = []
     for kind, asked in (("unseen", pairs.unseen), ("unasked", pairs.unasked), ("trained", pairs.trained[-1500:])):
-        found = score(asked, margins(trainer.model, trainer.tokenizer, asked))
-        parts.append(f"{kind} F1 {found.macro_f1:.3f} AUROC {found.auroc:.3f}")
+        found = by_name(score(asked, margins(trainer.model, trainer.tokenizer, asked)))
+        parts.append(f"{kind} F1 {found['macro-F1']:.3f} AUROC {found['AUROC']:.3f}")
     return f"step {trainer.step}: " + ", ".join(parts)
 
 

@@ -9,7 +9,7 @@ import torch
 from taxbench.lms.frozen import load_lm, random_twin
 from taxbench.pocket.concepts import CONCEPTS
 from taxbench.pocket.train.corpus import Corpus
-from taxbench.pocket.train.evaluate import Pair, everyday_pairs, margins, score, taxonomy_pairs
+from taxbench.pocket.train.evaluate import Pair, by_name, everyday_pairs, margins, score, taxonomy_pairs
 from taxbench.pocket.train.probe import draw_probe, encoder_features, pixel_features, probe_features
 from taxbench.registry.models import find_encoder, find_lm, model_source
 from taxbench.taxonomy.wordnet import read_nouns
@@ -56,5 +56,4 @@ def lm_figures() -> Iterator[Figures]:
     for label, each in (("", lm), ("random-init twin: ", random_twin(lm, seed=0))):
         for name, pairs in sets.items():
             found = score(pairs, margins(each.model, each.tokenizer, pairs))
-            values = {"macro-F1": found.macro_f1, "AUROC": found.auroc, "accuracy": found.accuracy}
-            yield Figures(f"{label}{name} ({found.pairs} questions)", values)
+            yield Figures(f"{label}{name} ({found.n_questions} questions)", by_name(found))
