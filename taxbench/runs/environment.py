@@ -6,7 +6,7 @@ import platform
 import re
 import subprocess
 from functools import cache
-from importlib.metadata import Distribution, PackageNotFoundError
+from importlib.metadata import Distribution, PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -21,23 +21,16 @@ _CHECKOUT = PACKAGE.parent
 @cache
 def versions() -> Versions:
     """Return the software that computes the numbers."""
-    import numpy
-    import PIL
-    import scipy
-    import sklearn
-    import tokenizers
-    import transformers
-
     return Versions(
         taxbench=f"{__version__}+{NUMERICS}",
         python=platform.python_version(),
         torch=torch.__version__,
-        transformers=transformers.__version__,
-        numpy=numpy.__version__,
-        scipy=scipy.__version__,
-        scikit_learn=sklearn.__version__,
-        tokenizers=tokenizers.__version__,
-        pillow=PIL.__version__,
+        transformers=version("transformers"),
+        numpy=version("numpy"),
+        scipy=version("scipy"),
+        scikit_learn=version("scikit-learn"),
+        tokenizers=version("tokenizers"),
+        pillow=version("pillow"),
     )
 
 

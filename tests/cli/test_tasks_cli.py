@@ -199,7 +199,10 @@ def test_ls_shows_own_tasks_by_tag_and_broken_files_beside_them(
 def test_run_finds_tasks_of_own_folders(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [task.name for task in resolve(Options(task="mine,leaf", include=(folder,))).tasks] == ["mine", "leaf"]
     arguments = ["run", "--task", "mine", "--encoder", "poket"]  # the task is looked up first
-    for include, words in (([], "no task or group 'mine'"), (["--include-path", str(folder)], "no encoder 'poket'")):
+    for include, words in (
+        ([], "Unknown task or group 'mine'"),
+        (["--include-path", str(folder)], "no encoder 'poket'"),
+    ):
         assert call([*arguments, *include]) == 2
         assert words in capsys.readouterr().err
 

@@ -208,7 +208,7 @@ def test_groups_are_found_by_name_and_by_path(tmp_path: Path) -> None:
     assert [each.group for each in find_tasks().named_groups(paths)] == ["g", "curve", "taxonomic"]
     found = find_tasks([tmp_path])
     assert found.named_groups(["g", str(group), "mine", "curve"]) == [found.groups["g"], found.groups["curve"]]
-    with pytest.raises(UsageError, match="no task or group 'h'"):
+    with pytest.raises(UsageError, match="Unknown task or group 'h'"):
         found.named_groups(["h"])
 
 

@@ -47,7 +47,7 @@ def test_a_broken_task_that_is_named_says_all_that_is_wrong(tmp_path: Path) -> N
         load_task(tmp_path / "wrong_type.yaml")
     assert str(by_path.value).splitlines() == str(by_name.value).splitlines()[1:]
     assert len(str(by_path.value).splitlines()) == len(FILES["wrong_type.yaml"].found)
-    with pytest.raises(UsageError, match="no task or group 'wrong_typ'"):
+    with pytest.raises(UsageError, match="Unknown task or group 'wrong_typ'"):
         find_tasks([tmp_path]).resolve(["wrong_typ"])
 
 
@@ -122,7 +122,7 @@ def test_weights_of_a_wrong_shape_are_one_finding(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_task_files_is_no_success(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no task file"):
+    with pytest.raises(UsageError, match="No task file"):
         validate([tmp_path])
 
 
