@@ -29,7 +29,8 @@ def versions() -> Versions:
     import transformers
 
     return Versions(
-        taxbench=f"{__version__}+{NUMERICS}",
+        taxbench=__version__,
+        numerics=NUMERICS,
         python=platform.python_version(),
         torch=torch.__version__,
         transformers=transformers.__version__,

@@ -1,26 +1,21 @@
 """Run a record again, from what it says of itself, and say whether the figures agree."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args
+from typing import Any
 
-from taxbench.features.encoders import describe_encoder
-from taxbench.features.extract import Extraction, feature_key
 from taxbench.heads.loading import head_spec
 from taxbench.registry.models import find_lm
 from taxbench.results.records import RESULT, read_result, result_folder
 from taxbench.runs.config import GridCell, RunConfig, encoder_spec
-from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
 from taxbench.runs.runner import Runner
-from taxbench.specs.feature_key import FeatureOptions, StorageDtype
+from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.result import Code, Result, Scores, Versions
 from taxbench.specs.run import RunSpec
-from taxbench.util.devices import pick_dtype
 from taxbench.util.errors import DataError, UsageError
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
@@ -33,7 +28,6 @@ leaves, and by more on hypernyms that were never trained, of which there are few
 _INPUTS = ("dataset", "encoder", "lm", "questions")
 _SCORES = ("macro_f1", "auroc")
 _DIRECTORY = "If it was a directory where the record was made, type {}."
-_COMPUTED_IN = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +172,7 @@ def _request(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
         encoder = encoder_spec(again.encoder or run.encoder.name)
     with _named("head", run.head.name, "Install the versions that the record names under 'versions', and its package."):
         head = head_spec(run.head.name, dict(run.head.settings))
-    cell = GridCell(run.task, head, _features(run.encoder.reading), run.trainer, run.scoring)
+    cell = GridCell(run.task, head, run.encoder.options or FeatureOptions(), run.trainer, run.scoring)
     return RunConfig(
         tasks=(run.task,),
         cells=(cell,),
@@ -210,16 +204,8 @@ def _named(what: str, name: str, how: str, given: str | None = None) -> Iterator
         raise UsageError(f"The record names the {what} '{name}', which cannot be had here. {error} {how}") from None
 
 
-def _features(reading: str) -> FeatureOptions:
-    """Return the options that a reading says in words; imported features have none."""
-    found = re.fullmatch(r"(\w+)(?:, layer (-?\d+))?", reading)
-    if found is None or found[1] == "imported":
-        return FeatureOptions()
-    return FeatureOptions(pool=found[1], layer=int(found[2] or -1))
-
-
 def _suite(config: RunConfig, record: Result, again: ReproduceOptions, report: Reporter) -> Runner:
-    """Return the suite that runs the request, with features stored as they were."""
+    """Return the suite that runs the request."""
     runner, run = Runner(config, report), record.run
     try:
         _ = runner.context.device
@@ -233,26 +219,7 @@ def _suite(config: RunConfig, record: Result, again: ReproduceOptions, report: R
     how = _DIRECTORY.format("--dataset KIND:DIR and --taxonomy FILE")
     with _named("dataset", record.dataset, how, again.dataset):
         _ = runner.context.dataset
-    if config.imported:
-        return runner
-    (cell,) = config.cells
-    features = _stored_as(cell.features, run, runner.context)
-    stored = Runner(replace(config, cells=(replace(cell, features=features),)), report)
-    stored.context = runner.context
-    return stored
-
-
-def _stored_as(features: FeatureOptions, run: RunSpec, context: RunContext) -> FeatureOptions:
-    """Return the features with the storage type that gives the recorded key, which alone tells it."""
-    card = describe_encoder(context.config.encoder)
-    reading = card.reading(features.layer, features.pool)
-    for storage in get_args(StorageDtype):
-        how = Extraction(context.device, pick_dtype(context.device.type), storage)
-        key = feature_key(context.dataset, card, reading, how)
-        sources = [key.source.model_copy(update={"compute_dtype": dtype}) for dtype in _COMPUTED_IN]
-        if run.encoder.features in {key.model_copy(update={"source": source}).digest for source in sources}:
-            return features.model_copy(update={"storage": storage})
-    return features
+    return runner
 
 
 def _identities(record: Result, run: RunSpec) -> tuple[Mismatch, ...]:

@@ -103,7 +103,7 @@ class Runner:
                 name=self.config.encoder.name,
                 digest=key.source.digest,
                 features=key.digest,
-                reading="imported" if self.config.imported else cell.features.reading,
+                options=None if self.config.imported else cell.features,
             ),
             lm=LMId(name=self.config.lm.name, digest=lm.digest, dtype=_dtype_name(lm.dtype)),
             head=cell.head,
@@ -125,7 +125,7 @@ class Runner:
         job = self._job(place)
         folder = result_folder(self.config.out, job.run)
         stored = self._stored(folder / "result.json")
-        if stored and stored.run == job.run and stored.versions.computing == versions().computing:
+        if stored and stored.digest == job.run.digest and stored.versions.computing == versions().computing:
             self.report.say(f"{name}: already done, read from {folder} (remove it to run again)")
             return stored
         self._tell(job.protocol)
@@ -197,23 +197,17 @@ class Runner:
         run, protocol = job.run, job.protocol
         card = score(predictions, run.task.controls)
         return Result(
-            digest=run.digest,
-            task=run.task.identity,
-            dataset=run.dataset.name,
-            encoder=run.encoder.name,
-            lm=run.lm.name,
-            head=run.head.name,
-            seed=run.seed,
+            run=run,
+            note=head_info(run.head.name).note,
+            is_control=head_info(run.head.name).control,
             scores=card.scores,
             controls=card.controls,
             fitted=fitted,
-            note=head_info(run.head.name).note,
             validation=validation,
             categories=card.categories,
             evidence=protocol.evidence(),
             visual_similarity=job.features.coherence.report(protocol.pairing),
             predictions=predictions_file(content, predictions.questions_digest(), len(predictions)),
-            run=run,
             versions=versions(),
             code=self._code,
         )

@@ -313,7 +313,8 @@ class TaskSpec(Spec):
     @property
     def digest(self) -> str:
         """Hash what changes a score: not words for people, defaults of a run, columns beside it, published figures."""
-        return content_hash(self.model_dump(mode="json", exclude=set(_DESCRIPTIVE)), 8)
+        fields = self.identity_fields()
+        return content_hash({name: fields[name] for name in fields if name not in _DESCRIPTIVE}, 8)
 
     @property
     def identity(self) -> str:
