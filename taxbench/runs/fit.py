@@ -20,7 +20,8 @@ from taxbench.protocol.protocol import Protocol
 from taxbench.registry.heads import MISTAKES, head_info
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import versions
-from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, Variant, head_key
+from taxbench.specs.controls import CONTROLS, Variant
+from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, head_key
 from taxbench.specs.spec import canonical_json
 from taxbench.training.head_build import build_head
 from taxbench.training.head_cache import checkpoint_path, head_path, load_head, save_head
@@ -98,11 +99,10 @@ class HeadFitter:
         """Return every head that a run takes part with: a control has another LM, other features, or another head."""
         code = f"{canonical_json(versions().computing)} {threads_of_a_job(self.context.device)} threads"
         others: dict[str, tuple[Variant, HeadSpec]] = {"none": ("none", job.run.head)}
-        for control in job.run.task.controls:
-            if control in ("random_lm", "shuffled_features"):
-                others[control] = (control, job.run.head)
-            elif control != "chance":
-                others[control] = ("none", head_spec(control, {}))
+        for control in (CONTROLS[name] for name in job.run.task.controls):
+            if control.changes:
+                head = head_spec(control.head, {}) if control.head else job.run.head
+                others[control.name] = (control.variant, head)
         return {name: HeadJob(head_key(job.run, variant, head, code), job) for name, (variant, head) in others.items()}
 
     def _missing(self, wanted: HeadJob) -> bool:

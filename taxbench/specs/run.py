@@ -4,12 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
+from taxbench.specs.controls import Variant
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.spec import Spec, content_hash, identity_of
 from taxbench.specs.task import TaskSpec
-
-Variant = Literal["none", "random_lm", "shuffled_features"]
-"""What is not as the run says when a head is made: nothing, or what a control takes away."""
 
 
 class DatasetId(Spec):
