@@ -2,8 +2,6 @@
 
 __version__ = "0.1.0"
 
-NUMERICS = "6bc408b4"
+NUMERICS = "1"
 """Raised by hand whenever the same run would come out with other numbers; it is part of the identity of runs, trained
-heads, label vectors and rows of the board. Tests of `tests/test_golden.py` fail when it should be.
-
-The first value is what it took the place of, a digest of the sources, so that no published identity moved."""
+heads, label vectors and rows of the board. Tests of `tests/test_golden.py` fail when it should be."""

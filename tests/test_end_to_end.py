@@ -37,7 +37,7 @@ def outcome(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """Run two tasks with everything at its default."""
     out = tmp_path_factory.mktemp("out")
     done = run(cache, out, "--task", TASKS, "--json")
-    runs = {entry["task"].partition("@")[0]: entry for entry in json.loads(done.stdout)}
+    runs = {entry["run"]["task"]["name"]: entry for entry in json.loads(done.stdout)}
     return {"runs": runs, "out": out, "err": done.stderr}
 
 

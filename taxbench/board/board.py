@@ -1,8 +1,10 @@
 """The one table model: what every form of the leaderboard, from Markdown to the page, is made of."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from taxbench.specs.controls import in_order
 from taxbench.specs.result import Evidence, VisualSimilarity
 from taxbench.util.text import number
 
@@ -235,3 +237,8 @@ class Board:
     """Every row, of whatever task, sorted by place and then by task."""
     groups: tuple[GroupAverage, ...] = ()
     references: tuple[Reference, ...] = ()
+
+
+def controls_of(rows: Iterable[Row]) -> list[str]:
+    """Return, in order, the controls of which any of the rows has a score."""
+    return in_order(name for row in rows for name, score in row.controls.items() if score.mean is not None)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,10 @@ from taxbench.board.rows import record_key
 from taxbench.results.predictions import Predictions, parse_predictions, predictions_content
 from taxbench.results.records import RESULT, read_result, result_folder
 from taxbench.specs.result import Result
-from taxbench.specs.task import NAME
 from taxbench.util.errors import DataError, UsageError
 
 RESULTS = "results"
 """The folder of a leaderboard that holds its records."""
-TASK = rf"{NAME}(-[0-9]+(\.[0-9]+)?)?@[0-9]{{1,9}}#[0-9a-f]{{8}}"
-"""What a record calls its task."""
 PREDICTIONS = "predictions.npz"
 """The file of a record's predictions."""
 
@@ -70,17 +66,9 @@ def load_records(folders: Sequence[Path]) -> LoadedResults:
         DataError: a record is broken.
     """
     paths = record_paths(folders)
-    results = tuple(map(_read, paths))
+    results = tuple(map(read_result, paths))
     places = {record_key(result): path.parent for result, path in zip(results, paths, strict=True)}
     return LoadedResults(results, places, {key: _below(place, folders) for key, place in places.items()})
-
-
-def _read(path: Path) -> Result:
-    """Read a record whose task is named as tasks are: tables go by that."""
-    result = read_result(path)
-    if not re.fullmatch(TASK, result.task):
-        raise DataError(f"'{path}': the task is '{result.task[:100]}'; expected NAME@VERSION#HASH.")
-    return result
 
 
 def from_results(results: Sequence[Result], out: Path) -> LoadedResults:

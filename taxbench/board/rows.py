@@ -1,5 +1,6 @@
 """The rows of the board: one for every (task, dataset, encoder, LM, head, setting), averaged over seeds."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from statistics import mean, stdev
 
@@ -7,12 +8,14 @@ from taxbench.board.board import TASKS, Estimate, Record, Row, TermRow, level_of
 from taxbench.registry.heads import head_info, heads
 from taxbench.scoring.bootstrap import METHOD, REPLICATES
 from taxbench.specs.result import CategoryScore, Result, Scores
-from taxbench.specs.run import ScoringSpec, TrainerSpec
+from taxbench.specs.run import DatasetId, ScoringSpec, TrainerSpec
 from taxbench.specs.spec import content_hash
 
 Interval = tuple[float | None, float | None]
 Intervals = Mapping[str, Interval]
 """By figure: `f1`, `auroc`, `transfer`, and so on, and the names of controls."""
+_Names = tuple[DatasetId, str, str, str]
+"""Dataset, LM, encoder, head."""
 
 
 def grouped(results: Iterable[Result]) -> list[list[Result]]:
@@ -39,24 +42,24 @@ def make_table(
         intervals: By `group_key`, where predictions are at hand.
         folders: Where each record lies, by `record_key`.
     """
-    groups = grouped(_datasets_apart(results))
-    parts = _telling_apart([result for group in groups for result in group])
-    rows = [_row(group, parts, (intervals or {}).get(group_key(group), {}), folders or {}) for group in groups]
+    groups = grouped(results)
+    kept = [result for group in groups for result in group]
+    datasets, parts = _dataset_names(kept), _telling_apart(kept)
+    rows = [
+        _row(group, datasets[group[0].run.dataset], parts, (intervals or {}).get(group_key(group), {}), folders or {})
+        for group in groups
+    ]
     return sorted(rows, key=lambda row: (row.place, task_order(row.task)))
 
 
-def _datasets_apart(results: Iterable[Result]) -> list[Result]:
+def _dataset_names(results: Iterable[Result]) -> dict[DatasetId, str]:
     """Name datasets that share a name by their fingerprints as well: nothing of one is ranked against the other."""
-    everything = list(results)
-    prints: dict[str, set[str]] = {}
-    for result in everything:
-        prints.setdefault(result.dataset, set()).add(result.run.dataset.fingerprint)
-    return [
-        result.model_copy(update={"dataset": f"{result.dataset} {result.run.dataset.fingerprint[:8]}"})
-        if len(prints[result.dataset]) > 1
-        else result
-        for result in everything
-    ]
+    datasets = {result.run.dataset for result in results}
+    count = Counter(dataset.name for dataset in datasets)
+    return {
+        dataset: f"{dataset.name} {dataset.fingerprint[:8]}" if count[dataset.name] > 1 else dataset.name
+        for dataset in datasets
+    }
 
 
 def record_key(result: Result) -> str:
@@ -81,7 +84,7 @@ def _key(split: str, predictions: list[str]) -> str:
 
 
 def _row(
-    group: list[Result], parts: dict[tuple[str, ...], set[str]], known: Intervals, folders: Mapping[str, str]
+    group: list[Result], dataset: str, parts: Mapping[_Names, set[str]], known: Intervals, folders: Mapping[str, str]
 ) -> Row:
     first = group[0]
     split = first.run.task.headline
@@ -95,7 +98,7 @@ def _row(
     controls = dict.fromkeys(name for result in group for name in result.controls)
     return Row(
         task=first.task,
-        dataset=first.dataset,
+        dataset=dataset,
         encoder=first.encoder,
         lm=first.lm,
         head=first.head,
@@ -165,9 +168,8 @@ def _terms(group: list[Result], split: str) -> tuple[TermRow, ...]:
 def _identity(result: Result) -> str:
     """Return what keeps rows apart: everything that changes a number but the seed, and the code."""
     run = result.run
-    rest = {name: getattr(run, name) for name in type(run).model_fields if name not in ("task", "seed")}
-    shown = {name: value if isinstance(value, str) else value.model_dump(mode="json") for name, value in rest.items()}
-    return content_hash([run.task.identity, shown, result.versions.computing])
+    rest = {name: part for name, part in run.identity_fields().items() if name not in ("task", "seed")}
+    return content_hash([run.task.identity, rest, result.versions.computing])
 
 
 def _identities(result: Result) -> dict[str, str]:
@@ -179,8 +181,7 @@ def _identities(result: Result) -> dict[str, str]:
 
 
 def _whole_identities(result: Result) -> dict[str, str]:
-    run, versions = result.run, result.versions
-    software = {name: value for name, value in versions.computing.items() if name != "taxbench" and value}
+    run = result.run
     return {
         "dataset": run.dataset.fingerprint,
         "encoder": run.encoder.digest,
@@ -188,22 +189,22 @@ def _whole_identities(result: Result) -> dict[str, str]:
         "lm": run.lm.digest,
         "dtype": run.lm.dtype,
         "device": run.device,
-        "code": versions.taxbench,
-        **software,
+        **{name: value for name, value in result.versions.computing.items() if value},
     }
 
 
-def _names(result: Result) -> tuple[str, ...]:
-    return result.dataset, result.lm, result.encoder, result.head
+def _names(result: Result) -> _Names:
+    return result.run.dataset, result.lm, result.encoder, result.head
 
 
-def _telling_apart(results: list[Result]) -> dict[tuple[str, ...], set[str]]:
+def _telling_apart(results: list[Result]) -> dict[_Names, set[str]]:
     """Return, for results of the same names, which of their identities are not all alike."""
-    found: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    by_names: dict[_Names, list[dict[str, str]]] = {}
     for result in results:
-        found.setdefault(_names(result), []).append(_identities(result))
+        by_names.setdefault(_names(result), []).append(_identities(result))
     return {
-        names: {part for part in some[0] if len({each.get(part) for each in some}) > 1} for names, some in found.items()
+        names: {part for part in block[0] if len({identities.get(part) for identities in block}) > 1}
+        for names, block in by_names.items()
     }
 
 

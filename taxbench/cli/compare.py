@@ -29,7 +29,7 @@ def command(ctx: click.Context, /, a: str, b: str, results: tuple[Path, ...], as
     taxbench compare head=mlp head=ridge_token
     taxbench compare head=mlp,lm=llama head=mlp,lm=qwen3 --results leaderboard/results
 
-    Names are dataset, encoder, lm, head, features, every setting, dtype, device, code and others.
+    Names are dataset, encoder, lm, head, features, every setting, dtype, device, numerics and others.
     """
     from taxbench.board.analysis.comparison_text import LEGEND, comparison_text
     from taxbench.board.analysis.plain_json import plain_json

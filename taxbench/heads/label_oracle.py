@@ -8,6 +8,7 @@ from taxbench.specs.spec import Spec
 
 SEES = "name"
 NOTE = "control: is told the name"
+CONTROL = True
 
 
 class Settings(Spec, strict=True):

@@ -8,6 +8,7 @@ from taxbench.heads.base import HeadShape
 from taxbench.specs.spec import Spec
 
 NOTE = "control: sees no image"
+CONTROL = True
 
 
 class Settings(Spec, strict=True):

@@ -10,6 +10,7 @@ from taxbench.specs.spec import Spec
 
 SEES = "name"
 NOTE = "control: reads the name"
+CONTROL = True
 
 
 class Settings(Spec, strict=True):

@@ -17,7 +17,9 @@ SHARED: dict[str, type[BaseModel]] = {"features": FeatureOptions, "trainer": Tra
 HeadSetting = tuple[str, Any, str]
 """Name, default, docstring."""
 
-_DEFAULTS: dict[str, Any] = {"READS": "answers", "SEES": "features", "POOL": "pooled", "NOTE": "", "TRAINER": {}}
+_DEFAULTS: dict[str, Any] = {
+    "READS": "answers", "SEES": "features", "POOL": "pooled", "NOTE": "", "CONTROL": False, "TRAINER": {},
+}  # fmt: skip
 # What can be trained: the reading of a state is trained with the map, and label vectors are not asked of the LM.
 _READS = {"build": ("answers", "state"), "fit": ("answers", "labels")}
 
@@ -36,7 +38,9 @@ class HeadInfo:
     trainer: dict[str, Any]
     """Settings of the trainer where the user does not choose."""
     note: str
-    """What stands beside its figures in a table."""
+    """What stands beside its scores in a table."""
+    control: bool
+    """Whether it is a control: shown, and never ranked."""
     learns: Literal["through the LM", "fit"]
     settings: tuple[HeadSetting, ...]
     known: tuple[str, ...]
@@ -65,6 +69,8 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
         if said[constant] not in allowed:
             expected = " or ".join(f'"{each}"' for each in allowed)
             raise ValueError(f"{constant} of {module}, which defines {makers[0]}: expected {expected}")
+    if not isinstance(said["CONTROL"], bool):
+        raise ValueError(f"CONTROL of {module}: expected True or False")
     try:
         TypeAdapter(Pool).validate_python(said["POOL"], strict=True)
         TrainerSpec.model_validate(said["TRAINER"])
@@ -90,6 +96,7 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
         pool=said["POOL"],
         trainer=said["TRAINER"],
         note=str(said["NOTE"]),
+        control=said["CONTROL"],
         learns="through the LM" if makers == ["build"] else "fit",
         settings=fields,
         known=(*shared, *(setting for setting, _, _ in fields)),

@@ -3,19 +3,36 @@
 A record's figures are never changed: what an older form did not hold is left out, as None, or as what held then.
 """
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import ValidationError
+
 from taxbench.specs.result import SCHEMA_VERSION
+from taxbench.specs.run import RunSpec
 
 OLDEST = 1
+_NUMERICS = dict.fromkeys(("6bc408b4", "9679cb35", "5cc3b8e0", "71dfe9c1"), "1")
+"""What today's code calls the code that a digest of the sources named: commits 66139ac to baecad4 changed no number."""
+_REPEATED: dict[str, Callable[[RunSpec], str | int]] = {
+    "digest": lambda run: run.digest,
+    "task": lambda run: run.task.identity,
+    "dataset": lambda run: run.dataset.name,
+    "encoder": lambda run: run.encoder.name,
+    "lm": lambda run: run.lm.name,
+    "head": lambda run: run.head.name,
+    "seed": lambda run: run.seed,
+}
+"""What records of versions 1 and 2 repeated of their `run`."""
 
 
 def migrate(record: dict[str, Any]) -> dict[str, Any]:
     """Return a record in the present form.
 
     Raises:
-        ValueError: its version is unknown; the text says which are.
+        ValueError: its version is unknown, or it contradicts itself; the text says how.
     """
     version = record.get("schema_version")
     if type(version) is not int or not OLDEST <= version <= SCHEMA_VERSION:
@@ -32,11 +49,12 @@ def _from_1(record: dict[str, Any]) -> dict[str, Any]:
 
     Predictions of version 1 were CSV and did not say the leaf of an image, so nothing is computed from them any more.
     Version 1 grew without a change of its number, so what its earlier records lack is filled in as well: with what held
-    then, also where that is today's default, which may change. `digest` and `task` stay as recorded, although today's
-    code would call the same run and the same task by other digests.
+    then, also where that is today's default, which may change. The run and the task get the digests of today's code.
     """
     record = record | {"schema_version": 2, "predictions": None}
-    return _before_many_heads(_before_the_protocol(record))
+    record = _before_many_heads(_before_the_protocol(record))
+    run = _parsed(_with_options(_section(record, "run")))
+    return record if run is None else record | {"digest": run.digest, "task": run.task.identity}
 
 
 def _before_the_protocol(record: dict[str, Any]) -> dict[str, Any]:
@@ -72,4 +90,54 @@ def _section(record: dict[str, Any], name: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+def _from_2(record: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 says nothing twice: what follows from `run` is left out, once it was seen to agree.
+
+    Options of features take the place of words for them, the release stands apart from the code that computes numbers,
+    and whether the head is a control is said outright.
+    """
+    rest = {name: part for name, part in record.items() if name not in _REPEATED}
+    if isinstance(record.get("run"), dict):
+        rest["run"] = _with_options(record["run"])
+    if (run := _parsed(rest.get("run"))) is not None:
+        _check_agreement(record, run)
+    versions = _section(record, "versions")
+    newer = ((record, "is_control"), (versions, "numerics"), (_section(_section(record, "run"), "encoder"), "options"))
+    if names := [name for part, name in newer if name in part]:
+        raise ValueError(f"a record of version 2 has no {names[0]}, which came with version 3")
+    if isinstance(text := versions.get("taxbench"), str):
+        release, _, code = text.partition("+")
+        rest["versions"] = versions | {"taxbench": release, "numerics": _NUMERICS.get(code, code or release)}
+    return rest | {"schema_version": 3, "is_control": str(record.get("note", "")).startswith("control")}
+
+
+def _check_agreement(record: dict[str, Any], run: RunSpec) -> None:
+    for name, meaning in _REPEATED.items():
+        recorded, meant = record.get(name), meaning(run)
+        if json.dumps(recorded) != json.dumps(meant):
+            raise ValueError(
+                f"{name} is '{str(recorded)[:100]}', but `run` says '{meant}': one of them was edited. Send the record "
+                "as it was written"
+            )
+
+
+def _with_options(run: dict[str, Any]) -> dict[str, Any]:
+    """Return a run with the options of its features in the place of words, which do not say how they are stored."""
+    encoder = _section(run, "encoder")
+    words = encoder.get("reading", "pooled")
+    match = re.fullmatch(r"(pooled|tokens|grid[1-9]\d?)(?:, layer (-?\d{1,3}))?", str(words), re.ASCII)
+    if match is None and words != "imported":
+        raise ValueError(f"run.encoder.reading is '{str(words)[:100]}'; expected such as 'pooled' or 'grid4, layer -2'")
+    options = None if match is None else {"pool": match[1], "layer": int(match[2] or -1), "storage": "float16"}
+    return run | {"encoder": {name: encoder[name] for name in encoder if name != "reading"} | {"options": options}}
+
+
+def _parsed(run: Any) -> RunSpec | None:
+    """Return a run of the present form; of anything else nothing, which the check of the whole then refuses."""
+    try:
+        return RunSpec.model_validate_json(json.dumps(run))
+    except ValidationError:
+        return None
+
+
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}

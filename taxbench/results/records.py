@@ -72,10 +72,11 @@ def parse_result(content: bytes, name: str) -> Result:
         return Result.model_validate_json(json.dumps(migrate(record)))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(f"'{name}' is no result of this version: {where}: {first['msg']}.") from None
+        where, value = ".".join(map(str, first["loc"])) or "the file", first["input"]
+        given = "" if isinstance(value, dict | list) else f" (given {value!r:.60})"
+        raise DataError(f"'{name}' is not a result of this version: {where}: {first['msg']}{given}.") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"'{name}' is no result: {first_line(error)}.") from None
+        raise DataError(f"'{name}' is not a result: {first_line(error)}.") from None
 
 
 def parse_json(content: bytes, name: str) -> dict[str, Any]:
@@ -88,15 +89,16 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
         text = content.decode("utf-8")
         found = json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number, parse_float=_finite)
     except UnicodeDecodeError as error:
-        raise DataError(f"'{name}' is no result: not UTF-8 at byte {error.start:,}.") from None
+        raise DataError(f"'{name}' is not a result: not UTF-8 at byte {error.start:,}.") from None
     except json.JSONDecodeError as error:
         raise DataError(
-            f"'{name}' is no result: not JSON at line {error.lineno} ({error.msg}). If it was cut off, copy it again."
+            f"'{name}' is not a result: not JSON at line {error.lineno} ({error.msg}). If it was cut off, copy it "
+            "again."
         ) from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"'{name}' is no result: {first_line(error)}.") from None
+        raise DataError(f"'{name}' is not a result: {first_line(error)}.") from None
     if not isinstance(found, dict):
-        raise DataError(f"'{name}' is no result: expected a JSON object.")
+        raise DataError(f"'{name}' is not a result: expected a JSON object.")
     return found
 
 

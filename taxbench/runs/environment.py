@@ -22,7 +22,8 @@ _CHECKOUT = PACKAGE.parent
 def versions() -> Versions:
     """Return the software that computes the numbers."""
     return Versions(
-        taxbench=f"{__version__}+{NUMERICS}",
+        taxbench=__version__,
+        numerics=NUMERICS,
         python=platform.python_version(),
         torch=torch.__version__,
         transformers=version("transformers"),

@@ -24,7 +24,8 @@ from taxbench.registry.head_source import HeadInfo
 from taxbench.registry.heads import MISTAKES, head_info
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import versions
-from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, Variant, head_key
+from taxbench.specs.controls import CONTROLS, Variant
+from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, head_key
 from taxbench.specs.spec import canonical_json
 from taxbench.specs.task import Answers
 from taxbench.training.head_state import HeadTrainingState, build_head, checkpoint_path, head_path, load_head, save_head
@@ -217,11 +218,9 @@ def head_jobs(
     """
     code = f"{canonical_json(versions().computing)} {threads_of_a_job(context.device)} threads"
     wanted: dict[str, tuple[Variant, HeadSpec]] = {OWN: ("none", run.head)}
-    for control in run.task.controls:
-        if control in ("random_lm", "shuffled_features"):
-            wanted[control] = (control, run.head)
-        elif control != "chance":
-            wanted[control] = ("none", head_spec(control, {}))
+    for control in (CONTROLS[name] for name in run.task.controls):
+        if control.changes:
+            wanted[control.name] = (control.variant, head_spec(control.head, {}) if control.head else run.head)
     jobs = {}
     for name, (variant, head) in wanted.items():
         key = head_key(run, variant, head, code)

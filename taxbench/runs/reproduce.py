@@ -1,15 +1,12 @@
 """Run a record again, from what it says of itself, and say whether the figures agree."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args
+from typing import Any
 
-from taxbench.features.encoders import describe_encoder
-from taxbench.features.extract import Extraction, feature_key
 from taxbench.heads.loading import head_spec
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.results.records import RESULT, read_result
@@ -17,10 +14,9 @@ from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
 from taxbench.runs.runner import check, finish, plan
-from taxbench.specs.feature_key import FeatureOptions, StorageDtype
+from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.result import Code, Result, Scores, Versions
 from taxbench.specs.run import RunSpec
-from taxbench.util.devices import pick_dtype
 from taxbench.util.errors import DataError, TaxbenchError, UsageError
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
@@ -33,7 +29,6 @@ leaves, and by more on hypernyms that were never trained, of which there are few
 _INPUTS = ("dataset", "encoder", "lm", "questions")
 _SCORES = ("macro_f1", "auroc")
 _DIRECTORY = "If it was a directory where the record was made, type {}."
-_COMPUTED_IN = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +177,7 @@ def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
         encoder = find_encoder(again.encoder or run.encoder.name)
     with _named("head", run.head.name, "Install the versions that the record names under 'versions', and its package."):
         head = head_spec(run.head.name, dict(run.head.settings))
-    cell = GridCell(run.task, head, _features(run.encoder.reading), run.trainer, run.scoring)
+    cell = GridCell(run.task, head, run.encoder.options or FeatureOptions(), run.trainer, run.scoring)
     return RunConfig(
         tasks=(run.task,),
         cells=(cell,),
@@ -214,14 +209,6 @@ def _named(what: str, name: str, how: str, given: str | None = None) -> Iterator
         raise UsageError(f"The record names the {what} '{name}', which cannot be had here. {error} {how}") from None
 
 
-def _features(reading: str) -> FeatureOptions:
-    """Return the options that a reading says in words; imported features have none."""
-    found = re.fullmatch(r"(\w+)(?:, layer (-?\d+))?", reading)
-    if found is None or found[1] == "imported":
-        return FeatureOptions()
-    return FeatureOptions(pool=found[1], layer=int(found[2] or -1))
-
-
 def _context(config: RunConfig, record: Result, again: ReproduceOptions, report: Reporter) -> RunContext:
     """Return what the run shares with none, with features stored as they were."""
     context, run = RunContext(config, report), record.run
@@ -238,24 +225,7 @@ def _context(config: RunConfig, record: Result, again: ReproduceOptions, report:
     how = _DIRECTORY.format("--dataset KIND:DIR and --taxonomy FILE")
     with _named("dataset", record.dataset, how, again.dataset):
         _ = context.dataset
-    if not config.imported:
-        (cell,) = config.cells
-        features = _stored_as(cell.features, run, context)
-        context.config = replace(config, cells=(replace(cell, features=features),))
     return context
-
-
-def _stored_as(features: FeatureOptions, run: RunSpec, context: RunContext) -> FeatureOptions:
-    """Return the features with the storage type that gives the recorded key, which alone tells it."""
-    card = describe_encoder(context.config.encoder)
-    reading = card.reading(features.layer, features.pool)
-    for storage in get_args(StorageDtype):
-        how = Extraction(context.device, pick_dtype(context.device.type), storage)
-        key = feature_key(context.dataset, card, reading, how)
-        sources = [key.source.model_copy(update={"compute_dtype": dtype}) for dtype in _COMPUTED_IN]
-        if run.encoder.features in {key.model_copy(update={"source": source}).digest for source in sources}:
-            return features.model_copy(update={"storage": storage})
-    return features
 
 
 def _identities(record: Result, run: RunSpec) -> tuple[Mismatch, ...]:

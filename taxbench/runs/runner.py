@@ -115,7 +115,7 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
             name=config.encoder.name,
             digest=key.source.digest,
             features=key.digest,
-            reading="imported" if config.imported else cell.features.reading,
+            options=None if config.imported else cell.features,
         ),
         lm=LMId(name=config.lm.name, digest=lm.digest, dtype=_dtype_name(lm.dtype)),
         head=cell.head,
@@ -135,7 +135,8 @@ def _stored(path: Path, spec: RunSpec, report: Reporter) -> Result | None:
     except DataError as error:
         report.say(f"{error} It is made anew.")
         return None
-    return stored if stored.run == spec and stored.versions.computing == versions().computing else None
+    same = stored.digest == spec.digest and stored.versions.computing == versions().computing
+    return stored if same else None
 
 
 def finish(runs: Plan, context: RunContext) -> Iterator[Result]:
@@ -249,23 +250,17 @@ def _record(
     run, protocol = planned.spec, planned.protocol
     card = score(predictions, run.task.controls)
     return Result(
-        digest=run.digest,
-        task=run.task.identity,
-        dataset=run.dataset.name,
-        encoder=run.encoder.name,
-        lm=run.lm.name,
-        head=run.head.name,
-        seed=run.seed,
+        run=run,
+        note=head_info(run.head.name).note,
+        is_control=head_info(run.head.name).control,
         scores=card.scores,
         controls=card.controls,
         fitted=fitted,
-        note=head_info(run.head.name).note,
         validation=validation,
         categories=card.categories,
         evidence=protocol.evidence(),
         visual_similarity=planned.features.coherence.report(protocol.pairing),
         predictions=predictions_file(content, predictions.questions_digest(), len(predictions)),
-        run=run,
         versions=versions(),
         code=context.code,
     )

@@ -1,30 +1,34 @@
 """The record of one finished run: `result.json`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
 
 from taxbench.specs.run import RunSpec
 from taxbench.specs.spec import Spec
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
+
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
 class Scores(Spec):
     """The scores of one split. None means: could not be computed, never zero."""
 
-    macro_f1: float | None
+    macro_f1: Share | None
     """Mean over categories of the mean of F1(Yes) and F1(No)."""
-    auroc: float | None
+    auroc: Share | None
     """Mean over categories of the area under the ROC curve; blind to a per-question bias."""
-    accuracy: float | None
+    accuracy: Share | None
     """Share of all questions answered right."""
-    chance_f1: float | None
+    chance_f1: Share | None
     """Expected macro-F1 of a fair coin on the same questions, exact."""
-    n_questions: int
-    n_categories: int
+    n_questions: Count
+    n_categories: Count
     """Categories with a score."""
-    n_one_class: int
+    n_one_class: Count
     """Categories asked with one answer only: they have no score."""
 
 
@@ -33,13 +37,13 @@ class CategoryScore(Spec):
 
     split: str
     term: str
-    f1: float | None
-    auroc: float | None
-    accuracy: float
-    chance_f1: float | None
-    n_positive: int
-    n_negative: int
-    controls: dict[str, float | None] = Field(default_factory=dict)
+    f1: Share | None
+    auroc: Share | None
+    accuracy: Share
+    chance_f1: Share | None
+    n_positive: Count
+    n_negative: Count
+    controls: dict[str, Share | None] = Field(default_factory=dict)
     """F1 of the same term under each control but chance."""
 
 
@@ -47,8 +51,8 @@ class Similarity(Spec):
     """Mean pairwise cosine of features inside one hypernym, before and after the re-pairing."""
 
     hypernym: str
-    before: float | None
-    after: float | None
+    before: Cosine | None
+    after: Cosine | None
 
 
 LeakKind = Literal["exact", "lemma", "synonym"]
@@ -70,12 +74,12 @@ class Leak(Spec):
 class Evidence(Spec):
     """What training saw."""
 
-    n_images: int
-    n_leaf_questions: int
+    n_images: Count
+    n_leaf_questions: Count
     """Leaf questions an epoch."""
-    n_hypernym_questions: int
+    n_hypernym_questions: Count
     """Hypernym questions an epoch."""
-    removed_fraction: float | None
+    removed_fraction: Share | None
     """Share of the hypernym questions of trained leaves that the deprivation removed; None where there are none."""
     removed_hypernyms: tuple[str, ...]
     """The hypernyms that a systematic deprivation removed; of the other kinds they are none or all."""
@@ -94,18 +98,27 @@ class Evidence(Spec):
 class VisualSimilarity(Spec):
     """Visual similarity inside hypernyms, measured on the run's own features."""
 
-    before: float | None
+    before: Cosine | None
     """Mean over hypernyms with the true pairing."""
-    after: float | None
+    after: Cosine | None
     """Mean over hypernyms with the pairing that was trained and tested."""
     categories: tuple[Similarity, ...]
+
+    @field_validator("categories")
+    @classmethod
+    def _each_once(cls, categories: tuple[Similarity, ...]) -> tuple[Similarity, ...]:
+        if len({row.hypernym for row in categories}) < len(categories):
+            raise ValueError("a hypernym is listed twice")
+        return categories
 
 
 class Versions(Spec):
     """The software that computed the numbers."""
 
     taxbench: str
-    """Release and the revision of the code that computes numbers (`taxbench/_version.py`)."""
+    """The release."""
+    numerics: str
+    """The revision of the code that computes numbers (`taxbench/_version.py`); releases may share it."""
     python: str
     torch: str
     transformers: str
@@ -119,13 +132,13 @@ class Versions(Spec):
     @property
     def computing(self) -> dict[str, str | None]:
         """Return the versions that belong to the identity of what they computed; the others are for people."""
-        return {name: getattr(self, name) for name in ("taxbench", "torch", "transformers", "tokenizers", "numpy")}
+        return {name: getattr(self, name) for name in ("numerics", "torch", "transformers", "tokenizers", "numpy")}
 
 
 class Code(Spec):
     """Where the code came from."""
 
-    commit: str | None = None
+    commit: str | None = Field(default=None, pattern=r"^[0-9a-f]{40,64}$")
     """The commit of the checkout, or of the repository that was installed from; None where neither is known."""
     dirty: bool | None = None
     """Whether files of the package or its tasks differed from that commit."""
@@ -156,33 +169,65 @@ class Timing(Spec):
 class Result(Spec):
     """One run's outcome. Holds no time stamps, so the same run writes the same bytes."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     """Raised whenever the form changes; `results/migrations.py` brings older records up to it."""
-    digest: str
-    """Digest of `run`."""
-    task: str
-    """`name@version#hash`."""
-    dataset: str
-    encoder: str
-    lm: str
-    head: str
-    seed: int
-    scores: dict[str, Scores]
-    controls: dict[str, dict[str, Scores]]
-    fitted: dict[str, JsonValue] = Field(default_factory=dict)
-    """What the head chose by itself, on training and validation leaves only: a penalty, a layer, the epochs trained."""
+    run: RunSpec
+    """What was run; the names, the seed and the digest of a record follow from it."""
     note: str = ""
     """Why a score is no better than it is, where the head itself explains it."""
+    is_control: bool
+    """Whether the head is a control; the head may not be installed where the record is read."""
+    scores: dict[str, Scores]
+    """By split."""
+    controls: dict[str, dict[str, Scores]]
+    """By control, then by split."""
+    fitted: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the head chose by itself, on training and validation leaves only: a penalty, a layer, the epochs trained."""
     validation: Scores
-    """Leaf questions on validation images; the only figures a setting may be chosen by."""
+    """Leaf questions on validation images; the only scores a setting may be chosen by."""
     categories: tuple[CategoryScore, ...]
+    """Term by term."""
     evidence: Evidence
     visual_similarity: VisualSimilarity
     predictions: PredictionsFile | None
     """None: a record of an older form whose predictions cannot be read any more."""
-    run: RunSpec
     versions: Versions
     code: Code = Code()
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of the run."""
+        return self.run.digest
+
+    @property
+    def task(self) -> str:
+        """Return the task as `name@version#hash`."""
+        return self.run.task.identity
+
+    @property
+    def dataset(self) -> str:
+        """Return the name of the dataset."""
+        return self.run.dataset.name
+
+    @property
+    def encoder(self) -> str:
+        """Return the name of the encoder."""
+        return self.run.encoder.name
+
+    @property
+    def lm(self) -> str:
+        """Return the name of the language model."""
+        return self.run.lm.name
+
+    @property
+    def head(self) -> str:
+        """Return the name of the head."""
+        return self.run.head.name
+
+    @property
+    def seed(self) -> int:
+        """Return the seed."""
+        return self.run.seed
 
 
 def result_schema() -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """The identity of one run: everything that decides its numbers."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
-from taxbench.specs.spec import Spec, content_hash
+from taxbench.specs.controls import Variant
+from taxbench.specs.feature_key import FeatureOptions
+from taxbench.specs.spec import Spec, content_hash, identity_of
 from taxbench.specs.task import TaskSpec
-
-Variant = Literal["none", "random_lm", "shuffled_features"]
-"""What is not as the run says when a head is made: nothing, or what a control takes away."""
 
 
 class DatasetId(Spec):
@@ -27,9 +26,19 @@ class EncoderId(Spec):
     """Digest of the encoder's weights and configuration."""
     features: str
     """Key of the feature cache entry."""
-    reading: str = "pooled"
-    """The features in words: pooled, tokens or gridK, and the layer where it is not the last; `imported` ones say no
-    more."""
+    options: FeatureOptions | None = FeatureOptions()
+    """Which of the encoder's features they are; null: imported ones, which say no more."""
+
+    @property
+    def reading(self) -> str:
+        """Say the features in words: pooled, tokens or gridK, and the layer where it is not the last; or `imported`."""
+        return "imported" if self.options is None else self.options.reading
+
+    def identity_fields(self) -> dict[str, Any]:
+        """Return the options in words, as published records had them; `features` tells how they are stored."""
+        fields = super().identity_fields()
+        del fields["options"]
+        return fields | {"reading": self.reading}
 
 
 class LMId(Spec):
@@ -45,7 +54,7 @@ class HeadSpec(Spec):
 
     name: str
     settings: dict[str, JsonValue] = Field(default_factory=dict)
-    source: str = ""
+    source: str = Field(default="", pattern=r"^([0-9a-f]{16})?$")
     """Digest of its code, where another package offers it."""
 
 
@@ -97,9 +106,9 @@ class RunSpec(Spec):
     head: HeadSpec
     trainer: TrainerSpec
     scoring: ScoringSpec = ScoringSpec()
-    seed: int
-    device: str = "cpu"
-    """The kind of device; figures may differ in the last digits between kinds."""
+    seed: int = Field(ge=0)
+    device: str = Field(default="cpu", pattern=r"^[a-z]{2,16}$")
+    """The kind of device, such as cpu or cuda; scores may differ in the last digits between kinds."""
 
     @property
     def digest(self) -> str:
@@ -136,5 +145,5 @@ class HeadKey(Spec):
 def head_key(run: RunSpec, variant: Variant, head: HeadSpec, code: str) -> HeadKey:
     """Return the key of a run's own head, or of the head that a control makes."""
     shared = {name: getattr(run, name) for name in RunSpec.model_fields if name not in ("task", "scoring", "head")}
-    training = run.task.model_dump(mode="json", include=set(TRAINING_FIELDS))
+    training = {name: part for name, part in identity_of(run.task).items() if name in TRAINING_FIELDS}
     return HeadKey(training=training, variant=variant, head=head, code=code, **shared)

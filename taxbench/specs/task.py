@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from taxbench.specs.controls import CONTROLS, ControlName
 from taxbench.specs.spec import Spec, content_hash
 
 SplitName = Literal["leaf", "seen", "unseen", "heldout_leaf"]
-ControlName = Literal["chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only"]
 MetricName = Literal["macro_f1", "auroc", "accuracy"]
 Unit = Literal["pair", "concept"]
 
@@ -262,11 +262,11 @@ class TaskSpec(Spec):
     """The splits to score; the last one that is not `heldout_leaf` is the task's headline."""
     metrics: tuple[Metric, ...] = (Metric(name="macro_f1", primary=True), Metric(name="auroc"))
     """What the table shows."""
-    controls: tuple[ControlName, ...] = ("chance", "random_lm")
-    """Baselines that say what the score would be without the thing claimed: `chance`, a fair coin; `random_lm`, the
-    same head through the LM with random weights; `shuffled_features`, the same head on the features of other images;
-    `no_image`, a learned prompt that is the same for all images. And those that are told: `label_oracle`, the name's
-    embedding in place of the image; `text_only`, the name itself."""
+    controls: tuple[ControlName, ...] = Field(
+        default=("chance", "random_lm"),
+        description="Baselines that say what the score would be without the thing claimed. "
+        + " ".join(f"`{name}`: {control.help}" for name, control in CONTROLS.items()),
+    )
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """Settings of the features, the trainer or the head that the task was published with, as for `--set`, which
     overrides them. They are part of a run's identity, not of the task's."""
@@ -313,7 +313,8 @@ class TaskSpec(Spec):
     @property
     def digest(self) -> str:
         """Hash what changes a score: not words for people, defaults of a run, columns beside it, published figures."""
-        return content_hash(self.model_dump(mode="json", exclude=set(_DESCRIPTIVE)), 8)
+        fields = self.identity_fields()
+        return content_hash({name: fields[name] for name in fields if name not in _DESCRIPTIVE}, 8)
 
     @property
     def identity(self) -> str:

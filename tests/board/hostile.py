@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from taxbench.datasets.dataset import load_dataset
 from taxbench.protocol.protocol import Protocol
@@ -52,13 +53,12 @@ def honest(folder: Path, seed: int = 42, task: str = "unseen_hypernym") -> Resul
         head=HeadSpec(name="mlp", settings=settings_defaults("mlp")), trainer=TrainerSpec(), seed=seed,
     )  # fmt: skip
     result = Result(
-        digest=run.digest, task=spec.identity, dataset="pocket", encoder="pocket", lm="pocket", head="mlp", seed=seed,
-        scores=card.scores, controls=card.controls, validation=card.scores["leaf"], categories=card.categories,
-        evidence=protocol.evidence(), run=run, predictions=said,
+        run=run, is_control=False, scores=card.scores, controls=card.controls, validation=card.scores["leaf"],
+        categories=card.categories, evidence=protocol.evidence(), predictions=said,
         visual_similarity=VisualSimilarity(
             before=0.3, after=0.3, categories=(Similarity(hypernym="bird", before=0.3, after=0.3),)
         ),
-        versions=Versions(taxbench="0.1.0+00000000", python="3.11.7", torch="2", transformers="5", numpy="2"),
+        versions=Versions(taxbench="0.1.0", numerics="1", python="3.11.7", torch="2", transformers="5", numpy="2"),
     )  # fmt: skip
     write_result(folder, result, content, Timing(machine="none", seconds={}))
     return result
@@ -76,21 +76,41 @@ def write(folder: Path, value: Any) -> None:
 
 
 def seal(folder: Path, *, scored: bool = True) -> None:
-    """Make a record agree with itself again, as a forger would: digests, names, and scores unless they are kept."""
+    """Make a record agree with its predictions again, as a forger would; scores unless they are kept."""
     raw, content = record(folder), (folder / "predictions.npz").read_bytes()
-    run = RunSpec.model_validate(raw["run"])
-    raw |= {"digest": run.digest, "task": run.task.identity, "seed": run.seed}
-    raw |= {part: getattr(run, part).name for part in ("dataset", "encoder", "lm", "head")}
     try:
         found = parse_predictions(content, "")
-        card = rescore(Result.model_validate(raw), found)
+        result = Result.model_validate(raw)
+        card = rescore(result, found)
         said = predictions_file(content, found.questions_digest(), len(found))
         if scored:
-            own = Result.model_validate(raw).model_copy(update={name: getattr(card, name) for name in FIGURES})
+            own = result.model_copy(update={name: getattr(card, name) for name in FIGURES})
             raw |= own.model_dump(mode="json", include=FIGURES)
-    except DataError:  # what cannot be read cannot be scored; its digest is right all the same
+    except (DataError, ValidationError):  # what cannot be read cannot be scored; its digest is right all the same
         said = predictions_file(content, "0" * 64, 1)
     write(folder, raw | {"predictions": said.model_dump()})
+
+
+def older(raw: Record) -> Record:
+    """Return a record in the form of version 2, which repeated what follows from `run`."""
+    result = Result.model_validate(raw)
+    run, encoder, versions = raw["run"], dict(raw["run"]["encoder"]), dict(raw["versions"])
+    del encoder["options"]
+    encoder["reading"] = result.run.encoder.reading
+    versions["taxbench"] = f"{versions['taxbench']}+{versions.pop('numerics')}"
+    rest = {name: raw[name] for name in raw if name != "is_control"}
+    repeated = {name: getattr(result, name) for name in ("digest", "task", "dataset", "encoder", "lm", "head", "seed")}
+    return repeated | rest | {"schema_version": 2, "run": run | {"encoder": encoder}, "versions": versions}
+
+
+def of_version_2(place: str, value: Any) -> Change:
+    """Write the record in the older form, and then change one value."""
+
+    def change(folder: Path) -> None:
+        write(folder, older(record(folder)))
+        edited(place, value)(folder)
+
+    return change
 
 
 def edited(place: str, value: Any, *, sealed: bool = False) -> Change:
@@ -215,7 +235,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "cut off": (text(lambda all: all[: len(all) // 2]), "not JSON at line .* cut off"),
     "not UTF-8": (text(lambda all: all.encode().replace(b"bird", b"b\xff\xferd")), "not UTF-8 at byte"),
     "a list": (lambda folder: write(folder, []), "expected a JSON object"),
-    "a key twice": (text(lambda all: all.replace('"digest"', '"seed": 7, "digest"', 1)), "'seed' is given twice"),
+    "a key twice": (text(lambda all: all.replace('"seed"', '"seed": 7, "seed"', 1)), "'seed' is given twice"),
     "NaN": (text(lambda all: all.replace('"auroc": 0.', '"auroc": NaN, "x": 0.', 1)), "NaN is no number"),
     "Infinity": (text(lambda all: all.replace('"auroc": 0.', '"auroc": -Infinity, "x": 0.', 1)),
         "Infinity is no number"),
@@ -229,20 +249,23 @@ BROKEN: dict[str, tuple[Change, str]] = {
     # its form
     "another field": (text(lambda all: all.replace("{", '{"html": "x",', 1)),
                       "html: Extra inputs"),
-    "an older form": (edited("schema_version", 1), "form 1, .*expected form 2. Run it again"),
-    "a newer form": (edited("schema_version", 99), "schema_version is 99; expected 1 to 2; a newer taxbench"),
-    "no known form": (edited("schema_version", "2"), "schema_version is '2'"),
+    "an older form": (edited("schema_version", 1), "form 1, .*expected form 2 to 3. Run it again"),
+    "a newer form": (edited("schema_version", 99), "schema_version is 99; expected 1 to 3; a newer taxbench"),
+    "no known form": (edited("schema_version", "3"), "schema_version is '3'"),
     "a word for a number": (edited("validation.auroc", "0.5"), r'validation.auroc is written as "0.5"; .* writes 0.5'),
     "true for a number": (edited("evidence.n_images", True), "evidence.n_images is written as true"),
     "a huge number": (edited("evidence.n_images", 10**300), "evidence.n_images is 1000.*, larger than anything"),
     "a huge float": (edited("run.trainer.clip", 1e300, sealed=True), "run.trainer.clip is 1e.300, larger"),
     # what it says of itself
-    "digest": (edited("digest", "0" * 16), "digest is 0000000000000000, but `run` has the digest"),
-    "run": (edited("run.trainer.epochs", 9), "but `run` has the digest"),
-    "lm": (edited("lm", "qwen3-8b"), "lm is 'qwen3-8b', but `run` says 'pocket'"),
-    "seed": (edited("seed", 7), "seed is '7', but `run` says '42'"),
-    "task": (edited("task", "unseen_hypernym@1#00000000"), "task is 'unseen_hypernym@1#00000000', but `run` says"),
-    "seed below 0": (edited("run.seed", -1, sealed=True), "seed is -1; expected 0 or more"),
+    "digest": (of_version_2("digest", "0" * 16), "digest is '0000000000000000', but `run` says '.*': one of them was"),
+    "run": (of_version_2("run.trainer.epochs", 9), "digest is '.*', but `run` says"),
+    "lm": (of_version_2("lm", "qwen3-8b"), "lm is 'qwen3-8b', but `run` says 'pocket'"),
+    "seed": (of_version_2("seed", 7), "seed is '7', but `run` says '42'"),
+    "seed as a fraction": (of_version_2("seed", 42.0), "seed is '42.0', but `run` says '42'"),
+    "task": (of_version_2("task", "unseen_hypernym@1#00000000"), "is 'unseen_hypernym@1#00000000', but `run` says"),
+    "older and newer": (of_version_2("versions", lambda own: own | {"numerics": "9"}), "version 2 has no numerics"),
+    "newer and older": (text(lambda all: all.replace("{", '{"seed": 42,', 1)), "seed: Extra inputs"),
+    "seed below 0": (edited("run.seed", -1, sealed=True), r"run.seed: .* greater than or equal to 0 \(given -1\)"),
     # its task
     "no such task": (edited("run.task.name", "unseen_hyponym", sealed=True),
                      "no task 'unseen_hyponym' here. Did you mean 'unseen_hypernym'.*--include-path"),
@@ -264,11 +287,12 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "a way up": (named("dataset", "folder:../../etc"), "a path on somebody's machine"),
     "a local path": (named("encoder", "./checkpoints/best"), "a path on somebody's machine"),
     "a path of Windows": (named("encoder", "C:\\models"), "a path on somebody's machine"),
-    "a device with markup": (edited("run.device", "<b>cpu", sealed=True), "run.device is '<b>cpu'; expected a kind"),
+    "a device with markup": (edited("run.device", "<b>cpu", sealed=True), "run.device: String should match .*'<b>cpu'"),
     "a version with markup": (edited("versions.torch", "2<script>"),
         "versions.torch is '2<script>'; expected a version"),
-    "a commit of words": (edited("code.commit", "javascript:alert(1)"), "code.commit is 'javascript"),
-    "a reading of words": (edited("run.encoder.reading", "pooled | `x`", sealed=True), "expected such as 'pooled'"),
+    "a commit of words": (edited("code.commit", "javascript:alert(1)"), "code.commit: String should match .*'javascr"),
+    "a pool of words": (edited("run.encoder.options.pool", "pooled | `x`"), "run.encoder.options.pool: .*gridK"),
+    "a reading of words": (of_version_2("run.encoder.reading", "pooled | `x`"), "expected such as 'pooled'"),
     "a note with markup": (edited("note", "<b>best</b>"), "note is '<b>best</b>'; expected at most"),
     # its head
     "a head of nobody": (named("head", "mlpp"),
@@ -285,6 +309,8 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "a name of a setting": (edited("run.head", {"name": "theirs", "settings": {"<b>": 1}, "source": "0" * 16},
                                    sealed=True), "A setting's name is '<b>'; expected small letters"),
     "a control without its note": (named("head", "no_image"), "note is ''; beside the head 'no_image' stands 'control"),
+    "a control that says it is none": (named("head", "no_image"), "is_control is 'False'; beside the head .* 'True'"),
+    "a control by its own word": (edited("is_control", True), "is_control is 'True'; beside the head 'mlp' .*'False'"),
     # figures
     "a better score": (edited("scores.unseen.macro_f1", 0.999), "scores.unseen.macro_f1 is 0.999, but 0.* follows"),
     "a worse control": (edited("controls.random_lm.unseen.macro_f1", 0.1), "controls.random_lm.unseen.macro_f1 is 0.1"),
@@ -296,14 +322,15 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "a term twice": (edited("categories", _first), "categories is in another order, or has a term twice"),
     "a split more": (edited("scores", lambda own: own | {"seen": own["unseen"]}),
         "scores.seen.macro_f1 is 0.*but nothing"),
-    "validation above 1": (edited("validation.macro_f1", 1.5), "validation.macro_f1 is 1.5; expected 0 to 1"),
-    "fewer than none": (edited("validation.n_questions", -5), "validation.n_questions is -5; expected 0 or more"),
+    "validation above 1": (edited("validation.macro_f1", 1.5), r"validation.macro_f1: .* or equal to 1 \(given 1.5\)"),
+    "fewer than none": (edited("validation.n_questions", -5), r"validation.n_questions: .* \(given -5\)"),
     "negative evidence": (edited("evidence.n_leaf_questions", -1),
-        "evidence.n_leaf_questions is -1; expected 0 or more"),
+        r"evidence.n_leaf_questions: .* or equal to 0 \(given -1\)"),
     "all removed twice": (edited("evidence.removed_fraction", 2.0),
-        "evidence.removed_fraction is 2.0; expected 0 to 1"),
-    "no cosine": (edited("visual_similarity.after", 1.5), "visual_similarity is 1.5 after the re-pairing; a cosine"),
-    "a hypernym twice": (edited("visual_similarity.categories", lambda rows: rows * 2), "has a hypernym twice"),
+        r"evidence.removed_fraction: .* \(given 2.0\)"),
+    "no cosine": (edited("visual_similarity.after", 1.5), r"visual_similarity.after: .* or equal to 1 \(given 1.5\)"),
+    "a hypernym twice": (edited("visual_similarity.categories", lambda rows: rows * 2),
+        "visual_similarity.categories: .*a hypernym is listed twice"),
     # predictions
     "no predictions": (lambda folder: (folder / "predictions.npz").unlink(), "predictions.npz is missing"),
     "predictions unnamed": (edited("predictions", None), "names no predictions"),

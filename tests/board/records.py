@@ -53,15 +53,15 @@ def record(out: Path, seed: int = 42, skill: float = 1.0, task: str = "unseen_hy
     ).model_copy(update=changes)  # fmt: skip
     made = predictions(seed, skill, task)
     card, content = score(made, spec.controls), write_predictions(made)
+    head = head_info(run.head.name)
     result = Result(
-        digest=run.digest, task=spec.identity, dataset=run.dataset.name, encoder=run.encoder.name, lm=run.lm.name,
-        head=run.head.name, seed=seed, note=head_info(run.head.name).note, scores=card.scores, controls=card.controls,
+        run=run, note=head.note, is_control=head.control, scores=card.scores, controls=card.controls,
         validation=card.scores["leaf"], categories=card.categories,
         evidence=Evidence(n_images=1, n_leaf_questions=1, n_hypernym_questions=0, removed_fraction=1.0,
                           removed_hypernyms=(), heldout_leaves=(), leaks=(), dropped_leaves=(), fixed_points=()),
         visual_similarity=VisualSimilarity(before=0.3, after=0.2, categories=()),
-        predictions=predictions_file(content, made.questions_digest(), len(made)), run=run,
-        versions=Versions(taxbench="0", python="3", torch="2", transformers="5", numpy="2"),
+        predictions=predictions_file(content, made.questions_digest(), len(made)),
+        versions=Versions(taxbench="0", numerics="0", python="3", torch="2", transformers="5", numpy="2"),
     )  # fmt: skip
     write_result(result_folder(out, run), result, content, Timing(machine="here", seconds={}))
     return result

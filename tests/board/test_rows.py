@@ -25,12 +25,12 @@ def result(seed: int = 42, f1: float | None = 0.8, twin: float = 0.4, **changes:
     evidence = Evidence(n_images=1, n_leaf_questions=1, n_hypernym_questions=0, removed_fraction=1.0, heldout_leaves=(),
                         removed_hypernyms=(), leaks=(), dropped_leaves=(), fixed_points=())  # fmt: skip
     return Result(
-        digest=run.digest, task=run.task.identity, dataset="pocket", encoder="pocket", lm="pocket", head="mlp",
-        seed=seed,
+        run=run, is_control=False,
         scores={"leaf": scores(0.9), "unseen": scores(f1), "heldout_leaf": scores(0.7)},
         controls={"random_lm": {"unseen": scores(twin)}}, validation=scores(0.9), categories=(), evidence=evidence,
-        visual_similarity=VisualSimilarity(before=0.3, after=0.2, categories=()), run=run,
-        predictions=None, versions=Versions(taxbench="0", python="3", torch="2", transformers="5", numpy="2"),
+        visual_similarity=VisualSimilarity(before=0.3, after=0.2, categories=()),
+        predictions=None,
+        versions=Versions(taxbench="0", numerics="0", python="3", torch="2", transformers="5", numpy="2"),
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def test_rows_say_what_is_not_as_by_default_and_what_tells_them_apart() -> None:
             result(),
             result(trainer=TrainerSpec(epochs=3), head=HeadSpec(name="mlp", settings={"dropout": 0.5, "hidden": 512})),
             result(dataset=other),
-            *(result(task=changed).model_copy(update={"task": changed.identity}) for changed in versions),
+            *(result(task=changed) for changed in versions),
         ]
     )
     assert {row.setting for row in rows} == {"", "epochs=3, dropout=0.5"}
@@ -106,16 +106,19 @@ def test_a_group_is_averaged_by_weight_only_where_every_member_is_there() -> Non
 def test_published_figures_stand_beside_runs_of_the_same_task_dataset_encoder_and_lm() -> None:
     tasks = find_tasks().tasks
     paper = tasks["paper_full"]
-    ran = result(7, 0.7, task=paper).model_copy(
-        update={"dataset": "things", "encoder": "dinov2-reg-large", "lm": "qwen3-1.7b", "task": paper.identity}
-    )
+    ran = result(
+        7, 0.7, task=paper, dataset=DatasetId(name="things", fingerprint="f"),
+        encoder=EncoderId(name="dinov2-reg-large", digest="e", features="k"),
+        lm=LMId(name="qwen3-1.7b", digest="l", dtype="float32"),
+    )  # fmt: skip
     found = compare_with_published(make_table([ran]), tasks)
     cells = {(each.split, each.control): each for each in found}
     assert set(cells) == {("leaf", "none"), ("unseen", "none"), ("unseen", "random_lm")}
     unseen = cells["unseen", "none"]
     assert unseen.value == unseen.published.two_class and unseen.difference == pytest.approx(0.7 - unseen.value)
     assert "arXiv 2603.07474" in text_table(make_table([ran]), (), found)
-    other = ran.model_copy(update={"task": "paper_full@1#00000000"})
+    changed = ran.run.model_copy(update={"task": paper.model_copy(update={"leaks": "drop"})})
+    other = ran.model_copy(update={"run": changed})
     assert compare_with_published(make_table([other]), tasks) == []
 
 

@@ -41,7 +41,7 @@ def test_names_from_records_are_shown_harmless(tmp_path: Path, capsys: pytest.Ca
     for name, seed in (("a", 42), ("b", 42)):
         made = record(tmp_path / name, seed)
         path = next((tmp_path / name).rglob("result.json"))
-        path.write_text(path.read_text().replace(f'"encoder": "{made.encoder}"', f'"encoder": "\\u001b[31m|{name}<i>"'))
+        path.write_text(path.read_text().replace(f'"name": "{made.encoder}"', f'"name": "\\u001b[31m|{name}<i>"'))
     assert call(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
     said = capsys.readouterr().out
     assert "\x1b" not in said and r"\[31m\|a\<i\>" in said

@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 from taxbench.cli.score import command
 from tests.board.hostile import edited, honest
 
+OLD = Path(__file__).parents[1] / "results" / "golden" / "version1-c4272b5.json"
+
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -58,7 +60,7 @@ def test_what_cannot_be_scored_is_said_and_stops_no_other(results: Path) -> None
         shutil.copytree(results / "run", results / name)
     (results / "broken" / "predictions.npz").write_bytes(b"PK")
     (results / "torn" / "result.json").write_text("{")
-    edited("schema_version", 1)(results / "old")
+    shutil.copy(OLD, results / "old" / "result.json")
     done = score(results)
     assert done.exit_code == 1
     for said in ("no file of predictions", "not JSON at line 1", "older form", " yes "):

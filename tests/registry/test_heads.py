@@ -62,13 +62,14 @@ def test_what_is_read_of_a_built_in_head_is_what_its_module_says(name: str) -> N
     assert all(text for _, _, text in head_info(name).settings) and info.summary == heads()[name] != ""
     said = [getattr(module, constant, None) for constant in ("READS", "SEES", "POOL")]
     assert [info.reads, info.sees, info.pool] == [said[0] or "answers", said[1] or "features", said[2] or "pooled"]
-    assert info.trainer == getattr(module, "TRAINER", {})
+    assert info.trainer == getattr(module, "TRAINER", {}) and info.control is getattr(module, "CONTROL", False)
     assert hasattr(module, "build" if info.learns == "through the LM" else "fit")
 
 
 def test_no_built_in_head_is_broken_and_helpers_are_no_heads() -> None:
     assert not broken_heads()
     assert {"linear", "mlp", "qformer", "no_image"} <= set(heads())
+    assert [name for name in heads() if head_info(name).control] == ["label_oracle", "no_image", "text_only"]
     assert not {"__init__", "base", "lesson", "moments", "label_head"} & set(heads())
 
 
@@ -84,6 +85,7 @@ def test_no_built_in_head_is_broken_and_helpers_are_no_heads() -> None:
         (BARE + FIT + 'SEES = "names"\n', 'SEES of my.head, .*: expected "features" or "name"'),
         (BARE + BUILD + 'POOL = "grid"\n', "POOL of my.head: .*expected pooled, tokens or gridK"),
         (BARE + BUILD + "POOL: str = 4\n", "POOL of my.head"),
+        (BARE + BUILD + "CONTROL = 1\n", "CONTROL of my.head: expected True or False"),
         (BARE + BUILD + 'TRAINER = {"rate": 1}\n', "TRAINER of my.head: Extra inputs"),
         (BARE + BUILD + 'TRAINER = {"epochs": 0}\n', "TRAINER of my.head: .*greater"),
         (BARE + BUILD + "TRAINER = given\n", "TRAINER of my.head"),

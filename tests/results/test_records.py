@@ -33,7 +33,7 @@ def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     (b"\xef\xbb\xbf{}", "not JSON"), (b'{"a": 1, "a": 1}', "the key 'a' is given twice"),
     (b'{"a": {"b": 1, "b": 2}}', "the key 'b' is given twice"), (b'{"a": NaN}', "NaN is no number"),
     (b'{"a": -Infinity}', "-Infinity is no number"), (b'{"a": 1e309}', "1e309 is too large"),
-    (b'{"a": ' + b"9" * 5000 + b"}", "no result: Exceeds the limit"), (b'{"a": ' + b"[" * 10**6, "no result"),
+    (b'{"a": ' + b"9" * 5000 + b"}", "not a result: Exceeds the limit"), (b'{"a": ' + b"[" * 10**6, "not a result"),
 ])  # fmt: skip
 def test_what_is_no_plain_json_is_refused(content: bytes, said: str) -> None:
     with pytest.raises(DataError, match=said):
@@ -47,6 +47,6 @@ def test_a_file_that_cannot_be_a_record_is_not_read(tmp_path: Path) -> None:
         file.truncate(2**25 + 1)
     with pytest.raises(DataError, match="has 33,554,433 bytes; a record has at most"):
         read_result(tmp_path / "result.json")
-    (tmp_path / "result.json").write_text(json.dumps({"schema_version": 2, "digest": "\ud800"}))
-    with pytest.raises(DataError, match="no result of this version"):
+    (tmp_path / "result.json").write_text(json.dumps({"schema_version": 3, "note": "\ud800"}))
+    with pytest.raises(DataError, match="not a result of this version"):
         read_result(tmp_path / "result.json")

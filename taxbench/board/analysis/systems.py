@@ -128,7 +128,7 @@ def facts(result: Result) -> dict[str, str]:
     """Return everything that tells a result's system from others, as text by name; task and seed are not of it."""
     run = result.run
     own = {**run.head.settings, **run.trainer.model_dump(), **run.scoring.model_dump()}
-    software = result.versions.model_dump(exclude_none=True)
+    software = result.versions.model_dump(exclude_none=True)  # the release, named taxbench, and numerics among them
     known = {
         "dataset": result.dataset,
         "encoder": result.encoder,
@@ -143,7 +143,6 @@ def facts(result: Result) -> dict[str, str]:
         "head_digest": run.head.source[:8],
         "dtype": run.lm.dtype,
         "device": run.device,
-        "code": software.pop("taxbench"),
         **software,
     }
     return {name: str(value) for name, value in known.items()}

@@ -12,11 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from taxbench.board.board import NOTHING, TASKS, Board, Entry, Estimate, GroupAverage, Row, TermRow
-from taxbench.board.controls import CONTROLS, control_help, control_title, in_order
 from taxbench.board.page.charts import deprivation_charts, similarity_charts
 from taxbench.board.page.svg import shown, strip, swatch
 from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
 from taxbench.board.render.cells import interval, short_task
+from taxbench.specs.controls import CONTROLS, control_help, control_title, in_order
 from taxbench.util.text import NOTHING_TO_SHOW, number
 
 _FOLDER = Path(__file__).with_name("templates")

@@ -10,8 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from taxbench.board.board import NOTHING, Board, Entry, Estimate, Row
-from taxbench.board.controls import controls_of
+from taxbench.board.board import NOTHING, Board, Entry, Estimate, Row, controls_of
 from taxbench.board.render.cells import latin, names_of, rank, said, seeds_of, with_interval
 from taxbench.util.text import NOTHING_TO_SHOW, number, plain
 

@@ -1,9 +1,9 @@
 """The board as `leaderboard/README.md`: for someone who opens the repository's page and sees it for the first time."""
 
 from collections.abc import Callable, Sequence
+from textwrap import fill
 
-from taxbench.board.board import NOTHING, TASKS, Board, Entry, Reference, Row
-from taxbench.board.controls import control_title, controls_of
+from taxbench.board.board import NOTHING, TASKS, Board, Entry, Reference, Row, controls_of
 from taxbench.board.plots import plots
 from taxbench.board.render.cells import (
     markdown_table,
@@ -16,6 +16,7 @@ from taxbench.board.render.cells import (
     with_interval,
 )
 from taxbench.datasets.known import known_datasets
+from taxbench.specs.controls import CONTROLS, control_title
 from taxbench.util.text import NOTHING_TO_SHOW, number
 
 _OPENING = """\
@@ -34,7 +35,8 @@ disk). For programs: [board.csv](board.csv), [board.json](board.json); for paper
 row](#add-a-row).
 """
 
-_READING = """\
+_CONTROLS = " ".join(f"**{control.title}**: {control.help}" for control in CONTROLS.values())
+_READING = f"""\
 ## How to read this
 
 - **leaf, seen, unseen F1**: macro-F1 on the words that heads are trained on; on hypernyms that training asked for; on
@@ -51,9 +53,7 @@ _READING = """\
   second.
 - **held-out AUROC**: hypernyms of pictures whose leaf training never named. AUROC does not care where the threshold
   between Yes and No lies: 0.5 knows nothing.
-- **controls**: **chance** is a fair coin; **random LM** the same head through a language model with random weights;
-  **no image** a head that sees no picture; **shuffled** one whose features were dealt out to other pictures; **text
-  only** one that is given the leaf's name in place of the picture.
+{fill(f"- **controls**: {_CONTROLS}", 120, subsequent_indent="  ", break_on_hyphens=False)}
 - **incomplete** entries lack a task or a seed and are shown without a rank; **control** heads are told the answer or
   see no picture. "–" is no data, never zero.
 """

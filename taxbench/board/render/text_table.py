@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from taxbench.board.board import NOTHING, Estimate, GroupAverage, Row
-from taxbench.board.controls import control_title, controls_of
+from taxbench.board.board import NOTHING, Estimate, GroupAverage, Row, controls_of
 from taxbench.board.published import BesidePublished
 from taxbench.board.render.cells import markdown_table, markdown_text, said, task_name, with_both
+from taxbench.specs.controls import control_title
 from taxbench.util.text import number, signed
 
 LEGEND = (

@@ -16,16 +16,19 @@ from taxbench.board.submit.names import name_problems, value_problems, word_prob
 from taxbench.board.submit.question_check import question_problems, size_problems
 from taxbench.board.submit.record_files import read_plain
 from taxbench.registry.heads import head_info, heads, settings_defaults
+from taxbench.results.migrations import migrate
 from taxbench.results.predictions import Predictions, parse_predictions
 from taxbench.results.records import RESULT, parse_json, parse_result
 from taxbench.scoring.rescore import differences, rescore
-from taxbench.specs.result import SCHEMA_VERSION, Result, Scores
+from taxbench.specs.result import SCHEMA_VERSION, Result
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.util.errors import DataError, did_you_mean, first_few
 from taxbench.util.text import escaped
 
 _MOST_REASONS = 12
+_OLDEST = 2
+"""The first form of records whose predictions can be scored anew."""
 _FOR_PEOPLE = frozenset({"summary", "tags"})
 
 
@@ -54,12 +57,10 @@ def examine(folder: Path, registry: TaskRegistry) -> Examined:
     of_task = [*_task_problems(result.run.task, registry)]
     reasons = [
         *value_problems(raw),
-        *_form_problems(raw, result.model_dump(mode="json"), ""),
-        *_identity_problems(result),
+        *_form_problems(migrate(raw), result.model_dump(mode="json"), ""),
         *name_problems(result),
         *of_task,
         *_head_problems(result),
-        *_range_problems(result),
     ]
     content = b""
     try:
@@ -78,10 +79,10 @@ def _in_short(reasons: list[str]) -> tuple[str, ...]:
 
 def _refuse_older(raw: dict[str, Any]) -> None:
     version = raw.get("schema_version")
-    if type(version) is int and 0 < version < SCHEMA_VERSION:
+    if type(version) is int and 0 < version < _OLDEST:
         raise DataError(
-            f"{RESULT} is of form {version}, whose predictions cannot be scored anew; expected form {SCHEMA_VERSION}. "
-            "Run it again with this version of taxbench."
+            f"{RESULT} is of form {version}, whose predictions cannot be scored anew; expected form {_OLDEST} to "
+            f"{SCHEMA_VERSION}. Run it again with this version of taxbench."
         )
 
 
@@ -98,27 +99,6 @@ def _form_problems(raw: Any, read: Any, where: str) -> Iterator[str]:
             yield from _form_problems(one, other, f"{where}[{index}]")
     elif type(raw) is not type(read) or raw != read:
         yield f"{where} is written as {json.dumps(raw)[:60]}; taxbench writes {json.dumps(read)[:60]}."
-
-
-def _identity_problems(result: Result) -> Iterator[str]:
-    run = result.run
-    if result.digest != run.digest:
-        yield (
-            f"digest is {result.digest}, but `run` has the digest {run.digest}: one of them was edited. Send the "
-            "record as it was written."
-        )
-    for name, said, meant in (
-        ("task", result.task, run.task.identity),
-        ("dataset", result.dataset, run.dataset.name),
-        ("encoder", result.encoder, run.encoder.name),
-        ("lm", result.lm, run.lm.name),
-        ("head", result.head, run.head.name),
-        ("seed", result.seed, run.seed),
-    ):
-        if said != meant:
-            yield f"{name} is '{said}', but `run` says '{meant}': one of them was edited."
-    if run.seed < 0:
-        yield f"seed is {run.seed}; expected 0 or more."
 
 
 def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
@@ -160,8 +140,10 @@ def _head_problems(result: Result) -> Iterator[str]:
     for key, default in known.items():
         if key in head.settings and not _like(head.settings[key], default):
             yield f"run.head.settings.{key} is {head.settings[key]!r}; expected a value like {default!r}."
-    if result.note != head_info(head.name).note:
-        yield f"note is '{result.note}'; beside the head '{head.name}' stands '{head_info(head.name).note}'."
+    own = head_info(head.name)
+    for name, given, expected in (("note", result.note, own.note), ("is_control", result.is_control, own.control)):
+        if given != expected:
+            yield f"{name} is '{given}'; beside the head '{head.name}' stands '{expected}'."
 
 
 def _like(value: object, default: object) -> bool:
@@ -171,38 +153,6 @@ def _like(value: object, default: object) -> bool:
     if isinstance(value, bool) or isinstance(default, bool):
         return isinstance(value, bool) and isinstance(default, bool)
     return isinstance(value, int | float if isinstance(default, int | float) else type(default))
-
-
-def _range_problems(result: Result) -> Iterator[str]:
-    """Yield figures that cannot be, of those that do not follow from the predictions."""
-    yield from _score_problems(result.validation)
-    evidence, alike = result.evidence, result.visual_similarity
-    for name in ("n_images", "n_leaf_questions", "n_hypernym_questions"):
-        if getattr(evidence, name) < 0:
-            yield f"evidence.{name} is {getattr(evidence, name)}; expected 0 or more."
-    if evidence.removed_fraction is not None and not 0 <= evidence.removed_fraction <= 1:
-        yield f"evidence.removed_fraction is {evidence.removed_fraction}; expected 0 to 1."
-    rows = [
-        ("visual_similarity", alike),
-        *((f"visual_similarity of '{row.hypernym}'", row) for row in alike.categories),
-    ]
-    for where, row in rows:
-        for when in ("before", "after"):
-            value = getattr(row, when)
-            if value is not None and abs(value) > 1:
-                yield f"{where} is {value} {when} the re-pairing; a cosine is -1 to 1."
-    names = [row.hypernym for row in alike.categories]
-    if len(set(names)) < len(names):
-        yield "visual_similarity.categories has a hypernym twice."
-
-
-def _score_problems(scores: Scores) -> Iterator[str]:
-    for name, value in scores:
-        if name.startswith("n_"):
-            if value < 0:
-                yield f"validation.{name} is {value}; expected 0 or more."
-        elif value is not None and not 0 <= value <= 1:
-            yield f"validation.{name} is {value}; expected 0 to 1."
 
 
 def _prediction_problems(result: Result, content: bytes, *, known_task: bool) -> Iterator[str]:

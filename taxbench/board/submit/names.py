@@ -39,13 +39,8 @@ def name_problems(result: Result) -> Iterator[str]:
         ("run.dataset.fingerprint", run.dataset.fingerprint, _HEX, "a digest"),
         ("run.encoder.digest", run.encoder.digest, r"[\w.+:-]{1,128}", "a digest"),
         ("run.encoder.features", run.encoder.features, _HEX, "a digest"),
-        ("run.encoder.reading", run.encoder.reading, r"(pooled|tokens|grid[1-9]\d?)(, layer -?\d{1,3})?|imported",
-         "such as 'pooled' or 'grid4, layer -2'"),
         ("run.lm.digest", run.lm.digest, _HEX, "a digest"),
-        ("run.head.source", run.head.source, r"([0-9a-f]{16})?", "a digest of 16 digits or nothing"),
-        ("run.device", run.device, r"[a-z]{2,16}", "a kind of device such as cpu or cuda"),
         ("note", result.note, r"[^<>]{0,200}", "at most 200 letters without markup"),
-        ("code.commit", result.code.commit, r"[0-9a-f]{40,64}", "a commit"),
         *((f"versions.{name}", value, r"[A-Za-z0-9.+_-]{1,60}", "a version") for name, value in result.versions),
     ]  # fmt: skip
     for key, given in run.head.settings.items():

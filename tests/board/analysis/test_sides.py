@@ -69,9 +69,9 @@ def test_the_same_run_by_other_code_has_predictions_of_its_own(tmp_path: Path) -
     old, new = tmp_path / "old", tmp_path / "new"
     record(old, skill=2.0)
     made = record(new, skill=0.5)
-    newer = made.model_copy(update={"versions": made.versions.model_copy(update={"taxbench": "1"})})
+    newer = made.model_copy(update={"versions": made.versions.model_copy(update={"numerics": "1"})})
     (result_folder(new, made.run) / "result.json").write_bytes(result_bytes(newer))
-    sides = [find_system(name, [old, new]) for name in ("code=0", "code=1")]
+    sides = [find_system(name, [old, new]) for name in ("numerics=0", "numerics=1")]
     (row,) = compare_systems(*sides).tasks
     f1 = row.comparison.macro_f1
     assert f1.a is not None and f1.b is not None and f1.a > f1.b + 0.1

@@ -10,7 +10,7 @@ import pytest
 
 from taxbench.board.submit.examine import examine
 from taxbench.tasks.registry import find_tasks
-from tests.board.hostile import BROKEN, edited, honest, named
+from tests.board.hostile import BROKEN, edited, honest, named, of_version_2
 
 REGISTRY = find_tasks()
 
@@ -32,7 +32,9 @@ def test_an_honest_record_of_any_task_and_seed_passes(tmp_path: Path, task: str)
 
 @pytest.mark.parametrize("change", [
     named("dataset", "hf:owner/birds"), named("lm", "Qwen/Qwen3-0.6B"), named("encoder", "random-pocket"),
-    named("encoder", "imported:my features (2)"), edited("run.encoder.reading", "grid4, layer -2", sealed=True),
+    named("encoder", "imported:my features (2)"),
+    edited("run.encoder.options", {"pool": "grid4", "layer": -2, "storage": "bfloat16"}),
+    edited("run.encoder.options", None), of_version_2("run.dataset.name", "pocket"),
     edited("run.task.summary", "Said in other words.", sealed=True), edited("fitted", {"alpha": 0.1}),
     edited("run.head", {"name": "theirs", "settings": {"depth": 3}, "source": "0123456789abcdef"}, sealed=True),
 ])  # fmt: skip

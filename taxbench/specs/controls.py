@@ -1,0 +1,69 @@
+"""The controls, once and for all readers: the task schema, training, the board and its pages."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+ControlName = Literal["chance", "random_lm", "no_image", "shuffled_features", "text_only", "label_oracle"]
+Variant = Literal["none", "random_lm", "shuffled_features"]
+"""What is not as the run says when a head is made: nothing, or what a control takes away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One baseline that says what a score would be without the thing claimed."""
+
+    name: ControlName
+    title: str
+    """What a column is called."""
+    help: str
+    """What it is, as a sentence."""
+    changes: Literal["lm", "features", "head"] | None
+    """What it puts in the place of the run's own; None: nothing is trained, its scores follow from the questions."""
+    head: str = ""
+    """The head that takes the place of the run's own."""
+
+    @property
+    def variant(self) -> Variant:
+        """Return what is not as the run says when its head is made."""
+        variants: dict[str | None, Variant] = {"lm": "random_lm", "features": "shuffled_features"}
+        return variants.get(self.changes, "none")
+
+
+CONTROLS: dict[str, Control] = {
+    control.name: control
+    for control in (
+        Control("chance", "chance", "A fair coin on the same questions, exact.", None),
+        Control("random_lm", "random LM", "The same head trained through the same LM with random weights.", "lm"),
+        Control(
+            "no_image", "no image", "Another head: a learned prompt that is the same for all images.", "head",
+            head="no_image",
+        ),
+        Control("shuffled_features", "shuffled", "The same head, shown the features of other images.", "features"),
+        Control(
+            "text_only", "text only", "The LM given the tokens of the leaf's name where the image would be.", "head",
+            head="text_only",
+        ),
+        Control(
+            "label_oracle", "label oracle", "The LM given the embedding of the leaf's name in place of the image.",
+            "head", head="label_oracle",
+        ),
+    )
+}  # fmt: skip
+"""By name, in the order in which they are shown."""
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return controls in the order in which they are shown; unknown ones, of a newer release, follow by name."""
+    given = set(names)
+    return [name for name in CONTROLS if name in given] + sorted(given - CONTROLS.keys())
+
+
+def control_title(name: str) -> str:
+    """Return what the column of a control is called."""
+    return CONTROLS[name].title if name in CONTROLS else name.replace("_", " ")
+
+
+def control_help(name: str) -> str:
+    """Return what a control is."""
+    return CONTROLS[name].help if name in CONTROLS else "A control."
