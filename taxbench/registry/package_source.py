@@ -19,8 +19,8 @@ def module_spec(module: str) -> ModuleSpec | None:
         inside = spec.submodule_search_locations if spec else None
         if not inside:
             return None
-        found = (finder.find_spec(".".join(parts[:depth]), inside) for finder in sys.meta_path)
-        spec = next((each for each in found if each is not None), None)
+        specs = (finder.find_spec(".".join(parts[:depth]), inside) for finder in sys.meta_path)
+        spec = next((spec for spec in specs if spec is not None), None)
     return spec
 
 

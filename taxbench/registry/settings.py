@@ -41,7 +41,8 @@ def settings(head: str | None = None) -> list[SettingInfo]:
 
 def known_settings(head: str | None = None) -> list[str]:
     """Return the names of all settings, each once; as for `settings`."""
-    return list(dict.fromkeys(name for each in ([head] if head else heads()) for name in head_info(each).known))
+    infos = [head_info(name) for name in ([head] if head else heads())]
+    return list(dict.fromkeys(setting for info in infos for setting in info.known))
 
 
 def part_of(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class RunConfig:
 
     def name_of(self, cell: GridCell) -> str:
         """Return what tells a cell from the others: its task, its head where there are several, its varied settings."""
-        several = len({each.head.name for each in self.cells}) > 1
+        several = len({other.head.name for other in self.cells}) > 1
         return " ".join([cell.task.name, *([cell.head.name] if several else []), *cell.varied])
 
 
@@ -236,8 +236,8 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
             "heads."
         )
     spec = head_spec(head.name, {key: given[key] for key, _, _ in head.settings if key in given})
-    said = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in head.known)
-    return GridCell(task, spec, features, trainer, scoring, said)
+    named = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in head.known)
+    return GridCell(task, spec, features, trainer, scoring, named)
 
 
 def _value(setting: str, text: str) -> Any:

@@ -61,10 +61,10 @@ def read_lock(root: Path) -> Versions:
 def changed(file: TaskFile, locked: Versions) -> Iterator[Diagnostic]:
     """Find tasks of a file whose content is not what the lock has under their version."""
     for task in file.tasks:
-        known = locked.get(task.name, {})
-        digest = known.get(str(task.version))
+        versions = locked.get(task.name, {})
+        digest = versions.get(str(task.version))
         if digest is not None and digest != task.digest:
-            free = max(map(int, known)) + 1
+            free = max(map(int, versions)) + 1
             text = (
                 f"'{task.name}': content changed but version is still {task.version}: raise version to {free}, or undo "
                 f"(content {task.digest}, locked {digest})"

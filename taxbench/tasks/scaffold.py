@@ -46,8 +46,9 @@ def write_new_task(name: str, parent: str, folder: Path, registry: TaskRegistry)
         how = "use lower-case letters, digits and underscores, 100 at most, such as my_task"
         raise UsageError(f"Invalid task name '{name[:100]}': {how}.")
     path = folder / f"{name}.yaml"
-    if taken := [each for suffix in SUFFIXES if os.path.lexists(each := folder / f"{name}{suffix}")]:
-        raise UsageError(f"'{taken[0]}' is there already. Nothing was written; choose another name or --out.")
+    for there in (folder / f"{name}{suffix}" for suffix in SUFFIXES):
+        if os.path.lexists(there):
+            raise UsageError(f"'{there}' is there already. Nothing was written; choose another name or --out.")
     if name in registry.files:
         raise UsageError(f"The name '{name}' is taken by {registry.files[name].path}. Choose another.")
     extended = _parent(parent, path, registry)

@@ -75,7 +75,7 @@ def read_task_file(path: Path, task_path: TaskPath) -> TaskFile:
             check.settings(data["settings"])
         if own.abstract:
             check.given(TaskSpec, data)
-            check.given(Levels, levels or {}, ("levels",))
+            check.given(Levels, {} if levels is None else levels, ("levels",))
         elif levels is not None:
             group, tasks = check.curve(levels, data)
         elif task := check.valid(TaskSpec, data, locate=check.without_levels):
@@ -231,5 +231,5 @@ def _with_value(data: dict[str, Any], path: tuple[str, ...], value: float) -> di
 def _with_figures(task: TaskSpec, expected: Expected) -> TaskSpec:
     """Give a task of a curve the published figures of its level and of no level."""
     level = task.name.rpartition("-")[2]
-    figures = tuple(each for each in expected.figures if each.level is None or f"{each.level:g}" == level)
+    figures = tuple(row for row in expected.figures if row.level is None or f"{row.level:g}" == level)
     return task.model_copy(update={"expected": expected.model_copy(update={"figures": figures})})

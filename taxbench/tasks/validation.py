@@ -80,14 +80,15 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
             raise UsageError(f"'{path}' is not a task file: expected .yaml or .yml, or a folder.")
         if path.is_dir() and next(yaml_files(path), None) is None:
             raise UsageError(f"No task file (.yaml or .yml) in '{path}'.")
-    known = [Path(os.path.realpath(folder)) for folder in (BUILTIN, *include)]
-    inside = {path for path in chosen for folder in known if Path(os.path.realpath(path)).is_relative_to(folder)}
+    roots = [Path(os.path.realpath(folder)) for folder in (BUILTIN, *include)]
+    inside = {path for path in chosen for root in roots if Path(os.path.realpath(path)).is_relative_to(root)}
     folders = [path for path in chosen if path.is_dir() and path not in inside]
     single = [path for path in chosen if not path.is_dir()]
     registry = find_tasks([*include, *folders], single)
     files = registry.all_files
     if chosen:
-        wanted = {os.path.realpath(path) for each in chosen for path in (yaml_files(each) if each.is_dir() else [each])}
+        paths = (path for place in chosen for path in (yaml_files(place) if place.is_dir() else [place]))
+        wanted = {os.path.realpath(path) for path in paths}
         files = [file for file in files if os.path.realpath(file.path) in wanted]
     findings = [finding for file in files for finding in registry.findings.get(file.path, ())]
     if not chosen:
