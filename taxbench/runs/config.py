@@ -12,7 +12,6 @@ from taxbench.registry.head_source import HeadInfo
 from taxbench.registry.heads import head_info
 from taxbench.registry.heads import heads as all_heads
 from taxbench.registry.models import find_encoder, find_lm
-from taxbench.registry.settings import part_of
 from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.sources import EncoderSpec, LMSpec
@@ -222,10 +221,14 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
     # What a task sets, or a user for several heads, of another head does not apply here.
     given = {key: value for key, value in task.settings.items() if key in head.known}
     given |= {key: _value(f"{key}={text}", text) for key, text in chosen.items() if key in head.known}
+    of_features, of_trainer, of_scoring = (
+        {key: value for key, value in {**usual, **given}.items() if key in model.model_fields}
+        for model, usual in ((FeatureOptions, {"pool": head.pool}), (TrainerSpec, head.trainer), (ScoringSpec, {}))
+    )
     try:
-        features = FeatureOptions.model_validate(part_of(FeatureOptions, {"pool": head.pool, **given}))
-        trainer = TrainerSpec.model_validate(part_of(TrainerSpec, {**head.trainer, **given}))
-        scoring = ScoringSpec.model_validate(part_of(ScoringSpec, given))
+        features = FeatureOptions.model_validate(of_features)
+        trainer = TrainerSpec.model_validate(of_trainer)
+        scoring = ScoringSpec.model_validate(of_scoring)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])

@@ -11,6 +11,9 @@ ADDED = "added after publication"
 the identity of a record only where it is not at its default, so adding a field moves no identity."""
 
 
+_CANONICAL: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False, "allow_nan": False}
+
+
 class Spec(BaseModel):
     """A frozen record. Unknown fields are errors; the docstring under a field is its documentation."""
 
@@ -40,9 +43,9 @@ def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value: sorted keys, no spaces, floats as Python's shortest repr."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, **_CANONICAL)
 
 
 def content_hash(value: Any, length: int = 16) -> str:
     """Return the first `length` hex digits of the SHA-256 of the canonical JSON of a value's identity."""
-    return hashlib.sha256(canonical_json(identity_of(value)).encode()).hexdigest()[:length]
+    return hashlib.sha256(json.dumps(identity_of(value), **_CANONICAL).encode()).hexdigest()[:length]

@@ -166,7 +166,7 @@ def test_a_head_that_fails_when_it_is_imported_says_so(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("name", "settings", "told"),
     [
-        ("qformr", {}, r"no head 'qformr'\. Did you mean 'qformer'\? Heads: .*linear"),
+        ("qformr", {}, r"Unknown head 'qformr'\. Did you mean 'qformer'\? Heads: .*linear"),
         ("mlp", {"hiden": 3}, r"'mlp' has no setting 'hiden'\. Did you mean 'hidden'\? Its settings: tokens, hidden"),
         ("text_only", {"tokens": 3}, r"'text_only' has no setting 'tokens'\. It has none\."),
         ("mlp", {"hidden": 0}, r"Setting 'hidden' of the head 'mlp': .*greater than or equal to 1"),
