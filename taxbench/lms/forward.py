@@ -380,14 +380,23 @@ class Packed(TableForward):
         if self.lm.window is not None and p + width > self.lm.window:
             # The model would look back a fixed number of places, and packed rows put questions further apart.
             return Plain(self.lm, self.table)(soft_tokens, texts, width, keep)
-        if self.chunk is not None and q > self.chunk and not torch.is_grad_enabled():
-            return self._kept(prefix, texts, width, keep)
-        asked, used = self._slots(texts, width)
-        positions = torch.cat([_count(used, p), _restart(used, p)], dim=1)
-        hidden = masked_forward(
-            self.lm, torch.cat([prefix, asked], dim=1), additive(_allowed(used, p), self.lm.dtype), positions
-        )
-        return Slots(hidden[:, :p], hidden[:, p:].reshape(b, q, width, -1)[:, :, -keep:])
+        if self.chunk is None or q <= self.chunk or torch.is_grad_enabled():
+            asked, used = self._slots(texts, width)
+            positions = torch.cat([_count(used, p), _restart(used, p)], dim=1)
+            mask = additive(_allowed(used, p), self.lm.dtype)
+            hidden = masked_forward(self.lm, torch.cat([prefix, asked], dim=1), mask, positions)
+            return Slots(hidden[:, :p], hidden[:, p:].reshape(b, q, width, -1)[:, :, -keep:])
+        # The prefix is computed once, then questions are put to it chunk by chunk.
+        none = texts.new_zeros(b, 0, width, dtype=torch.bool)
+        cache = cache_of()
+        first = masked_forward(self.lm, prefix, additive(_allowed(none, p), self.lm.dtype), _count(none, p), cache)
+        layers, parts = layers_of(cache), []
+        for chunk in torch.split(texts, self.chunk, dim=1):
+            asked, used = self._slots(chunk, width)
+            mask = additive(_allowed(used, p)[:, p:], self.lm.dtype)
+            hidden = masked_forward(self.lm, asked, mask, _restart(used, p), cache_of(layers))
+            parts.append(hidden.reshape(*chunk.shape, width, -1)[:, :, -keep:])
+        return Slots(first, torch.cat(parts, dim=1))
 
     def shape(self, length: int, width: int, texts: int, training: bool) -> RowShape:
         """Return what one image amounts to.
@@ -402,21 +411,6 @@ class Packed(TableForward):
             return RowShape(1, self.chunk * width, length + (self.chunk - 1) * width, logits=0)
         columns = length + (texts - 1) * width
         return RowShape(1, columns, columns, logits=0)
-
-    def _kept(self, prefix: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
-        """Compute the prefix once, then put questions to it chunk by chunk."""
-        p = prefix.shape[1]
-        none = texts.new_zeros(len(texts), 0, width, dtype=torch.bool)
-        cache = cache_of()
-        first = masked_forward(self.lm, prefix, additive(_allowed(none, p), self.lm.dtype), _count(none, p), cache)
-        layers, parts = layers_of(cache), []
-        chunk = self.chunk or CHUNK
-        for some in (texts[:, start : start + chunk] for start in range(0, texts.shape[1], chunk)):
-            asked, used = self._slots(some, width)
-            mask = additive(_allowed(used, p)[:, p:], self.lm.dtype)
-            hidden = masked_forward(self.lm, asked, mask, _restart(used, p), cache_of(layers))
-            parts.append(hidden.reshape(*some.shape, width, -1)[:, :, -keep:])
-        return Slots(first, torch.cat(parts, dim=1))
 
     def _slots(self, texts: Tensor, width: int) -> tuple[Tensor, Tensor]:
         """Return the embeddings of texts and which are in use.  # (b, q · w, d), (b, q, w)"""

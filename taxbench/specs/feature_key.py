@@ -1,6 +1,7 @@
 """The key of a feature cache entry: everything that changes a feature, and nothing else."""
 
 import re
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -112,7 +113,7 @@ class FeatureKey(Spec):
     """Digest of the ordered list of (image id, content digest)."""
     n_images: int
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Return the name of the cache entry."""
         return content_hash(self, 20)

@@ -1,5 +1,6 @@
 """The identity of one run: everything that decides its numbers."""
 
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue
@@ -110,7 +111,7 @@ class RunSpec(Spec):
     device: str = Field(default="cpu", pattern=r"^[a-z]{2,16}$")
     """The kind of device, such as cpu or cuda; scores may differ in the last digits between kinds."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hash every field, so that no two different runs share a name."""
         return content_hash(self, 16)
@@ -136,7 +137,7 @@ class HeadKey(Spec):
     code: str
     """Version of the code and of torch: another build may add up in another order."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Return the name of the cache entry."""
         return content_hash(self, 20)

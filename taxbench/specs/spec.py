@@ -30,13 +30,15 @@ class Spec(BaseModel):
         }
 
 
+def _fields(value: Any) -> dict[str, Any]:
+    if isinstance(value, Spec):
+        return value.identity_fields()
+    raise TypeError(f"a {type(value).__name__} has no place in an identity")
+
+
 def identity_of(value: Any) -> Any:
     """Return the JSON that the hash of a value goes by: of records, however deep they lie, their identity fields."""
-    if isinstance(value, Spec):
-        value = value.identity_fields()
-    if isinstance(value, dict):
-        return {name: identity_of(part) for name, part in value.items()}
-    return [identity_of(part) for part in value] if isinstance(value, list | tuple) else value
+    return json.loads(json.dumps(value, default=_fields))
 
 
 def canonical_json(value: Any) -> str:
@@ -47,5 +49,8 @@ def canonical_json(value: Any) -> str:
 
 
 def content_hash(value: Any, length: int = 16) -> str:
-    """Return the first `length` hex digits of the SHA-256 of the canonical JSON of a value's identity."""
-    return hashlib.sha256(json.dumps(identity_of(value), **_CANONICAL).encode()).hexdigest()[:length]
+    """Return the first `length` hex digits of the SHA-256 of a value's canonical JSON.
+
+    Of records, however deep they lie, it holds the identity fields.
+    """
+    return hashlib.sha256(json.dumps(value, default=_fields, **_CANONICAL).encode()).hexdigest()[:length]

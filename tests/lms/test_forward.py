@@ -9,7 +9,7 @@ from torch import Tensor
 from taxbench.lms.forward import Plain
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.question_scorer import QuestionScorer
-from taxbench.specs.sources import LMSpec
+from taxbench.registry.models import find_lm
 
 NAMES = ("a crow", "a fire salamander", "clothing", "an animal", "a piece of clothing with a long name")
 QUESTIONS = tuple(f"Is there {name} in this image?" for name in NAMES)
@@ -35,7 +35,7 @@ def found(scorer: QuestionScorer, soft: Tensor, rows: list[int], what: str) -> t
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_row_does_not_feel_its_neighbours(dtype: torch.dtype) -> None:
-    lm = load_lm(LMSpec(name="pocket", source="pocket"), torch.device("cpu"), dtype)
+    lm = load_lm(find_lm("pocket"), torch.device("cpu"), dtype)
     for k, answers, what in ((1, SETS, "margins"), (3, STRINGS, "margins"), (2, SETS, "text_losses")):
         packed = QuestionScorer.of(lm, QUESTIONS, answers)
         scorers = [packed, replace(packed, forward=Plain(lm, packed.table))]
@@ -52,7 +52,7 @@ def test_a_row_does_not_feel_its_neighbours(dtype: torch.dtype) -> None:
 
 
 def test_a_row_that_is_no_number_leaves_the_others_alone() -> None:
-    lm = load_lm(LMSpec(name="pocket", source="pocket"), torch.device("cpu"), torch.float32)
+    lm = load_lm(find_lm("pocket"), torch.device("cpu"), torch.float32)
     packed = QuestionScorer.of(lm, QUESTIONS, SETS)
     first = QuestionScorer.of(lm, QUESTIONS, SETS, "question_first")
     soft = torch.randn(len(TERMS), 2, lm.width, generator=torch.Generator().manual_seed(0)) * lm.embedding_rms()

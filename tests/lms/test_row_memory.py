@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 from taxbench.lms.forward import Plain
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.question_scorer import QuestionScorer
-from taxbench.specs.sources import LMSpec
+from taxbench.registry.models import find_lm
 
 QUESTIONS = tuple(f"Is there a {name} in this image?" for name in ("crow", "bird", "hammer"))
 
@@ -43,7 +43,7 @@ class Peak(TorchDispatchMode):
 def test_the_estimate_is_within_a_factor_of_two(way: str, what: str, k: int) -> None:
     if (way, what) == ("question_first", "training on texts"):
         pytest.skip("not offered")
-    lm = load_lm(LMSpec(name="pocket", source="pocket"), torch.device("cpu"), torch.float32)
+    lm = load_lm(find_lm("pocket"), torch.device("cpu"), torch.float32)
     scorer = QuestionScorer.of(
         lm, QUESTIONS, (("Yes",), ("No",)), "question_first" if way == "question_first" else "image_first"
     )

@@ -44,7 +44,7 @@ def test_a_directory_may_be_called_random(tmp_path: Path) -> None:
 def test_a_typing_error_names_the_nearest_encoder() -> None:
     with pytest.raises(UsageError, match=r"Unknown encoder 'dinov2-smal'.*'dinov2-small'.*taxbench ls encoders"):
         find_encoder("dinov2-smal")
-    with pytest.raises(UsageError, match=r"no encoder 'clib'.*'clip'"):
+    with pytest.raises(UsageError, match=r"Unknown encoder 'clib'.*'clip'"):
         find_encoder("random-clib")
 
 
