@@ -36,7 +36,8 @@ CONTROLS: dict[str, Control] = {
         Control("chance", "chance", "A fair coin on the same questions, exact.", None),
         Control("random_lm", "random LM", "The same head trained through the same LM with random weights.", "lm"),
         Control(
-            "no_image", "no image", "Another head: a learned prompt that is the same for all images.", "head", head="no_image"
+            "no_image", "no image", "Another head: a learned prompt that is the same for all images.", "head",
+            head="no_image",
         ),
         Control("shuffled_features", "shuffled", "The same head, shown the features of other images.", "features"),
         Control(
