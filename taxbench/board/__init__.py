@@ -1,6 +1,6 @@
 """The leaderboard: from records on disk to tables, a page and figures.
 
-`found` reads records, `table` makes rows of them, `entries` and `groups` what is ranked and averaged, all of it in the
-terms of `model`; `build` writes every form. `forms` is text and pictures, `page` the HTML file, `submissions` what
-checks and adds a stranger's records, and `findings` what is asked of records besides: comparisons and analyses.
+`load` reads records, `rows` averages them over seeds, `roles` says which part of the question a task asks, `entries`
+ranks, `group_averages` averages over tasks; `board` is the model of it all, and `build` writes every form. `render` is
+text and pictures, `page` the HTML file, `submit` checks and adds a stranger's records, and `analysis` compares systems.
 """

@@ -1,15 +1,12 @@
 """The one table model: what every form of the leaderboard, from Markdown to the page, is made of."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from taxbench.specs.controls import in_order
 from taxbench.specs.result import Evidence, VisualSimilarity
+from taxbench.specs.task import TaskSpec
 from taxbench.util.text import number
-
-TASKS = ("leaf", "seen_hypernym", "unseen_hypernym", "counterfactual_high", "counterfactual_low")
-"""The tasks of an entry, in the order of the question; others stand in tables of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +29,6 @@ NOTHING = Estimate(None)
 """No data."""
 
 
-def level_of(task: str) -> tuple[str, float | None]:
-    """Return the name of the curve that a task is a point of, and its level; of other tasks their name and None."""
-    curve, _, level = task.partition("-")
-    return (curve, float(level)) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", level) else (task, None)
-
-
 @dataclass(frozen=True, slots=True)
 class TermRow:
     """One asked term of a row's headline split, averaged over seeds."""
@@ -55,7 +46,7 @@ class TermRow:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where the figures of one seed come from."""
+    """Where the scores of one seed come from."""
 
     seed: int
     digest: str
@@ -70,8 +61,7 @@ class Record:
 class Row:
     """One task of one (dataset, encoder, LM, head, setting), averaged over seeds."""
 
-    task: str
-    """`name@version#hash`."""
+    task: TaskSpec
     dataset: str
     encoder: str
     lm: str
@@ -82,7 +72,7 @@ class Row:
     """What is not as by default, and what tells rows of the same names apart; else empty."""
     seeds: tuple[int, ...]
     split: str
-    """The task's headline split; the figures below are about it where they do not say otherwise."""
+    """The task's headline split; the scores below are about it where they do not say otherwise."""
     leaf_f1: Estimate
     f1: Estimate
     auroc: Estimate
@@ -100,7 +90,9 @@ class Row:
     primary: tuple[float | None, ...]
     """The task's primary metric on its headline split, seed by seed."""
     note: str
-    """Why the figures are what they are, where the head itself explains it."""
+    """Why the scores are what they are, where the head itself explains it."""
+    is_control: bool
+    """Whether the head is a control."""
     split_f1: dict[str, Estimate]
     """Macro-F1 of every split."""
     random_lm_split_f1: dict[str, Estimate]
@@ -118,8 +110,8 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Return the task's name without version and hash."""
-        return self.task.partition("@")[0]
+        """Return the task's name."""
+        return self.task.name
 
     @property
     def place(self) -> tuple[str, str, str, str, str]:
@@ -154,14 +146,14 @@ class Entry:
     seeds: tuple[int, ...]
     """Seeds that all its rows have."""
     rows: dict[str, Row]
-    """By the task's name, in the order of the question."""
+    """By the part of the question that the task asks, in the order of `ROLES`."""
     coherence_effect: Estimate
-    """F1 of counterfactual_high minus counterfactual_low."""
+    """F1 with visual similarity kept minus F1 with it destroyed."""
     missing: tuple[str, ...]
-    """Which of `TASKS` were not run, or not with the same seeds, or that it has other seeds than those ranked: an entry
+    """Which tasks were not run, or not with the same seeds, or that it has other seeds than those ranked: an entry
     with any is shown and not ranked."""
     is_control: bool
-    """Whether its head is a control (no_image, label_oracle, text_only): shown, never ranked."""
+    """Whether its head is a control: shown, never ranked."""
     rank: Rank | None
     """None: `status` says why."""
     note: str
@@ -179,7 +171,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One published figure: reported, not re-run here, and never ranked against measured rows."""
+    """One published score: reported, not re-run here, and never ranked against measured rows."""
 
     dataset: str
     encoder: str
@@ -207,7 +199,7 @@ class Reference:
     source: str
 
     @property
-    def figure(self) -> Estimate:
+    def estimate(self) -> Estimate:
         """Return F1 as ours is scored where that is known: without categories asked with one answer only."""
         if self.two_class_f1 is None:
             return Estimate(self.f1, self.sd)
@@ -237,6 +229,12 @@ class Board:
     """Every row, of whatever task, sorted by place and then by task."""
     groups: tuple[GroupAverage, ...] = ()
     references: tuple[Reference, ...] = ()
+
+    @property
+    def others(self) -> tuple[Row, ...]:
+        """Return the rows of tasks that no entry of their dataset has."""
+        shown = {(row.dataset, row.task.identity) for entry in self.entries for row in entry.rows.values()}
+        return tuple(row for row in self.rows if (row.dataset, row.task.identity) not in shown)
 
 
 def controls_of(rows: Iterable[Row]) -> list[str]:

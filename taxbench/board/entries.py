@@ -7,23 +7,27 @@ from itertools import combinations
 
 import numpy as np
 
-from taxbench.board.board import NOTHING, TASKS, Entry, Estimate, Rank, Row
-from taxbench.board.rows import figure, row_key
+from taxbench.board.board import NOTHING, Entry, Estimate, Rank, Row
+from taxbench.board.roles import ROLES, recipe_of, role_of
+from taxbench.board.rows import estimate, row_key
 from taxbench.scoring.bootstrap import interval
+from taxbench.specs.task import TaskSpec
 
 Replicates = Mapping[str, np.ndarray]
 """F1 of rows and its replicates (`scoring/bootstrap.py`), averaged over seeds, by `row_key`; paired between rows."""
-
-_RANKED_BY, _HIGH, _LOW = "unseen_hypernym", "counterfactual_high", "counterfactual_low"
 
 
 def make_entries(rows: Iterable[Row], replicates: Replicates) -> list[Entry]:
     """Gather rows into entries, and rank those that are complete, dataset by dataset."""
     places: dict[tuple[str, ...], dict[str, Row]] = {}
-    for row in newest(rows):
-        if row.name in TASKS:
-            places.setdefault(row.place, {})[row.name] = row
-    entries = [_entry({name: mine[name] for name in TASKS if name in mine}, replicates) for mine in places.values()]
+    tasks: dict[str, dict[str, str]] = {}  # what the tasks of each dataset are called, by role
+    for role, row in role_rows(rows):
+        places.setdefault(row.place, {})[role] = row
+        tasks.setdefault(row.dataset, dict(ROLES))[role] = row.name
+    entries = [
+        _entry({role: own[role] for role in ROLES if role in own}, tasks[place[0]], replicates)
+        for place, own in places.items()
+    ]
     contests: dict[str, list[Entry]] = {}
     for entry in entries:
         if not (entry.missing or entry.is_control or _row(entry).f1.mean is None):
@@ -37,19 +41,54 @@ def make_entries(rows: Iterable[Row], replicates: Replicates) -> list[Entry]:
     return sorted((changed.get(id(entry), entry) for entry in entries), key=_order)
 
 
+def role_rows(rows: Iterable[Row]) -> list[tuple[str, Row]]:
+    """Return the rows that answer a part of the question, each with that part: of one task for a part and dataset.
+
+    Nothing of two tasks is ranked or pooled. Of several that ask the same part the suite's own counts, else the one
+    that most rows are of. Tasks that are not the suite's must ask as the one does that is ranked.
+    """
+    datasets: dict[str, list[Row]] = {}
+    for row in newest(rows):
+        datasets.setdefault(row.dataset, []).append(row)
+    return [
+        (role, row)
+        for block in datasets.values()
+        for role, identity in _standing_for(block).items()
+        for row in block
+        if row.task.identity == identity
+    ]
+
+
+def _standing_for(rows: Iterable[Row]) -> dict[str, str]:
+    """Return which task stands for each part of the question, of the rows of one dataset."""
+    count = Counter(row.task.identity for row in rows)
+    tasks = {row.task.identity: row.task for row in rows}
+    chosen: dict[str, TaskSpec] = {}
+    for role in sorted(ROLES, key=lambda role: role != "unseen"):
+        main = next(iter(chosen.values()), None)
+        ranks = [
+            (task.name == ROLES[role], count[identity], identity)
+            for identity, task in tasks.items()
+            if role_of(task) == role
+            and (task.name == ROLES[role] or main is None or recipe_of(task) == recipe_of(main))
+        ]
+        if ranks:
+            chosen[role] = tasks[max(ranks)[-1]]
+    return {role: task.identity for role, task in chosen.items()}
+
+
 def newest(rows: Iterable[Row]) -> list[Row]:
     """Return the rows without those of an older version of a task, or of less usual content of the same version.
 
     Nothing of two versions is ranked or pooled; all of them stand among the rows of the board.
     """
-    everything = list(rows)
-    usual = Counter(row.task for row in everything)
-    best: dict[str, str] = {}
-    for row in everything:
-        other = best.setdefault(row.name, row.task)
-        if (_version(row.task), usual[row.task], row.task) > (_version(other), usual[other], other):
-            best[row.name] = row.task
-    return [row for row in everything if best[row.name] == row.task]
+    everything = [(row, row.task.identity) for row in rows]
+    usual = Counter(identity for _, identity in everything)
+    best: dict[str, tuple[int, int, str]] = {}
+    for row, identity in everything:
+        rank = (row.task.version, usual[identity], identity)
+        best[row.name] = max(best.get(row.name, rank), rank)
+    return [row for row, identity in everything if best[row.name][-1] == identity]
 
 
 def _of_the_same_seeds(contest: list[Entry]) -> tuple[list[Entry], list[Entry]]:
@@ -59,9 +98,9 @@ def _of_the_same_seeds(contest: list[Entry]) -> tuple[list[Entry], list[Entry]]:
     return [e for e in contest if e.seeds == most], [e for e in contest if e.seeds != most]
 
 
-def _entry(rows: dict[str, Row], replicates: Replicates) -> Entry:
-    first = rows.get(_RANKED_BY) or next(iter(rows.values()))
-    alike = [name for name, row in rows.items() if row.seeds == first.seeds]
+def _entry(rows: dict[str, Row], tasks: Mapping[str, str], replicates: Replicates) -> Entry:
+    first = rows.get("unseen") or next(iter(rows.values()))
+    alike = [role for role, row in rows.items() if row.seeds == first.seeds]
     return Entry(
         dataset=first.dataset,
         lm=first.lm,
@@ -71,9 +110,9 @@ def _entry(rows: dict[str, Row], replicates: Replicates) -> Entry:
         setting=first.setting,
         seeds=first.seeds,
         rows=rows,
-        coherence_effect=_coherence_effect(rows, replicates) if {_HIGH, _LOW} <= set(alike) else NOTHING,
-        missing=tuple(name for name in TASKS if name not in alike),
-        is_control=first.note.startswith("control"),
+        coherence_effect=_coherence_effect(rows, replicates) if {"high", "low"} <= set(alike) else NOTHING,
+        missing=tuple(tasks[role] for role in ROLES if role not in alike),
+        is_control=first.is_control,
         rank=None,
         note=first.note,
     )
@@ -81,13 +120,13 @@ def _entry(rows: dict[str, Row], replicates: Replicates) -> Entry:
 
 def _coherence_effect(rows: dict[str, Row], replicates: Replicates) -> Estimate:
     """Return F1 with visual similarity kept minus F1 with it destroyed, seed by seed and item by item."""
-    high, low = rows[_HIGH], rows[_LOW]
+    high, low = rows["high"], rows["low"]
     pairs = zip(high.f1_by_seed, low.f1_by_seed, strict=True)
     values = [None if a is None or b is None else a - b for a, b in pairs]
     both = [replicates.get(row_key(row)) for row in (high, low)]
     if both[0] is None or both[1] is None:
-        return figure(values)
-    return figure(values, interval(both[0] - both[1], min(_clusters(high), _clusters(low))))
+        return estimate(values)
+    return estimate(values, interval(both[0] - both[1], min(_clusters(high), _clusters(low))))
 
 
 def _ranked(entries: list[Entry], replicates: Replicates) -> list[tuple[Entry, Rank]]:
@@ -125,16 +164,12 @@ def _surely_better(a: Entry, b: Entry, replicates: Replicates, alpha: float) -> 
 
 
 def _row(entry: Entry) -> Row:
-    return entry.rows[_RANKED_BY]
+    return entry.rows["unseen"]
 
 
 def _clusters(row: Row) -> int:
     """Return how many terms have a score."""
     return sum(term.f1 is not None for term in row.terms)
-
-
-def _version(task: str) -> int:
-    return int(task.partition("@")[2].partition("#")[0])
 
 
 def _order(entry: Entry) -> tuple[str, int, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from taxbench.board.board import GroupAverage, Row
-from taxbench.board.rows import figure
+from taxbench.board.rows import estimate
 from taxbench.specs.task import GroupSpec
 
 
@@ -20,7 +20,7 @@ def group_averages(rows: Iterable[Row], groups: Iterable[GroupSpec]) -> list[Gro
             present = [row for row in members if row.name in group.members]
             if group.weights is not None and present:
                 values, reason = _average(group, present)
-                found.append(GroupAverage(group.group, place, figure(values), reason))
+                found.append(GroupAverage(group.group, place, estimate(values), reason))
     return found
 
 

@@ -5,21 +5,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from taxbench.board.board import Board, Entry, Estimate, Reference, Row, TermRow, level_of
+from taxbench.board.board import Board, Entry, Estimate, Reference, Row, TermRow
+from taxbench.board.roles import PAIRINGS, level_of, recipe_of, role_of
+from taxbench.specs.spec import content_hash
+from taxbench.specs.task import RandomDeprivation, SystematicDeprivation, TaskSpec
 from taxbench.util.text import plain
 
-PAIRINGS = {
-    "unseen_hypernym": "true pairing",
-    "counterfactual_high": "similarity kept",
-    "counterfactual_low": "similarity destroyed",
-}
-"""What each of the tasks that differ only in the pairing of images and names is called."""
+PAIRING_NAMES = dict(zip(PAIRINGS, ("true pairing", "similarity kept", "similarity destroyed"), strict=True))
+"""What each of the parts of the question that differ only in the pairing of images and names is called."""
 MOST_CURVES = 4
 """More measured curves, or more published ones, cannot be told apart in one chart."""
 F1_SPAN, TRANSFER_SPAN = (0.3, 1.0), (0.0, 0.6)
 """The scores of a heatmap from which on a cell is lightest, and darkest."""
 
-_UNSEEN = "unseen_hypernym"
 _MOST_BARS = 6
 _PUBLISHED_HYPERNYMS = 53
 
@@ -61,8 +59,8 @@ class Deprivation:
     @property
     def bottom(self) -> float:
         """Return where an axis up to 1 begins that shows everything."""
-        figures = [point.f1 for curve in self.curves for point in (*curve.points, *curve.random_lm)]
-        known = [value for figure in figures for value in (figure.mean, figure.low) if value is not None]
+        scores = [point.f1 for curve in self.curves for point in (*curve.points, *curve.random_lm)]
+        known = [value for score in scores for value in (score.mean, score.low) if value is not None]
         return min(0.3, math.floor(10 * min(known, default=0.3)) / 10)
 
 
@@ -125,34 +123,48 @@ def deprivations(board: Board) -> tuple[Deprivation, ...]:
 
 
 _Measured = tuple[tuple[str, ...], list[tuple[float, Row]]]
-"""What tells a curve from others (dataset, LM, encoder, head, setting, variant), and its rows by level."""
+"""What tells a curve from others (dataset, LM, encoder, head, setting, negatives, unit, name); its rows by level."""
 
 
 def _measured(board: Board, dataset: str, kind: str) -> list[_Measured]:
     """Return the measured curves, those of ranked systems first."""
     blocks: dict[tuple[str, ...], list[Row]] = {each.place: [] for each in board.entries if each.dataset == dataset}
     for row in board.rows:
-        if row.dataset == dataset:
+        if row.dataset == dataset and row.f1.mean is not None and row.split == "unseen":
             blocks.setdefault(row.place, []).append(row)
-    found = []
+    curves = []
     for place, rows in blocks.items():
-        for base in sorted({level_of(row.name)[0] for row in rows if row.name.startswith(f"deprivation_{kind}")}):
-            points = _points(base, kind, rows)
-            if len(points) > 1:
-                variant = base.removeprefix(f"deprivation_{kind}").strip("_")
-                found.append(((*place, f"negatives: {variant}" if variant else ""), points))
-    return found
+        designs: dict[str, list[Row]] = {}
+        for row in rows:
+            if row.task.deprivation.kind == kind and row.task.counterfactual.kind == "none":
+                designs.setdefault(_design(row.task), []).append(row)
+        for points in sorted(designs.values(), key=lambda points: points[0].name):
+            levels = {_denied(row, kind): row for row in points} | _end(points[0].task, rows)
+            if len(levels) > 1:
+                curves.append(((*place, *_variant(points[0].task)), sorted(levels.items(), key=lambda each: each[0])))
+    return curves
 
 
-def _points(base: str, kind: str, rows: Iterable[Row]) -> list[tuple[float, Row]]:
-    """Return a curve's rows by what is denied; the task that denies everything is the end of every curve."""
-    scored = {row.name: row for row in rows if row.f1.mean is not None}
-    levels = [(row, *level_of(name)) for name, row in scored.items()]
-    points = {_denied(row, level, kind): row for row, curve, level in levels if curve == base and level is not None}
-    return sorted((points | ({100.0: scored[_UNSEEN]} if _UNSEEN in scored else {})).items())
+def _design(task: TaskSpec) -> str:
+    """Return what the points of one curve have in common: everything but the level."""
+    deprivation = task.deprivation.model_dump(exclude={"fraction", "n", "categories"})
+    return content_hash([deprivation, recipe_of(task)])
 
 
-def _denied(row: Row, level: float, kind: str) -> float:
+def _end(task: TaskSpec, rows: Iterable[Row]) -> dict[float, Row]:
+    """Return the end of a task's curve: the row of the task that denies everything, and asks the same otherwise."""
+    ends = [row for row in rows if role_of(row.task) == "unseen" and recipe_of(row.task) == recipe_of(task)]
+    return {100.0: ends[-1]} if ends else {}
+
+
+def _variant(task: TaskSpec) -> tuple[str, str, str]:
+    """Return what may tell a curve from others of one system."""
+    given = task.deprivation.model_dump()
+    negatives, unit = (f"{name}: {given[name]}" if name in given else "" for name in ("negatives", "unit"))
+    return negatives, unit, level_of(task.name)[0]
+
+
+def _denied(row: Row, kind: str) -> float:
     """Return how much was denied, in per cent: in effect where that is known, else as asked for."""
     removed = row.evidence.removed_hypernyms if row.evidence else ()
     known = {each.hypernym for each in row.visual_similarity.categories} if row.visual_similarity else set()
@@ -160,20 +172,38 @@ def _denied(row: Row, level: float, kind: str) -> float:
         return 100 * len(removed) / len(known.union(removed))
     if kind == "random" and row.evidence and row.evidence.removed_fraction is not None:
         return 100 * row.evidence.removed_fraction
-    return 100 * level if level <= 1 else 100 * level / max(len(known), level)  # above 1 a number of hypernyms
+    level = _level(row.task)
+    return 100 * level if level < 1 else 100 * level / max(len(known), level)  # from 1 on a number of hypernyms
+
+
+def _level(task: TaskSpec) -> float:
+    """Return how much of the evidence a task denies: a share, or from 1 on a number of hypernyms."""
+    match task.deprivation:
+        case RandomDeprivation(fraction=share):
+            return share
+        case SystematicDeprivation(n=n, categories=names):
+            return len(names) if n is None else n
+        case _:
+            return 0.0
 
 
 def _named(measured: list[_Measured]) -> list[Curve]:
-    """Name curves by LM and encoder, and by what else tells one from another."""
-    parts = [part in (1, 2) or len({names[part] for names, _ in measured}) > 1 for part in range(6)]
-    found = []
-    for names, rows in measured:
-        name = ", ".join(each for each, is_telling in zip(names, parts, strict=True) if each and is_telling)
+    """Name curves by LM and encoder, and by what else tells one from another; by the tasks' name where nothing does."""
+    labels = [_label(names, measured) for names, _ in measured]
+    curves = []
+    for label, (names, rows) in zip(labels, measured, strict=True):
+        name = label if labels.count(label) == 1 else f"{label}, {names[-1]}"
         own = tuple(CurvePoint(percent, row.f1, row.name) for percent, row in rows)
         twins = [(percent, row.controls.get("random_lm"), row.name) for percent, row in rows]
         twin = tuple(CurvePoint(percent, f1, task) for percent, f1, task in twins if f1 and f1.mean is not None)
-        found.append(Curve(name, False, own, twin))
-    return found
+        curves.append(Curve(name, False, own, twin))
+    return curves
+
+
+def _label(names: tuple[str, ...], measured: list[_Measured]) -> str:
+    """Return LM, encoder and those of a curve's other names in which any two curves differ; the task's is none."""
+    telling = (part in (1, 2) or len({others[part] for others, _ in measured}) > 1 for part in range(len(names) - 1))
+    return ", ".join(name for name, is_telling in zip(names, telling, strict=False) if name and is_telling)
 
 
 def _published(references: Iterable[Reference], dataset: str, kind: str) -> list[Curve]:
@@ -183,10 +213,10 @@ def _published(references: Iterable[Reference], dataset: str, kind: str) -> list
     for each in references:
         if (each.dataset, each.pairing, each.split) == (dataset, "original", "unseen"):
             if each.deprivation == "full":
-                point = CurvePoint(100.0, each.figure, "full")
+                point = CurvePoint(100.0, each.estimate, "full")
             elif each.deprivation == kind and each.level is not None:
                 percent = each.level * (100 / _PUBLISHED_HYPERNYMS if kind == "systematic" else 1)
-                point = CurvePoint(percent, each.figure, f"{kind} {each.level:g}")
+                point = CurvePoint(percent, each.estimate, f"{kind} {each.level:g}")
             else:
                 continue
             systems.setdefault((each.lm, each.encoder), ([], []))[each.random_lm].append(point)
@@ -202,7 +232,7 @@ def heatmaps(board: Board) -> tuple[Heatmap, ...]:
     """Return every head, setting and dataset with more than one pair of LM and encoder."""
     blocks: dict[tuple[str, str], dict[tuple[str, str], Entry]] = {}
     for each in board.entries:  # sorted by rank: of several of one pair, with other features, the best
-        if _UNSEEN in each.rows:
+        if "unseen" in each.rows:
             head = f"{each.head} ({each.setting})" if each.setting else each.head
             blocks.setdefault((each.dataset, head), {}).setdefault((each.lm, each.encoder), each)
     return tuple(_heatmap(*names, pairs) for names, pairs in blocks.items() if len(pairs) > 1)
@@ -210,7 +240,7 @@ def heatmaps(board: Board) -> tuple[Heatmap, ...]:
 
 def _heatmap(dataset: str, head: str, pairs: dict[tuple[str, str], Entry]) -> Heatmap:
     lms, encoders = (tuple(sorted({pair[side] for pair in pairs})) for side in (0, 1))
-    rows = {pair: entry.rows[_UNSEEN] for pair, entry in pairs.items()}
+    rows = {pair: entry.rows["unseen"] for pair, entry in pairs.items()}
     lines = [[rows.get((lm, encoder)) for encoder in encoders] for lm in lms]
     names, f1, transfer = list[str](), list[tuple[Estimate | None, ...]](), list[tuple[Estimate | None, ...]]()
     for lm, line in zip(lms, lines, strict=True):
@@ -239,9 +269,9 @@ def scatters(board: Board) -> tuple[Scatter, ...]:
     """Return, by dataset, the terms of the first entry of which any has a similarity and a score."""
     found: dict[str, Scatter] = {}
     for entry in board.entries:
-        terms = {pairing: _similar(entry.rows[task].terms) for task, pairing in PAIRINGS.items() if task in entry.rows}
+        terms = {name: _similar(entry.rows[role].terms) for role, name in PAIRING_NAMES.items() if role in entry.rows}
         if entry.dataset not in found and not entry.is_control and any(terms.values()):
-            chance = entry.rows[_UNSEEN].controls.get("chance") if _UNSEEN in entry.rows else None
+            chance = entry.rows["unseen"].controls.get("chance") if "unseen" in entry.rows else None
             shown = {pairing: points for pairing, points in terms.items() if points}
             found[entry.dataset] = Scatter(entry, shown, chance.mean if chance else None)
     return tuple(found.values())
@@ -257,7 +287,7 @@ def bars(board: Board) -> tuple[Bars, ...]:
     """Return, by dataset, the best entry of every pair of LM and encoder that has a score with every pairing."""
     best: dict[str, dict[tuple[str, str], Entry]] = {}
     for each in board.entries:  # sorted by rank
-        rows = [each.rows.get(task) for task in PAIRINGS]
+        rows = [each.rows.get(role) for role in PAIRINGS]
         if not each.is_control and all(row and row.f1.mean is not None for row in rows):
             best.setdefault(each.dataset, {}).setdefault((each.lm, each.encoder), each)
     return tuple(Bars(dataset, tuple(pairs.values())[:_MOST_BARS]) for dataset, pairs in best.items())

@@ -1,4 +1,4 @@
-"""Runs beside the published figures that their tasks carry."""
+"""Runs beside the published scores that their tasks carry."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class BesidePublished:
 
     @property
     def value(self) -> float:
-        """Return the published figure that is scored as ours is: without categories of one class."""
+        """Return the published score that is scored as ours is: without categories of one class."""
         return self.published.macro_f1 if self.published.two_class is None else self.published.two_class
 
     @property
@@ -32,18 +32,18 @@ class BesidePublished:
 
 
 def compare_with_published(rows: Iterable[Row], tasks: Mapping[str, TaskSpec]) -> list[BesidePublished]:
-    """Find the published figures of the same task, content, dataset, encoder, LM and split."""
-    found = []
+    """Find the published scores of the same task, content, dataset, encoder, LM and split."""
+    comparisons = []
     for row in rows:
         task = tasks.get(row.name)
-        if task is None or task.expected is None or task.identity != row.task:
+        if task is None or task.expected is None or task.identity != row.task.identity:
             continue
         if task.expected.dataset != row.dataset.partition(":")[0]:
             continue
         for cell in task.expected.figures:
-            figures = row.split_f1 if cell.control == "none" else row.random_lm_split_f1
-            if (cell.encoder, cell.lm) == (row.encoder, row.lm) and cell.split in figures:
+            scores = row.split_f1 if cell.control == "none" else row.random_lm_split_f1
+            if (cell.encoder, cell.lm) == (row.encoder, row.lm) and cell.split in scores:
                 run = ", ".join(filter(None, (row.lm, row.encoder, row.setting)))
-                here, source = figures[cell.split], task.expected.source
-                found.append(BesidePublished(row.name, run, cell.split, cell.control, here, cell, source))
-    return found
+                here, source = scores[cell.split], task.expected.source
+                comparisons.append(BesidePublished(row.name, run, cell.split, cell.control, here, cell, source))
+    return comparisons

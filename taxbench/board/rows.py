@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from statistics import mean, stdev
 
-from taxbench.board.board import TASKS, Estimate, Record, Row, TermRow, level_of
+from taxbench.board.board import Estimate, Record, Row, TermRow
+from taxbench.board.roles import task_order
 from taxbench.registry.heads import head_info, heads
 from taxbench.scoring.bootstrap import METHOD, REPLICATES
 from taxbench.specs.result import CategoryScore, Result, Scores
@@ -13,7 +14,7 @@ from taxbench.specs.spec import content_hash
 
 Interval = tuple[float | None, float | None]
 Intervals = Mapping[str, Interval]
-"""By figure: `f1`, `auroc`, `transfer`, and so on, and the names of controls."""
+"""By score: `f1`, `auroc`, `transfer`, and so on, and the names of controls."""
 _Names = tuple[DatasetId, str, str, str]
 """Dataset, LM, encoder, head."""
 
@@ -93,11 +94,11 @@ def _row(
     twin = [result.controls.get("random_lm", {}).get(split) for result in group]
 
     def of(name: str, values: list[float | None]) -> Estimate:
-        return figure(values, known.get(name, (None, None)))
+        return estimate(values, known.get(name, (None, None)))
 
     controls = dict.fromkeys(name for result in group for name in result.controls)
     return Row(
-        task=first.task,
+        task=first.run.task,
         dataset=dataset,
         encoder=first.encoder,
         lm=first.lm,
@@ -109,7 +110,7 @@ def _row(
         leaf_f1=of("leaf_f1", _column([result.scores.get("leaf") for result in group], "macro_f1")),
         f1=of("f1", _column(own, "macro_f1")),
         auroc=of("auroc", _column(own, "auroc")),
-        accuracy=figure(_column(own, "accuracy")),
+        accuracy=estimate(_column(own, "accuracy")),
         controls={
             name: of(name, _column([result.controls.get(name, {}).get(split) for result in group], "macro_f1"))
             for name in controls
@@ -117,11 +118,12 @@ def _row(
         transfer=of("transfer", _minus(_column(own, "macro_f1"), _column(twin, "macro_f1"))),
         heldout_f1=of("heldout_f1", _column(held, "macro_f1")),
         heldout_auroc=of("heldout_auroc", _column(held, "auroc")),
-        similarity=figure([result.visual_similarity.after for result in group]),
+        similarity=estimate([result.visual_similarity.after for result in group]),
         metrics=tuple(metric.name for metric in first.run.task.metrics),
         primary=tuple(_column(own, first.run.task.primary)),
         f1_by_seed=tuple(_column(own, "macro_f1")),
         note=first.note,
+        is_control=first.is_control,
         split_f1=_splits([result.scores for result in group]),
         random_lm_split_f1=_splits([result.controls.get("random_lm", {}) for result in group]),
         terms=_terms(group, split),
@@ -155,10 +157,10 @@ def _terms(group: list[Result], split: str) -> tuple[TermRow, ...]:
         rows.append(
             TermRow(
                 term=term,
-                f1=figure([each.f1 for each in some]).mean,
-                auroc=figure([each.auroc for each in some]).mean,
-                controls={name: figure([each.controls.get(name) for each in some]).mean for name in names},
-                similarity=figure(alike.get(term, [])).mean,
+                f1=estimate([each.f1 for each in some]).mean,
+                auroc=estimate([each.auroc for each in some]).mean,
+                controls={name: estimate([each.controls.get(name) for each in some]).mean for name in names},
+                similarity=estimate(alike.get(term, [])).mean,
                 n_questions=sum(each.n_positive + each.n_negative for each in some),
             )
         )
@@ -222,7 +224,7 @@ def _setting(result: Result, parts: set[str]) -> str:
 
 
 def _splits(scores: list[dict[str, Scores]]) -> dict[str, Estimate]:
-    return {split: figure(_column([each.get(split) for each in scores], "macro_f1")) for split in scores[0]}
+    return {split: estimate(_column([each.get(split) for each in scores], "macro_f1")) for split in scores[0]}
 
 
 def _column(scores: list[Scores | None], name: str) -> list[float | None]:
@@ -233,16 +235,9 @@ def _minus(left: list[float | None], right: list[float | None]) -> list[float | 
     return [None if a is None or b is None else a - b for a, b in zip(left, right, strict=True)]
 
 
-def figure(values: list[float | None], interval: Interval = (None, None)) -> Estimate:
+def estimate(values: list[float | None], interval: Interval = (None, None)) -> Estimate:
     """Return the mean and the spread over seeds; blank where a value is missing or there is none."""
-    known = [value for value in values if value is not None]
-    if not known or len(known) < len(values):
+    given = [value for value in values if value is not None]
+    if not given or len(given) < len(values):
         return Estimate(None)
-    return Estimate(mean(known), stdev(known) if len(known) > 1 else None, *interval)
-
-
-def task_order(identity: str) -> tuple[int, str, float, str]:
-    """Put the tasks of the question first, then the others by name, curves by level."""
-    name = identity.partition("@")[0]
-    curve, level = level_of(name)
-    return TASKS.index(name) if name in TASKS else len(TASKS), curve, level or 0.0, identity
+    return Estimate(mean(given), stdev(given) if len(given) > 1 else None, *interval)

@@ -19,8 +19,9 @@ def command(
 ) -> None:
     """Regress F1 of hypernyms on visual similarity and on what the LM knows from text alone.
 
-    Errors are clustered by hypernym. Read are the results below FOLDERS (default: results) of unseen_hypernym,
-    counterfactual_high and counterfactual_low, or a table laid out as the published one.
+    Errors are clustered by hypernym. Read are the results below FOLDERS (default: results) of tasks that deny all
+    hypernyms, as unseen_hypernym, counterfactual_high and counterfactual_low do, or a table laid out as the published
+    one.
     """
     from taxbench.board.analysis.generalisation import analyse, published_table
     from taxbench.board.analysis.generalisation_text import analysis_text

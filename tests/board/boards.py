@@ -7,7 +7,6 @@ from typing import Any
 
 from taxbench.board.board import (
     NOTHING,
-    TASKS,
     Board,
     Entry,
     Estimate,
@@ -18,16 +17,19 @@ from taxbench.board.board import (
     Row,
     TermRow,
 )
+from taxbench.board.roles import ROLES, role_of
 from taxbench.specs.result import Evidence, Leak, Similarity, VisualSimilarity
+from taxbench.tasks.registry import find_tasks
 
 TERMS = (
     "bird", "clothing", "container", "fish", "fruit", "furniture", "insect", "mammal", "musical instrument",
     "tool", "vegetable", "vehicle", "watercraft", "animal",
 )  # fmt: skip
+TASKS = tuple(ROLES.values())
+SPECS = find_tasks().tasks
 MANY_TERMS = (*TERMS, *(f"category {number}" for number in range(15, 54)))
-HEADLINE = {"leaf": "leaf", "seen_hypernym": "seen"}
-"""The headline split of tasks whose headline is not `unseen`."""
 SEEDS = (7, 42, 218)
+CONTROL_HEADS = ("no_image", "label_oracle", "text_only")
 HOSTILE = (
     '<script>window.hacked=1</script>"\'><img src=x onerror="window.hacked=1">',
     "'; alert(1); //${7*7}{{7*7}}</style></title><svg onload=window.hacked=1>",
@@ -60,7 +62,7 @@ def row(task: str, names: dict[str, str], skill: float = 1.0, seeds: tuple[int, 
     random = Random(digest(task, sorted(names.items())))
     base, _, level = task.partition("-")
     share = float(level or 0)
-    split = HEADLINE.get(task, "unseen")
+    split = SPECS[task].headline
     f1 = figure(random, 0.5 + (_BASE.get(base, 0.9 - 0.25 * share % 1) - 0.5) * skill, seeds)
     assert f1.mean is not None
     twin = figure(random, 0.45, seeds)
@@ -73,13 +75,14 @@ def row(task: str, names: dict[str, str], skill: float = 1.0, seeds: tuple[int, 
     table = tuple(_term(random, term, f1.mean, _SIMILARITY.get(base, 0.28), sorted(controls)) for term in terms)
     leaf = figure(random, 0.92 if skill > 0.2 else 0.5, seeds, 0.02)
     return Row(
-        task=f"{task}@1#{digest(task)[:8]}", **names, seeds=seeds, split=split, leaf_f1=leaf, f1=f1,
+        task=SPECS[task], **names, seeds=seeds, split=split, leaf_f1=leaf, f1=f1,
         auroc=figure(random, min(f1.mean + 0.06, 0.99), seeds, 0.03), accuracy=figure(random, f1.mean, seeds),
         controls=controls, transfer=figure(random, f1.mean - (twin.mean or 0), seeds, 0.07),
         heldout_f1=figure(random, f1.mean - 0.1, seeds, 0.1) if task != "leaf" else NOTHING,
         heldout_auroc=figure(random, f1.mean - 0.02, seeds, 0.1) if task != "leaf" else NOTHING,
         similarity=Estimate(_SIMILARITY.get(base, 0.28), 0.001),
         metrics=("macro_f1", "auroc", "accuracy"), primary=tuple(f1.mean for _ in seeds), note="",
+        is_control=names["head"] in CONTROL_HEADS,
         split_f1={"leaf": leaf, split: f1}, random_lm_split_f1={split: twin}, terms=table,
         evidence=_evidence(task, share), visual_similarity=VisualSimilarity(
             before=0.28, after=_SIMILARITY.get(base, 0.28),
@@ -116,9 +119,9 @@ def entry(names: dict[str, str], skill: float = 1.0, tasks: tuple[str, ...] = TA
           seeds: tuple[int, ...] = SEEDS, terms: tuple[str, ...] = TERMS) -> Entry:  # fmt: skip
     """Return an entry without a rank."""
     names = {"features": "pooled", "setting": "", **names}
-    rows = {task: row(task, names, skill, seeds, terms) for task in tasks}
-    is_control = names["head"] in ("no_image", "label_oracle", "text_only")
-    high, low = (rows[name].f1.mean if name in rows else None for name in TASKS[3:])
+    rows = {role_of(SPECS[task]) or task: row(task, names, skill, seeds, terms) for task in tasks}
+    is_control = names["head"] in CONTROL_HEADS
+    high, low = (rows[name].f1.mean if name in rows else None for name in ("high", "low"))
     effect = NOTHING if high is None or low is None else Estimate(
         high - low, 0.02 if len(seeds) > 1 else None, high - low - 0.08, high - low + 0.08)  # fmt: skip
     missing = tuple(task for task in TASKS if task not in tasks)
@@ -163,7 +166,7 @@ def ranked(entries: list[Entry]) -> tuple[Entry, ...]:
 
 
 def _unseen(each: Entry) -> Estimate:
-    return each.rows["unseen_hypernym"].f1
+    return each.rows["unseen"].f1
 
 
 def references() -> tuple[Reference, ...]:
@@ -182,7 +185,7 @@ def references() -> tuple[Reference, ...]:
                                        round(f1 - 0.003, 4), 0.012, 0.39, 53, "arXiv 2603.07474, Table 3"))  # fmt: skip
     for pairing, f1 in (("within_category", 0.7), ("across_category", 0.5)):
         found.append(Reference("things", "SigLIP", "Qwen3-1.7B", False, "full", 100.0, pairing, "unseen", f1, None, 1,
-                               None, None, None, 53, "arXiv 2603.07474, Estimate 5"))  # fmt: skip
+                               None, None, None, 53, "arXiv 2603.07474, Figure 5"))  # fmt: skip
     return tuple(found)
 
 
@@ -199,7 +202,7 @@ def _board(entries: list[Entry], more: list[Row], shown: tuple[Reference, ...]) 
     for one in entries:
         why = f"{len(one.missing)} of 5 members missing: {', '.join(one.missing)}" if one.missing else ""
         average = NOTHING if one.missing else Estimate(0.82, 0.01)
-        groups.append(GroupAverage("taxonomic", one.rows["unseen_hypernym"].place, average, why))
+        groups.append(GroupAverage("taxonomic", one.rows["unseen"].place, average, why))
     return Board(ranked(entries), tuple(rows), tuple(groups), shown)
 
 
@@ -215,7 +218,7 @@ def board() -> Board:
 
     first, big = named("wordnet-lm", "pocket-conv"), named("qwen3-0.6b", "dinov2-reg-large", dataset="things")
     blank = entry(named("llama-3.2-1b", "pixels"), 0.5, TASKS[:3])
-    unseen = replace(blank.rows["unseen_hypernym"], f1=NOTHING, auroc=NOTHING, transfer=NOTHING, primary=(None,) * 3)
+    unseen = replace(blank.rows["unseen"], f1=NOTHING, auroc=NOTHING, transfer=NOTHING, primary=(None,) * 3)
     entries = [
         entry(first, 1.15),
         entry(named("wordnet-lm", "pixels"), 0.6),
@@ -224,7 +227,7 @@ def board() -> Board:
         entry(named("llama-3.2-1b", "pocket-conv"), 1.0),
         entry(named("llama-3.2-1b", "dinov2-reg-large", features="256 patch tokens"), 1.25, TASKS[:4]),
         entry(named("wordnet-lm", "pocket-conv", "ridge", setting="alpha=10, epochs=3"), 0.95),
-        replace(blank, rows=blank.rows | {"unseen_hypernym": unseen}),
+        replace(blank, rows=blank.rows | {"unseen": unseen}),
         entry(named("wordnet-lm", "pocket-conv", "no_image"), 0.1),
         entry(named("wordnet-lm", "pocket-conv", "label_oracle"), 1.35, ("leaf", "unseen_hypernym")),
         entry(big, 1.1, terms=MANY_TERMS),

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.board.board import TASKS
+from taxbench._version import NUMERICS
 from taxbench.board.build import FORMS, build, make_board, stale
 from taxbench.board.load import RESULTS, load_records
 from taxbench.board.resampling import FILE, Cached, Resampled, read_resamplings
-from taxbench.board.rows import row_key
+from taxbench.board.rows import make_table, row_key
+from taxbench.results.records import RESULT, read_result, result_folder, write_result
 from taxbench.scoring import bootstrap
+from taxbench.specs.result import Timing
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import DataError
 from taxbench.util.progress import Reporter
+from tests.board.boards import TASKS
 from tests.board.records import record
 
 QUIET = Reporter(quiet=True)
@@ -110,7 +113,7 @@ def test_kept_replicates_give_the_same_interval_as_those_that_were_made(root: Pa
     for row in board.rows:
         kept = made[row_key(row)].replicates()  # in two bytes each
         assert kept is not None
-        scored = min(result.scores[row.split].n_categories for result in found.results if result.task == row.task)
+        scored = min(result.scores[row.split].n_categories for result in found.results if result.run.task == row.task)
         assert (row.f1.low, row.f1.high) == pytest.approx(bootstrap.interval(kept, scored), abs=1e-4)
 
 
@@ -135,3 +138,17 @@ def test_the_published_board_follows_from_its_records_in_five_seconds_without_to
     for name in (*FORMS.values(), FILE):
         assert (tmp_path / name).read_bytes() == (PUBLISHED / name).read_bytes(), f"{name}: taxbench leaderboard build"
     assert taken < 15  # 5 on a quiet machine, see README; this one may be busy
+
+
+@pytest.mark.skipif(not (PUBLISHED / RESULTS).is_dir(), reason="no published records in this checkout")
+def test_a_new_seed_of_a_published_system_joins_its_row(tmp_path: Path) -> None:
+    folders = sorted((PUBLISHED / RESULTS / "unseen_hypernym").glob("pocket-pocket-mlp-pocket-seed*"))
+    known = [read_result(folder / RESULT) for folder in folders]
+    run = known[0].run.model_copy(update={"seed": 1})
+    new = known[0].model_copy(update={"run": run, "versions": known[0].versions.model_copy(
+        update={"taxbench": "0.9.0", "numerics": NUMERICS, "python": "3.14.0", "scikit_learn": None})})  # fmt: skip
+    predictions = (folders[0] / "predictions.npz").read_bytes()
+    write_result(result_folder(tmp_path, run), new, predictions, Timing(machine="here", seconds={}))
+    assert json.loads(next(tmp_path.rglob(RESULT)).read_text())["schema_version"] == 3
+    (row,) = make_table([*known, *load_records([tmp_path]).results])
+    assert row.seeds == (1, 7, 42, 218) and len(row.records) == 4 and row.setting == ""

@@ -5,7 +5,8 @@ import pytest
 from taxbench.board.group_averages import group_averages
 from taxbench.board.published import compare_with_published
 from taxbench.board.render.text_table import text_table
-from taxbench.board.rows import make_table, task_order
+from taxbench.board.roles import task_order
+from taxbench.board.rows import make_table
 from taxbench.specs.result import Evidence, Result, Scores, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LMId, RunSpec, TrainerSpec
 from taxbench.specs.task import GroupSpec
@@ -123,5 +124,10 @@ def test_published_figures_stand_beside_runs_of_the_same_task_dataset_encoder_an
 
 
 def test_tasks_stand_in_the_order_of_the_question_and_curves_by_level() -> None:
-    given = ["leaf@2#a", "unseen_hypernym@1#a", "a@1#a", "curve-0.5@1#a", "curve-10@1#a", "curve-x@1#a", "x-y-z@1#a"]
-    assert sorted(reversed(given), key=task_order) == given
+    tasks = find_tasks().tasks
+    names = ["deprivation_random-0.1", "deprivation_random-0.9", "paper_systematic-10", "paper_systematic-40"]
+    given = ["leaf", "seen_hypernym", "unseen_hypernym", "counterfactual_high", "counterfactual_low",
+             "counterfactual_graded-0.25", "counterfactual_graded-0.5", "counterfactual_swap", *names]  # fmt: skip
+    assert [task.name for task in sorted((tasks[name] for name in reversed(given)), key=task_order)] == given
+    own = tasks["unseen_hypernym"].model_copy(update={"name": "a_name_of_my_own"})
+    assert task_order(tasks["seen_hypernym"]) < task_order(own) < task_order(tasks["counterfactual_high"])

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taxbench.board.board import Row
-from taxbench.board.entries import newest
+from taxbench.board.entries import newest, role_rows
 from taxbench.board.load import load_records
 from taxbench.board.references import SOURCE, published_folder, read_coherence
+from taxbench.board.roles import PAIRINGS, role_of
 from taxbench.board.rows import make_table
 from taxbench.scoring.regression import Analysis, Observation, generalisation
 from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few
@@ -15,11 +16,6 @@ from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few
 ORIGINAL = "original"
 """The pairing of leaves and pictures as they are."""
 ALL = "all"
-_PAIRINGS = {
-    "unseen_hypernym": ORIGINAL,
-    "counterfactual_high": "within_category",
-    "counterfactual_low": "across_category",
-}
 _RANDOM = "-random"
 """How the name of a published system with a random LM ends."""
 
@@ -94,12 +90,13 @@ def observations(table: Iterable[Row], notes: list[str]) -> list[Observation]:
     found, controls, unknown = list[Observation](), set[str](), 0
     everything = list(table)
     current = newest(everything)
-    if older := sorted({row.task for row in everything} - {row.task for row in current}):
-        notes.append(f"Left out: older versions, or other contents, of tasks ({first_few(older)}).")
-    for row in current:
-        if row.name not in _PAIRINGS:
-            continue
-        if row.note.startswith("control"):
+    if older := _tasks(everything) - _tasks(current):
+        notes.append(f"Left out: older versions, or other contents, of tasks ({first_few(sorted(older))}).")
+    kept = [row for role, row in role_rows(current) if role in PAIRINGS]
+    if others := _tasks(row for row in current if role_of(row.task) in PAIRINGS) - _tasks(kept):
+        notes.append(f"Left out: tasks whose part of the question others stand for ({first_few(sorted(others))}).")
+    for row in kept:
+        if row.is_control:
             controls.add(row.head)
             continue
         for term in row.terms:
@@ -107,12 +104,17 @@ def observations(table: Iterable[Row], notes: list[str]) -> list[Observation]:
                 unknown += 1
                 continue
             system, text = _system(row), term.controls.get("text_only")
-            found.append(Observation(term.term, system, _PAIRINGS[row.name], term.f1, term.similarity, text))
+            pairing = ORIGINAL if row.task.counterfactual.kind == "none" else row.task.counterfactual.kind
+            found.append(Observation(term.term, system, pairing, term.f1, term.similarity, text))
     if controls:
         notes.append(f"Left out: heads that are controls ({first_few(sorted(controls))}).")
     if unknown:
         notes.append(f"Left out: {unknown} hypernyms of runs, without an F1 or a visual similarity.")
     return found
+
+
+def _tasks(rows: Iterable[Row]) -> set[str]:
+    return {row.task.identity for row in rows}
 
 
 def _system(row: Row) -> str:

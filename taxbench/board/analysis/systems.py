@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taxbench.board.load import load_predictions, load_records
-from taxbench.board.rows import grouped, record_key, task_order
+from taxbench.board.roles import task_order
+from taxbench.board.rows import grouped, record_key
 from taxbench.scoring.comparison import Comparison, SystemScores, compare, holm
 from taxbench.specs.result import Result
 from taxbench.util.errors import UsageError, did_you_mean, first_few
@@ -27,6 +28,10 @@ class System:
     """Its results by `name@version#hash`."""
     folders: dict[str, Path]
     """Where each lies, by `record_key`: the same run by other code has other predictions."""
+
+    def in_order(self) -> list[str]:
+        """Return its tasks, those of the question first."""
+        return sorted(self.tasks, key=lambda task: task_order(self.tasks[task][0].run.task))
 
     def side(self, task: str, seeds: Sequence[int]) -> SystemScores:
         """Return its answers to one task.
@@ -223,7 +228,7 @@ def _several(
 
 def _shared(a: System, b: System, names: tuple[str, ...]) -> list[str]:
     """Return the tasks to compare."""
-    both = sorted(a.tasks.keys() & b.tasks.keys(), key=task_order)
+    both = [task for task in a.in_order() if task in b.tasks]
     if not both:
         reasons = _alone(a, b)
         raise UsageError("\n".join([f"'{a.name}' and '{b.name}' have no task in common.", *reasons]))
@@ -243,8 +248,8 @@ def _alone(a: System, b: System) -> list[str]:
     """Say which tasks only one side has; another version or content of a task is another task."""
     notes = []
     for one, other in ((a, b), (b, a)):
-        if mine := sorted(one.tasks.keys() - other.tasks.keys(), key=task_order):
-            notes.append(f"Only '{one.name}' has {first_few(mine, 12)}.")
+        if alone := [task for task in one.in_order() if task not in other.tasks]:
+            notes.append(f"Only '{one.name}' has {first_few(alone, 12)}.")
     return notes
 
 

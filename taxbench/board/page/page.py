@@ -11,39 +11,41 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from taxbench.board.board import NOTHING, TASKS, Board, Entry, Estimate, GroupAverage, Row, TermRow
+from taxbench.board.board import NOTHING, Board, Entry, Estimate, GroupAverage, Row, TermRow
 from taxbench.board.page.charts import deprivation_charts, similarity_charts
 from taxbench.board.page.svg import shown, strip, swatch
 from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
 from taxbench.board.render.cells import interval, short_task
+from taxbench.board.roles import ROLES
 from taxbench.specs.controls import CONTROLS, control_help, control_title, in_order
 from taxbench.util.text import NOTHING_TO_SHOW, number
 
 _FOLDER = Path(__file__).with_name("templates")
 _CHOICES = ("dataset", "lm", "encoder", "head")
-_TITLES = dict(zip(TASKS, ("leaf", "seen", "unseen", "counterfactual high", "counterfactual low"), strict=True))
+_TITLES = {"high": "counterfactual high", "low": "counterfactual low"}
+"""What the parts of the question are called, where that is not their name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of figures of the main table."""
+    """A column of scores of the main table."""
 
     key: str
     title: str
     help: str
     group: str
-    tasks: tuple[str, ...]
-    """The tasks that it is computed from."""
-    figure: Callable[[Entry], Estimate]
+    roles: tuple[str, ...]
+    """The parts of the question that it is computed from."""
+    estimate: Callable[[Entry], Estimate]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A figure of the main table, or why there is none."""
+    """A score of the main table, or why there is none."""
 
-    figure: Estimate
+    estimate: Estimate
     reason: str
-    """Why there is no figure, or what is unusual about it; else empty."""
+    """Why there is no score, or what is unusual about it; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,11 @@ class Line:
     """The controls that any of them has."""
     averages: tuple[GroupAverage, ...]
     term_tasks: tuple[str, ...]
-    """The tasks that ask hypernyms, in the order of each term's scores."""
+    """What the tasks that ask hypernyms are called, in the order of each term's scores."""
     terms_of: str
-    """The task that a term's other figures are of."""
+    """The task that a term's other scores are of."""
     terms: tuple[tuple[str, tuple[float | None, ...], TermRow], ...]
-    """A term, its F1 in each of those tasks, and its figures in one."""
+    """A term, its F1 in each of those tasks, and its scores in one."""
     term_controls: list[str]
     identities: tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -83,7 +85,7 @@ def page(board: Board) -> str:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        swatch=swatch, command=_command, all_controls=CONTROLS, titles=_TITLES, f1_span=F1_SPAN,
+        swatch=swatch, command=_command, all_controls=CONTROLS, f1_span=F1_SPAN,
         transfer_span=TRANSFER_SPAN,
     )  # fmt: skip
     environment.filters.update(
@@ -104,7 +106,7 @@ def page(board: Board) -> str:
         heatmaps=heatmaps(board),
         deprivation=deprivation_charts(board),
         similarity=similarity_charts(board),
-        others=[row for row in board.rows if row.name not in TASKS],
+        others=board.others,
         references=board.references,
     )
 
@@ -119,16 +121,16 @@ def _policy(style: str, script: str) -> str:
 
 
 def _columns(board: Board) -> list[Column]:
-    """Return the columns of figures; a control that no entry has gets none."""
+    """Return the columns of scores; a control that no entry has gets none."""
 
-    def of(task: str, field: str = "f1") -> Callable[[Entry], Estimate]:
-        return lambda entry: getattr(entry.rows[task], field) if task in entry.rows else NOTHING
+    def of(role: str, field: str = "f1") -> Callable[[Entry], Estimate]:
+        return lambda entry: getattr(entry.rows[role], field) if role in entry.rows else NOTHING
 
     def control(name: str) -> Callable[[Entry], Estimate]:
-        return lambda entry: row.controls.get(name, NOTHING) if (row := entry.rows.get(TASKS[2])) else NOTHING
+        return lambda entry: row.controls.get(name, NOTHING) if (row := entry.rows.get(unseen)) else NOTHING
 
-    leaf, seen, unseen, high, low = TASKS
-    found = [
+    leaf, seen, unseen, high, low = ROLES
+    columns = [
         Column("leaf", "leaf F1", "The names training used, asked of new images.", "F1", (leaf,), of(leaf)),
         Column("seen", "seen F1", "Hypernyms that training asked too.", "F1", (seen,), of(seen)),
         Column("unseen", "unseen F1", "Hypernyms that training never named.", "F1", (unseen,), of(unseen)),
@@ -143,11 +145,11 @@ def _columns(board: Board) -> list[Column]:
         Column("effect", "coherence effect", "Counterfactual high minus low.",
                "Counterfactual F1", (high, low), lambda entry: entry.coherence_effect),
     ]  # fmt: skip
-    names = {name for each in board.entries if (row := each.rows.get("unseen_hypernym")) for name in row.controls}
+    names = {name for each in board.entries if (row := each.rows.get(unseen)) for name in row.controls}
     for place, name in enumerate(in_order(names)):
         title, about = control_title(name), control_help(name)
-        found.append(Column(f"c{place}", title, about, "Controls of unseen F1", (unseen,), control(name)))
-    return found
+        columns.append(Column(f"c{place}", title, about, "Controls of unseen F1", (unseen,), control(name)))
+    return columns
 
 
 def _lines(board: Board, columns: list[Column]) -> list[Line]:
@@ -161,9 +163,9 @@ def _lines(board: Board, columns: list[Column]) -> list[Line]:
 def _line(board: Board, entry: Entry, columns: list[Column], first_of_band: bool) -> Line:
     own = list(entry.rows.values())
     rows = own + [row for row in board.rows if row.place == entry.place and row not in own]
-    hypernyms = [row for name, row in entry.rows.items() if name != "leaf" and row.terms]
-    main = next((row for row in hypernyms if row.name == "unseen_hypernym"), hypernyms[0] if hypernyms else None)
-    by_term = [{each.term: each.f1 for each in row.terms} for row in hypernyms]
+    hypernyms = {role: row for role, row in entry.rows.items() if role != "leaf" and row.terms}
+    main = hypernyms.get("unseen") or next(iter(hypernyms.values()), None)
+    by_term = [{each.term: each.f1 for each in row.terms} for row in hypernyms.values()]
     terms = main.terms if main else ()
     return Line(
         id=_id(entry),
@@ -174,7 +176,7 @@ def _line(board: Board, entry: Entry, columns: list[Column], first_of_band: bool
         rows=tuple(rows),
         controls=in_order(name for row in rows for name in row.controls),
         averages=tuple(each for each in board.groups if each.place == entry.place),
-        term_tasks=tuple(row.name for row in hypernyms),
+        term_tasks=tuple(_TITLES.get(role, role) for role in hypernyms),
         terms_of=main.name if main else "",
         terms=tuple((each.term, tuple(scores.get(each.term) for scores in by_term), each) for each in terms),
         term_controls=in_order(name for each in terms for name in each.controls),
@@ -196,16 +198,17 @@ def _id(entry: Entry) -> str:
 
 
 def _cell(entry: Entry, column: Column) -> Cell:
-    figure = column.figure(entry)
-    if any(task not in entry.rows for task in column.tasks):
-        return Cell(figure, "not run")
-    if figure.mean is None:
-        return Cell(figure, NOTHING_TO_SHOW if column.group.startswith("Controls") else "no score")
-    return Cell(figure, "other seeds" if any(task in entry.missing for task in column.tasks) else "")
+    estimate = column.estimate(entry)
+    if any(role not in entry.rows for role in column.roles):
+        return Cell(estimate, "not run")
+    if estimate.mean is None:
+        return Cell(estimate, NOTHING_TO_SHOW if column.group.startswith("Controls") else "no score")
+    other_seeds = any(entry.rows[role].seeds != entry.seeds for role in column.roles)
+    return Cell(estimate, "other seeds" if other_seeds else "")
 
 
 def _strip(entry: Entry) -> Markup:
-    row = entry.rows.get("unseen_hypernym")
+    row = entry.rows.get("unseen")
     if row is None or row.f1.mean is None:
         return Markup("")
     marks = [row.controls.get(name, NOTHING).mean for name in ("chance", "random_lm")]
@@ -217,9 +220,9 @@ def _number(value: float | None, digits: int = 3) -> str:
     return number(value, digits).replace("-", "\u2212")
 
 
-def _range(figure: Estimate, digits: int = 2) -> str:
+def _range(score: Estimate, digits: int = 2) -> str:
     """Write the interval over items, or nothing where there is none."""
-    return interval(figure, digits).replace("-", "\u2212")
+    return interval(score, digits).replace("-", "\u2212")
 
 
 def _shade(score: float, span: tuple[float, float]) -> int:

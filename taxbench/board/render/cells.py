@@ -28,21 +28,21 @@ def _is_latin(letter: str) -> bool:
     return " " <= letter <= "~" or ("À" <= letter <= "ÿ" and letter not in "ÐðÞþ×÷")
 
 
-def interval(figure: Estimate, digits: int = 2) -> str:
+def interval(score: Estimate, digits: int = 2) -> str:
     """Return the 95 % interval over items in brackets, or nothing."""
-    if figure.mean is None or figure.low is None or figure.high is None:
+    if score.mean is None or score.low is None or score.high is None:
         return ""
-    return f"[{number(figure.low, digits)}, {number(figure.high, digits)}]"
+    return f"[{number(score.low, digits)}, {number(score.high, digits)}]"
 
 
-def with_interval(figure: Estimate) -> str:
+def with_interval(score: Estimate) -> str:
     """Return the mean and its interval over items."""
-    return f"{number(figure.mean)} {interval(figure)}".rstrip()
+    return f"{number(score.mean)} {interval(score)}".rstrip()
 
 
-def with_both(figure: Estimate) -> str:
+def with_both(score: Estimate) -> str:
     """Return the mean, its spread over seeds and its interval over items."""
-    return f"{figure} {interval(figure)}".rstrip()
+    return f"{score} {interval(score)}".rstrip()
 
 
 def rank(entry: Entry) -> str:
@@ -82,8 +82,9 @@ def short_task(identity: str) -> str:
 
 def task_name(row: Row, rows: Iterable[Row]) -> str:
     """Return name@version, with the hash only where it tells rows apart."""
-    name = short_task(row.task)
-    return row.task if len({each.task for each in rows if each.task.startswith(f"{name}#")}) > 1 else name
+    identity, name = row.task.identity, short_task(row.task.identity)
+    alike = {other.task.identity for other in rows if (other.name, other.task.version) == (row.name, row.task.version)}
+    return identity if len(alike) > 1 else name
 
 
 def said(lines: Sequence[Sequence[str]], always: Iterable[str] = ()) -> list[list[str]]:

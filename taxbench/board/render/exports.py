@@ -12,19 +12,20 @@ from pydantic import BaseModel
 
 from taxbench.board.board import NOTHING, Board, Entry, Estimate, Row, controls_of
 from taxbench.board.render.cells import latin, names_of, rank, said, seeds_of, with_interval
+from taxbench.specs.task import TaskSpec
 from taxbench.util.text import NOTHING_TO_SHOW, number, plain
 
 JSON_VERSION = 1
 """Version of the layout of board.json."""
 
 _DIGITS = 6  # as in results: the last bits of a mean differ between machines
-_NAMES = ("task", "dataset", "encoder", "lm", "head", "features", "setting", "split", "note")
-_FIGURES = ("leaf_f1", "f1", "auroc", "accuracy", "transfer", "heldout_f1", "heldout_auroc", "similarity")
+_NAMES = ("dataset", "encoder", "lm", "head", "features", "setting", "split", "note")
+_SCORES = ("leaf_f1", "f1", "auroc", "accuracy", "transfer", "heldout_f1", "heldout_auroc", "similarity")
 _PARTS = {"": "mean", "_sd": "sd", "_low": "low", "_high": "high"}
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """Return one line a row; every figure as value, spread over seeds and both ends of its interval over items.
+    """Return one line a row; every score as value, spread over seeds and both ends of its interval over items.
 
     Controls are columns `control_...`, F1 on every split `split_...`, that of the random LM `random_lm_split_...`.
     Text that a spreadsheet would compute as a formula begins with a quote.
@@ -32,19 +33,19 @@ def csv_text(rows: Sequence[Row]) -> str:
     controls = controls_of(rows)
     splits = sorted({split for row in rows for split in row.split_f1})
     twins = sorted({split for row in rows for split in row.random_lm_split_f1})
-    titles = [*_FIGURES, *(f"control_{name}" for name in controls), *(f"split_{name}" for name in splits)]
+    titles = [*_SCORES, *(f"control_{name}" for name in controls), *(f"split_{name}" for name in splits)]
     titles += [f"random_lm_split_{name}" for name in twins]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    heads = [*_NAMES, "seeds", "records", *(f"{title}{part}" for title in titles for part in _PARTS)]
+    heads = ["task", *_NAMES, "seeds", "records", *(f"{title}{part}" for title in titles for part in _PARTS)]
     writer.writerow([_harmless(head) for head in heads])
     for row in rows:
-        figures: list[Estimate] = [getattr(row, name) for name in _FIGURES]
-        figures += [row.controls.get(name, NOTHING) for name in controls]
-        figures += [row.split_f1.get(name, NOTHING) for name in splits]
-        figures += [row.random_lm_split_f1.get(name, NOTHING) for name in twins]
-        numbers = [getattr(figure, part) for figure in figures for part in _PARTS.values()]
-        texts = [getattr(row, name) for name in _NAMES]
+        scores: list[Estimate] = [getattr(row, name) for name in _SCORES]
+        scores += [row.controls.get(name, NOTHING) for name in controls]
+        scores += [row.split_f1.get(name, NOTHING) for name in splits]
+        scores += [row.random_lm_split_f1.get(name, NOTHING) for name in twins]
+        numbers = [getattr(score, part) for score in scores for part in _PARTS.values()]
+        texts = [row.task.identity, *(getattr(row, name) for name in _NAMES)]
         texts += [" ".join(map(str, row.seeds)), " ".join(record.digest for record in row.records)]
         cells = ["" if each is None else number(each, _DIGITS) for each in numbers]
         writer.writerow([*map(_harmless, texts), *cells])
@@ -72,13 +73,17 @@ def json_text(board: Board) -> str:
 
 def _data(value: Any) -> Any:
     """Return what JSON has for a part of the board."""
+    if isinstance(value, TaskSpec):
+        return value.identity
     if isinstance(value, BaseModel):
         return _data(value.model_dump(mode="json"))
     if is_dataclass(value):
-        found = {field.name: getattr(value, field.name) for field in fields(value)}
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        if isinstance(value, Row):
+            del parts["is_control"]  # entries say it
         if isinstance(value, Entry):
-            found["rows"] = {name: row.task for name, row in value.rows.items()}
-        return {name: _data(part) for name, part in found.items()}
+            parts["rows"] = {row.name: row.task for row in value.rows.values()}
+        return {name: _data(part) for name, part in parts.items()}
     if isinstance(value, dict):
         return {str(name): _data(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
@@ -115,7 +120,7 @@ def latex_text(board: Board) -> str:
 def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:
     names = names_of(entries)
     lines = [["rank", *names, "leaf", "seen", "unseen", "transfer", "high", "low", "effect", "random LM", "chance"]]
-    lines += [[rank(each), *(tex(show(each)) for show in names.values()), *_latex_figures(each)] for each in entries]
+    lines += [[rank(each), *(tex(show(each)) for show in names.values()), *_latex_scores(each)] for each in entries]
     lines = said(lines, always=("rank", *names))
     left = 1 + len(names)
     rows = [" & ".join(cell.replace(NOTHING_TO_SHOW, "--") for cell in line) + r" \\" for line in lines]
@@ -130,22 +135,22 @@ def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:
     )
 
 
-def _latex_figures(entry: Entry) -> list[str]:
-    def f1(task: str) -> Estimate:
-        return entry.rows[task].f1 if task in entry.rows else NOTHING
+def _latex_scores(entry: Entry) -> list[str]:
+    def f1(role: str) -> Estimate:
+        return entry.rows[role].f1 if role in entry.rows else NOTHING
 
-    unseen = entry.rows.get("unseen_hypernym")
-    best = with_interval(f1("unseen_hypernym"))
+    unseen = entry.rows.get("unseen")
+    best = with_interval(f1("unseen"))
     if entry.rank is not None and entry.rank.band == 1:
         best = rf"\textbf{{{best}}}"
     controls = [unseen.controls.get(name, NOTHING) if unseen else NOTHING for name in ("random_lm", "chance")]
     cells = [
         number(f1("leaf").mean),
-        number(f1("seen_hypernym").mean),
+        number(f1("seen").mean),
         best,
         with_interval(unseen.transfer if unseen else NOTHING),
-        number(f1("counterfactual_high").mean),
-        number(f1("counterfactual_low").mean),
+        number(f1("high").mean),
+        number(f1("low").mean),
         with_interval(entry.coherence_effect),
         *(number(each.mean) for each in controls),
     ]

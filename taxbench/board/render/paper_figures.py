@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MultipleLocator
 
 from taxbench.board.board import NOTHING, Board, Estimate
-from taxbench.board.plots import F1_SPAN, PAIRINGS, TRANSFER_SPAN, Bars, Cells, Curve, Deprivation, Heatmap, plots
+from taxbench.board.plots import F1_SPAN, PAIRING_NAMES, TRANSFER_SPAN, Bars, Cells, Curve, Deprivation, Heatmap, plots
 from taxbench.board.render.cells import interval, latin
 from taxbench.util.text import number
 
@@ -62,8 +62,8 @@ def _draw_bars(content: Bars) -> Canvas:
     entries = content.entries
     canvas = Canvas(figsize=(_WIDE if len(entries) > 2 else _NARROW, 2.7), layout="constrained")
     axes = canvas.add_subplot()
-    for k, (task, name) in enumerate(PAIRINGS.items()):
-        rows = [entry.rows[task] for entry in entries]
+    for k, (role, name) in enumerate(PAIRING_NAMES.items()):
+        rows = [entry.rows[role] for entry in entries]
         x = [i + (k - 1) * 0.26 for i in range(len(entries))]
         axes.bar(x, [row.f1.mean or 0 for row in rows], 0.24, color=_SHADES[k], label=name, zorder=2)
         for place, row in zip(x, rows, strict=True):
@@ -73,7 +73,7 @@ def _draw_bars(content: Bars) -> Canvas:
                 axes.plot([place - 0.12, place + 0.12], [twin, twin], color="white", linewidth=2.6, zorder=3)
                 axes.plot([place - 0.12, place + 0.12], [twin, twin], color="black", linewidth=1.2, zorder=4)
     axes.plot([], [], color="black", linewidth=1.2, label="random LM")
-    chance = [entry.rows["unseen_hypernym"].controls.get("chance", NOTHING).mean for entry in entries]
+    chance = [entry.rows["unseen"].controls.get("chance", NOTHING).mean for entry in entries]
     known = [value for value in chance if value is not None]
     if known:
         axes.axhline(sum(known) / len(known), color=_GREY, linewidth=0.8, linestyle=":", zorder=5, label="chance")
@@ -88,10 +88,10 @@ def _draw_bars(content: Bars) -> Canvas:
     return canvas
 
 
-def _whisker(axes: Axes, x: float, figure: Estimate) -> None:
-    if figure.low is not None and figure.high is not None:
+def _whisker(axes: Axes, x: float, score: Estimate) -> None:
+    if score.low is not None and score.high is not None:
         for width, colour in ((2.2, "white"), (0.8, "black")):  # a white rim, to be seen on dark bars
-            axes.plot([x, x], [figure.low, figure.high], color=colour, linewidth=width, zorder=6)
+            axes.plot([x, x], [score.low, score.high], color=colour, linewidth=width, zorder=6)
 
 
 def _unit(axes: Axes) -> None:
@@ -174,9 +174,9 @@ def _curve(axes: Axes, curve: Curve, style: dict[str, Any], label: str) -> None:
             continue
         look = style | ({"linestyle": (0, (4, 2)), "linewidth": 0.7, "marker": ""} if twin else {"label": label})
         axes.plot([x for x, _, _ in known], [mean for _, mean, _ in known], **look)
-        for x, _, figure in known:
-            if not twin and figure.low is not None and figure.high is not None:
-                axes.plot([x, x], [figure.low, figure.high], color=style["color"], linewidth=0.7, zorder=2)
+        for x, _, score in known:
+            if not twin and score.low is not None and score.high is not None:
+                axes.plot([x, x], [score.low, score.high], color=style["color"], linewidth=0.7, zorder=2)
 
 
 def _name(text: str, longest: int = 30) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from textwrap import fill
 
-from taxbench.board.board import NOTHING, TASKS, Board, Entry, Reference, Row, controls_of
+from taxbench.board.board import NOTHING, Board, Entry, Reference, Row, controls_of
 from taxbench.board.plots import plots
 from taxbench.board.render.cells import (
     markdown_table,
@@ -15,6 +15,7 @@ from taxbench.board.render.cells import (
     task_name,
     with_interval,
 )
+from taxbench.board.roles import ROLES
 from taxbench.datasets.known import known_datasets
 from taxbench.specs.controls import CONTROLS, control_title
 from taxbench.util.text import NOTHING_TO_SHOW, number
@@ -121,7 +122,7 @@ _COLUMNS = ("unseen F1", "± seeds", "transfer", "coherence effect", "leaf F1", 
 
 
 def _cells(entry: Entry) -> list[str]:
-    leaf, seen, unseen, high, low = (entry.rows.get(task) for task in TASKS)
+    leaf, seen, unseen, high, low = (entry.rows.get(role) for role in ROLES)
     f1 = unseen.f1 if unseen else NOTHING
     return [
         with_interval(f1),
@@ -135,7 +136,7 @@ def _cells(entry: Entry) -> list[str]:
 
 def _controls(entries: Sequence[Entry]) -> list[str]:
     """Return what F1 on unseen hypernyms would be without what is claimed."""
-    rows = [(entry, entry.rows["unseen_hypernym"]) for entry in entries if "unseen_hypernym" in entry.rows]
+    rows = [(entry, entry.rows["unseen"]) for entry in entries if "unseen" in entry.rows]
     controls = controls_of(row for _, row in rows)
     if not controls:
         return []
@@ -150,7 +151,7 @@ def _controls(entries: Sequence[Entry]) -> list[str]:
 
 def _others(board: Board) -> list[str]:
     """Return the tasks that are not part of an entry, folded up, and the averages of groups."""
-    rows = [row for row in board.rows if row.name not in TASKS]
+    rows = board.others
     blocks = []
     if rows:
         head = ["dataset", "LM", "encoder", "head", "setting", "task", "split", "F1", "AUROC", "transfer"]
@@ -172,8 +173,8 @@ def _others(board: Board) -> list[str]:
 
 def _other(row: Row, rows: Sequence[Row]) -> list[str]:
     names = (row.dataset, row.lm, row.encoder, row.head, row.setting, task_name(row, rows), row.split)
-    figures = [with_interval(row.f1), number(row.auroc.mean), with_interval(row.transfer)]
-    return [*map(markdown_text, names), *figures]
+    scores = [with_interval(row.f1), number(row.auroc.mean), with_interval(row.transfer)]
+    return [*map(markdown_text, names), *scores]
 
 
 def _folded(title: str, text: str) -> str:
@@ -197,7 +198,7 @@ def _references(references: Sequence[Reference]) -> list[str]:
         column = "leaf F1" if each.split == "leaf" else _PAIRINGS[each.pairing]
         column = f"random LM, {column}" if each.random_lm else column
         cells = systems.setdefault(key, {})
-        cells[column] = str(each.figure)
+        cells[column] = str(each.estimate)
         if each.chance_f1 is not None and column == "unseen F1":
             cells["chance"] = number(each.chance_f1)
     if not systems:

@@ -11,7 +11,7 @@ from taxbench.util.text import number, signed
 
 LEGEND = (
     "F1 is macro-F1 over the asked terms of the split; transfer is F1 minus the random-LM control; held-out leaves "
-    "were never named in training; similarity is visual, inside hypernyms. Figures are means over seeds ± standard "
+    "were never named in training; similarity is visual, inside hypernyms. Scores are means over seeds ± standard "
     "deviation [95 % interval over terms, leaves and images]."
 )
 
@@ -21,7 +21,7 @@ def text_table(
 ) -> str:
     """Return one table for every (dataset, LM, encoder, head), aligned so that it also reads well as plain text.
 
-    Averages of groups stand under their table; published figures, beside ours, in a table of their own. Accuracy is a
+    Averages of groups stand under their table; published scores, beside ours, in a table of their own. Accuracy is a
     column only where a task lists it among its metrics, a control only where a task has it.
     """
     places: dict[str, set[tuple[str, ...]]] = {}
@@ -68,9 +68,11 @@ def _lines(block: list[Row], compared: bool) -> list[list[str]]:
     columns = _columns(block)
     heads = ["head", "features", "setting"] if compared else []
     lines = [[*heads, "task", "split", *columns, *(["note"] if compared else [])]]
-    tasks = list(dict.fromkeys(row.task for row in block))
+    tasks = list(dict.fromkeys(row.task.identity for row in block))
     if compared:
-        block = sorted(block, key=lambda row: (tasks.index(row.task), row.f1.mean is None, -(row.f1.mean or 0)))
+        block = sorted(
+            block, key=lambda row: (tasks.index(row.task.identity), row.f1.mean is None, -(row.f1.mean or 0))
+        )
     for row in block:
         names = [row.head, row.features, row.setting] if compared else []
         cells = [*names, task_name(row, block), row.split]
@@ -80,7 +82,7 @@ def _lines(block: list[Row], compared: bool) -> list[list[str]]:
 
 
 def _columns(block: list[Row]) -> dict[str, Callable[[Row], str]]:
-    """Return what the columns of figures are named, and how their cells are made."""
+    """Return what the columns of scores are named, and how their cells are made."""
     columns: dict[str, Callable[[Row], str]] = {
         "leaf F1": lambda row: str(row.leaf_f1),
         "F1": lambda row: with_both(row.f1),
@@ -106,7 +108,7 @@ def _published(comparisons: Sequence[BesidePublished]) -> str:
     lines = [["task", "run", "split", "language model", "F1 here", "published", "difference"]]
     for each in comparisons:
         kind = "trained" if each.control == "none" else "random"
-        # The published spread is that of the figure with one-class categories.
+        # The published spread is that of the score with one-class categories.
         spread = each.published.sd if each.value == each.published.macro_f1 else None
         value = Estimate(each.value, spread)
         names = map(markdown_text, (each.task, each.run, each.split, kind))

@@ -156,7 +156,7 @@ def test_a_row_opens_its_record_and_gives_the_focus_back(browser: "Browser", fil
         playwright.expect(sheet).to_be_visible()
         text = sheet.inner_text()
         for row in first.rows.values():
-            assert row.task.partition("#")[0] in text and row.evidence is not None
+            assert row.task.identity.partition("#")[0] in text and row.evidence is not None
             for record in row.records:
                 assert f"taxbench reproduce leaderboard/results/{record.folder}" in text
                 assert record.digest[:16] in text and record.predictions[:16] in text

@@ -25,7 +25,7 @@ def test_every_entry_is_a_line_with_rank_band_and_intervals() -> None:
     entries = [entry for entry in one.entries if entry.dataset == "pocket"]
     assert len(lines) == len(entries) and head[:2] == ["rank", "band"]
     first, entry = dict(zip(head, lines[0], strict=True)), entries[0]
-    f1 = entry.rows["unseen_hypernym"].f1
+    f1 = entry.rows["unseen"].f1
     assert (
         entry.rank and first["rank"] == f"1 [1–{entry.rank.high}]" and first["band"] == "1" and first["LM"] == entry.lm
     )
