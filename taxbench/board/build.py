@@ -94,7 +94,7 @@ def _found(root: Path) -> LoadedResults:
     """Return the records of a leaderboard."""
     if not (root / RESULTS).is_dir():
         raise UsageError(
-            f"'{root}' is no leaderboard: it has no folder {RESULTS}. Put records on it: taxbench leaderboard add "
+            f"'{root}' is not a leaderboard: it has no folder {RESULTS}. Put records on it: taxbench leaderboard add "
             "results"
         )
     return load_records([root / RESULTS])

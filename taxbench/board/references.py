@@ -108,12 +108,12 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             reader = csv.DictReader(file)
             names = reader.fieldnames or []
             if twice := first_twice(list(names)):
-                raise DataError(f"{path}:1: the column '{twice}' is there twice.")
+                raise DataError(f"{path}:1: the column '{twice}' is duplicated.")
             if len(names) == 1 and ";" in names[0]:
                 raise DataError(f"{path}:1: cells are separated by semicolons; expected commas.")
             for number, cells in enumerate(reader, start=2):
                 if None in cells or None in cells.values():
-                    raise DataError(f"{path}:{number}: the line has not as many cells as the header.")
+                    raise DataError(f"{path}:{number}: the line has fewer or more cells than the header.")
                 yield number, cells
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table of comma-separated values: {error}") from error
@@ -132,7 +132,7 @@ def _number(path: Path, number: int, cells: dict[str, str], column: str) -> floa
     except ValueError:
         value = float("nan")
     if value is not None and not -1e9 < value < 1e9:  # so is nan
-        raise DataError(f"{path}:{number}: '{text[:40]}' in the column '{column}' is no number.")
+        raise DataError(f"{path}:{number}: '{text[:40]}' in the column '{column}' is not a number.")
     return value
 
 

@@ -173,7 +173,7 @@ def parse_predictions(content: bytes, name: str) -> Predictions:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _checked(dict(_columns(archive, name)), name)
     except _BROKEN as error:
-        raise DataError(f"'{name}' is no file of predictions, or a damaged one ({first_line(error)}).") from None
+        raise DataError(f"'{name}' is not a file of predictions, or is damaged ({first_line(error)}).") from None
 
 
 def _columns(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[str, np.ndarray]]:
@@ -186,7 +186,7 @@ def _columns(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[str, np.ndar
         usual = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         # One damaged byte can turn the next column into a comment, and NumPy writes none.
         if not member.filename.endswith(".npy") or not usual or member.comment:
-            raise DataError(f"'{name}' holds {member.filename!r}, which is no column as NumPy packs them.")
+            raise DataError(f"'{name}' holds {member.filename!r}, which is not a column as NumPy packs them.")
     total = sum(member.file_size for member in members)
     if total > _MOST_BYTES:
         raise DataError(f"'{name}' unpacks to {total:,} bytes; predictions have at most {_MOST_BYTES:,}.")
@@ -259,10 +259,10 @@ def _names(column: np.ndarray, what: str, n_questions: int) -> tuple[str, ...]:
         raise DataError(f"{what}: {len(column):,} names for {n_questions:,} questions; each stands in one at least.")
     letters = np.frombuffer(column.tobytes(), dtype=f"{column.dtype.byteorder}u4")
     if letters.max(initial=0) > sys.maxunicode:
-        raise DataError(f"{what}: a name holds what is no letter.")
+        raise DataError(f"{what}: a name holds an invalid character.")
     names = tuple(map(str, column))
     if len(set(names)) < len(names) or "" in names:
-        raise DataError(f"{what}: a name is empty or there twice.")
+        raise DataError(f"{what}: a name is empty or is duplicated.")
     return names
 
 

@@ -17,7 +17,7 @@ def test_what_is_no_regular_file_is_never_opened(tmp_path: Path, kind: str) -> N
     path = tmp_path / "bad" / "result.json"
     path.parent.mkdir()
     os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
-    with pytest.raises(DataError, match="is no regular file"):
+    with pytest.raises(DataError, match="is not a regular file"):
         load_records([tmp_path])
 
 
@@ -26,7 +26,7 @@ def test_predictions_that_are_no_file_are_never_opened(tmp_path: Path) -> None:
     (path,) = tmp_path.rglob("predictions.npz")
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(DataError, match="is no regular file"):
+    with pytest.raises(DataError, match="is not a regular file"):
         load_predictions(path.parent, result)
 
 

@@ -74,14 +74,14 @@ def test_coherence_is_read_by_category_system_and_pairing() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("category,vc_original,f1_a+1b-things\nbird,x,0.5\n", r":2: 'x' in the column 'vc_original' is no number"),
+        ("category,vc_original,f1_a+1b-things\nbird,x,0.5\n", r":2: 'x' in the column 'vc_original' is not a number"),
         ("category,vc_original,f1_a+1b-things\nbird,,0.5\n", r":2: the column 'vc_original' is empty"),
         ("category,vc_original,f1_a+1b-things\nbird,nan,0.5\n", "'nan' in the column"),
         (
             "category,vc_originel,f1_a+2b-things\nbird,0.2,0.5\n",
             r"'vc_original' is missing. Did you mean 'vc_originel'\?",
         ),
-        ("category,vc_original,f1_a+1b-things\nbird,0.2\n", ":2: the line has not as many cells"),
+        ("category,vc_original,f1_a+1b-things\nbird,0.2\n", ":2: the line has fewer or more cells"),
         ("category,vc_original\nbird,0.2\n", "no column is named like f1_SYSTEM-things"),
         ("", "no column is named like"),
         (b"\xff\xfe\x00", "cannot be read"),
@@ -98,7 +98,7 @@ def test_damaged_tables_are_named_with_their_place(text: str | bytes | None, mes
 
 @pytest.mark.parametrize(("text", "said"), [
     ("category;f1_a-things\n", "separated by semicolons"),
-    ("category,f1_a-things,f1_a-things\n", "'f1_a-things' is there twice"),
+    ("category,f1_a-things,f1_a-things\n", "'f1_a-things' is duplicated"),
     ("category,vc_original,f1_a-things\nbird,0.3,60\n", "has 60; expected 0 to 1"),
     ("category,vc_original,f1_a-things\nbird,-3,0.5\n", "has -3; expected -1 to 1"),
 ])  # fmt: skip

@@ -79,7 +79,7 @@ def test_files_that_cannot_be_predictions_are_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 50, 500, -1, -30])
 def test_a_damaged_file_is_an_error_that_names_it(cut: int) -> None:
-    with pytest.raises(DataError, match=r"'p\.npz' is no file of predictions, or a damaged one"):
+    with pytest.raises(DataError, match=r"'p\.npz' is not a file of predictions, or is damaged"):
         parse_predictions(write_predictions(made())[:cut], "p.npz")
 
 
@@ -109,11 +109,11 @@ def shape(text: str, descr: str = "<u4") -> str:
 @pytest.mark.parametrize(("column", "said"), [
     (npy(shape("(1000000000000,)")), "promises 1,000,000,000,000 values"), (npy(shape("(-1,)")), "promises -1 values"),
     (npy(shape("(1,)", "|O"), b"cos\nsystem\n."), "holds object"),
-    (npy(shape("(1000000000000,)", "<U0")), "damaged one"),
-    (npy(shape("(" + "-" * 9000 + "1,)")), "damaged one"), (npy(shape("(" * 3000 + ")" * 3000)), "damaged one"),
+    (npy(shape("(1000000000000,)", "<U0")), "is damaged"),
+    (npy(shape("(" + "-" * 9000 + "1,)")), "is damaged"), (npy(shape("(" * 3000 + ")" * 3000)), "is damaged"),
     (npy(shape("(" + "-" * 200 + "1,)")), "promises|damaged"), (npy(shape("(2, 2)"), bytes(16)), r"of shape \(2, 2\)"),
-    (npy(shape("(1,)", "<c8"), bytes(8)), "holds complex64"), (npy(shape("(1,)", "<q99")), "damaged one"),
-    (b"\x93NUMPY\x02\x00" + bytes(64), "version"), (b"", "damaged one"), (b"\x93NUMPY", "damaged one"),
+    (npy(shape("(1,)", "<c8"), bytes(8)), "holds complex64"), (npy(shape("(1,)", "<q99")), "is damaged"),
+    (b"\x93NUMPY\x02\x00" + bytes(64), "version"), (b"", "is damaged"), (b"\x93NUMPY", "is damaged"),
 ])  # fmt: skip
 def test_no_header_can_do_harm(column: bytes, said: str) -> None:
     file = io.BytesIO(write_predictions(made()))
@@ -124,7 +124,7 @@ def test_no_header_can_do_harm(column: bytes, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [(zipfile.ZIP_LZMA, "no column as NumPy packs"), (zipfile.ZIP_BZIP2, "no column")]
+    ("kind", "said"), [(zipfile.ZIP_LZMA, "not a column as NumPy packs"), (zipfile.ZIP_BZIP2, "not a column")]
 )
 def test_other_packings_are_not_unpacked(kind: int, said: str) -> None:
     file = io.BytesIO(write_predictions(made()))
@@ -138,10 +138,10 @@ Columns = dict[str, np.ndarray]
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    (lambda own: {"splits": np.array(["leaf", "leaf"])}, "empty or there twice"),
-    (lambda own: {"terms": np.array([*own["terms"][:-1], ""])}, "empty or there twice"),
+    (lambda own: {"splits": np.array(["leaf", "leaf"])}, "empty or is duplicated"),
+    (lambda own: {"terms": np.array([*own["terms"][:-1], ""])}, "empty or is duplicated"),
     (lambda own: {"terms": own["terms"].astype("<U401")}, "longer than 400 letters"),
-    (lambda own: {"terms": np.frombuffer(b"\xff\xff\xff\x7f" * 5, "<U1")}, "what is no letter"),
+    (lambda own: {"terms": np.frombuffer(b"\xff\xff\xff\x7f" * 5, "<U1")}, "an invalid character"),
     (lambda own: {"images": np.arange(100).astype(str)}, "100 names for 24 questions"),
     (lambda own: {"terms": np.arange(5)}, "holds int64|must be a row of text"),
     (lambda own: {"term": own["term"].astype(np.int64)}, "holds int64|as unsigned integers"),

@@ -134,9 +134,7 @@ def _chosen(rows: list[Observation], kind: str, names: Sequence[str]) -> list[Ob
     known = sorted({getattr(row, kind) for row in rows})
     for name in names:
         if name not in known:
-            raise UsageError(
-                f"There is no {kind} '{name}'.{did_you_mean(name, known)} There are {first_few(known, 20)}."
-            )
+            raise UsageError(f"Unknown {kind} '{name}'.{did_you_mean(name, known)} There are {first_few(known, 20)}.")
     return [row for row in rows if not names or getattr(row, kind) in names]
 
 

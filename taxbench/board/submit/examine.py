@@ -105,7 +105,7 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
     own = registry.tasks.get(task.name)
     if own is None:
         yield (
-            f"There is no task '{task.name}' here.{did_you_mean(task.name, registry.tasks)} If its file is at hand, "
+            f"Unknown task '{task.name}' here.{did_you_mean(task.name, registry.tasks)} If its file is at hand, "
             "name its folder with --include-path."
         )
         return
@@ -125,7 +125,7 @@ def _head_problems(result: Result) -> Iterator[str]:
         if not head.source:
             hint = did_you_mean(head.name, heads())
             yield (
-                f"The head '{head.name}' is none of taxbench's and carries no digest of a package's code in "
+                f"The head '{head.name}' is not one of taxbench's and carries no digest of a package's code in "
                 f"run.head.source.{hint} See 'taxbench ls heads'."
             )
         return

@@ -56,7 +56,7 @@ def push(board: Path, repository: str, *, direct: bool = False) -> str:
 
     if not (board / RESULTS).is_dir():
         raise UsageError(
-            f"'{board}' is no leaderboard: it has no folder {RESULTS}. Type 'taxbench leaderboard add ...'."
+            f"'{board}' is not a leaderboard: it has no folder {RESULTS}. Type 'taxbench leaderboard add ...'."
         )
     links = sorted(path for path in board.rglob("*") if path.is_symlink())
     if links:
@@ -82,10 +82,12 @@ def _in_words(repository: str) -> Iterator[None]:
         yield
     except errors.HFValidationError as error:
         raise UsageError(
-            f"'{repository}' is no name of a repository; expected owner/name ({first_line(error)})."
+            f"'{repository}' is not the name of a repository: expected owner/name ({first_line(error)})."
         ) from None
     except errors.LocalTokenNotFoundError:
-        raise TaxbenchError("The hub knows no user here. Type 'hf auth login' with a token that may write.") from None
+        raise TaxbenchError(
+            "You are not logged in to the hub. Type 'hf auth login' with a token that may write."
+        ) from None
     except errors.HfHubHTTPError as error:
         raise TaxbenchError(
             f"The hub refuses the upload to '{repository}': {first_line(error)} Check the name, and with 'hf auth "
@@ -93,7 +95,7 @@ def _in_words(repository: str) -> Iterator[None]:
         ) from None
     except (OSError, unreachable) as error:
         raise TaxbenchError(
-            f"The hub is not to be had ({first_line(error)}). {with_network()}type 'taxbench leaderboard push "
+            f"The hub cannot be reached ({first_line(error)}). {with_network()}type 'taxbench leaderboard push "
             f"{repository}' again."
         ) from None
 

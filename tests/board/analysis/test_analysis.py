@@ -83,8 +83,8 @@ def test_observations_are_hypernyms_of_the_three_pairings_without_controls() -> 
 
 
 @pytest.mark.parametrize(("given", "said"), [
-    ({"pairing": "orignal"}, "no pairing 'orignal'. Did you mean 'original'"),
-    ({"systems": ["dino2+1b"]}, "no system 'dino2.1b'. Did you mean 'dinov2.1b'"),
+    ({"pairing": "orignal"}, "Unknown pairing 'orignal'. Did you mean 'original'"),
+    ({"systems": ["dino2+1b"]}, "Unknown system 'dino2.1b'. Did you mean 'dinov2.1b'"),
 ])  # fmt: skip
 def test_wrong_names_are_named(given: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):

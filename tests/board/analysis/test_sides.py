@@ -41,7 +41,7 @@ def test_names_choose_one_system_and_all_tasks_of_both_are_compared(results: Pat
     ("hed=mlp", r"no result has 'hed'\. Did you mean 'head'"),
     ("model=speaker", r"2 systems[\s\S]*head=linear +\(leaf, unseen_hypernym; seeds 7, 42\)[\s\S]*"
      r"compare model=speaker,head=linear model=speaker,head=mlp --results"),
-    ("head=mlp,epochs=3", "no result has epochs=3. There are 1"), ("nowhere", "There is no folder 'nowhere'"),
+    ("head=mlp,epochs=3", "no result has epochs=3. There are 1"), ("nowhere", "No such folder: 'nowhere'"),
     ("head=mlp,device", "no result has head=mlp,device"), ("=mlp", "no result has ''"),
 ])  # fmt: skip
 def test_what_is_no_one_system_is_said(results: Path, name: str, said: str) -> None:

@@ -43,7 +43,7 @@ def test_of_a_leaderboard_its_results_are_checked(copy: Path) -> None:
     assert {each.status for each in check_all([copy.parents[1]], REGISTRY, QUIET)} == {"fine"}
     (copy.parents[1] / "board.csv").write_text("forged")
     assert [each.folder.name for each in check_all([copy.parents[1]], REGISTRY, QUIET)][1:] == ["board.csv"]
-    with pytest.raises(UsageError, match=r"There is no folder '.*nowhere'.*taxbench run"):
+    with pytest.raises(UsageError, match=r"No such folder: '.*nowhere'.*taxbench run"):
         check_all([copy / "nowhere"], REGISTRY, QUIET)
 
 

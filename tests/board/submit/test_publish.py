@@ -141,11 +141,11 @@ def refused() -> errors.HfHubHTTPError:
 
 
 @pytest.mark.parametrize(("trouble", "said"), [
-    (errors.OfflineModeIsEnabled("offline mode is enabled"), "hub is not to be had .*type 'taxbench leaderboard push"),
-    (http.ConnectError("Name or service not known"), "hub is not to be had .*Name or service"),
+    (errors.OfflineModeIsEnabled("offline mode is enabled"), "hub cannot be reached .*type 'taxbench leaderboard push"),
+    (http.ConnectError("Name or service not known"), "hub cannot be reached .*Name or service"),
     (errors.LocalTokenNotFoundError("no token"), "Type 'hf auth login'"),
     (refused(), "refuses the upload to 'me/board': 403 Forbidden"),
-    (errors.HFValidationError("Repo id must"), "no name of a repository; expected owner/name"),
+    (errors.HFValidationError("Repo id must"), "not the name of a repository: expected owner/name"),
 ])  # fmt: skip
 def test_the_hub_s_troubles_are_said_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception, said: str
@@ -159,7 +159,7 @@ def test_the_hub_s_troubles_are_said_in_words(
 def test_nothing_outside_the_leaderboard_is_uploaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = Hub()
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda: hub)
-    with pytest.raises(UsageError, match="is no leaderboard: it has no folder results"):
+    with pytest.raises(UsageError, match="is not a leaderboard: it has no folder results"):
         push(tmp_path, "me/board")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "keys").symlink_to(Path.home())
