@@ -37,7 +37,7 @@ def make_board(
 
     Args:
         known: Resamplings made before; those that are missing are made from predictions, and added.
-        shown: Published figures to stand beside.
+        shown: Published scores to stand beside.
     """
     made = resample(grouped(found.results), known, found.predictions, report)
     rows = make_table(found.results, {key: row.intervals for key, row in made.items()}, found.names)

@@ -1,4 +1,4 @@
-"""The published figures: every cell of arXiv 2603.07474, and its visual coherence by category."""
+"""The published scores: every cell of arXiv 2603.07474, and its visual coherence by category."""
 
 import csv
 import re
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # scipy comes with it, and the board needs none of that
     from taxbench.scoring.regression import Observation
 
 SOURCE = "arXiv 2603.07474, public result files"
-"""Where the published figures come from."""
+"""Where the published scores come from."""
 
 _SIMILARITY = {
     "": ("original", "vc_original"),
@@ -30,7 +30,7 @@ _COLUMN = re.compile(r"f1_(.+)-things(-local-shuffled|-shuffled|-random|)")
 
 
 def published_folder() -> Path:
-    """Return the folder of the published figures: inside the wheel, or `leaderboard/published` of a source checkout."""
+    """Return the folder of the published scores: inside the wheel, or `leaderboard/published` of a source checkout."""
     shipped = PACKAGE / "_published"
     return shipped if shipped.is_dir() else PACKAGE.parent / "leaderboard" / "published"
 

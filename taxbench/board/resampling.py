@@ -41,7 +41,7 @@ class Resampled(Spec):
     model_config = ConfigDict(allow_inf_nan=False)
 
     intervals: dict[str, Interval]
-    """95 % intervals of its figures."""
+    """95 % intervals of its scores."""
     f1: Annotated[str, AfterValidator(_replicates_or_nothing)]
     """F1 on the headline split and its replicates, averaged over seeds: base64 of little-endian uint16, 65535 is 1.
     Empty where there is no F1."""
@@ -152,24 +152,24 @@ def _alike(kept: Resampled | None, made: Resampled | None) -> bool:
 
 
 def _resampled(group: list[Result], predictions: list[Predictions]) -> Resampled:
-    """Resample the figures of one row, its seeds together."""
+    """Resample the scores of one row, its seeds together."""
     headline, controls = group[0].run.task.headline, group[0].controls
     own = _over_seeds(predictions, headline, OWN)
-    figures = {"f1": (own.macro_f1, own.n_terms), "auroc": (own.auroc, own.n_terms)}
+    scores = {"f1": (own.macro_f1, own.n_terms), "auroc": (own.auroc, own.n_terms)}
     for name in controls:
         if name != "chance" and all(name in each.margins for each in predictions):
             control = _over_seeds(predictions, headline, name)
-            figures[name] = (control.macro_f1, control.n_terms)
+            scores[name] = (control.macro_f1, control.n_terms)
             if name == "random_lm":
-                figures["transfer"] = (own.macro_f1 - control.macro_f1, own.n_terms)
+                scores["transfer"] = (own.macro_f1 - control.macro_f1, own.n_terms)
     if all("leaf" in each.splits for each in predictions):
         leaf = _over_seeds(predictions, "leaf", OWN)
-        figures["leaf_f1"] = (leaf.macro_f1, leaf.n_terms)
+        scores["leaf_f1"] = (leaf.macro_f1, leaf.n_terms)
     if all("heldout_leaf" in each.splits for each in predictions):
         held = _over_seeds(predictions, "heldout_leaf", OWN)
-        figures |= {"heldout_f1": (held.macro_f1, held.n_terms), "heldout_auroc": (held.auroc, held.n_terms)}
+        scores |= {"heldout_f1": (held.macro_f1, held.n_terms), "heldout_auroc": (held.auroc, held.n_terms)}
     kept = b"" if np.isnan(own.macro_f1).any() else np.round(own.macro_f1 * _UNIT).astype("<u2").tobytes()
-    ends = {name: interval(values, n) for name, (values, n) in figures.items()}
+    ends = {name: interval(values, n) for name, (values, n) in scores.items()}
     return Resampled(
         intervals={name: (_round(low), _round(high)) for name, (low, high) in ends.items()},
         f1=base64.b64encode(kept).decode(),

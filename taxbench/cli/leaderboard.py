@@ -57,7 +57,7 @@ def _report(ctx: click.Context) -> Reporter:
 @command.command("show")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["table", "md", "csv", "json", "tex", "html"]), default="table",
-              show_default=True, help="table: every figure of every task; md: a page, one line an entry.")  # fmt: skip
+              show_default=True, help="table: every score of every task; md: a page, one line an entry.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @include_path
 @click.pass_context
@@ -123,7 +123,7 @@ def add_command(
 @_as_json
 @click.pass_context
 def check_command(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...], as_json: bool) -> None:
-    """Check records: their form, where they come from, and every figure anew from the predictions.
+    """Check records: their form, where they come from, and every score anew from the predictions.
 
     FOLDERS are a stranger's results or a leaderboard (default: leaderboard). Nothing in them is run, and nothing is
     written. Exits with 1 if any is refused.

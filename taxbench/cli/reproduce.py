@@ -1,4 +1,4 @@
-"""`taxbench reproduce`: run a record again and say whether the figures agree."""
+"""`taxbench reproduce`: run a record again and say whether the scores agree."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.pass_context
 def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) -> None:
-    """Train and ask again what RESULT, a result.json or its folder, records; exit with 1 if the figures do not agree.
+    """Train and ask again what RESULT, a result.json or its folder, records; exit with 1 if the scores do not agree.
 
     Task, head and settings are the record's own; only features may come from the cache. Names that were directories
     where the record was made need --dataset, --model or --encoder.
@@ -46,7 +46,7 @@ def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) ->
 def _verdict(found: "Reproduction") -> str:
     if found.other_inputs:
         near = "agree" if found.scores_agree else "do not agree"
-        return f"It is not the same run: other {', '.join(found.other_inputs)}. That its figures {near} says nothing."
+        return f"It is not the same run: other {', '.join(found.other_inputs)}. That its scores {near} says nothing."
     if found.same_bytes:
         return "The same bytes: every answer and every margin is as recorded."
     far = found.largest

@@ -1,4 +1,4 @@
-"""`taxbench score`: every figure of a record anew from its predictions."""
+"""`taxbench score`: every score of a record anew from its predictions."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,9 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 @click.pass_context
 def command(ctx: click.Context, folders: tuple[Path, ...], as_json: bool) -> None:
-    """Compute every figure of the records below FOLDERS (default: results) anew from their predictions.
+    """Compute every score of the records below FOLDERS (default: results) anew from their predictions.
 
-    Needs no model and writes nothing. Exits with 1 if a figure differs or a record cannot be scored.
+    Needs no model and writes nothing. Exits with 1 if a score differs or a record cannot be scored.
     """
     from taxbench.board.analysis.rescored import rescore_all, score_json, score_table
 

@@ -1,6 +1,6 @@
 """Bring records of older forms up to the present one, a version at a time, on the JSON before it is checked.
 
-A record's figures are never changed: what an older form did not hold is left out, as None, or as what held then.
+A record's scores are never changed: what an older form did not hold is left out, as None, or as what held then.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Score a record anew from its predictions, without any model, and say where the figures differ."""
+"""Score a record anew from its predictions, without any model, and say where the scores differ."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ ScoreValue = float | None | str
 
 @dataclass(frozen=True, slots=True)
 class ScoreMismatch:
-    """One figure that is not what follows from the predictions."""
+    """One score that is not what follows from the predictions."""
 
     split: str
     where: str
@@ -82,8 +82,8 @@ def rescore_record(result: Result, path: Path) -> list[RescoredSplit]:
 
 
 def differences(result: Result, card: Scorecard) -> list[ScoreMismatch]:
-    """Compare every figure of a record with those computed anew; equal means equal, since both are rounded alike."""
-    recorded, anew = dict(_figures(result)), dict(_figures(card))
+    """Compare every score of a record with those computed anew; equal means equal, since both are rounded alike."""
+    recorded, anew = dict(_scores(result)), dict(_scores(card))
     found = [
         ScoreMismatch(*key, recorded.get(key, "absent"), anew.get(key, "nothing"))
         for key in dict.fromkeys([*anew, *recorded])
@@ -94,8 +94,8 @@ def differences(result: Result, card: Scorecard) -> list[ScoreMismatch]:
     return found
 
 
-def _figures(card: Scorecard | Result) -> Iterator[tuple[tuple[str, str], ScoreValue]]:
-    """Yield every figure by its split and place."""
+def _scores(card: Scorecard | Result) -> Iterator[tuple[tuple[str, str], ScoreValue]]:
+    """Yield every score by its split and place."""
     for split, scores in card.scores.items():
         yield from (((split, f"scores.{split}.{name}"), value) for name, value in scores)
     for control, by_split in card.controls.items():

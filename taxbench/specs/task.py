@@ -199,7 +199,7 @@ class Metric(Spec):
     name: MetricName
     """`macro_f1`, `auroc` or `accuracy`; all three are always computed and recorded."""
     primary: YesNo = False
-    """Whether it is the figure that stands for the task in a group's average; one of them is."""
+    """Whether it is the score that stands for the task in a group's average; one of them is."""
 
 
 class PublishedFigure(Spec):
@@ -221,7 +221,7 @@ class PublishedFigure(Spec):
 
 
 class Expected(Spec):
-    """Published figures, to compare a run with at once. They change nothing."""
+    """Published scores, to compare a run with at once. They change nothing."""
 
     source: str
     """Where they were published."""
@@ -274,7 +274,7 @@ class TaskSpec(Spec):
     """Settings of the features, the trainer or the head that the task was published with, as for `--set`, which
     overrides them. They are part of a run's identity, not of the task's."""
     expected: Expected | None = None
-    """Published figures to compare with."""
+    """Published scores to compare with."""
 
     @model_validator(mode="after")
     def _splits_fit_the_evidence(self) -> "TaskSpec":
@@ -312,7 +312,7 @@ class TaskSpec(Spec):
 
     @property
     def digest(self) -> str:
-        """Hash what changes a score: not words for people, defaults of a run, columns beside it, published figures."""
+        """Hash what changes a score: not words for people, defaults of a run, columns beside it, published scores."""
         fields = self.identity_fields()
         return content_hash({name: fields[name] for name in fields if name not in _DESCRIPTIVE}, 8)
 

@@ -27,7 +27,7 @@ def analysis_text(found: RegressionResults) -> str:
 
 
 def sentences(found: RegressionResult) -> list[str]:
-    """Say in plain words what the figures say of visual similarity and of knowledge from text."""
+    """Say in plain words what the slopes say of visual similarity and of knowledge from text."""
     analysis = found.analysis
     both = analysis.joint
     given = {"similarity": "text-only F1 held fixed", "text_only": "visual similarity held fixed"}
@@ -58,7 +58,7 @@ def _sentence(name: str, regression: Regression, given: str, n: int) -> str:
 
 
 def limits(found: RegressionResult) -> list[str]:
-    """Say what the figures cannot tell."""
+    """Say what the slopes cannot tell."""
     regression = found.analysis.joint or found.analysis.by_similarity
     said = ["an association between hypernyms is no proof of a cause"]
     if regression.n_clusters < _FEW:

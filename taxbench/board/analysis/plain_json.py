@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def plain_json(found: "DataclassInstance", **more: Any) -> str:
-    """Return a dataclass, and what else is given, as indented JSON; figures that are no number are null."""
+    """Return a dataclass, and what else is given, as indented JSON; numbers that are not finite are null."""
     return json.dumps(_plain(asdict(found) | more), indent=1, allow_nan=False)
 
 

@@ -28,7 +28,7 @@ class RescoredRun:
 
     @property
     def same(self) -> bool:
-        """Say whether every figure is what it was."""
+        """Say whether every score is what it was."""
         return not self.trouble and not any(split.differences for split in self.splits)
 
 

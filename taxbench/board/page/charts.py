@@ -14,7 +14,7 @@ from taxbench.util.text import number
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart with its figures."""
+    """One chart with its scores."""
 
     dataset: str
     title: str

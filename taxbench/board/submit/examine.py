@@ -1,6 +1,6 @@
 """Check one record: what a stranger sends is parsed under limits, recomputed, and never run.
 
-What this can hold: a record says of itself what is true (digests, names, task, questions), and its figures follow from
+What this can hold: a record says of itself what is true (digests, names, task, questions), and its scores follow from
 its predictions. What it cannot: that the predictions are those of the model named. `taxbench reproduce` is for that.
 """
 
