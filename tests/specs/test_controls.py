@@ -8,7 +8,7 @@ from taxbench.tasks.schema import task_file_schema
 
 
 def test_the_table_has_every_control_that_a_task_may_name() -> None:
-    assert list(CONTROLS) == list(get_args(ControlName))
+    assert set(CONTROLS) == set(get_args(ControlName)) and all(name == each.name for name, each in CONTROLS.items())
     assert {name: control.variant for name, control in CONTROLS.items() if control.variant != "none"} == {
         "random_lm": "random_lm", "shuffled_features": "shuffled_features",
     }  # fmt: skip
