@@ -3,7 +3,7 @@
 A head file defines `Settings`, the options of the head, and one of
 
     build(shape, settings)   a module for features (b, t, f) → vectors (b, k, d), trained through the frozen LM;
-    fit(lesson, settings)    the finished module, from images, their names and the LM's label vectors, without the LM.
+    fit(data, settings)      the finished module, from images, their names and the LM's label vectors, without the LM.
 
 `prepare(mapping, data)`, beside `build`, sets what is learnt from features alone before training (code words). Six
 constants say the rest, each with the default that most heads have:

@@ -47,7 +47,7 @@ class FitData:
     features_key: str = ""
     """Tells features, and how they are standardised, apart on the shelf."""
     shared: LRUCache = field(default_factory=LRUCache)
-    """What lessons with the same features and training images share; hand the same one to all of them."""
+    """What fits with the same features and training images share; hand the same one to all of them."""
 
     @property
     def device(self) -> torch.device:

@@ -33,7 +33,7 @@ class Pace(Protocol):
 
 
 def seeded(data: FitData, purpose: str, build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a module whose initial weights follow the lesson's seed."""
+    """Build a module whose initial weights follow the data's seed."""
     with first_weights(data.seed, purpose):
         return build().to(data.device)
 

@@ -113,9 +113,9 @@ def label_head(
     nearer to their names than new ones, the more so the freer the map, and the threshold would be too high.
 
     Args:
-        mean: Of the features that the lesson's are standardised with.  # (f,)
+        mean: Of the features that training images are standardised with.  # (f,)
         std: The same.  # (f,)
-        terms: Every term of the vocabulary in its order: the lesson's texts, then hypernyms.
+        terms: Every term of the vocabulary in its order: the names of leaves, then hypernyms.
     """
     words = data.words(terms)
     moves = getattr(mapping, "words", None)
@@ -138,7 +138,7 @@ def label_head(
 
 
 def _cosines(head: LabelHead, data: FitData, images: np.ndarray) -> Tensor:
-    """Return how alike images of a lesson and all terms are.  # (n,) → (n, v)"""
+    """Return how alike images and all terms are.  # (n,) → (n, v)"""
     parts = np.array_split(images, -(-len(images) // _BATCH))
     return torch.cat([head.cosines(head.mapping(data.features(part))) for part in parts])
 

@@ -95,7 +95,7 @@ class Classes:
 
 @dataclass
 class LRUCache:
-    """What heads of several lessons share, made once; what was used last is kept."""
+    """What heads fitted to the same data share, made once; what was used last is kept."""
 
     most: int = 12
     _kept: dict[Hashable, Any] = field(default_factory=dict)

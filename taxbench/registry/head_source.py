@@ -63,7 +63,7 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
     makers = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in _READS]
     if len(makers) != 1:
         both = " and ".join(makers) or "neither"
-        raise ValueError(f"{module} must define either build(shape, settings) or fit(lesson, settings), found {both}")
+        raise ValueError(f"{module} must define either build(shape, settings) or fit(data, settings), found {both}")
     said = _DEFAULTS | {name: value for name, value, _ in _assigned(tree.body) if name in _DEFAULTS}
     for constant, allowed in (("READS", _READS[makers[0]]), ("SEES", ("features", "name"))):
         if said[constant] not in allowed:

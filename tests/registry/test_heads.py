@@ -39,7 +39,7 @@ def build(shape, settings):
     return nn.Linear(shape.features, shape.width)
 '''
 BARE = '"""X."""\nclass Settings(Spec):\n    """O."""\n'
-BUILD, FIT = "def build(shape, settings): ...\n", "def fit(lesson, settings): ...\n"
+BUILD, FIT = "def build(shape, settings): ...\n", "def fit(data, settings): ...\n"
 
 
 def package(root: Path, points: str, **files: str) -> None:
@@ -70,14 +70,14 @@ def test_no_built_in_head_is_broken_and_helpers_are_no_heads() -> None:
     assert not broken_heads()
     assert {"linear", "mlp", "qformer", "no_image"} <= set(heads())
     assert [name for name in heads() if head_info(name).control] == ["label_oracle", "no_image", "text_only"]
-    assert not {"__init__", "base", "lesson", "moments", "label_head"} & set(heads())
+    assert not {"__init__", "base", "closed_form", "moments", "label_head"} & set(heads())
 
 
 @pytest.mark.parametrize(
     ("source", "told"),
     [
         ('"""X."""\n' + BUILD, "my.head defines no class Settings"),
-        (BARE, r"must define either build\(shape, settings\) or fit\(lesson, settings\), found neither"),
+        (BARE, r"must define either build\(shape, settings\) or fit\(data, settings\), found neither"),
         (BARE + BUILD + FIT, "found build and fit"),
         (BARE + FIT + 'READS = "state"\n', 'READS of my.head, which defines fit: expected "answers" or "labels"'),
         (BARE + BUILD + 'READS = "labels"\n', 'which defines build: expected "answers" or "state"'),

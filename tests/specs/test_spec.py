@@ -1,6 +1,7 @@
 """What belongs to the identity of a record: every field, but those added later while they have their default."""
 
 import json
+from functools import cached_property
 from typing import Annotated, Any
 
 import pytest
@@ -51,3 +52,19 @@ def test_options_of_features_are_words_in_an_identity(options: dict[str, Any] | 
     encoder = EncoderId.model_validate({"name": "eye", "digest": "e", "features": "f", "options": options})
     assert encoder.reading == reading
     assert identity_of(encoder) == {"name": "eye", "digest": "e", "features": "f", "reading": reading}
+
+
+def test_a_copy_has_a_digest_of_its_own() -> None:
+    class Record(Spec):
+        """A record with a digest that is worked out once."""
+
+        word: str
+
+        @cached_property
+        def digest(self) -> str:
+            return content_hash(self)
+
+    one = Record(word="crow")
+    assert one.digest == content_hash({"word": "crow"})
+    assert one.model_copy(update={"word": "gull"}).digest == content_hash({"word": "gull"})
+    assert one.model_copy() == one and Record(word="crow") == one and one.model_dump() == {"word": "crow"}
