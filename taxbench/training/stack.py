@@ -43,7 +43,7 @@ def train_stack(
     minute, and when interrupted, every head writes down how far it is, where it has a `checkpoint`.
 
     Args:
-        finished: Called with each head's trainee as soon as its training is over.
+        finished: Called with each head's state as soon as its training is over.
         jobs: How many stacks share the machine's memory.
     """
     label = states[0].label if len(states) == 1 else f"train {len(states)} heads"

@@ -51,8 +51,8 @@ RUN = ["-q", "run"]
         (["leaderboard", "show", "nowhere"], "No such folder: 'nowhere'"),
         (["leaderboard", "check", "nowhere"], "No such folder: 'nowhere'"),
         (["leaderboard", "add", "nowhere"], "No such folder: 'nowhere'"),
-        (["leaderboard", "build", "--board", "nowhere"], "'nowhere' is no leaderboard"),
-        (["leaderboard", "push", "someone/board"], "is no leaderboard"),
+        (["leaderboard", "build", "--board", "nowhere"], "'nowhere' is not a leaderboard"),
+        (["leaderboard", "push", "someone/board"], "is not a leaderboard"),
         (["leaderboard", "shwo"], "Did you mean 'show'?"),
     ],
 )

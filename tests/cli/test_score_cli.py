@@ -63,6 +63,6 @@ def test_what_cannot_be_scored_is_said_and_stops_no_other(results: Path) -> None
     shutil.copy(OLD, results / "old" / "result.json")
     done = score(results)
     assert done.exit_code == 1
-    for said in ("no file of predictions", "not JSON at line 1", "older form", " yes "):
+    for said in ("not a file of predictions", "not JSON at line 1", "older form", " yes "):
         assert said in done.stdout
     assert sum(record["same"] for record in json.loads(score(results, "--json").stdout)) == 1

@@ -201,7 +201,7 @@ def test_run_finds_tasks_of_own_folders(folder: Path, capsys: pytest.CaptureFixt
     arguments = ["run", "--task", "mine", "--encoder", "poket"]  # the task is looked up first
     for include, words in (
         ([], "Unknown task or group 'mine'"),
-        (["--include-path", str(folder)], "no encoder 'poket'"),
+        (["--include-path", str(folder)], "Unknown encoder 'poket'"),
     ):
         assert call([*arguments, *include]) == 2
         assert words in capsys.readouterr().err

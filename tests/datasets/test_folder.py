@@ -89,7 +89,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         (f"folder:{tmp_path}/nowhere", taxonomy, UsageError, "No such folder"),
         (f"folder:{tmp_path}/empty", None, UsageError, "--taxonomy"),
         ("folder:", taxonomy, UsageError, "Say which folder"),
-        (f"folder:{tmp_path}/empty", tmp_path / "no.tsv", UsageError, "no taxonomy file"),
+        (f"folder:{tmp_path}/empty", tmp_path / "no.tsv", UsageError, "No such taxonomy file"),
         ("pockett", None, UsageError, "Did you mean 'pocket'"),
     ]
     for name, path, kind, words in cases:

@@ -97,7 +97,7 @@ class Hostile:
     [
         ({"features": np.zeros((3, 2)), "ids": np.array(["a", "b"])}, "2 ids for 3 rows"),
         ({"features": np.zeros((3, 2))}, "holds no 'ids'.*--ids FILE"),
-        ({"features": np.zeros((2, 2)), "ids": np.array(["a", "a"])}, "'a' stands twice"),
+        ({"features": np.zeros((2, 2)), "ids": np.array(["a", "a"])}, "'a' is duplicated"),
         ({"features": np.zeros(2), "ids": np.array(["a", "b"])}, r"shape \(2,\); expected \(n, f\)"),
         ({"other": np.zeros((2, 2))}, "features is not a file in the archive"),
     ],
