@@ -1,7 +1,7 @@
 """What runs share: the dataset, features, the language model, its random twin, and the questions put to them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,17 +12,19 @@ import torch
 
 from taxbench.datasets.dataset import Dataset, load_dataset
 from taxbench.features.encoders import describe_encoder
-from taxbench.features.extract import Extraction, features_of, require_all
+from taxbench.features.extract import Extraction, feature_key, features_of, require_all
 from taxbench.features.feature_rows import Coherence, FeatureRows
 from taxbench.features.imported import imported_table
+from taxbench.features.store.index import read_table
 from taxbench.features.store.reader import FeatureTable
 from taxbench.heads.moments import LRUCache
 from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
 from taxbench.lms.question_scorer import Order, QuestionScorer
+from taxbench.protocol.counterfactual import Pairing
 from taxbench.protocol.protocol import Protocol
 from taxbench.runs.config import RunConfig
 from taxbench.runs.environment import code
-from taxbench.specs.feature_key import FeatureOptions
+from taxbench.specs.feature_key import FeatureKey, FeatureOptions
 from taxbench.specs.result import Code
 from taxbench.training.parallel import threads_of_a_job
 from taxbench.util.devices import pick_device, pick_dtype
@@ -30,13 +32,45 @@ from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FeatureSet:
-    """Features in three forms: on disk, as heads see them, and as a measure of visual similarity."""
+    """Features in three forms: on disk, as heads see them, and as a measure of visual similarity. None before use."""
 
-    table: FeatureTable
-    rows: FeatureRows
-    coherence: Coherence
+    key: FeatureKey
+    read: Callable[[], FeatureTable]
+    """Returns them, extracted where they are missing."""
+    cached: bool
+    """Whether they were in the cache before the first run."""
+    dataset: Dataset
+    device: torch.device
+
+    @property
+    def extracted(self) -> bool:
+        """Say whether to have them takes no extraction."""
+        return self.cached or "table" in self.__dict__
+
+    @cached_property
+    def table(self) -> FeatureTable:
+        """Return them on disk.
+
+        Raises:
+            TaxbenchError: images cannot be decoded, or the cache cannot be written.
+        """
+        return self.read()
+
+    @cached_property
+    def rows(self) -> FeatureRows:
+        """Return them as heads see them."""
+        return FeatureRows.of(self.table, self.device)
+
+    @cached_property
+    def coherence(self) -> Coherence:
+        """Return the measure of how alike the images under a hypernym look."""
+        return Coherence(self.table.pooled(), self.dataset)
+
+    def visual_similarity(self, pairing: Pairing) -> float:
+        """Return the mean over the hypernyms of a re-pairing."""
+        return self.coherence(pairing)
 
 
 @dataclass
@@ -73,26 +107,31 @@ class RunContext:
         return dataset
 
     def features(self, wanted: FeatureOptions) -> FeatureSet:
-        """Return features, extracted once.
+        """Return features, extracted once, when they are first used.
 
         Raises:
-            TaxbenchError: images cannot be decoded, the cache cannot be written, or no features of that name are there.
+            TaxbenchError: the encoder cannot be read that way, or no features of that name are there.
         """
-        if wanted in self._features:
-            return self._features[wanted]
-        with self.timed("features"):
-            if self.config.imported:
-                table = imported_table(self.cache, self.config.imported, self.dataset)
-            else:
-                card = describe_encoder(self.config.encoder)
-                dtype = pick_dtype(self.device.type)
-                how = Extraction(self.device, dtype, wanted.storage, origin=self.config.origin)
-                reading = card.reading(wanted.layer, wanted.pool)
-                (table,) = features_of(self.dataset, card, [reading], how, self.cache, self.report)
-                require_all(table, self.dataset)
-            rows, coherence = FeatureRows.of(table, self.device), Coherence(table.pooled(), self.dataset)
-        self._features[wanted] = FeatureSet(table, rows, coherence)
+        if wanted not in self._features:
+            self._features[wanted] = self._described(wanted)
         return self._features[wanted]
+
+    def _described(self, wanted: FeatureOptions) -> FeatureSet:
+        if self.config.imported:
+            table = imported_table(self.cache, self.config.imported, self.dataset)
+            return FeatureSet(table.key, lambda: table, True, self.dataset, self.device)
+        card = describe_encoder(self.config.encoder)
+        how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.config.origin)
+        reading = card.reading(wanted.layer, wanted.pool)
+
+        def extracted() -> FeatureTable:
+            with self.timed("features"):
+                (table,) = features_of(self.dataset, card, [reading], how, self.cache, self.report)
+                return require_all(table, self.dataset)
+
+        key = feature_key(self.dataset, card, reading, how)
+        cached = read_table(self.cache, key) is not None
+        return FeatureSet(key, extracted, cached, self.dataset, self.device)
 
     @cached_property
     def lm(self) -> FrozenLM:
@@ -130,10 +169,11 @@ class RunContext:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
-        """Add the time that a block takes to a phase."""
-        start = time.perf_counter()
+        """Add the time that a block takes to a phase, without what it spends in other phases."""
+        start, others = time.perf_counter(), sum(self.seconds.values())
         yield
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+        inner = sum(self.seconds.values()) - others
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start - inner
 
     def take_seconds(self) -> dict[str, float]:
         """Return the wall times since the last run, and begin anew; what runs share stands with the one that waited."""

@@ -5,10 +5,10 @@ the cache lacks in stacks, heads that can share a pass through the language mode
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import chain, islice
+from itertools import chain
 
 import numpy as np
 import torch
@@ -39,8 +39,6 @@ OWN = "none"
 """What stands for a run's own head among those of its controls."""
 _STACK = 16
 """Heads trained at once: more would hardly be faster, and all of them are unfinished until the last step."""
-_LOOKAHEAD = 64
-"""How many heads of later runs are looked at for a place in a stack; each is built to know whether it fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +64,14 @@ class HeadJob:
     protocol: Protocol
     features: FeatureSet
     context: RunContext
-    users: int = 0
-    """Runs that have yet to use it."""
     failure: TaxbenchError | None = None
-    """Why there is no such head; it is the trouble of the runs that need it, and of no other."""
-    _fitted: FittedHead | None = None
+    """Why its training broke off; it is the trouble of the runs that need it, and of no other."""
 
     @property
     def is_missing(self) -> bool:
         """Say whether the head has yet to be trained, as far as is known."""
         trained = self._info.learns != "fit" and self.failure is None
-        return trained and self._fitted is None and not head_path(self.context.cache, self.key).is_file()
+        return trained and not head_path(self.context.cache, self.key).is_file()
 
     @cached_property
     def state(self) -> HeadTrainingState:
@@ -96,17 +91,18 @@ class HeadJob:
         state.resume()
         return state
 
-    def stack_key(self) -> StackKey | None:
-        """Return what decides with which heads it can be trained; None, and `failure`, where it cannot be built."""
-        try:
-            head, scorer = self.state.head.eval(), self.scorer
-            with torch.inference_mode(), _blamed(self.key.head):
-                one, k, width = head.mapped(self.images(np.zeros(1, np.int64))).shape
-                if (one, width) != (1, scorer.lm.width):
-                    raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {scorer.lm.width})")
-        except TaxbenchError as error:
-            self.failure = error
-            return None
+    @cached_property
+    def stack_key(self) -> StackKey:
+        """Return what decides with which heads it can be trained.
+
+        Raises:
+            TaxbenchError: it cannot be built.
+        """
+        head, scorer = self.state.head.eval(), self.scorer
+        with torch.no_grad(), _blamed(self.key.head):
+            one, k, width = head.mapped(self.images(np.zeros(1, np.int64))).shape
+            if (one, width) != (1, scorer.lm.width):
+                raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {scorer.lm.width})")
         head.train()
         trainer, answers = self.key.trainer, self.protocol.task.questions.answers
         return StackKey(scorer.lm.digest, self.protocol.questions, answers, trainer.order, k, type(head), trainer.loss)
@@ -130,9 +126,7 @@ class HeadJob:
     def keep(self, state: HeadTrainingState) -> None:
         """Put the trained head into the cache, at once, whatever becomes of those it is trained with."""
         try:
-            head = state.finish()
-            save_head(self.context.cache, self.key, head)
-            self._fitted = FittedHead(head, self.images, self.scorer)
+            save_head(self.context.cache, self.key, state.finish())
         except TaxbenchError as error:
             self.failure = error
 
@@ -141,26 +135,18 @@ class HeadJob:
         self.__dict__.pop("state", None)
 
     def fitted(self) -> FittedHead:
-        """Return the finished head: as it was trained here, from the cache, or fitted now.
+        """Return the finished head, from the cache or fitted now: one just trained is read back as any later run will.
 
         Raises:
             TaxbenchError: there is none; `failure` where its training broke off.
         """
         if self.failure is not None:
             raise self.failure
-        if self._fitted is None:
-            if self._info.learns == "fit":
-                self._fitted = self._closed_form()
-            else:
-                self._fitted = self._build()
-                load_head(self.context.cache, self.key, self._fitted.head)
-        return self._fitted
-
-    def used(self) -> None:
-        """Note that a run is done with the head; after the last one its weights make room."""
-        self.users -= 1
-        if self.users <= 0:
-            self._fitted = None
+        if self._info.learns == "fit":
+            return self._closed_form()
+        fitted = self._build()
+        load_head(self.context.cache, self.key, fitted.head)
+        return fitted
 
     @property
     def _info(self) -> HeadInfo:
@@ -192,7 +178,7 @@ class HeadJob:
         train, val = protocol.images("train"), protocol.images("val")
         mean, std = images.statistics(train)
         names = protocol.vocabulary.name_of[protocol.leaf]
-        dealt = f" shuffled {key.seed}" if key.variant == "shuffled_features" else ""
+        shuffled = f" shuffled {key.seed}" if key.variant == "shuffled_features" else ""
         return FitData(
             features=lambda rows: (images(rows) - mean) / std,
             images=train,
@@ -203,7 +189,7 @@ class HeadJob:
             lm=scorer.lm,
             seed=derive_seed(key.seed, "fit", key.head.name),
             cache=self.context.cache,
-            features_key=f"{self._info.sees} {key.encoder.features}{dealt}",
+            features_key=f"{self._info.sees} {key.encoder.features}{shuffled}",
             shared=self.context.shared,
         )
 
@@ -226,7 +212,6 @@ def head_jobs(
         key = head_key(run, variant, head, code)
         label = head_label(run, head.name, variant)
         jobs[name] = known.setdefault(key.digest, HeadJob(key, label, protocol, features, context))
-        jobs[name].users += 1
     return jobs
 
 
@@ -240,31 +225,46 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
     """Train those of the wanted heads that are missing, and later ones along with them where stacks have room.
 
     What a head becomes does not depend on what is trained beside it. One that fails holds its `failure`.
+
+    Raises:
+        TaxbenchError: one of the wanted heads cannot be built.
     """
     missing = list(dict.fromkeys(job for job in wanted if job.is_missing))
+    if not missing:
+        return
     stacks: dict[StackKey, list[HeadJob]] = {}
-    for job in missing:
-        if key := job.stack_key():
-            stacks.setdefault(key, []).append(job)
-    seeds = {job.key.seed for job in missing}
-    # Of random twins one at a time is in memory, so the heads of another seed's are not looked at.
-    others = (job for job in later if job.key.variant != "random_lm" or job.key.seed in seeds)
-    for job in islice((job for job in others if job not in missing and job.is_missing), _LOOKAHEAD):
-        if all(len(stack) >= _STACK for stack in stacks.values()):
-            break
-        if (key := job.stack_key()) and 0 < len(stacks.get(key, ())) < _STACK and job not in stacks[key]:
-            stacks[key].append(job)
-    # On a CPU there should be work for two threads; elsewhere stacks wait for each other.
-    two = context.device.type == "cpu"
-    n = sum(map(len, stacks.values()))
-    most = min(_STACK, -(-n // 2)) if two else _STACK
-    groups = [stack[i : i + most] for stack in stacks.values() for i in range(0, len(stack), most)]
-    at_once = min(2, len(groups)) if two else 1
     try:
+        for job in missing:
+            stacks.setdefault(job.stack_key, []).append(job)
+        _fill(stacks, missing, later)
+        # On a CPU there should be work for two threads; elsewhere stacks wait for each other.
+        two = context.device.type == "cpu"
+        most = min(_STACK, -(-sum(map(len, stacks.values())) // 2)) if two else _STACK
+        groups = [stack[i : i + most] for stack in stacks.values() for i in range(0, len(stack), most)]
+        at_once = min(2, len(groups)) if two else 1
         side_by_side([_training(group, context, at_once) for group in groups], context.device, context.report)
     finally:
-        for job in chain.from_iterable(groups):
+        for job in chain(missing, *stacks.values()):
             job.forget_training()  # of a stack that broke off nothing half-trained is gone on with
+
+
+def _fill(stacks: dict[StackKey, list[HeadJob]], missing: Sequence[HeadJob], later: Iterable[HeadJob]) -> None:
+    """Add later heads to stacks that have room for them."""
+    seeds = {job.key.seed for job in missing}
+    seen = set(missing)
+    for job in later:
+        if all(len(stack) >= _STACK for stack in stacks.values()):
+            return
+        # Of random twins one at a time is in memory.
+        other_twin = job.key.variant == "random_lm" and job.key.seed not in seeds
+        if job in seen or other_twin or not job.is_missing:
+            continue
+        seen.add(job)
+        with suppress(TaxbenchError):  # told when its turn comes
+            if 0 < len(stacks.get(job.stack_key, ())) < _STACK:
+                stacks[job.stack_key].append(job)
+                continue
+        job.forget_training()
 
 
 def _training(group: Sequence[HeadJob], context: RunContext, at_once: int) -> "partial[None]":

@@ -6,10 +6,11 @@
 `context.py` (what runs share) and `fit.py` (heads).
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,6 @@ class PlannedRun:
     """Its own head and those of its controls."""
     folder: Path
     """Where its record lies, or will lie."""
-    stored: Result | None
-    """The record that is there, made by the same code and versions."""
 
 
 def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
@@ -82,23 +81,21 @@ def check(context: RunContext) -> None:
         context.report.say(note)
 
 
-Plan = Sequence[tuple[str, PlannedRun | TaxbenchError]]
+Plan = deque[tuple[str, PlannedRun | TaxbenchError]]
 """Every run by its name; in the place of one that cannot be, why."""
 
 
 def plan(context: RunContext) -> Plan:
-    """Work out every run of the grid: its identity, its questions, the heads it needs. Features are extracted here."""
-    config, known, runs = context.config, dict[str, HeadJob](), list[tuple[str, PlannedRun | TaxbenchError]]()
+    """Work out every run of the grid: its identity, its questions, the heads it needs. No features are extracted."""
+    config, known, runs = context.config, dict[str, HeadJob](), Plan()
     for seed, cell in product(config.seeds, config.cells):
         name = f"{config.name_of(cell)} seed {seed}"
         try:
             features = context.features(cell.features)
             spec = run_spec(cell, seed, features, context)
-            protocol = Protocol(spec.task, context.dataset, seed, features.coherence)
-            folder = result_folder(config.out, spec)
-            stored = _stored(folder / RESULT, spec, context.report)
-            heads = {} if stored else head_jobs(spec, protocol, features, context, known)
-            runs.append((name, PlannedRun(spec, protocol, features, heads, folder, stored)))
+            protocol = Protocol(spec.task, context.dataset, seed, features.visual_similarity)
+            heads = head_jobs(spec, protocol, features, context, known)
+            runs.append((name, PlannedRun(spec, protocol, features, heads, result_folder(config.out, spec))))
         except TaxbenchError as error:
             runs.append((name, error))
     return runs
@@ -106,7 +103,7 @@ def plan(context: RunContext) -> Plan:
 
 def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContext) -> RunSpec:
     """Return the identity of one run."""
-    config, key = context.config, features.table.key
+    config, key = context.config, features.key
     lm, dataset = context.lm, context.dataset
     return RunSpec(
         task=cell.task.model_copy(update={"expected": None}),  # published figures are no part of a run
@@ -126,8 +123,36 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
     )
 
 
-def _stored(path: Path, spec: RunSpec, report: Reporter) -> Result | None:
+def finish(runs: Plan, context: RunContext) -> Iterator[Result]:
+    """Fit and score planned runs one after the other, and take them off the plan; see `run`."""
+    report, total, failed = context.report, len(runs), list[str]()
+    for number in range(1, total + 1):
+        name, planned = runs.popleft()
+        try:
+            if isinstance(planned, TaxbenchError):
+                raise planned
+            if result := _stored(planned, report):
+                report.say(f"{name}: already done, read from {planned.folder} (remove it to run again)")
+            else:
+                result = measure(planned, _heads_of(runs), context)
+        except TaxbenchError as error:
+            if total == 1:
+                raise
+            failed.append(f"{name}: {error}")
+            report.say(f"[{number}/{total}] {name} FAILED: {error}")
+            continue
+        headline = result.run.task.headline
+        f1 = result.scores[headline].macro_f1
+        shown = "no score, every term was asked with one answer only" if f1 is None else f"macro-F1 {f1:.3f}"
+        report.say(f"[{number}/{total}] {name}: {headline} {shown}")
+        yield result
+    if failed:
+        raise TaxbenchError("\n".join([f"{len(failed)} of {total} runs failed.", *failed]))
+
+
+def _stored(planned: PlannedRun, report: Reporter) -> Result | None:
     """Return the record of a run that is there already, made by code and versions that give the same numbers."""
+    path = planned.folder / RESULT
     if not path.is_file():
         return None
     try:
@@ -135,38 +160,15 @@ def _stored(path: Path, spec: RunSpec, report: Reporter) -> Result | None:
     except DataError as error:
         report.say(f"{error} It is made anew.")
         return None
-    same = stored.digest == spec.digest and stored.versions.computing == versions().computing
+    same = stored.digest == planned.spec.digest and stored.versions.computing == versions().computing
     return stored if same else None
 
 
-def finish(runs: Plan, context: RunContext) -> Iterator[Result]:
-    """Fit and score planned runs one after the other; see `run`."""
-    report, failed = context.report, list[str]()
-    for number, (name, planned) in enumerate(runs, 1):
-        try:
-            if isinstance(planned, TaxbenchError):
-                raise planned
-            if planned.stored:
-                report.say(f"{name}: already done, read from {planned.folder} (remove it to run again)")
-                result = planned.stored
-            else:
-                later = chain.from_iterable(
-                    other.heads.values() for _, other in runs[number:] if isinstance(other, PlannedRun)
-                )
-                result = measure(planned, later, context)
-        except TaxbenchError as error:
-            if len(runs) == 1:
-                raise
-            failed.append(f"{name}: {error}")
-            report.say(f"[{number}/{len(runs)}] {name} FAILED: {error}")
-            continue
-        headline = result.run.task.headline
-        f1 = result.scores[headline].macro_f1
-        shown = "no score, every term was asked with one answer only" if f1 is None else f"macro-F1 {f1:.3f}"
-        report.say(f"[{number}/{len(runs)}] {name}: {headline} {shown}")
-        yield result
-    if failed:
-        raise TaxbenchError("\n".join([f"{len(failed)} of {len(runs)} runs failed.", *failed]))
+def _heads_of(runs: Plan) -> Iterator[HeadJob]:
+    """Yield the heads of runs that may have yet to be done and whose features are there."""
+    for _, planned in runs:
+        if isinstance(planned, PlannedRun) and planned.features.extracted and not (planned.folder / RESULT).exists():
+            yield from planned.heads.values()
 
 
 def measure(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext) -> Result:
@@ -177,29 +179,24 @@ def measure(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext) 
     """
     task, protocol, jobs = planned.spec.task, planned.protocol, planned.heads
     _say_what_is_left_out(protocol, context.report)
-    try:
-        # What cannot be asked is said before training.
-        tests = {split: protocol.test(split) for split in task.evaluate}
-        validating = protocol.validation()
-        with context.timed("train"):
-            for job in jobs.values():
-                _ = job.scorer  # now, and not where the first head is built: it may have something to say of the model
-            fit(jobs.values(), later, context)
-            heads = {name: job.fitted() for name, job in jobs.items()}
-        with context.timed("evaluate"):
-            predictions = _predict(planned, heads, tests, context)
-            label = f"validate {head_label(planned.spec, planned.spec.head.name, OWN)}"
-            margins = predict_margins(heads[OWN], validating, context.report, label)
-            margins = half(_calibrated(planned.spec, heads[OWN], validating, margins))
-            validation = summarise(category_scores("val", protocol.vocabulary.terms, validating, margins))
-        content = write_predictions(predictions)
-        result = _record(planned, predictions, content, validation, heads[OWN].fitted, context)
-        timing = Timing(machine=machine(context.device), seconds=context.take_seconds())
-        write_result(planned.folder, result, content, timing)
-        return result
-    finally:
+    # What cannot be asked is said before training.
+    tests = {split: protocol.test(split) for split in task.evaluate}
+    validating = protocol.validation()
+    with context.timed("train"):
         for job in jobs.values():
-            job.used()
+            _ = job.scorer  # now, and not where the first head is built: it may have something to say of the model
+        fit(jobs.values(), later, context)
+        heads = {name: job.fitted() for name, job in jobs.items()}
+    with context.timed("evaluate"):
+        predictions = _predict(planned, heads, tests, context)
+        label = f"validate {head_label(planned.spec, planned.spec.head.name, OWN)}"
+        margins = half(_ask(planned.spec, heads[OWN], validating, context.report, label))
+        validation = summarise(category_scores("val", protocol.vocabulary.terms, validating, margins))
+    content = write_predictions(predictions)
+    result = _record(planned, predictions, content, validation, heads[OWN].fitted, context)
+    timing = Timing(machine=machine(context.device), seconds=context.take_seconds())
+    write_result(planned.folder, result, content, timing)
+    return result
 
 
 def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:
@@ -222,19 +219,16 @@ def _predict(
     collector = Collector(images, protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms)
     for split, questions in tests.items():
         labels = {name: f"ask {head_label(spec, spec.head.name, name)}" for name in heads}
-        asking = [partial(predict_margins, heads[name], questions, context.report, labels[name]) for name in heads]
-        margins = dict(zip(heads, side_by_side(asking, context.device, context.report), strict=True))
-        collector.add(
-            split, questions, {name: _calibrated(spec, heads[name], questions, margins[name]) for name in heads}
-        )
+        asking = [partial(_ask, spec, heads[name], questions, context.report, labels[name]) for name in heads]
+        margins = side_by_side(asking, context.device, context.report)
+        collector.add(split, questions, dict(zip(heads, margins, strict=True)))
     return collector.predictions()
 
 
-def _calibrated(spec: RunSpec, head: FittedHead, questions: QuestionSet, margins: np.ndarray) -> np.ndarray:
-    """Take off margins what the run's calibration holds for bias.  # (q,) float32"""
+def _ask(spec: RunSpec, head: FittedHead, questions: QuestionSet, report: Reporter, label: str) -> np.ndarray:
+    """Return the margins of questions, calibrated as the run says.  # (q,) float32"""
+    margins = predict_margins(head, questions, report, label)
     kind = spec.scoring.calibration
-    if kind == "none":
-        return margins
     blank = blank_margins(head, np.unique(questions.term)) if kind in ("contextual", "pmi") else None
     return calibrate(kind, margins, questions.term, blank)
 

@@ -21,7 +21,7 @@ from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
 from taxbench.specs.run import HeadKey, HeadSpec, TrainerSpec
-from taxbench.specs.spec import canonical_json
+from taxbench.specs.spec import canonical_json, identity_of
 from taxbench.util.errors import CacheError, TrainingError, first_line
 from taxbench.util.paths import replacing
 from taxbench.util.seeds import derive_seed, rng
@@ -253,15 +253,15 @@ def checkpoint_path(cache: Path, key: HeadKey) -> Path:
     return cache / _FOLDER / f"{key.digest}.checkpoint"
 
 
-def load_head(cache: Path, key: HeadKey, head: Head) -> bool:
-    """Put the cached weights of a key into a freshly built head; False when there are none.
+def load_head(cache: Path, key: HeadKey, head: Head) -> None:
+    """Put the cached weights of a key into a freshly built head.
 
     Raises:
-        CacheError: the file is broken or holds another head.
+        CacheError: there are none, the file is broken, or it holds another head.
     """
     path = head_path(cache, key)
     if not path.is_file():
-        return False
+        raise CacheError(f"The cached head '{path}' was removed while it was needed. Run again.")
     try:
         head.load_state_dict(load_file(path, device=str(head.mean.device)))
     except (SafetensorError, OSError, RuntimeError) as error:
@@ -269,12 +269,11 @@ def load_head(cache: Path, key: HeadKey, head: Head) -> bool:
         raise CacheError(
             f"The cached head '{path}' is broken ({problem}). Remove it and run again: rm '{path}'"
         ) from None
-    return True
 
 
 def save_head(cache: Path, key: HeadKey, head: Head) -> None:
     """Write a trained head's weights, with its key as readable metadata; the checkpoint has served its time."""
     weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
     with replacing(head_path(cache, key)) as partial:
-        save_file(weights, partial, metadata={"key": canonical_json(key)})
+        save_file(weights, partial, metadata={"key": canonical_json(identity_of(key))})
     checkpoint_path(cache, key).unlink(missing_ok=True)

@@ -84,13 +84,13 @@ class FittedHead:
 
 
 @torch.inference_mode()
-def predict_margins(asked: FittedHead, questions: QuestionSet, report: Reporter, label: str = "ask") -> np.ndarray:
+def predict_margins(fitted: FittedHead, questions: QuestionSet, report: Reporter, label: str = "ask") -> np.ndarray:
     """Return the margin log p(Yes) − log p(No) of every question.  # (q,) float32
 
     Raises:
         TrainingError: one is no number.
     """
-    rows, head, images, scorer = group_by_image(questions, _QUESTIONS), asked.head, asked.images, asked.scorer
+    rows, head, images, scorer = group_by_image(questions, _QUESTIONS), fitted.head, fitted.images, fitted.scorer
     k = head.mapped(images(rows.image[:1])).shape[1]
     budget = RowBudget(scorer.row_bytes(k, rows.term.shape[1], training=False), scorer.lm.device, jobs=2)
     found = np.full(len(questions), np.nan, np.float32)
@@ -115,28 +115,28 @@ def predict_margins(asked: FittedHead, questions: QuestionSet, report: Reporter,
     return found
 
 
-def leaf_loss(asked: FittedHead, protocol: Protocol) -> float:
+def leaf_loss(fitted: FittedHead, protocol: Protocol) -> float:
     """Return a head's loss on leaf questions about validation images, the only ones training may be stopped by.
 
     Raises:
         TrainingError: an answer is no number.
     """
     questions = protocol.validation()
-    training = asked.head.training
-    asked.head.eval()
-    margins = predict_margins(asked, questions, Reporter(quiet=True), "validate")
-    asked.head.train(training)
+    training = fitted.head.training
+    fitted.head.eval()
+    margins = predict_margins(fitted, questions, Reporter(quiet=True), "validate")
+    fitted.head.train(training)
     return float(answer_losses(torch.from_numpy(margins), torch.from_numpy(questions.answer)).mean())
 
 
-def blank_margins(asked: FittedHead, terms: np.ndarray) -> np.ndarray | None:
+def blank_margins(fitted: FittedHead, terms: np.ndarray) -> np.ndarray | None:
     """Return margins about an empty image, one with the mean of all features.  # (v,) int64 → (v,) float32
 
     None where there is no such thing: where the LM is not asked, and where images are names.
     """
-    if isinstance(asked.images, NameFeatures) or not isinstance(asked.head, SoftHead | FixedHead):
+    if isinstance(fitted.images, NameFeatures) or not isinstance(fitted.head, SoftHead | FixedHead):
         return None
-    mean = asked.head.mean
-    empty = FeatureRows(mean.expand(1, asked.images.tokens, -1), mean.device)
+    mean = fitted.head.mean
+    empty = FeatureRows(mean.expand(1, fitted.images.tokens, -1), mean.device)
     questions = QuestionSet(np.zeros(len(terms), np.int64), terms, np.zeros(len(terms), bool))
-    return predict_margins(replace(asked, images=empty), questions, Reporter(quiet=True), "empty image")
+    return predict_margins(replace(fitted, images=empty), questions, Reporter(quiet=True), "empty image")

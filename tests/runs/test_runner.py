@@ -1,6 +1,7 @@
 """Runs as a whole, on small real parts: several heads, settings and controls in one command, and each as if alone."""
 
 import gc
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 import taxbench
 from taxbench.lms.frozen import FrozenLM
 from taxbench.results.predictions import read_predictions
+from taxbench.results.records import read_result
 from taxbench.runs import fit
 from taxbench.runs.config import Options, resolve
 from taxbench.runs.runner import run as run_all
@@ -193,6 +195,49 @@ def test_a_broken_checkpoint_is_the_trouble_of_its_own_run(run, tmp_path: Path) 
     with pytest.raises(TaxbenchError, match=r"1 of 3 runs failed[\s\S]*seed 3[\s\S]*rm '"):
         run(seeds="1,2,3")
     assert len(predictions(tmp_path / "out")) == 2
+
+
+def test_a_broken_head_in_the_cache_fails_every_run_that_needs_it(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("probe")
+    (path,) = (tmp_path / "cache-probe" / "heads").glob("*.safetensors")
+    (tmp_path / "cache-out" / "heads").mkdir(parents=True)
+    (tmp_path / "cache-out" / "heads" / path.name).write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(TaxbenchError, match=r"2 of 2 runs failed[\s\S]*rm '"):
+        run(settings=("calibration=none,pmi",))
+    assert not predictions(tmp_path / "out")
+
+
+def test_a_head_that_cannot_be_built_is_told_before_its_controls_are_trained(
+    run,
+    place: Path,
+    tmp_path: Path,  # type: ignore[no-untyped-def]
+) -> None:
+    with pytest.raises(TaxbenchError, match="--set pool=grid4"):
+        run(head="pool2x2", settings=("pool=pooled",), task=str(place / "all.yaml"))
+    assert not list((tmp_path / "cache-out" / "heads").glob("*.safetensors"))
+
+
+def test_a_result_comes_before_the_features_of_the_next_run(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    wanted = resolve(Options(**{**run.usual, "settings": ("pool=pooled,grid2",)}))
+    results = run_all(wanted, Reporter(quiet=True))
+    first = next(results)
+    assert len(list((tmp_path / "cache" / "features").rglob("manifest.json"))) == 1
+    (second,) = results
+    assert first.run.encoder.features != second.run.encoder.features
+    assert all(
+        "features" in json.loads(path.read_text())["seconds"] for path in (tmp_path / "out").rglob("timing.json")
+    )
+
+
+def test_a_run_that_another_process_did_meanwhile_is_read(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    wanted = resolve(Options(**{**run.usual, "seeds": "1,2"}))
+    results = run_all(wanted, Reporter(quiet=True))
+    next(results)
+    run(seeds="2")
+    (path,) = (each for each in (tmp_path / "out").rglob("result.json") if read_result(each).seed == 2)
+    before = path.stat().st_mtime_ns
+    next(results)
+    assert path.stat().st_mtime_ns == before
 
 
 def test_only_one_random_twin_is_in_memory(run, place: Path) -> None:  # type: ignore[no-untyped-def]
