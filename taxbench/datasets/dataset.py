@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -12,10 +11,9 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from taxbench.datasets.known import known_datasets
+from taxbench.datasets.known import dataset_loader
 from taxbench.specs.spec import content_hash
 from taxbench.taxonomy.taxonomy import Taxonomy
-from taxbench.util.errors import UsageError, did_you_mean
 from taxbench.util.seeds import rng
 
 Split = Literal["train", "val", "test"]
@@ -71,17 +69,10 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
     """Load a dataset by the name users type: `pocket`, `things`, `folder:PATH`.
 
     Raises:
-        UsageError: no dataset has that name.
+        UsageError: no dataset has that name, or the package that offers it is broken.
         DataError: its files are missing or broken.
     """
-    kind, _, argument = name.partition(":")
-    if kind not in known_datasets():
-        hint = did_you_mean(kind, known_datasets())
-        raise UsageError(
-            f"Unknown dataset '{name}'.{hint} Datasets: {', '.join(known_datasets())}; see 'taxbench ls datasets'."
-        )
-    module, function = known_datasets()[kind].loader.split(":")
-    dataset: Dataset = getattr(import_module(module), function)(argument, taxonomy)
+    dataset: Dataset = dataset_loader(name)(name.partition(":")[2], taxonomy)
     return dataset
 
 

@@ -1,11 +1,16 @@
 """Datasets by the name that stands before the colon of --dataset: the built-in ones and those of other packages."""
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
 
 from taxbench.registry.package_source import module_source
+from taxbench.util.errors import UsageError, did_you_mean, first_line
 
 ENTRY_POINTS = "taxbench.datasets"
 """The group under which installed packages offer datasets; what they name: `module:function`, as for a loader below.
@@ -53,6 +58,37 @@ _BUILT_IN = {
 
 @cache
 def known_datasets() -> dict[str, DatasetEntry]:
-    """Return every dataset by name, those of packages first; nothing is imported. A built-in name cannot be taken."""
-    offered = {point.name: point for point in sorted(entry_points(group=ENTRY_POINTS))}
-    return {name: DatasetEntry(point.value) for name, point in offered.items()} | _BUILT_IN
+    """Return every dataset by name, this package's first; nothing is imported, and no name is taken twice."""
+    points = sorted(
+        entry_points(group=ENTRY_POINTS), key=lambda point: (not point.value.startswith("taxbench."), point)
+    )
+    known: dict[str, DatasetEntry] = {}
+    for point in points:
+        if point.name in known | _BUILT_IN:
+            taken = "Broken: the name is taken; choose another."
+            known[f"{point.name} of {point.value}"] = DatasetEntry(point.value, taken)
+        else:
+            known[point.name] = DatasetEntry(point.value)
+    return known | _BUILT_IN
+
+
+def dataset_loader(name: str) -> Callable[[str, Path | None], Any]:
+    """Return what loads datasets of a kind.
+
+    Raises:
+        UsageError: no dataset has that name, or the package that offers it is broken.
+    """
+    known = known_datasets()
+    kind = name.partition(":")[0]
+    if kind not in known:
+        again = "" if known.keys() - _BUILT_IN else " Datasets of packages are not found: pip install -e . again."
+        raise UsageError(
+            f"Unknown dataset '{name}'.{did_you_mean(kind, known)} Datasets: {', '.join(known)}; see 'taxbench ls "
+            f"datasets'.{again}"
+        )
+    module, _, function = known[kind].loader.partition(":")
+    try:
+        loader: Callable[[str, Path | None], Any] = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+        raise UsageError(f"The dataset '{kind}' cannot be used: importing {module}: {first_line(error)}") from error
+    return loader

@@ -1,0 +1,46 @@
+"""Datasets that installed packages offer: found by their entry point, and unable to harm the others."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from taxbench.datasets.dataset import load_dataset
+from taxbench.datasets.known import ENTRY_POINTS, known_datasets
+from taxbench.util.errors import UsageError
+
+
+@pytest.fixture
+def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    info = tmp_path / "plugged-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 2.0\n")
+    points = "pocket = plugged:load\nodd = plugged\nlate = plugged:load\nthings = plugged:load\n"
+    (info / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\n{points}")
+    (tmp_path / "plugged.py").write_text('"""Pictures of another package."""\nimport nowhere\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    known_datasets.cache_clear()
+    yield
+    known_datasets.cache_clear()
+
+
+def test_no_package_takes_a_name_that_is_there(offered: None) -> None:
+    known = known_datasets()
+    assert known["pocket"].loader.startswith("taxbench.pocket") and known["things"].loader.startswith("taxbench.")
+    for name in ("pocket of plugged:load", "things of plugged:load"):
+        assert "the name is taken" in known[name].summary
+    assert known["late"].summary == "Pictures of another package."
+
+
+@pytest.mark.parametrize("name", ["odd", "late", "late:x"])
+def test_a_broken_package_is_named(offered: None, name: str) -> None:
+    with pytest.raises(UsageError, match=f"The dataset '{name.partition(':')[0]}' cannot be used: importing plugged"):
+        load_dataset(name)
+
+
+def test_an_installation_without_its_entry_points_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taxbench.datasets.known.entry_points", lambda **_: ())
+    known_datasets.cache_clear()
+    with pytest.raises(UsageError, match=r"Unknown dataset 'pocket'.*pip install -e \. again"):
+        load_dataset("pocket")
+    known_datasets.cache_clear()
