@@ -1,9 +1,11 @@
 """Reading by label vectors: how alike what a head makes of an image and the vector of the asked term are."""
 
+import warnings
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from scipy.linalg import LinAlgWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -155,13 +157,16 @@ def logistic_line(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
     n, m = len(right), len(wrong)
     yes = np.repeat([(n + 1) / (n + 2), 1 / (m + 2)], [n, m])
     weight = np.repeat([0.5 / n, 0.5 / m], [n, m])
-    # A target between the two answers is each of them, weighted. Newton's method, since in float32, which is kept,
-    # the line must not depend on where the descent stopped; without a penalty, which the targets make needless.
-    fitted = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(
-        np.concatenate([design, design]),
-        np.repeat([True, False], len(x)),
-        np.concatenate([weight * yes, weight * (1 - yes)]),
-    )
+    # A target between the two answers is each of them, weighted. Newton's method, since in float32, which is kept, the
+    # line must depend neither on where the descent stopped nor on the library's version; without a penalty, which the
+    # targets make needless.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LinAlgWarning)  # all similarities are the same: the slope is 0
+        fitted = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(
+            np.concatenate([design, design]),
+            np.repeat([True, False], len(x)),
+            np.concatenate([weight * yes, weight * (1 - yes)]),
+        )
     slope = fitted.coef_[0, 0] / scale
     return np.array([slope, fitted.intercept_[0] - slope * middle])
 
