@@ -62,6 +62,11 @@ def measure(folder: Path) -> dict[str, Any]:
         dataset=f"folder:{folder / 'photos'}", taxonomy=str(folder / "photos.tsv"), seeds="7", device="cpu",
         cache=str(folder / "cache"), out=str(folder / "out"), settings=("hidden=8",),
     )  # fmt: skip
+    results += taxbench.run(
+        quiet=True, task="counterfactual_low", model=str(lm), encoder="pixels", head="cca,itm",
+        dataset=f"folder:{folder / 'photos'}", taxonomy=str(folder / "photos.tsv"), seeds="7", device="cpu",
+        cache=str(folder / "cache"), out=str(folder / "out"), settings=("calibration=pmi",),
+    )  # fmt: skip
     found: dict[str, Any] = {}
     for result in results:
         name = f"{result.run.task.name} {result.run.head.name}"

@@ -107,6 +107,7 @@ class FeatureKey(Spec):
     """
 
     schema_version: int = 1
+    """Raised by hand whenever the same pictures come out with other features; `tests/test_golden.py` fails then."""
     source: Annotated[Encoded | Imported, Field(discriminator="kind")]
     storage_dtype: StorageDtype = "float16"
     images_digest: str
