@@ -105,7 +105,7 @@ class Row:
     visual_similarity: VisualSimilarity | None = None
     """Of the first seed."""
     identities: dict[str, str] = field(default_factory=dict)
-    """Digests and versions behind the names: dataset, encoder, features, lm, dtype, device, code, torch ..."""
+    """Digests and versions behind the names: dataset, encoder, features, lm, dtype, device, numerics, torch ..."""
     records: tuple[Record, ...] = ()
 
     @property

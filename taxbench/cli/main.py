@@ -24,7 +24,7 @@ _VERBS = {
     "compare": "Compare two heads, encoders or models on the same questions.",
     "analyze": "Ask what generalisation depends on: visual similarity, or knowledge from text.",
     "score": "Compute every figure of a record anew from its predictions, without a model.",
-    "reproduce": "Run a record again and say whether the figures agree.",
+    "reproduce": "Run a record again and say whether the scores agree.",
     "pocket": "Look at the embedded default, or make its weights anew.",
     "completion": "Print the shell's completion script.",
 }

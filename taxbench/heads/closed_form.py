@@ -45,7 +45,7 @@ class FitData:
     cache: Path | None = None
     """Where label vectors are kept."""
     features_key: str = ""
-    """Tells features, and how they are standardised, apart on the shelf."""
+    """Tells features, and how they are standardised, apart in what heads share."""
     shared: LRUCache = field(default_factory=LRUCache)
     """What fits with the same features and training images share; hand the same one to all of them."""
 
@@ -56,7 +56,7 @@ class FitData:
 
     @property
     def moments(self) -> Moments:
-        """Return the statistics of the training images, shared through the shelf."""
+        """Return the statistics of the training images, shared among heads."""
         key = ("moments", self.features_key, self.images.tobytes())
         return self.shared.get(key, lambda: Moments.of(self.features, self.images))
 

@@ -21,11 +21,11 @@ class Settings(Spec, strict=True):
 class _Prompt(nn.Module):
     def __init__(self, tokens: int, width: int) -> None:
         super().__init__()
-        self.scorer = nn.Parameter(0.02 * torch.randn(tokens, width))
+        self.prompt = nn.Parameter(0.02 * torch.randn(tokens, width))
 
     def forward(self, features: Tensor) -> Tensor:
         """Repeat the prompt for every image.  # (b, t, f) → (b, k, d)"""
-        return self.scorer.expand(len(features), -1, -1)
+        return self.prompt.expand(len(features), -1, -1)
 
 
 def build(shape: HeadShape, settings: Settings) -> nn.Module:

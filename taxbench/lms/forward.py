@@ -211,7 +211,7 @@ def _cache_name(base: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """What the LM makes of rows: hidden states, or logits where an asker gives those."""
+    """What the LM makes of rows: hidden states, or logits where the forward gives those."""
 
     prefix: Tensor  # (b, p, d), of the part that all questions of an image share; empty if there is none
     texts: Tensor  # (b, q, c, d), of each question's last columns
@@ -247,7 +247,7 @@ class Forward(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TableForward:
-    """What askers share whose rows are the texts of a table, behind soft tokens."""
+    """What forwards share whose rows are the texts of a table, behind soft tokens."""
 
     lm: FrozenLM
     table: QuestionTable

@@ -128,6 +128,7 @@ def _with_options(run: dict[str, Any]) -> dict[str, Any]:
     match = re.fullmatch(r"(pooled|tokens|grid[1-9]\d?)(?:, layer (-?\d{1,3}))?", str(words), re.ASCII)
     if match is None and words != "imported":
         raise ValueError(f"run.encoder.reading is '{str(words)[:100]}'; expected such as 'pooled' or 'grid4, layer -2'")
+    # The words did not say how features are stored; `reproduce` goes by the features' key, which does.
     options = None if match is None else {"pool": match[1], "layer": int(match[2] or -1), "storage": "float16"}
     return run | {"encoder": {name: encoder[name] for name in encoder if name != "reading"} | {"options": options}}
 

@@ -28,11 +28,19 @@ def versions() -> Versions:
         torch=torch.__version__,
         transformers=version("transformers"),
         numpy=version("numpy"),
-        scipy=version("scipy"),
-        scikit_learn=version("scikit-learn"),
+        scipy=_installed("scipy"),
+        scikit_learn=_installed("scikit-learn"),
         tokenizers=version("tokenizers"),
-        pillow=version("pillow"),
+        pillow=_installed("pillow"),
     )
+
+
+def _installed(package: str) -> str | None:
+    """Return the version of a package that readers may want to know; None where a build carries no such note."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 @cache

@@ -1,11 +1,11 @@
-"""Run a record again, from what it says of itself, and say whether the figures agree."""
+"""Run a record again, from what it says of itself, and say whether the scores agree."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 from taxbench.heads.loading import head_spec
 from taxbench.registry.models import find_encoder, find_lm
@@ -14,7 +14,7 @@ from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
 from taxbench.runs.runner import check, finish, plan
-from taxbench.specs.feature_key import FeatureOptions
+from taxbench.specs.feature_key import FeatureOptions, StorageDtype
 from taxbench.specs.result import Code, Result, Scores, Versions
 from taxbench.specs.run import RunSpec
 from taxbench.util.errors import DataError, TaxbenchError, UsageError
@@ -89,7 +89,7 @@ class Reproduction:
 
     @property
     def other_inputs(self) -> tuple[str, ...]:
-        """Return which inputs are not the record's: figures that agree then say nothing of it."""
+        """Return which inputs are not the record's: scores that agree then say nothing of it."""
         return tuple(each.what for each in self.identities if each.what in _INPUTS)
 
     @property
@@ -131,6 +131,7 @@ def reproduce(place: Path, again: ReproduceOptions, report: Reporter) -> Reprodu
     with TemporaryDirectory(prefix="taxbench-") as work:
         context = _context(_config(record, again, Path(work)), record, again, report)
         check(context)
+        context.config = _stored_alike(context, record)
         runs = plan(context)
         ((_, planned),) = runs
         if isinstance(planned, TaxbenchError):
@@ -210,7 +211,7 @@ def _named(what: str, name: str, how: str, given: str | None = None) -> Iterator
 
 
 def _context(config: RunConfig, record: Result, again: ReproduceOptions, report: Reporter) -> RunContext:
-    """Return what the run shares with none, with features stored as they were."""
+    """Return what the run shares with none."""
     context, run = RunContext(config, report), record.run
     try:
         _ = context.device
@@ -219,8 +220,7 @@ def _context(config: RunConfig, record: Result, again: ReproduceOptions, report:
             raise
         raise UsageError(
             f"The record was made on '{run.device}', which this machine does not have. Type --device auto; "
-            "figures may then "
-            "be farther off, since every kind of device rounds differently."
+            "scores may then be farther off, since every kind of device rounds differently."
         ) from error
     how = _DIRECTORY.format("--dataset KIND:DIR and --taxonomy FILE")
     with _named("dataset", record.dataset, how, again.dataset):
@@ -228,8 +228,18 @@ def _context(config: RunConfig, record: Result, again: ReproduceOptions, report:
     return context
 
 
+def _stored_alike(context: RunContext, record: Result) -> RunConfig:
+    """Return what to run with features stored as the record's key says: before version 3 no option said it."""
+    (cell,) = context.config.cells
+    for storage in get_args(StorageDtype):
+        options = cell.features.model_copy(update={"storage": storage})
+        if context.features(options).key.digest == record.run.encoder.features:
+            return replace(context.config, cells=(replace(cell, features=options),))
+    return context.config
+
+
 def _identities(record: Result, run: RunSpec) -> tuple[Mismatch, ...]:
-    """Return what is not as it was, of everything that decides the figures."""
+    """Return what is not as it was, of everything that decides the scores."""
     then = _facts(record.run, record.versions, record.code)
     now = _facts(run, versions(), code())
     pairs = ((what, then.get(what, "–"), now.get(what, "–")) for what in dict.fromkeys([*then, *now]))

@@ -61,7 +61,7 @@ def replicates(
     Args:
         name: Whose margins: the run's own or a control's.
         n: Replicates of each kind.
-        seed: Of the weights; figures that are compared must have the same.
+        seed: Of the weights; scores that are compared must have the same.
     """
     asked = list(scored_terms(predictions, split))
     if not asked:

@@ -135,7 +135,7 @@ class HeadKey(Spec):
     seed: int
     device: str
     code: str
-    """Version of the code and of torch: another build may add up in another order."""
+    """The versions that compute, `NUMERICS` among them, and the threads: another build may add up in another order."""
 
     @cached_property
     def digest(self) -> str:

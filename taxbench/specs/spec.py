@@ -23,7 +23,13 @@ class Spec(BaseModel):
     )
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy that keeps nothing that was worked out of the old values, such as a cached digest."""
+        """Return a copy that keeps nothing that was worked out of the old values, such as a cached digest.
+
+        Raises:
+            TypeError: a field is unknown.
+        """
+        if unknown := set(update or ()) - type(self).model_fields.keys():
+            raise TypeError(f"a {type(self).__name__} has no {', '.join(sorted(unknown))}")
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]

@@ -105,7 +105,7 @@ class TaskPath:
             if name in paths:
                 continue
             paths[name] = []
-            says_so = re.compile(rb"(?:name|group)[\"']?\s*:\s*[\"']?" + re.escape(os.fsencode(name)))
+            says_so = re.compile(rb"(?:name|group)[\"']?\s*:[^:]*?" + re.escape(os.fsencode(name)))
             for path in (path for path, text in texts.items() if says_so.search(text)):
                 file = self.parsed(path)
                 if isinstance(file, YamlFile) and name == file.data.get("name", file.data.get("group")):

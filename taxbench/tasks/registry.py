@@ -45,10 +45,6 @@ class TaskRegistry:
         """Return the tasks that names and paths stand for; as for `select`."""
         return self.select(names)[0]
 
-    def named_groups(self, names: Iterable[str]) -> list[GroupSpec]:
-        """Return the groups and curves among some names and paths; as for `select`."""
-        return self.select(names)[1]
-
     def select(self, names: Iterable[str]) -> tuple[list[TaskSpec], list[GroupSpec]]:
         """Return the tasks that task, curve and group names and paths to YAML files stand for, and the groups named.
 
@@ -206,16 +202,3 @@ def find_tasks(
     if wanted is not None and any(name not in registry.files and not name.endswith(SUFFIXES) for name in wanted):
         return find_tasks(include, by_path)  # to say what is wrong with it, or which name is near
     return registry
-
-
-def load_task(path: Path) -> TaskSpec:
-    """Read one task file.
-
-    Raises:
-        TaskError: with every problem of the file, one a line.
-    """
-    file = TaskRegistry(TaskPath((BUILTIN,))).file(str(path))
-    if file.group is not None:
-        kind = "a curve" if file.tasks else "a group"
-        raise TaskError(f"{path}: is {kind} of several tasks: {', '.join(file.group.members)}")
-    return file.tasks[0]

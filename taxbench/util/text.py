@@ -1,4 +1,4 @@
-"""Text of figures, and texts of strangers made harmless. Nothing here knows the board."""
+"""Numbers as text, and texts of strangers made harmless. Nothing here knows the board."""
 
 import unicodedata
 

@@ -12,10 +12,11 @@ from click.shell_completion import ShellComplete
 
 from taxbench.cli.main import call, cli
 from taxbench.runs.config import Options, resolve
-from taxbench.tasks.registry import find_tasks, load_task
+from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.yaml_file import parse_yaml
 from tests.datasets.test_folder import make
 from tests.tasks.malformed import FILES, write_all
+from tests.tasks.reading import load_task
 
 MINE = "name: mine\nextends: unseen_hypernym\nheldout_leaves: 0.3\ntags: [own]\n"
 

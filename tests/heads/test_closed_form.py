@@ -33,7 +33,7 @@ def vectors(terms: tuple[str, ...], width: int) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FitData]:
-    """Make lessons of drawn features and names; name 0 is never trained."""
+    """Make data of drawn features and names; name 0 is never trained."""
 
     def data(n: int = 300, f: int = 12, many: int = 7, width: int = 9, **other: Any) -> FitData:
         monkeypatch.setattr("taxbench.heads.closed_form.label_vectors", lambda lm, terms, cache: vectors(terms, width))
@@ -166,17 +166,17 @@ def test_factored_singular_vectors_are_those_of_the_product(c: int) -> None:
 
 @pytest.mark.parametrize("head", [ridge, procrustes, cca, conse, contrastive, devise, ridge_token])
 def test_a_head_finds_names_again_and_repeats_itself(make: Callable[..., FitData], head: Any) -> None:
-    lessons, heads = [make(many=5), make(many=5)], []
-    for data in lessons:
+    both, heads = [make(many=5), make(many=5)], []
+    for data in both:
         torch.manual_seed(len(heads))  # what else was drawn must not matter
         heads.append(head.fit(data, head.Settings()))
-    one, two = (each(lessons[0].features(lessons[0].val_images)) for each in heads)
-    assert torch.equal(one, two) and lessons[0].chosen == lessons[1].chosen
+    one, two = (each(both[0].features(both[0].val_images)) for each in heads)
+    assert torch.equal(one, two) and both[0].chosen == both[1].chosen
     assert not any(parameter.requires_grad for parameter in heads[0].parameters())
     if head is not ridge_token:
-        assert lessons[0].chosen["labels"] != "last"  # in which all names are the same
-        words = heads[0].words(lessons[0].labels) if hasattr(heads[0], "words") else lessons[0].labels
-        assert lessons[0].retrieval(normalize(one[:, 0], dim=1) @ normalize(words, dim=1).T)[0] > 0.8
+        assert both[0].chosen["labels"] != "last"  # in which all names are the same
+        words = heads[0].words(both[0].labels) if hasattr(heads[0], "words") else both[0].labels
+        assert both[0].retrieval(normalize(one[:, 0], dim=1) @ normalize(words, dim=1).T)[0] > 0.8
 
 
 def test_grids_are_averaged(make: Callable[..., FitData]) -> None:

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from taxbench.tasks.diagnostics import dotted
 from taxbench.tasks.inheritance import BUILTIN, TaskPath
-from taxbench.tasks.registry import find_tasks, load_task
+from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.task_files import read_task_file
 from taxbench.tasks.validation import validate
 from taxbench.tasks.yaml_file import BadYaml, parse_yaml
 from taxbench.util.errors import TaskError, UsageError
 from tests.tasks.malformed import FILES, write_all
+from tests.tasks.reading import load_task
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.tasks.registry import find_tasks, load_task
+from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.yaml_file import parse_yaml
 from taxbench.util.errors import TaskError, UsageError
+from tests.tasks.reading import load_task
 
 GOOD = """\
 name: mine

@@ -139,7 +139,7 @@ def entries(cache: Path) -> Iterator[StoredEntry]:
         try:
             manifest = read_manifest(folder)
         except CacheError:
-            continue  # `strays` names it; opening it by key reports it
+            continue  # `orphans` names it; opening it by key reports it
         if manifest:
             yield StoredEntry(folder, manifest)
 
@@ -160,7 +160,7 @@ def find_entry(cache: Path, name: str) -> StoredEntry:
     raise UsageError(f"In the cache '{cache}' {problem} '{name}': {keys}. Type 'taxbench cache ls' to see them.")
 
 
-def strays(cache: Path) -> Iterator[Orphan]:
+def orphans(cache: Path) -> Iterator[Orphan]:
     """Yield what no run can use: entries without a readable manifest, leftovers of a kill, files of older versions."""
     for path in sorted((cache / _FOLDER).glob("*")):
         if path.is_file():
@@ -213,7 +213,7 @@ def collect(cache: Path, names: Sequence[str], incomplete: bool, dry_run: bool) 
     """
     found = [Orphan(entry.folder, "named", entry.size) for entry in (find_entry(cache, name) for name in names)]
     if not names:
-        found += strays(cache)
+        found += orphans(cache)
         if incomplete:
             unfinished = [entry for entry in entries(cache) if not entry.complete]
             found += [Orphan(entry.folder, "not complete", entry.size) for entry in unfinished]
@@ -260,7 +260,7 @@ class ReusableEntry:
         self.held = int((self.rows(contents) >= 0).sum())
 
     def rows(self, contents: list[str]) -> np.ndarray:
-        """Return the donor's row of each image, −1 where it has none.  # (b,)"""
+        """Return the entry's row of each image, −1 where it has none.  # (b,)"""
         wanted = np.array([content.encode() for content in contents], dtype=bytes)
         place = np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)
         rows = self._order[place]
