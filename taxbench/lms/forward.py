@@ -175,18 +175,22 @@ def additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.where(allowed, 0.0, torch.finfo(dtype).min).to(dtype)[:, None]
 
 
-def look_back(used: Tensor) -> Tensor:
+def look_back(used: Tensor, slots: int = 1, prefix: int = 0) -> Tensor:
     """Let each position see the used ones before it and itself: a row of nothing but −inf would be NaN.
 
     Args:
         used: Which positions hold something.  # (b, n)
+        slots: How many stretches stand behind the prefix that do not see each other.
+        prefix: How many positions all of them see.
 
     Returns:
         Whether row i sees column j.  # (b, n, n)
     """
     n = used.shape[1]
-    causal = torch.ones(n, n, dtype=torch.bool, device=used.device).tril()
-    return (causal[None] & used[:, None, :]) | torch.eye(n, dtype=torch.bool, device=used.device)[None]
+    slot = torch.zeros(n, dtype=torch.int64, device=used.device)
+    slot[prefix:] = 1 + torch.arange(n - prefix, device=used.device) // max(1, (n - prefix) // max(1, slots))
+    seen = ((slot[None, :] == slot[:, None]) | (slot[None, :] == 0)).tril()
+    return (seen[None] & used[:, None, :]) | torch.eye(n, dtype=torch.bool, device=used.device)[None]
 
 
 def cache_of(layers: Layers = ()) -> Any:
@@ -383,17 +387,18 @@ class Packed(TableForward):
         if self.chunk is None or q <= self.chunk or torch.is_grad_enabled():
             asked, used = self._slots(texts, width)
             positions = torch.cat([_count(used, p), _restart(used, p)], dim=1)
-            mask = additive(_allowed(used, p), self.lm.dtype)
+            mask = additive(look_back(_in_line(used, p), used.shape[1], p), self.lm.dtype)
             hidden = masked_forward(self.lm, torch.cat([prefix, asked], dim=1), mask, positions)
             return Slots(hidden[:, :p], hidden[:, p:].reshape(b, q, width, -1)[:, :, -keep:])
         # The prefix is computed once, then questions are put to it chunk by chunk.
         none = texts.new_zeros(b, 0, width, dtype=torch.bool)
         cache = cache_of()
-        first = masked_forward(self.lm, prefix, additive(_allowed(none, p), self.lm.dtype), _count(none, p), cache)
+        mask = additive(look_back(_in_line(none, p), prefix=p), self.lm.dtype)
+        first = masked_forward(self.lm, prefix, mask, _count(none, p), cache)
         layers, parts = layers_of(cache), []
         for chunk in torch.split(texts, self.chunk, dim=1):
             asked, used = self._slots(chunk, width)
-            mask = additive(_allowed(used, p)[:, p:], self.lm.dtype)
+            mask = additive(look_back(_in_line(used, p), used.shape[1], p)[:, p:], self.lm.dtype)
             hidden = masked_forward(self.lm, asked, mask, _restart(used, p), cache_of(layers))
             parts.append(hidden.reshape(*chunk.shape, width, -1)[:, :, -keep:])
         return Slots(first, torch.cat(parts, dim=1))
@@ -420,20 +425,9 @@ class Packed(TableForward):
         return self.lm.embed(self.table.ids[safe][:, :, columns:]).flatten(1, 2).to(self.lm.dtype), used
 
 
-def _allowed(used: Tensor, prefix: int) -> Tensor:
-    """Say where each position may look: at the prefix and, before itself, at its own slot.
-
-    Args:
-        used: Which slots hold a token.  # (b, q, w)
-
-    Returns:
-        Whether row i sees column j.  # (b, l, l) bool with l = prefix + q · w
-    """
-    b, q, width = used.shape
-    block = torch.zeros(prefix + q * width, dtype=torch.int64, device=used.device)
-    block[prefix:] = torch.arange(1, q + 1, device=used.device).repeat_interleave(width)
-    same = (block[None, :] == block[:, None]) | (block[None, :] == 0)
-    return look_back(torch.cat([used.new_ones(b, prefix), used.flatten(1)], dim=1)) & same[None]
+def _in_line(used: Tensor, prefix: int) -> Tensor:
+    """Put the slots of a row behind its prefix.  # (b, q, w) bool → (b, prefix + q · w)"""
+    return torch.cat([used.new_ones(len(used), prefix), used.flatten(1)], dim=1)
 
 
 def _count(used: Tensor, prefix: int) -> Tensor:

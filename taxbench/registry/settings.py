@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from taxbench.registry.head_source import SHARED as SHARED
+from taxbench.registry.heads import SHARED as SHARED
 from taxbench.registry.heads import head_info, heads
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from taxbench.heads.loading import head_spec
-from taxbench.registry.head_source import HeadInfo
-from taxbench.registry.heads import head_info
+from taxbench.registry.heads import HeadInfo, head_info
 from taxbench.registry.heads import heads as all_heads
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin

@@ -1,10 +1,10 @@
 """What runs share: the dataset, features, the language model, its random twin, and the questions put to them."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,13 @@ class FeatureSet:
     """Features in three forms: on disk, as heads see them, and as a measure of visual similarity. None before use."""
 
     key: FeatureKey
-    read: Callable[[], FeatureTable]
-    """Returns them, extracted where they are missing."""
+    read: Callable[[], Sequence[FeatureTable]]
+    """Returns them, the only ones, extracted where they are missing."""
     cached: bool
     """Whether they were in the cache before the first run."""
     dataset: Dataset
     device: torch.device
+    timed: Callable[[str], AbstractContextManager[None]]
 
     @property
     def extracted(self) -> bool:
@@ -56,7 +57,9 @@ class FeatureSet:
         Raises:
             TaxbenchError: images cannot be decoded, or the cache cannot be written.
         """
-        return self.read()
+        with self.timed("features"):
+            (table,) = self.read()
+            return require_all(table, self.dataset)
 
     @cached_property
     def rows(self) -> FeatureRows:
@@ -119,19 +122,14 @@ class RunContext:
     def _described(self, wanted: FeatureOptions) -> FeatureSet:
         if self.config.imported:
             table = imported_table(self.cache, self.config.imported, self.dataset)
-            return FeatureSet(table.key, lambda: table, True, self.dataset, self.device)
+            return FeatureSet(table.key, lambda: [table], True, self.dataset, self.device, self.timed)
         card = describe_encoder(self.config.encoder)
         how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.config.origin)
         reading = card.reading(wanted.layer, wanted.pool)
-
-        def extracted() -> FeatureTable:
-            with self.timed("features"):
-                (table,) = features_of(self.dataset, card, [reading], how, self.cache, self.report)
-                return require_all(table, self.dataset)
-
+        read = partial(features_of, self.dataset, card, [reading], how, self.cache, self.report)
         key = feature_key(self.dataset, card, reading, how)
         cached = read_table(self.cache, key) is not None
-        return FeatureSet(key, extracted, cached, self.dataset, self.device)
+        return FeatureSet(key, read, cached, self.dataset, self.device, self.timed)
 
     @cached_property
     def lm(self) -> FrozenLM:

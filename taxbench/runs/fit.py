@@ -20,8 +20,7 @@ from taxbench.heads.label_head import label_head
 from taxbench.heads.loading import head_module, head_spec
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
-from taxbench.registry.head_source import HeadInfo
-from taxbench.registry.heads import MISTAKES, head_info
+from taxbench.registry.heads import MISTAKES, HeadInfo, head_info
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import versions
 from taxbench.specs.controls import CONTROLS, Variant

@@ -27,9 +27,7 @@ from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
-from taxbench.scoring.calibration import calibrate
-from taxbench.scoring.metrics import category_scores, summarise
-from taxbench.scoring.scorecard import score
+from taxbench.scoring.metrics import calibrate, category_scores, score, summarise
 from taxbench.specs.result import Result, Scores, Timing
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
 from taxbench.training.parallel import side_by_side
@@ -178,6 +176,7 @@ def measure(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext) 
         later: Heads of later runs, to be trained along where they fit in.
     """
     task, protocol, jobs = planned.spec.task, planned.protocol, planned.heads
+    _ = planned.features.table, planned.features.rows  # extracted now, where they are not in the cache
     _say_what_is_left_out(protocol, context.report)
     # What cannot be asked is said before training.
     tests = {split: protocol.test(split) for split in task.evaluate}

@@ -1,14 +1,74 @@
-"""Metrics: per asked term first, then the mean over terms."""
+"""From predictions to scores: per asked term first, then the mean over terms; the same code scores a record anew."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from scipy.stats import binom, rankdata
 
 from taxbench.protocol.questions import QuestionSet
+from taxbench.results.predictions import OWN, Predictions
 from taxbench.specs.result import CategoryScore, Scores
 
 _DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """All scores that follow from the answers to the test questions."""
+
+    scores: dict[str, Scores]
+    """By split."""
+    controls: dict[str, dict[str, Scores]]
+    """By control, then by split."""
+    categories: tuple[CategoryScore, ...]
+
+
+def score(predictions: Predictions, controls: Iterable[str]) -> Scorecard:
+    """Score the answers of a run and of its controls.
+
+    Args:
+        controls: The task's controls; `chance` is computed, the others must be among the predictions.
+    """
+    scores: dict[str, Scores] = {}
+    found: dict[str, dict[str, Scores]] = {name: {} for name in controls}
+    categories: list[CategoryScore] = []
+    for split in predictions.splits:
+        rows = predictions.rows_of(split)
+        asked = predictions.asked(rows)
+        own = category_scores(split, predictions.terms, asked, predictions.margins[OWN][rows])
+        scores[split] = summarise(own)
+        others = {
+            name: category_scores(split, predictions.terms, asked, predictions.margins[name][rows])
+            for name in found
+            if name != "chance"
+        }
+        for name in found:
+            found[name][split] = chance_control(own) if name == "chance" else summarise(others[name])
+        for i, row in enumerate(own):
+            categories.append(row.model_copy(update={"controls": {name: some[i].f1 for name, some in others.items()}}))
+    return Scorecard(scores, found, tuple(categories))
+
+
+def calibrate(kind: str, margins: np.ndarray, terms: np.ndarray, blank: np.ndarray | None) -> np.ndarray:
+    """Return margins less what a calibration holds for bias of the LM; see `ScoringSpec` for the kinds, and sources.
+
+    AUROC per term changes with none of these but by ties.
+
+    Args:
+        margins: log p(Yes) − log p(No) of a split's questions.  # (q,)
+        terms: The term that each of them asks.  # (q,)
+        blank: The margins of the same terms, sorted and each once, about an empty image, for contextual and pmi; where
+            there is no such thing, margins stay as they are.  # (unique terms,)
+    """
+    if kind == "none" or (kind != "batch" and blank is None):
+        return margins
+    if kind == "batch":
+        return np.asarray(margins - margins.mean())
+    assert blank is not None
+    places = np.searchsorted(np.unique(terms), terms)
+    return np.asarray(margins - (blank.mean() if kind == "contextual" else blank[places]))
 
 
 def category_scores(split: str, terms: tuple[str, ...], asked: QuestionSet, margin: np.ndarray) -> list[CategoryScore]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from taxbench.results.predictions import Predictions, read_predictions
-from taxbench.scoring.scorecard import Scorecard, score
+from taxbench.scoring.metrics import Scorecard, score
 from taxbench.specs.result import Result, Scores
 from taxbench.util.errors import DataError, first_few
 

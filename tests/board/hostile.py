@@ -15,8 +15,8 @@ from taxbench.protocol.protocol import Protocol
 from taxbench.registry.heads import settings_defaults
 from taxbench.results.predictions import OWN, Collector, parse_predictions, write_predictions
 from taxbench.results.records import predictions_file, write_result
+from taxbench.scoring.metrics import score
 from taxbench.scoring.rescore import rescore
-from taxbench.scoring.scorecard import score
 from taxbench.specs.result import Result, Similarity, Timing, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LMId, RunSpec, TrainerSpec
 from taxbench.tasks.registry import find_tasks

@@ -10,7 +10,7 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
 from taxbench.results.predictions import Collector, Predictions, write_predictions
 from taxbench.results.records import predictions_file, result_folder, write_result
-from taxbench.scoring.scorecard import score
+from taxbench.scoring.metrics import score
 from taxbench.specs.result import Evidence, Result, Timing, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec, TrainerSpec
 from taxbench.tasks.registry import find_tasks

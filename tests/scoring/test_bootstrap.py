@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from taxbench.results.predictions import Predictions
 from taxbench.scoring.bootstrap import METHOD, _weights, interval, replicates, scored_terms, standard_error
-from taxbench.scoring.scorecard import score
+from taxbench.scoring.metrics import score
 from tests.scoring.simulation import (
     DESIGNS,
     EFFECTS,

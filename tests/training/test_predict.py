@@ -11,7 +11,7 @@ from taxbench.heads.loading import head_spec
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
-from taxbench.scoring.calibration import calibrate
+from taxbench.scoring.metrics import calibrate
 from taxbench.training.head_state import build_head, group_by_image
 from taxbench.training.predict import FittedHead, blank_margins, leaf_loss, predict_margins
 from taxbench.util.errors import TrainingError
