@@ -18,10 +18,10 @@ from taxbench.features.store.index import (
     find_entry,
     nearest_difference,
     open_entry,
+    orphans,
     read_manifest,
     read_table,
     remove,
-    strays,
 )
 from taxbench.features.store.writer import partial_path, shard_path
 from taxbench.specs.feature_key import Imported, Origin
@@ -51,7 +51,7 @@ def stopped(folder: Path, shard: int) -> Path:
 
 def test_an_empty_cache_holds_nothing(tmp_path: Path) -> None:
     assert read_table(tmp_path, key_of(PAGED)) is None
-    assert not list(entries(tmp_path)) and not list(strays(tmp_path))
+    assert not list(entries(tmp_path)) and not list(orphans(tmp_path))
     assert nearest_difference(tmp_path, key_of(PAGED)) == []
 
 
@@ -150,7 +150,7 @@ def test_strays_are_what_no_run_can_use(tmp_path: Path) -> None:
     (features / "empty").mkdir()
     broken = write_entry(tmp_path, PAGED, key=THEIRS)
     (broken / "manifest.json").write_text("{")
-    found = {stray.path: stray.reason for stray in strays(tmp_path)}
+    found = {stray.path: stray.reason for stray in orphans(tmp_path)}
     assert set(found) == {
         leftover, folder / ".manifest.json.77.partial", features / "0123.h5", features / "empty", broken,
     }  # fmt: skip
@@ -195,10 +195,10 @@ def test_a_partial_file_that_a_process_may_be_about_to_seal_is_no_stray(tmp_path
     folder = write_entry(tmp_path, PAGED)
     partial_path(folder, 2).write_bytes(b"")
     writer = hold_shard(folder, 2)
-    assert not list(strays(tmp_path))
+    assert not list(orphans(tmp_path))
     writer.send_signal(signal.SIGKILL)
     writer.wait()
-    assert [stray.path for stray in strays(tmp_path)] == [partial_path(folder, 2)]
+    assert [stray.path for stray in orphans(tmp_path)] == [partial_path(folder, 2)]
 
 
 def test_removing_what_is_gone_is_an_error(tmp_path: Path) -> None:
