@@ -11,6 +11,7 @@ from taxbench.scoring.bootstrap import METHOD, REPLICATES
 from taxbench.specs.result import CategoryScore, Result, Scores
 from taxbench.specs.run import DatasetId, ScoringSpec, TrainerSpec
 from taxbench.specs.spec import content_hash
+from taxbench.specs.task import RAW
 
 Interval = tuple[float | None, float | None]
 Intervals = Mapping[str, Interval]
@@ -213,10 +214,10 @@ def _telling_apart(results: list[Result]) -> dict[_Names, set[str]]:
 def _setting(result: Result, parts: set[str]) -> str:
     run = result.run
     known = head_info(run.head.name) if run.head.name in heads() else None
-    usual = TrainerSpec().model_dump() | ScoringSpec().model_dump()
+    usual = TrainerSpec().model_dump() | ScoringSpec().model_dump() | RAW.model_dump()
     if known:
         usual |= known.trainer | {name: default for name, default, _ in known.settings}
-    given = run.trainer.model_dump() | run.scoring.model_dump() | run.head.settings
+    given = run.trainer.model_dump() | run.scoring.model_dump() | run.prompt.model_dump() | run.head.settings
     if run.encoder.reading not in ("imported", known.pool if known else "pooled"):
         given["features"], usual = run.encoder.reading, usual | {"features": ""}
     changed = [f"{name}={value}" for name, value in given.items() if name not in usual or usual[name] != value]

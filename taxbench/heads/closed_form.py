@@ -39,6 +39,8 @@ class FitData:
     texts: tuple[str, ...]
     """Every name of the vocabulary, also those that training never says. Hypernyms are not among them."""
     lm: FrozenLM
+    said: Callable[[str], Tensor]
+    """A name → its tokens where the image would be.  # (t,)"""
     seed: int
     chosen: dict[str, JsonValue] = field(default_factory=dict)
     """What the head decided by itself; goes into the result."""

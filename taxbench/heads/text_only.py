@@ -1,11 +1,10 @@
-"""A control: the text in place of the image, its name as the LM itself would read it before the question."""
+"""A control: the text in place of the image, its name as it is said in the frame that the question stands in."""
 
 import torch
 from torch import nn
 
 from taxbench.heads.base import NameTable
 from taxbench.heads.closed_form import FitData
-from taxbench.lms.frozen import term_tokens
 from taxbench.specs.spec import Spec
 
 SEES = "name"
@@ -22,7 +21,7 @@ def fit(data: FitData, settings: Settings) -> nn.Module:
 
     Shorter names begin with zero vectors, which `FixedHead` leaves out. Nothing is learnt.
     """
-    tokens = [term_tokens(data.lm, name) for name in data.texts]
+    tokens = [data.said(name) for name in data.texts]
     table = torch.zeros(len(tokens), max(map(len, tokens)), data.lm.width, device=data.lm.device)
     with torch.no_grad():
         for row, ids in zip(table, tokens, strict=True):

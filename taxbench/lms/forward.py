@@ -4,9 +4,10 @@ Plain rows hold one question each, under the model's own causal mask, as anyone 
 work where packed rows cannot: for recurrent models, for ALiBi, beyond a sliding window, and where a model does
 something to its logits that taxbench does not know. Packed rows hold one image and all its questions:
 
-    BOS | soft tokens | stem | rest of question 1 | rest of question 2 | … | rest of question Q
+    opening | soft tokens | stem | rest of question 1 | rest of question 2 | … | rest of question Q
 
-The stem is what all questions of a vocabulary begin with ("Is there"). Each question sees the row's prefix and
+The opening is BOS and what the frame says before the image; the stem is what all questions of a vocabulary begin with
+("Is there"), with what the frame says before them. Each question sees the row's prefix and
 itself, never another question, and its positions start right after the prefix, so the logits equal those of asking
 each question alone while the prefix is computed once. Every question sits in a slot of the same width, filled from the
 right, so that all answers are read at the same columns.
@@ -23,6 +24,7 @@ from typing import Any, Protocol, Self, cast
 import torch
 from torch import Tensor
 
+from taxbench.lms.frames import Frame
 from taxbench.lms.frozen import CPU_ROWS, FrozenLM
 from taxbench.protocol.questions import Strings, answer_tokens
 from taxbench.util.errors import ModelError
@@ -32,11 +34,12 @@ from taxbench.util.errors import ModelError
 class QuestionTable:
     """Texts as token ids, without the stem that all begin with ("Is there"), right-aligned."""
 
-    bos: Tensor  # (1,) int64, or empty
+    opening: Tensor  # (o,) int64: BOS where there is one, and what the frame says before the image
     stem: Tensor  # (s,) int64
     ids: Tensor  # (v, w) int64, 0 where unused
     used: Tensor  # (v, w) bool
     answers: tuple[Strings, Strings]  # token ids of the positive and of the negative answers
+    ending: tuple[int, ...] = ()  # with the question first: what the frame says after the image
 
     @property
     def widths(self) -> Tensor:
@@ -46,7 +49,7 @@ class QuestionTable:
     @property
     def length(self) -> int:
         """Return how many tokens the longest row has besides soft tokens."""
-        return len(self.bos) + len(self.stem) + self.ids.shape[1]
+        return len(self.opening) + len(self.stem) + self.ids.shape[1] + len(self.ending)
 
     @property
     def strings(self) -> Strings:
@@ -71,18 +74,19 @@ class QuestionTable:
             ids[:, number, end - width : end], used[:, number, end - width : end] = self.ids, self.used
             ids[:, number, end:] = torch.tensor(string[:-1], dtype=torch.int64, device=self.ids.device)
             used[:, number, end:] = True
-        return QuestionTable(self.bos, self.stem, ids.flatten(0, 1), used.flatten(0, 1), self.answers)
+        return replace(self, ids=ids.flatten(0, 1), used=used.flatten(0, 1))
 
 
 def tokenise(
-    lm: FrozenLM, questions: tuple[str, ...], answers: tuple[tuple[str, ...], tuple[str, ...]]
+    lm: FrozenLM, questions: tuple[str, ...], answers: tuple[tuple[str, ...], tuple[str, ...]], frame: Frame
 ) -> QuestionTable:
-    """Tokenise every question once.
+    """Tokenise every question once, with all that its frame says around it.
 
     Raises:
         ModelError: the tokenizer does not tell the answers apart.
     """
-    rows = [lm.encode(question) for question in questions]
+    texts = [frame.around(question) for question in questions]
+    rows = [lm.encode(text) for text in texts]
     common = 0  # every rest keeps at least the token that the answer is read at
     while all(len(row) > common + 1 and row[common] == rows[0][common] for row in rows):
         common += 1
@@ -94,9 +98,17 @@ def tokenise(
     for row, tokens in enumerate(rows):
         ids[row, width - len(tokens) :] = torch.tensor(tokens)
         used[row, width - len(tokens) :] = True
-    bos = torch.tensor(lm.bos(), dtype=torch.int64, device=lm.device)
-    found = answer_tokens(lm.encode, questions[0], answers)
-    return QuestionTable(bos, stem, ids.to(lm.device), used.to(lm.device), found)
+    before = lm.encode(frame.opening)
+    opening = before if before[:1] == lm.bos() else lm.bos() + before  # a chat template may say BOS itself
+    found = answer_tokens(lm.encode, frame.ending or texts[0], answers, frame.blanks)
+    return QuestionTable(
+        torch.tensor(opening, dtype=torch.int64, device=lm.device),
+        stem,
+        ids.to(lm.device),
+        used.to(lm.device),
+        found,
+        tuple(lm.encode(frame.ending)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +338,7 @@ class Plain(TableForward):
         """Ask images some texts; see `Forward`."""
         image, question = (texts >= 0).nonzero(as_tuple=True)  # (n,) each
         n, asked = len(image), texts[image, question]
-        start = [embed_tokens(self.lm, ids, n) for ids in (self.table.bos, self.table.stem)]
+        start = [embed_tokens(self.lm, ids, n) for ids in (self.table.opening, self.table.stem)]
         rest = self.lm.embed(self.table.ids[asked][:, -width:]).to(self.lm.dtype)
         rows = torch.cat([start[0], soft_tokens.to(self.lm.dtype)[image], start[1], rest], dim=1)  # (n, l, d)
         p = rows.shape[1] - width
@@ -378,7 +390,7 @@ class Packed(TableForward):
     def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
         """Ask images some texts; see `Forward`."""
         b, q = texts.shape
-        start = [embed_tokens(self.lm, ids, b) for ids in (self.table.bos, self.table.stem)]
+        start = [embed_tokens(self.lm, ids, b) for ids in (self.table.opening, self.table.stem)]
         prefix = torch.cat([start[0], soft_tokens.to(self.lm.dtype), start[1]], dim=1)  # (b, p, d)
         p = prefix.shape[1]
         if self.lm.window is not None and p + width > self.lm.window:

@@ -77,10 +77,10 @@ class FrozenLM:
         return [] if token is None else [int(token)]
 
 
-def term_tokens(lm: FrozenLM, term: str) -> Tensor:
-    """Return a term's tokens as they follow a blank, be it part of the first or not.  # (t,)"""
-    before, ids = lm.encode("a"), lm.encode(f"a {term}")
-    ids = ids[len(before) :] if ids[: len(before)] == before and len(ids) > len(before) else lm.encode(f" {term}")
+def text_tokens(lm: FrozenLM, text: str, after: str) -> Tensor:
+    """Return a text's tokens as they follow another text, be a blank between them part of the first or not.  # (t,)"""
+    before, ids = lm.encode(after), lm.encode(after + text)
+    ids = ids[len(before) :] if ids[: len(before)] == before and len(ids) > len(before) else lm.encode(text)
     return torch.tensor(ids, device=lm.device)
 
 

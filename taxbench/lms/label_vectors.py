@@ -13,7 +13,7 @@ import xxhash
 from torch import Tensor
 
 from taxbench._version import NUMERICS
-from taxbench.lms.frozen import FrozenLM, term_tokens
+from taxbench.lms.frozen import FrozenLM, text_tokens
 from taxbench.protocol.words import with_article
 from taxbench.specs.spec import canonical_json
 from taxbench.util.errors import ModelError
@@ -78,7 +78,7 @@ def _key(lm: FrozenLM, terms: tuple[str, ...]) -> str:
 @torch.inference_mode()
 def _compute(lm: FrozenLM, terms: tuple[str, ...]) -> dict[str, np.ndarray]:
     found: dict[str, Tensor] = {
-        "input": torch.stack([lm.embed(term_tokens(lm, term)).float().mean(0) for term in terms])
+        "input": torch.stack([lm.embed(text_tokens(lm, f" {term}", "a")).float().mean(0) for term in terms])
     }
     for template in TEMPLATES:
         for layer, states in _states(lm, [template.format(a_term=with_article(term)) for term in terms]).items():

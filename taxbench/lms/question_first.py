@@ -1,9 +1,9 @@
 """The question before the image: another prompt, much cheaper where an image is few soft tokens.
 
-    BOS | question | soft tokens   (answers are read at the last soft token)
+    BOS | question | soft tokens | ending   (answers are read at the last token)
 
 What the LM makes of a question does not depend on the image, so its keys and values are computed once per question and
-kept, without a gradient; each row then costs its soft tokens only.
+kept, without a gradient; each row then costs its soft tokens only, and what the frame says after the image.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class QuestionFirst:
     lm: FrozenLM
     table: QuestionTable
     layers: Layers | None  # kept keys and values of all questions; None: ask plainly
-    strings: Strings = ((0,),)  # answers that follow the soft tokens: text v · len(strings) + s is question v, string s
+    strings: Strings = ((0,),)  # what follows the ending: text v · len(strings) + s is question v, string s
     logits: bool = False  # asked plainly: give the logits of the model itself instead of its hidden states
 
     @property
@@ -73,12 +73,13 @@ class QuestionFirst:
         return Slots(found[:, :0], spread(found[:, -keep:], texts))
 
     def _after(self, soft_tokens: Tensor, string: Tensor) -> tuple[Tensor, Tensor]:
-        """Return soft tokens followed by an answer but for its last token, unused places first."""
+        """Return soft tokens, the ending, and an answer but for its last token, unused places first."""
         k = soft_tokens.shape[1]
-        more = max(map(len, self.strings)) - 1
-        padded = [[*text[:-1], *[0] * (more + 1 - len(text))] for text in self.strings]
+        strings = [(*self.table.ending, *string) for string in self.strings]
+        more = max(map(len, strings)) - 1
+        padded = [[*text[:-1], *[0] * (more + 1 - len(text))] for text in strings]
         ids = torch.tensor(padded, dtype=torch.int64, device=string.device)  # (strings, more)
-        lengths = torch.tensor([len(text) - 1 for text in self.strings], device=string.device)
+        lengths = torch.tensor([len(text) - 1 for text in strings], device=string.device)
         tail = self.lm.embed(ids[string]).to(self.lm.dtype)
         rows = torch.cat([soft_tokens.to(self.lm.dtype), tail], dim=1)
         used = torch.arange(k + more, device=string.device) < k + lengths[string][:, None]
@@ -102,12 +103,12 @@ def keep_questions(lm: FrozenLM, table: QuestionTable) -> Layers:
 
 def _questions(lm: FrozenLM, table: QuestionTable, terms: Tensor, width: int) -> Tensor:
     """Return BOS, stem and the last columns of the rest.  # (n, p, d)"""
-    start = [embed_tokens(lm, ids, len(terms)) for ids in (table.bos, table.stem)]
+    start = [embed_tokens(lm, ids, len(terms)) for ids in (table.opening, table.stem)]
     return torch.cat([*start, lm.embed(table.ids[terms][:, -width:]).to(lm.dtype)], dim=1)
 
 
 def _used(table: QuestionTable, terms: Tensor, width: int) -> Tensor:
-    start = len(table.bos) + len(table.stem)
+    start = len(table.opening) + len(table.stem)
     return torch.cat([table.used.new_ones(len(terms), start), table.used[terms][:, -width:]], dim=1)
 
 

@@ -20,9 +20,11 @@ from taxbench.lms.forward import (
     row_bytes,
     tokenise,
 )
-from taxbench.lms.frozen import FrozenLM, OutputLayer, to_float64
+from taxbench.lms.frames import Frame, frame_of
+from taxbench.lms.frozen import FrozenLM, OutputLayer, text_tokens, to_float64
 from taxbench.lms.question_first import QuestionFirst, keep_questions
 from taxbench.protocol.questions import Strings
+from taxbench.specs.task import RAW, PromptSpec
 from taxbench.util.errors import ModelError, first_line
 
 
@@ -32,19 +34,18 @@ def single(answers: tuple[Strings, Strings]) -> bool:
 
 
 def read_tokens(output: OutputLayer, answers: tuple[Strings, Strings], slots: Slots, rows: Tensor) -> Tensor:
-    """Compare answers of one token each where they are read: at the last column of each question.  # → (b, q)"""
-    logits = output.logits_of(slots.texts[:, :, 0], [token for strings in answers for (token,) in strings])
-    return compare(logits, len(answers[0]))
+    """Return the logits of answers of one token each where they are read: at the last column.  # → (b, q, strings)"""
+    return output.logits_of(slots.texts[:, :, 0], [token for strings in answers for (token,) in strings])
 
 
 def read_strings(output: OutputLayer, answers: tuple[Strings, Strings], slots: Slots, rows: Tensor) -> Tensor:
-    """Compare answers of several tokens: the log p of a string is the sum over its tokens.
+    """Return the log p of answers of several tokens, each the sum over its tokens.
 
     Args:
         slots: Of each question followed by each answer, as many columns as the longest answer has tokens.
 
     Returns:
-        The margins.  # (b, q)
+        One for each answer, the positive ones first.  # (b, q, strings)
     """
     strings = answers[0] + answers[1]
     b, _, longest, _ = slots.texts.shape
@@ -52,7 +53,7 @@ def read_strings(output: OutputLayer, answers: tuple[Strings, Strings], slots: S
     targets = torch.tensor([(0,) * (longest - len(string)) + string for string in strings], device=hidden.device)
     there = torch.tensor([[column >= longest - len(string) for column in range(longest)] for string in strings])
     nll = output.nll(hidden, targets.expand(hidden.shape[:-1]))  # (b, q, strings, tokens)
-    return compare(-torch.where(there.to(hidden.device), nll, 0.0).sum(-1), len(answers[0]))
+    return -torch.where(there.to(hidden.device), nll, 0.0).sum(-1)
 
 
 def read_texts(output: OutputLayer, table: QuestionTable, slots: Slots, rows: Tensor) -> Tensor:
@@ -172,6 +173,7 @@ class QuestionScorer:
     """
 
     lm: FrozenLM
+    frame: Frame
     table: QuestionTable
     path: Strategy
     note: str | None  # what a user must be told about the way of asking that was chosen
@@ -185,15 +187,17 @@ class QuestionScorer:
         questions: tuple[str, ...],
         answers: tuple[tuple[str, ...], tuple[str, ...]],
         order: Order = "image_first",
+        prompt: PromptSpec = RAW,
     ) -> "QuestionScorer":
         """Tokenise the questions and choose the fastest way of asking that leaves this model's answers alone.
 
         Raises:
-            ModelError: the model cannot be asked at all, or does not tell the answers apart.
+            ModelError: the model cannot be asked at all, does not tell the answers apart, or cannot be asked like that.
         """
-        table = tokenise(lm, questions, answers)
+        frame = frame_of(prompt, answers, order, lm.tokenizer)
+        table = tokenise(lm, questions, answers, frame)
         plain = Plain(lm, table) if order == "image_first" else QuestionFirst(lm, table, None)
-        own = cls(lm, table, "plain", None, plain, own_logits=True)
+        own = cls(lm, frame, table, "plain", None, plain, own_logits=True)
         tried = equivalence_check(lm, len(table.ids), own.margins)
         try:
             fast = own._fast(order)
@@ -219,11 +223,10 @@ class QuestionScorer:
         """Return the faster way, which may not suit the model."""
         lm, table = self.lm, self.table
         if order == "question_first":
-            return QuestionScorer(
-                lm, table, "question_first", None, QuestionFirst(lm, table, keep_questions(lm, table))
-            )
+            kept = QuestionFirst(lm, table, keep_questions(lm, table))
+            return replace(self, path="question_first", forward=kept, own_logits=False)
         packed = Packed(lm, table, CHUNK if lm.device.type == "cpu" else ACCELERATOR_CHUNK)
-        return QuestionScorer(lm, table, "packed", None, packed)
+        return replace(self, path="packed", forward=packed, own_logits=False)
 
     def margins(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:
         """Return log p(positive answers) − log p(negative answers) of every question of every image.
@@ -238,17 +241,26 @@ class QuestionScorer:
         Raises:
             ModelError: the rows are longer than the model knows positions.
         """
-        answers, output = self.table.answers, self._output
+        return compare(self.answer_scores(soft_tokens, terms), len(self.table.answers[0]))
+
+    def answer_scores(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:
+        """Return log p of every answer, up to a constant of each question, the positive ones first; as for `margins`.
+
+        Returns:
+            The scores.  # (b, q, strings) float32
+        """
+        answers, output, n = self.table.answers, self._output, len(self.table.strings)
         if single(answers):
-            return self._ask(self._answering, soft_tokens, terms[..., None], 1, partial(read_tokens, output, answers))
-        n = len(self.table.strings)
+            read = partial(read_tokens, output, answers)
+            return self._ask(self._answering, soft_tokens, terms[..., None], 1, read, n)
         texts = terms[..., None] * n + torch.arange(n, device=terms.device)  # (b, q, n)
         texts, longest = texts.where(terms[..., None] >= 0, -1), max(map(len, self.table.strings))
-        return self._ask(self._answering, soft_tokens, texts, longest, partial(read_strings, output, answers))
+        return self._ask(self._answering, soft_tokens, texts, longest, partial(read_strings, output, answers), n)
 
     def states(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:
         """Return the last hidden state where each answer is read.  # (b, k, d), (b, q) → (b, q, d)"""
-        return self._ask(self.forward, soft_tokens, terms[..., None], 1, lambda slots, _: slots.texts[:, :, 0])
+        read = lambda slots, _: slots.texts[:, :, 0]  # noqa: E731
+        return self._ask(self.forward, soft_tokens, terms[..., None], 1, read, self.lm.width)
 
     def text_losses(self, soft_tokens: Tensor, terms: Tensor, answers: Tensor) -> Tensor:
         """Return the mean −log p over the tokens of each question and of its right answer, of several the first.
@@ -314,13 +326,16 @@ class QuestionScorer:
         forward = self.forward.following(tuple(strings[0] for strings in self.table.answers))
         return replace(forward, logits=True) if self.own_logits and not isinstance(forward, Packed) else forward
 
-    def _ask(self, forward: AnyForward, soft_tokens: Tensor, texts: Tensor, keep: int | None, read: _Read) -> Tensor:
+    def _ask(
+        self, forward: AnyForward, soft_tokens: Tensor, texts: Tensor, keep: int | None, read: _Read, *shape: int
+    ) -> Tensor:
         """Put texts to the LM and read something from each question.
 
         Args:
             texts: Which texts of `forward`; −1 for none.  # (b, q, texts a question)
             keep: How many of a text's last columns are read; None: all.
-            read: Makes (n, q, ...) of what the LM gives for n images, and of the texts they were asked.
+            read: Makes (n, q, *shape) of what the LM gives for n images, and of the texts they were asked.
+            shape: What is read from each question.
         """
         (b, q), k, known = texts.shape[:2], soft_tokens.shape[1], self.lm.positions
         if known is not None and k + forward.length > known:
@@ -329,13 +344,18 @@ class QuestionScorer:
                 f"positions that '{self.lm.spec.name}' knows. Choose a head with fewer soft tokens, or pool the "
                 "features."
             )
-        found = None
+        found: Tensor | None = None
         for bucket in buckets(forward.widths, texts, k):
             rows = texts[bucket.images, : bucket.questions].flatten(1)
             slots = forward(soft_tokens[bucket.images], rows, bucket.width, keep or bucket.width)
             part = read(slots, rows)[: bucket.real]  # (n, questions, ...)
             if found is None:
-                found = part.new_zeros(b, q, *part.shape[2:])
+                found = part.new_zeros(b, q, *shape)
             columns = torch.arange(bucket.questions, device=texts.device)
             found = found.index_put((bucket.images[: bucket.real, None], columns[None]), part)
-        return soft_tokens.new_zeros(b, q) if found is None else found
+        return soft_tokens.new_zeros(b, q, *shape) if found is None else found
+
+    def said(self, name: str) -> Tensor:
+        """Return the tokens of a name that is said where the image would be.  # (t,)"""
+        text = self.frame.said(name)
+        return text_tokens(self.lm, text, self.frame.opening or ("a" if text.startswith(" ") else ""))

@@ -19,16 +19,24 @@ Strings = tuple[tuple[int, ...], ...]
 
 
 def answer_tokens(
-    encode: Encode, question: str, answers: tuple[tuple[str, ...], tuple[str, ...]]
+    encode: Encode, question: str, answers: tuple[tuple[str, ...], tuple[str, ...]], blanks: tuple[str, ...] = (" ",)
 ) -> tuple[Strings, Strings]:
     """Return the tokens of the positive and of the negative answers, as they follow a question.
 
     An answer that goes on where another one of its set has ended says nothing new and is left out.
 
+    Args:
+        encode: The tokenizer.
+        question: The text that they follow.
+        answers: The positive and the negative ones.
+        blanks: What may stand between question and answer.
+
     Raises:
         ModelError: a positive and a negative answer are the same tokens, or one of them begins with the other.
     """
-    positive, negative = ({_after(encode, question, text): text for text in texts} for texts in answers)
+    positive, negative = (
+        {_after(encode, question, blank + text): text for blank in blanks for text in texts} for texts in answers
+    )
     for tokens, text in positive.items():
         for others, other in negative.items():
             if _begins(tokens, others) or _begins(others, tokens):
@@ -48,11 +56,11 @@ def _begins(tokens: tuple[int, ...], start: tuple[int, ...]) -> bool:
 
 
 def _after(encode: Encode, question: str, answer: str) -> tuple[int, ...]:
-    prefix, ids = encode(question), encode(f"{question} {answer}")
-    # A tokenizer may merge across the blank; the answer begins where the two encodings part.
+    prefix, ids = encode(question), encode(question + answer)
+    # A tokenizer may merge across the border; the answer begins where the two encodings part.
     same = next((i for i, (a, b) in enumerate(zip(prefix, ids, strict=False)) if a != b), len(prefix))
     if same < len(prefix) or same >= len(ids):
-        ids, same = encode(f" {answer}"), 0
+        ids, same = encode(answer), 0
     return tuple(ids[same:])
 
 

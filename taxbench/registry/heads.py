@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from taxbench.registry.package_source import module_source
 from taxbench.specs.feature_key import FeatureOptions, Pool
 from taxbench.specs.run import ScoringSpec, TrainerSpec
+from taxbench.specs.task import PromptSpec
 from taxbench.util.errors import UsageError, did_you_mean, first_line
 from taxbench.util.paths import PACKAGE
 
@@ -27,7 +28,12 @@ MISTAKES = (ArithmeticError, AssertionError, AttributeError, ImportError, Lookup
 """What the code of another package may raise; it must not stop the others."""
 _FOLDER = PACKAGE / "heads"
 _BROKEN = "The head '{}' cannot be used: "
-SHARED: dict[str, type[BaseModel]] = {"features": FeatureOptions, "trainer": TrainerSpec, "scoring": ScoringSpec}
+SHARED: dict[str, type[BaseModel]] = {
+    "features": FeatureOptions,
+    "trainer": TrainerSpec,
+    "scoring": ScoringSpec,
+    "prompt": PromptSpec,
+}
 """Whose settings every run has; a head's own have other names."""
 
 HeadSetting = tuple[str, Any, str]

@@ -14,7 +14,7 @@ from taxbench.registry.models import find_encoder, find_lm
 from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.sources import EncoderSpec, LMSpec
-from taxbench.specs.task import GroupSpec, TaskSpec
+from taxbench.specs.task import RAW, GroupSpec, PromptSpec, TaskSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import warnings_for
 from taxbench.tasks.yaml_file import parse_scalar
@@ -59,13 +59,15 @@ class GridCell:
     features: FeatureOptions
     trainer: TrainerSpec
     scoring: ScoringSpec
+    prompt: PromptSpec = RAW
     varied: tuple[str, ...] = ()
     """The `key=value` of settings that were given several values."""
 
     def describe(self) -> str:
         """Return one line that names every value."""
         parts = (("features", self.features.model_dump()), ("trainer", self.trainer.model_dump()),
-                 ("scoring", self.scoring.model_dump()), (f"head {self.head.name}", self.head.settings))  # fmt: skip
+                 ("scoring", self.scoring.model_dump()), ("prompt", self.prompt.model_dump()),
+                 (f"head {self.head.name}", self.head.settings))  # fmt: skip
         return " · ".join(f"{name} ({', '.join(f'{key}={value}' for key, value in part.items())})"
                           for name, part in parts if part)  # fmt: skip
 
@@ -205,7 +207,7 @@ def _grid(tasks: list[TaskSpec], heads: list[HeadInfo], settings: tuple[str, ...
                 f"--set {setting}: nothing has the setting '{key}'.{did_you_mean(key, known)} "
                 f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
             )
-        values[key] = list(dict.fromkeys(text.split(",")))
+        values[key] = [text] if "{" in text else list(dict.fromkeys(text.split(",")))  # a frame may have commas
     varied = frozenset(key for key, texts in values.items() if len(texts) > 1)
     cells: list[GridCell] = []
     for task, head, texts in product(tasks, heads, product(*values.values())):
@@ -220,14 +222,20 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
     # What a task sets, or a user for several heads, of another head does not apply here.
     given = {key: value for key, value in task.settings.items() if key in head.known}
     given |= {key: _value(f"{key}={text}", text) for key, text in chosen.items() if key in head.known}
-    of_features, of_trainer, of_scoring = (
+    of_features, of_trainer, of_scoring, of_prompt = (
         {key: value for key, value in {**usual, **given}.items() if key in model.model_fields}
-        for model, usual in ((FeatureOptions, {"pool": head.pool}), (TrainerSpec, head.trainer), (ScoringSpec, {}))
+        for model, usual in (
+            (FeatureOptions, {"pool": head.pool}),
+            (TrainerSpec, head.trainer),
+            (ScoringSpec, {}),
+            (PromptSpec, {"frame": task.questions.frame}),
+        )
     )
     try:
         features = FeatureOptions.model_validate(of_features)
         trainer = TrainerSpec.model_validate(of_trainer)
         scoring = ScoringSpec.model_validate(of_scoring)
+        prompt = PromptSpec.model_validate(of_prompt)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
@@ -239,7 +247,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
         )
     spec = head_spec(head.name, {key: given[key] for key, _, _ in head.settings if key in given})
     named = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in head.known)
-    return GridCell(task, spec, features, trainer, scoring, named)
+    return GridCell(task, spec, features, trainer, scoring, prompt, named)
 
 
 def _value(setting: str, text: str) -> Any:

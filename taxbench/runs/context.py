@@ -22,10 +22,12 @@ from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
 from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.counterfactual import Pairing
 from taxbench.protocol.protocol import Protocol
-from taxbench.runs.config import RunConfig
+from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.environment import code
+from taxbench.runs.prompts import Wording, choose_prompt
 from taxbench.specs.feature_key import FeatureKey, FeatureOptions
 from taxbench.specs.result import Code
+from taxbench.specs.task import PromptSpec
 from taxbench.training.parallel import threads_of_a_job
 from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.paths import cache_folder
@@ -88,6 +90,7 @@ class RunContext:
     """What closed-form heads share."""
     _twin_of: tuple[int, FrozenLM] | None = None
     _scorers: dict[tuple[Any, ...], QuestionScorer] = field(default_factory=dict)
+    _prompts: dict[tuple[Any, ...], PromptSpec] = field(default_factory=dict)
     _features: dict[FeatureOptions, FeatureSet] = field(default_factory=dict)
 
     @cached_property
@@ -142,6 +145,14 @@ class RunContext:
         """Return what is recorded of the code: its commit, and how many threads a training uses."""
         return code().model_copy(update={"threads": threads_of_a_job(self.device)})
 
+    def prompt(self, cell: GridCell) -> PromptSpec:
+        """Return how a cell's questions are put to the language model; what is `auto` is found out once."""
+        key = (cell.prompt, cell.task.questions, cell.trainer.order)
+        if key not in self._prompts:
+            wording = Wording.of(Protocol(cell.task, self.dataset, 0), cell.trainer.order)
+            self._prompts[key] = choose_prompt(self.lm, wording, cell.prompt, self.cache, self.report)
+        return self._prompts[key]
+
     def twin(self, seed: int) -> FrozenLM:
         """Return the language model with random weights; one is kept, since runs of one seed share it."""
         if self._twin_of is None or self._twin_of[0] != seed:
@@ -150,7 +161,7 @@ class RunContext:
             self._twin_of = (seed, random_twin(self.lm, seed))
         return self._twin_of[1]
 
-    def scorer(self, protocol: Protocol, order: Order, twin: int | None = None) -> QuestionScorer:
+    def scorer(self, protocol: Protocol, order: Order, prompt: PromptSpec, twin: int | None = None) -> QuestionScorer:
         """Return a language model ready to be asked a protocol's questions; runs that ask the same share it.
 
         Args:
@@ -158,9 +169,9 @@ class RunContext:
         """
         lm = self.lm if twin is None else self.twin(twin)
         answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
-        key = (lm.digest, protocol.questions, answers, order)
+        key = (lm.digest, protocol.questions, answers, order, prompt)
         if key not in self._scorers:
-            self._scorers[key] = QuestionScorer.of(lm, protocol.questions, answers, order)
+            self._scorers[key] = QuestionScorer.of(lm, protocol.questions, answers, order, prompt)
             if note := self._scorers[key].note:
                 self.report.say(note)
         return self._scorers[key]

@@ -26,7 +26,7 @@ from taxbench.runs.environment import versions
 from taxbench.specs.controls import CONTROLS, Variant
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, head_key
 from taxbench.specs.spec import canonical_json
-from taxbench.specs.task import Answers
+from taxbench.specs.task import Answers, PromptSpec
 from taxbench.training.head_state import HeadTrainingState, build_head, checkpoint_path, head_path, load_head, save_head
 from taxbench.training.parallel import side_by_side, threads_of_a_job
 from taxbench.training.predict import FittedHead, out_of_memory
@@ -47,6 +47,7 @@ class StackKey:
     lm: str
     questions: tuple[str, ...]
     answers: Answers
+    prompt: PromptSpec
     order: str
     soft_tokens: int
     kind: type[SoftHead]
@@ -104,13 +105,22 @@ class HeadJob:
                 raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {scorer.lm.width})")
         head.train()
         trainer, answers = self.key.trainer, self.protocol.task.questions.answers
-        return StackKey(scorer.lm.digest, self.protocol.questions, answers, trainer.order, k, type(head), trainer.loss)
+        return StackKey(
+            scorer.lm.digest,
+            self.protocol.questions,
+            answers,
+            self.key.prompt,
+            trainer.order,
+            k,
+            type(head),
+            trainer.loss,
+        )
 
     @property
     def scorer(self) -> QuestionScorer:
         """Return the language model that the head is trained through and asked with."""
         twin = self.key.seed if self.key.variant == "random_lm" else None
-        return self.context.scorer(self.protocol, self.key.trainer.order, twin)
+        return self.context.scorer(self.protocol, self.key.trainer.order, self.key.prompt, twin)
 
     @cached_property
     def images(self) -> Images:
@@ -186,6 +196,7 @@ class HeadJob:
             val_names=names[val],
             texts=protocol.vocabulary.terms[: protocol.vocabulary.n_names],
             lm=scorer.lm,
+            said=scorer.said,
             seed=derive_seed(key.seed, "fit", key.head.name),
             cache=self.context.cache,
             features_key=f"{self._info.sees} {key.encoder.features}{shuffled}",

@@ -178,7 +178,7 @@ def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
         encoder = find_encoder(again.encoder or run.encoder.name)
     with _named("head", run.head.name, "Install the versions that the record names under 'versions', and its package."):
         head = head_spec(run.head.name, dict(run.head.settings))
-    cell = GridCell(run.task, head, run.encoder.options or FeatureOptions(), run.trainer, run.scoring)
+    cell = GridCell(run.task, head, run.encoder.options or FeatureOptions(), run.trainer, run.scoring, run.prompt)
     return RunConfig(
         tasks=(run.task,),
         cells=(cell,),

@@ -104,7 +104,7 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
     config, key = context.config, features.key
     lm, dataset = context.lm, context.dataset
     return RunSpec(
-        task=cell.task.model_copy(update={"expected": None}),  # published figures are no part of a run
+        task=cell.task.as_run(),
         dataset=DatasetId(name=dataset.name, fingerprint=dataset.fingerprint),
         encoder=EncoderId(
             name=config.encoder.name,
@@ -116,6 +116,7 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
         head=cell.head,
         trainer=cell.trainer,
         scoring=cell.scoring,
+        prompt=context.prompt(cell),
         seed=seed,
         device=context.device.type,
     )

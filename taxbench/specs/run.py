@@ -1,14 +1,14 @@
 """The identity of one run: everything that decides its numbers."""
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
 from taxbench.specs.controls import Variant
 from taxbench.specs.feature_key import FeatureOptions
-from taxbench.specs.spec import Spec, content_hash, identity_of
-from taxbench.specs.task import TaskSpec
+from taxbench.specs.spec import ADDED, Spec, content_hash, identity_of
+from taxbench.specs.task import RAW, PromptSpec, TaskSpec
 
 
 class DatasetId(Spec):
@@ -107,6 +107,7 @@ class RunSpec(Spec):
     head: HeadSpec
     trainer: TrainerSpec
     scoring: ScoringSpec = ScoringSpec()
+    prompt: Annotated[PromptSpec, ADDED] = RAW
     seed: int = Field(ge=0)
     device: str = Field(default="cpu", pattern=r"^[a-z]{2,16}$")
     """The kind of device, such as cpu or cuda; scores may differ in the last digits between kinds."""
@@ -132,6 +133,7 @@ class HeadKey(Spec):
     variant: Variant
     head: HeadSpec
     trainer: TrainerSpec
+    prompt: Annotated[PromptSpec, ADDED] = RAW
     seed: int
     device: str
     code: str

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonVal
 from pydantic_core import PydanticCustomError
 
 from taxbench.specs.controls import CONTROLS, ControlName
-from taxbench.specs.spec import Spec, content_hash
+from taxbench.specs.spec import ADDED, Spec, content_hash
 
 SplitName = Literal["leaf", "seen", "unseen", "heldout_leaf"]
 MetricName = Literal["macro_f1", "auroc", "accuracy"]
@@ -26,6 +26,10 @@ YesNo = Annotated[bool, Field(strict=True)]
 
 PLACEHOLDERS = ("a_term", "term", "plural")
 """What a question's template may name."""
+IMAGE, QUESTION = "{image}", "{question}"
+"""What a frame of one's own says in the place of the image and of the question."""
+FRAME_NAMES = ("raw", "plain", "caption", "qa", "chat", "auto")
+"""Frames that have a name; `lms/frames.py` has their texts."""
 # What changes no score of a run: a control adds a column beside them.
 _DESCRIPTIVE = frozenset({"summary", "tags", "version", "settings", "metrics", "controls", "expected"})
 
@@ -159,6 +163,32 @@ class Answers(Spec):
         return self
 
 
+def _known_frame(text: str) -> str:
+    if text not in FRAME_NAMES and not (text.count(IMAGE) == text.count(QUESTION) == 1):
+        known = ", ".join(FRAME_NAMES)
+        raise _error(f"expected {known}, or a text in which {IMAGE} and {QUESTION} stand once each")
+    return text
+
+
+AnswerForm = Literal["blank", "bare", "both", "auto"]
+
+
+class PromptSpec(Spec, strict=True):
+    """How images and questions stand in the LM's text. A property of the run; a task gives it a default."""
+
+    frame: Annotated[str, AfterValidator(_known_frame)] = "raw"
+    """raw: the image and the question, nothing else, as published; plain, caption, qa: in a sentence, as a caption, as
+    question and answer; chat: by the model's own chat template; auto: whichever tells named leaves apart best, without
+    any picture; or a text with `{image}` and `{question}`."""
+    answer_form: AnswerForm = "blank"
+    """How answers follow: blank, after a blank; bare, without one; both, added up; auto: chosen as a frame is, and with
+    it."""
+
+
+RAW = PromptSpec()
+"""The prompt as published: the image and the question, nothing else."""
+
+
 class Questions(Spec):
     """How a (term, answer) pair becomes text, and which wrong terms are asked."""
 
@@ -170,6 +200,9 @@ class Questions(Spec):
     one, where there are any; `fixed`, uniform but drawn once for each right term and leaf."""
     negatives_per_positive: Whole = Field(default=1, ge=1, le=16)
     """How many wrong terms are asked for every true one."""
+    frame: Annotated[str, AfterValidator(_known_frame), ADDED] = "raw"
+    """Where the question and the image stand in the LM's text, as for `--set frame=`, which overrides it: a default of
+    runs, no part of the task's identity."""
     articles: Literal["lexicon", "dataset"] = "lexicon"
     """Where "a", "an" and no article come from: the suite's lexicon and rule, or the dataset's own forms where it
     brings them (the published question strings of THINGS)."""
@@ -300,6 +333,12 @@ class TaskSpec(Spec):
             raise _error("a metric is listed twice")
         return metrics
 
+    def as_run(self) -> "TaskSpec":
+        """Return the task without what is no part of a run: published figures, and a frame that the run says itself."""
+        return self.model_copy(
+            update={"expected": None, "questions": self.questions.model_copy(update={"frame": "raw"})}
+        )
+
     @property
     def headline(self) -> SplitName:
         """Name the split that stands for the task in a table."""
@@ -313,7 +352,8 @@ class TaskSpec(Spec):
     @property
     def digest(self) -> str:
         """Hash what changes a score: not words for people, defaults of a run, columns beside it, published scores."""
-        fields = self.identity_fields()
+        fields, questions = self.identity_fields(), self.questions.identity_fields()
+        fields["questions"] = {name: questions[name] for name in questions if name != "frame"}
         return content_hash({name: fields[name] for name in fields if name not in _DESCRIPTIVE}, 8)
 
     @property

@@ -216,5 +216,5 @@ def lower_bound(work: Work) -> float:
     layers = sum(weight.numel() for name, weight in work.lm.model.named_parameters()
                  if weight.ndim == 2 and "embed" not in name and "head" not in name)  # fmt: skip
     lengths = np.array([len(table.full(term)) - len(table.stem) for term in range(len(table.ids))])
-    prefix = len(table.bos) + work.rows.tokens + len(table.stem)
+    prefix = len(table.opening) + work.rows.tokens + len(table.stem)
     return float(4 * layers * (prefix * len(np.unique(asked.image)) / len(asked) + lengths[asked.term].mean()))

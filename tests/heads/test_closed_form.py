@@ -49,6 +49,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FitData]:
             "val_names": called[n:],
             "texts": tuple(f"name {i}" for i in range(many)),
             "lm": SimpleNamespace(digest=f"lm {width}", dtype=torch.float32, device=torch.device("cpu")),
+            "said": None,
             "seed": 1,
         }
         return FitData(**{**given, **other})

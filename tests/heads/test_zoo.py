@@ -232,7 +232,8 @@ def test_the_oracle_gives_the_embedding_of_the_name() -> None:
 
 def test_text_only_gives_the_tokens_of_the_name_and_nothing_before_them() -> None:
     lm = Letters()
-    mapping = text_only.fit(data(lm=lm, texts=("ox", "crow", "a")), text_only.Settings())
+    told = data(lm=lm, said=lambda name: torch.tensor(lm.encode(name)), texts=("ox", "crow", "a"))
+    mapping = text_only.fit(told, text_only.Settings())
     soft = mapping(names(0, 1))
     assert soft.shape == (2, 4, 4) and soft.dtype == torch.float32
     assert not soft[0, :2].any() and torch.equal(soft[0, 2:], lm.embed(torch.tensor(lm.encode("ox"))).float())

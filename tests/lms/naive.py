@@ -37,8 +37,11 @@ def some_soft_tokens(lm: FrozenLM, images: int, k: int) -> Tensor:
 def logits_of(scorer: QuestionScorer, soft: Tensor, term: int, more: tuple[int, ...], question_first: bool) -> Tensor:
     """Return the model's own logits for one image, one question and what follows.  # (n, vocabulary)"""
     lm, table = scorer.lm, scorer.table
-    bos, text, after = (lm.embed(ids) for ids in (table.bos, table.full(term), torch.tensor(more, dtype=torch.int64)))
-    row = torch.cat([bos, text, soft, after] if question_first else [bos, soft, text, after])
+    more = (*table.ending, *more)
+    start, text, after = (
+        lm.embed(ids) for ids in (table.opening, table.full(term), torch.tensor(more, dtype=torch.int64))
+    )
+    row = torch.cat([start, text, soft, after] if question_first else [start, soft, text, after])
     return lm.model(inputs_embeds=row[None], use_cache=False).logits[0]
 
 

@@ -11,6 +11,7 @@ from transformers import BloomConfig, CohereConfig, GraniteConfig, LlamaConfig, 
 from taxbench.lms.forward import Bucket, Packed, Plain, buckets
 from taxbench.lms.frozen import FrozenLM, random_twin
 from taxbench.lms.question_scorer import Order, QuestionScorer
+from taxbench.specs.task import PromptSpec
 from taxbench.util.errors import ModelError
 from tests.conftest import TINY_LMS, save_tiny_lm
 from tests.lms.naive import QUESTIONS, YES_NO, load, logits_of, naive_margins, some_soft_tokens, with_model
@@ -19,6 +20,10 @@ TERMS = torch.tensor([[0, 1, 2, 3], [3, 1, -1, -1], [2, -1, 2, -1]])
 ASKED = TERMS >= 0
 SETS = (("Yes", "crow", "a"), ("No", "tool"))
 STRINGS = (("Yes yes", "Yes crow hammer"), ("No", "Yes no"))
+OWN = {
+    "image_first": "a crow {image} image. {question} this Yes",
+    "question_first": "a crow {question} image. {image} this Yes",
+}
 
 
 @pytest.fixture(scope="module", params=sorted(TINY_LMS))
@@ -31,9 +36,13 @@ def gradient(margins: Tensor, soft: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("order", ["image_first", "question_first"])
-@pytest.mark.parametrize("answers", [YES_NO, SETS, STRINGS])
-def test_all_ways_agree_with_asking_one_by_one(lm: FrozenLM, order: Order, answers: tuple) -> None:
-    scorer = QuestionScorer.of(lm, QUESTIONS, answers, order)
+@pytest.mark.parametrize(("answers", "frame"), [
+    (YES_NO, "raw"), (SETS, "raw"), (STRINGS, "raw"), (YES_NO, "qa"), (STRINGS, "plain"), (SETS, "own"),
+])  # fmt: skip
+def test_all_ways_agree_with_asking_one_by_one(lm: FrozenLM, order: Order, answers: tuple, frame: str) -> None:
+    if frame == "own":
+        frame = OWN[order]
+    scorer = QuestionScorer.of(lm, QUESTIONS, answers, order, PromptSpec(frame=frame))
     assert (scorer.path, scorer.note) == ("packed" if order == "image_first" else order, None)
     soft = some_soft_tokens(lm, 3, 3).requires_grad_()
     expected = naive_margins(scorer, soft, TERMS, order == "question_first")

@@ -1,0 +1,121 @@
+"""Frames: how an image and a question stand in the text that a language model reads, and how answers follow.
+
+A base model goes on with a text, an instructed one answers its user, and the embedded one reads soft tokens right
+before the question: which frame fits is a property of the language model.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from taxbench.protocol.words import with_article
+from taxbench.specs.task import PromptSpec
+from taxbench.util.errors import ModelError, UsageError, first_line
+
+FRAMES = {
+    "raw": ("{image}{question}", "{question}{image}"),
+    "plain": ("{image}. {question}", "{question} {image}."),
+    "caption": ("This is an image of {image}. {question} Answer:", "{question} This is an image of {image}. Answer:"),
+    "qa": (
+        "An image of {image}.\nQuestion: {question}\nAnswer:",
+        "Question: {question}\nAn image of {image}.\nAnswer:",
+    ),
+    "chat": ("This is an image of {image}. {question}", "{question} This is an image of {image}."),
+}  # fmt: skip
+"""The frames that have a name, with the image first and with the question first; of `chat`, what the user says."""
+BLANKS = {"blank": (" ",), "bare": ("",), "both": (" ", "")}
+_SIGNS = {"{image}": "\ue000", "{question}": "\ue001"}  # for chat templates: letters that nothing else has
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Text before, between and after an image and a question."""
+
+    before: str
+    between: str
+    after: str
+    image_first: bool = True
+    blanks: tuple[str, ...] = (" ",)
+    """What may stand before an answer; of several, the answer's probabilities add up."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Frame":
+        """Cut a text at `{image}` and `{question}`, each of which stands in it once."""
+        first, second = sorted(_SIGNS, key=text.index)
+        before, rest = text.split(first)
+        between, after = rest.split(second)
+        return cls(before, between, after, first == "{image}")
+
+    @property
+    def opening(self) -> str:
+        """Return what stands before the image where the image comes first; a blank at its end goes with the image."""
+        return self.before.rstrip(" ") if self.image_first else ""
+
+    @property
+    def ending(self) -> str:
+        """Return what stands after the image where the question comes first."""
+        return "" if self.image_first else self.after
+
+    def around(self, question: str) -> str:
+        """Return a question with what stands around it, but for opening and ending."""
+        if self.image_first:
+            return self.between + question + self.after
+        return self.before + question + self.between.rstrip(" ")
+
+    def said(self, name: str) -> str:
+        """Return a name as it is said in the place of the image.
+
+        With nothing at all around the image it is one more word before the question, and else a phrase with its
+        article.
+        """
+        if not self.before + self.between + self.after:
+            return f" {name}"
+        ahead, phrase = self.before if self.image_first else self.between, with_article(name)
+        if ahead.endswith(" "):
+            return f" {phrase}"
+        return phrase[0].upper() + phrase[1:] if not ahead or ahead.endswith("\n") else phrase
+
+
+def frame_of(
+    prompt: PromptSpec,
+    answers: tuple[tuple[str, ...], tuple[str, ...]],
+    order: Literal["image_first", "question_first"],
+    tokenizer: Any,
+) -> Frame:
+    """Return the frame of a prompt that leaves nothing to be chosen.
+
+    Args:
+        answers: The positive and the negative ones; a chat names the first of each.
+        order: What comes first; a frame of the user's own says it again.
+
+    Raises:
+        UsageError: the user's own frame has the other order.
+        ModelError: it is `chat`, and the tokenizer's template is missing, fails, or does not say all once.
+    """
+    text = FRAMES[prompt.frame][order == "question_first"] if prompt.frame in FRAMES else prompt.frame
+    if prompt.frame == "chat":
+        text = _in_chat(f"{text} Answer {answers[0][0]} or {answers[1][0]}.", tokenizer)
+    frame = Frame.parse(text)
+    if frame.image_first != (order == "image_first"):
+        other = "image_first" if frame.image_first else "question_first"
+        raise UsageError(f"The frame '{text}' does not go with order={order}. Type --set order={other}.")
+    return replace(frame, blanks=BLANKS[prompt.answer_form])
+
+
+def _in_chat(text: str, tokenizer: Any) -> str:
+    """Have the tokenizer's own template say a text as a user, up to where the answer begins; thinking is off."""
+    another = "Choose another frame, such as --set frame=qa."
+    if not getattr(tokenizer, "chat_template", None):
+        raise ModelError(f"The model has no chat template. {another}")
+    for name, sign in _SIGNS.items():
+        text = text.replace(name, sign)
+    try:
+        chat = tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+    except Exception as error:  # a template is a program, and may raise whatever it likes
+        raise ModelError(f"The model's chat template fails ({first_line(error)}). {another}") from None
+    for name, sign in _SIGNS.items():
+        if chat.count(sign) != 1:
+            raise ModelError(f"The model's chat template says the {name} {chat.count(sign)} times, not once. {another}")
+        chat = chat.replace(sign, name)
+    return str(chat)

@@ -1,0 +1,197 @@
+"""What a language model knows of names without any picture, asked in every frame; and the prompt that fits it best.
+
+A name is said where the image would be ("An image of a crow. … Is there a crow in this image?"). Whether the LM tells
+it from other names takes no picture and no hypernym, so a prompt can be chosen by it before anything is trained.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from taxbench.lms.forward import tokenise
+from taxbench.lms.frames import BLANKS, FRAMES
+from taxbench.lms.frozen import FrozenLM
+from taxbench.lms.question_scorer import Order, QuestionScorer, compare
+from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
+from taxbench.runs.environment import versions
+from taxbench.scoring.metrics import term_auroc
+from taxbench.specs.spec import canonical_json, content_hash
+from taxbench.specs.task import AnswerForm, PromptSpec
+from taxbench.training.head_state import group_by_image
+from taxbench.training.predict import RowBudget
+from taxbench.util.errors import ModelError
+from taxbench.util.paths import replacing
+from taxbench.util.progress import Advance, Reporter
+from taxbench.util.seeds import rng
+
+WEAK = 0.65
+"""An LM whose best AUROC on named leaves is lower can show no transfer: it does not even tell names apart."""
+_NAMES, _WRONG = 128, 3
+"""How many names a prompt is chosen by, and how many others each of them is asked about."""
+_AS_GOOD = 0.005
+"""Of prompts this near to the best one the first counts, and the published one comes before all others."""
+_QUESTIONS, _ROWS = 16, 64
+"""Questions a row, and rows at a time: few, so that the bar moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What is asked whatever the prompt: the questions of a vocabulary, the names of leaves first, and answers."""
+
+    questions: tuple[str, ...]
+    names: tuple[str, ...]
+    answers: tuple[tuple[str, ...], tuple[str, ...]]
+    order: Order
+
+    @classmethod
+    def of(cls, protocol: Protocol, order: Order) -> "Wording":
+        """Take the wording of a protocol."""
+        vocabulary, answers = protocol.vocabulary, protocol.task.questions.answers
+        names = vocabulary.terms[: vocabulary.n_names]
+        return cls(protocol.questions, names, (answers.positive, answers.negative), order)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptScore:
+    """How well an LM tells named leaves apart with a prompt."""
+
+    prompt: PromptSpec
+    auroc: float
+    """Of identity questions, name by name first: 0.5 is chance."""
+
+
+def identity_questions(n: int) -> QuestionSet:
+    """Ask some of n names about themselves and about a few others, the same ones always; images are names.
+
+    Every name that is asked for is asked of itself once and of `_WRONG` others, and has an AUROC of its own.
+    """
+    draw = rng(0, "identity questions", n)
+    chosen = draw.permutation(n)[:_NAMES]
+    steps = np.r_[0, 1 + draw.permutation(len(chosen) - 1)[:_WRONG]]  # 0: itself
+    image = np.repeat(chosen, len(steps))
+    term = chosen[(np.arange(len(chosen))[:, None] + steps).ravel() % len(chosen)]
+    return QuestionSet(image, term, image == term)
+
+
+def choose_prompt(lm: FrozenLM, wording: Wording, wanted: PromptSpec, cache: Path, report: Reporter) -> PromptSpec:
+    """Return the prompt to ask an LM with, found by names where something of the wanted one is `auto`.
+
+    Raises:
+        ModelError: the LM cannot be asked with any.
+    """
+    if "auto" not in (wanted.frame, wanted.answer_form):
+        return wanted
+    scores = _known(cache, lm, wording, wanted)
+    if scores is None:
+        frames = tuple(FRAMES) if wanted.frame == "auto" else (wanted.frame,)
+        scores = score_prompts(lm, wording, frames, report, enough=1 - _AS_GOOD)
+        _keep(cache, lm, wording, wanted, scores)
+    best = max(score.auroc for score in scores)
+    chosen = next(score for score in scores if score.auroc >= best - _AS_GOOD)
+    others = ", ".join(f"{score.prompt.frame} {score.prompt.answer_form} {score.auroc:.2f}" for score in scores)
+    report.say(
+        f"prompt: frame={chosen.prompt.frame} answer_form={chosen.prompt.answer_form}; told a name in place of the "
+        f"image, '{lm.spec.name}' knows it from others with AUROC {chosen.auroc:.2f} (of {others})"
+    )
+    if best < WEAK:
+        report.say(
+            f"prompt: '{lm.spec.name}' hardly tells names apart, whatever the prompt (AUROC {best:.2f}, chance 0.5): a "
+            "head through it can show little. 'taxbench probe' says more."
+        )
+    return chosen.prompt
+
+
+def score_prompts(
+    lm: FrozenLM, wording: Wording, frames: Sequence[str], report: Reporter, enough: float = 2.0
+) -> list[PromptScore]:
+    """Score frames with every form of answers, leaving out what the LM cannot be asked with.
+
+    Args:
+        enough: No more frames are tried after one that reaches this AUROC.
+
+    Raises:
+        ModelError: that is all of them.
+    """
+    asked, scores, problem = identity_questions(len(wording.names)), list[PromptScore](), ModelError("no frame")
+    term = np.unique(asked.term, return_inverse=True)[1]
+    with report.bar("frames", len(frames) * len(asked), "q") as advance:
+        for frame in frames:
+            try:
+                margins = frame_margins(lm, wording, frame, asked, advance)
+            except ModelError as error:  # it has no chat template, or its answers begin alike
+                problem = error
+                continue
+            for prompt, values in margins.items():
+                scores.append(PromptScore(prompt, float(term_auroc(term, asked.answer, values).mean())))
+            if any(score.auroc >= enough for score in scores):
+                break
+    if not scores:
+        raise problem
+    return scores
+
+
+def frame_margins(
+    lm: FrozenLM, wording: Wording, frame: str, asked: QuestionSet, advance: Advance
+) -> dict[PromptSpec, np.ndarray]:
+    """Ask about names in one frame, once for all forms of answers.  # (q,) float32 each
+
+    Raises:
+        ModelError: the LM cannot be asked in this frame.
+    """
+    both = PromptSpec(frame=frame, answer_form="both")
+    scorer = QuestionScorer.of(lm, wording.questions, wording.answers, wording.order, both)
+    scores, strings = name_scores(scorer, wording.names, asked, advance), scorer.table.strings
+    found: dict[PromptSpec, np.ndarray] = {}
+    forms: tuple[AnswerForm, ...] = ("blank", "bare", "both")
+    for form in forms:
+        table = tokenise(lm, wording.questions[:1], wording.answers, replace(scorer.frame, blanks=BLANKS[form]))
+        # A string that begins with another one is left out of `both`, where it adds nothing.
+        if set(table.strings) <= set(strings):
+            own = torch.from_numpy(scores[:, [strings.index(string) for string in table.strings]])
+            found[PromptSpec(frame=frame, answer_form=form)] = compare(own, len(table.answers[0])).numpy()
+    return found
+
+
+@torch.inference_mode()
+def name_scores(scorer: QuestionScorer, names: Sequence[str], asked: QuestionSet, advance: Advance) -> np.ndarray:
+    """Return the scores of all answers to questions about names said in the place of images.  # (q, strings) float32"""
+    tokens = [scorer.said(name) for name in names]
+    length = np.array([len(ids) for ids in tokens])[asked.image]
+    found = np.zeros((len(asked), len(scorer.table.strings)), np.float32)
+    for size in np.unique(length):
+        rows = group_by_image(asked.where(length == size), _QUESTIONS)
+        places = np.flatnonzero(length == size)
+        budget = RowBudget(scorer.row_bytes(int(size), rows.term.shape[1], training=False), scorer.lm.device)
+        for part in budget.parts(len(rows.image), at_once=-(-len(rows.image) // _ROWS)):
+            soft = scorer.lm.embed(torch.stack([tokens[name] for name in rows.image[part]]))
+            term = torch.from_numpy(rows.term[part]).to(scorer.lm.device)
+            scores, source = scorer.answer_scores(soft, term).float().cpu().numpy(), rows.source[part]
+            found[places[source[source >= 0]]] = scores[source >= 0]
+            advance(int((source >= 0).sum()))
+    return found
+
+
+def _path(cache: Path, lm: FrozenLM, wording: Wording, wanted: PromptSpec) -> Path:
+    asked = [wording.questions, wording.names, wording.answers, wording.order, wanted]
+    return cache / "prompts" / f"{content_hash([lm.digest, str(lm.dtype), versions().computing, *asked], 20)}.json"
+
+
+def _known(cache: Path, lm: FrozenLM, wording: Wording, wanted: PromptSpec) -> list[PromptScore] | None:
+    """Return what was found for the same LM, names and questions before."""
+    path = _path(cache, lm, wording, wanted)
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return [PromptScore(PromptSpec.model_validate(row["prompt"]), float(row["auroc"])) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError):  # none, or a broken one: it is made anew
+        return None
+
+
+def _keep(cache: Path, lm: FrozenLM, wording: Wording, wanted: PromptSpec, scores: list[PromptScore]) -> None:
+    rows = [{"prompt": score.prompt.model_dump(), "auroc": score.auroc} for score in scores]
+    with replacing(_path(cache, lm, wording, wanted)) as partial:
+        partial.write_text(canonical_json(rows) + "\n", encoding="utf-8")
