@@ -4,16 +4,20 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from taxbench.lms.gguf import SUFFIX, unpack_gguf
 from taxbench.registry.models import model_source
 from taxbench.specs.sources import LMSpec
 from taxbench.util.errors import ModelError
 from taxbench.util.hub import load_pretrained, model_files, weight_files, weights_digest
+from taxbench.util.paths import cache_folder
+from taxbench.util.progress import QUIET, Reporter
 from taxbench.util.seeds import derive_seed
 
 # What decides how text becomes tokens, whichever of them a model has.
@@ -84,20 +88,40 @@ def text_tokens(lm: FrozenLM, text: str, after: str) -> Tensor:
     return torch.tensor(ids, device=lm.device)
 
 
-def lm_source(spec: LMSpec) -> str:
-    """Return the directory or the hub id that a model is loaded from."""
-    return model_source(spec.source)
+def find_files(spec: LMSpec, cache: Path | None = None, report: Reporter = QUIET) -> tuple[str, str | None]:
+    """Return the directory or hub id that a model is loaded from, and the digest of a GGUF file it was unpacked from.
+
+    Args:
+        spec: Which model.
+        cache: Where GGUF files are unpacked.
+        report: Where it is said that one is.
+
+    Raises:
+        ModelError: it is missing, gated, or damaged.
+    """
+    if spec.source.endswith(SUFFIX):
+        folder, digest = unpack_gguf(spec, cache_folder(cache), report)
+        return str(folder), digest
+    source = model_source(spec.source)
+    model_files(source, spec.gated)
+    return source, None
 
 
-def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype) -> FrozenLM:
-    """Load a causal LM and its tokenizer from the package, a local directory or the Hugging Face cache/hub.
+def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype, cache: Path | None = None) -> FrozenLM:
+    """Load a causal LM and its tokenizer from a package, a directory, a GGUF file or the Hugging Face cache/hub.
+
+    Args:
+        spec: Which one.
+        device: Where it goes.
+        dtype: What it computes in.
+        cache: As for `find_files`.
 
     Raises:
         ModelError: it is missing, gated, or no causal language model.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    source = lm_source(spec)
+    source, digest = find_files(spec, cache)
     _check_kind(source, json.loads(model_files(source, spec.gated)["config.json"].read_text(encoding="utf-8")))
     # Older models (GPT-J, OPT) come as torch's files only, of which transformers then reads nothing but tensors.
     safe = weight_files(source, spec.gated)[0].suffix == ".safetensors"
@@ -109,7 +133,8 @@ def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype) -> FrozenLM:
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"The tokenizer of '{spec.source}' cannot be loaded: {str(error).splitlines()[0]}") from None
-    return FrozenLM(spec, _freeze(model, device), tokenizer, weights_digest(source, spec.gated, _TOKENIZER), device)
+    digest = digest or weights_digest(source, spec.gated, _TOKENIZER)
+    return FrozenLM(spec, _freeze(model, device), tokenizer, digest, device)
 
 
 def random_twin(lm: FrozenLM, seed: int) -> FrozenLM:

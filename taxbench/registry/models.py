@@ -101,6 +101,10 @@ def _find(name: str, kind: type[S], word: str) -> S:
                 "(config.json and *.safetensors)."
             )
         return kind(name=path.resolve().name, source=str(path.resolve()))
+    if kind is LMSpec and path.suffix == ".gguf":
+        if not path.is_file():
+            raise UsageError(f"There is no file '{name}'.")
+        return kind(name=path.stem, source=str(path.resolve()))
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return kind(name=name, source=name)
     hint = did_you_mean(name, known)

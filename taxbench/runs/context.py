@@ -138,7 +138,7 @@ class RunContext:
     def lm(self) -> FrozenLM:
         """Return the frozen language model."""
         with self.timed("lm"):
-            return load_lm(self.config.lm, self.device, pick_dtype(self.device.type))
+            return load_lm(self.config.lm, self.device, pick_dtype(self.device.type), self.cache)
 
     @cached_property
     def code(self) -> Code:

@@ -91,19 +91,34 @@ def choose_prompt(lm: FrozenLM, wording: Wording, wanted: PromptSpec, cache: Pat
         frames = tuple(FRAMES) if wanted.frame == "auto" else (wanted.frame,)
         scores = score_prompts(lm, wording, frames, report, enough=1 - _AS_GOOD)
         _keep(cache, lm, wording, wanted, scores)
-    best = max(score.auroc for score in scores)
-    chosen = next(score for score in scores if score.auroc >= best - _AS_GOOD)
+    best, chosen = max(score.auroc for score in scores), best_prompt(scores)
     others = ", ".join(f"{score.prompt.frame} {score.prompt.answer_form} {score.auroc:.2f}" for score in scores)
     report.say(
-        f"prompt: frame={chosen.prompt.frame} answer_form={chosen.prompt.answer_form}; told a name in place of the "
-        f"image, '{lm.spec.name}' knows it from others with AUROC {chosen.auroc:.2f} (of {others})"
+        f"prompt: frame={chosen.frame} answer_form={chosen.answer_form}; told a name in place of the image, "
+        f"'{lm.spec.name}' knows it from others with AUROC {best:.2f} (of {others})"
     )
     if best < WEAK:
         report.say(
             f"prompt: '{lm.spec.name}' hardly tells names apart, whatever the prompt (AUROC {best:.2f}, chance 0.5): a "
             "head through it can show little. 'taxbench probe' says more."
         )
-    return chosen.prompt
+    return chosen
+
+
+def best_prompt(scores: Sequence[PromptScore]) -> PromptSpec:
+    """Return the first of the prompts that are as good as the best."""
+    best = max(score.auroc for score in scores)
+    return next(score.prompt for score in scores if score.auroc >= best - _AS_GOOD)
+
+
+def mean_auroc(asked: QuestionSet, margins: np.ndarray) -> float:
+    """Return the AUROC of questions, term by term first.
+
+    Args:
+        asked: Questions, with both answers to every term.
+        margins: What was answered.  # (q,)
+    """
+    return float(term_auroc(np.unique(asked.term, return_inverse=True)[1], asked.answer, margins).mean())
 
 
 def score_prompts(
@@ -118,7 +133,6 @@ def score_prompts(
         ModelError: that is all of them.
     """
     asked, scores, problem = identity_questions(len(wording.names)), list[PromptScore](), ModelError("no frame")
-    term = np.unique(asked.term, return_inverse=True)[1]
     with report.bar("frames", len(frames) * len(asked), "q") as advance:
         for frame in frames:
             try:
@@ -127,7 +141,7 @@ def score_prompts(
                 problem = error
                 continue
             for prompt, values in margins.items():
-                scores.append(PromptScore(prompt, float(term_auroc(term, asked.answer, values).mean())))
+                scores.append(PromptScore(prompt, mean_auroc(asked, values)))
             if any(score.auroc >= enough for score in scores):
                 break
     if not scores:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from taxbench.lms.frozen import lm_source
+from taxbench.lms.frozen import find_files
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
@@ -33,7 +33,6 @@ from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
 from taxbench.util.errors import DataError, TaxbenchError, first_few
-from taxbench.util.hub import model_files
 from taxbench.util.paths import check_writable
 from taxbench.util.progress import Reporter
 
@@ -73,7 +72,7 @@ def check(context: RunContext) -> None:
     """
     config = context.config
     _ = context.device, context.dataset, context.code  # the commit, before anyone edits the code
-    model_files(lm_source(config.lm), config.lm.gated)
+    find_files(config.lm, context.cache, context.report)
     check_writable(config.out)
     for note in config.notes:
         context.report.say(note)

@@ -28,7 +28,15 @@ class LMSpec(Spec):
 
     name: str
     source: str
-    """A Hugging Face id, a local directory in Hugging Face format, or `package:PACKAGE/FOLDER`."""
+    """A Hugging Face id, a local directory in Hugging Face format, `package:PACKAGE/FOLDER`, or a GGUF file."""
     summary: str = ""
     gated: bool = False
     """Whether its licence must be accepted on the hub first."""
+    parts: tuple[str, ...] = ()
+    """Files `PACKAGE/FILE` of installed packages that make up a GGUF file, in their order; `source` names it."""
+    sha256: str = ""
+    """Digest of the file that they make up."""
+    install: str = ""
+    """What to type to get these packages."""
+    terms: str = ""
+    """Under which terms the weights come, shown once."""

@@ -57,3 +57,7 @@ class Reporter:
                 bar.update(steps)
 
             yield advance
+
+
+QUIET = Reporter(quiet=True)
+"""Says nothing."""
