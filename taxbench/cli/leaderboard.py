@@ -41,6 +41,7 @@ def command() -> None:
 
 
 def _root(command: Any) -> Any:
+    """Add --board, the leaderboard's folder, to a command."""
     return click.option(
         "--board", "root", default=_HOME, show_default=True, type=click.Path(path_type=Path), metavar="DIR",
         help="The leaderboard's folder.",
@@ -51,6 +52,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for 
 
 
 def _report(ctx: click.Context) -> Reporter:
+    """Return the reporter of a leaderboard verb, silent under --quiet."""
     return Reporter(quiet=bool(ctx.find_root().params["quiet"]))
 
 

@@ -126,14 +126,17 @@ def tags_of(registry: "TaskRegistry") -> list[str]:
 
 
 def _beginning(incomplete: str, known: dict[str, str]) -> list[CompletionItem]:
+    """Return the names that begin as typed as completion items, each with its summary."""
     return [CompletionItem(name, help=known[name] or None) for name in known if name.startswith(incomplete)]
 
 
 def _directory(incomplete: str) -> list[CompletionItem]:
+    """Return the completion item that has the shell complete a directory."""
     return [CompletionItem(incomplete, type="dir")]
 
 
 def _registry(ctx: click.Context) -> "TaskRegistry":
+    """Return the task registry whose names are completed, with the folders of --include-path."""
     from taxbench.tasks.registry import find_tasks
 
     return find_tasks(path for path in map(Path, ctx.params.get("include") or ()) if path.is_dir())

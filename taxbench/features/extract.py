@@ -264,11 +264,13 @@ class ExtractionPass:
             self._seal(chunk.shard, chunk.writers)
 
     def _seal(self, shard: int, writers: dict[int, ShardWriter]) -> None:
+        """Seal a shard in all its entries once its features are extracted, and release its locks."""
         for place, writer in writers.items():
             writer.seal()
             self._locks[place].release_shard(shard)
 
     def _rows(self, shard: int) -> slice:
+        """Return the rows of the dataset that a shard of the extraction holds."""
         rows = self._layout.rows_of(shard)
         return slice(rows.start, rows.stop)
 
@@ -435,6 +437,7 @@ def _origin(how: Extraction) -> Origin:
 
 
 def _just_filled(cache: Path, key: FeatureKey) -> FeatureTable:
+    """Return the table of features that was just extracted; raise where its entry was removed meanwhile."""
     table = read_table(cache, key)
     if table is None:
         raise CacheError(f"The entry {key.digest} was removed while it was being written. Run again.")

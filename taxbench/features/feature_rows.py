@@ -64,6 +64,7 @@ class FeatureRows:
         return self._statistics[images.tobytes()]
 
     def _pass_over(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Compute mean and deviation of the images' features in one pass over rows.  # (f,), (f,)"""
         double = torch.float32 if self._device.type == "mps" else torch.float64
         total = torch.zeros(2, self.width, dtype=double, device=self._device)
         step = max(1, _PASS_BYTES // (4 * self.tokens * self.width))
@@ -175,6 +176,7 @@ class Coherence:
 
 
 def _mean(values: list[float | None]) -> float | None:
+    """Return the mean visual similarity over hypernyms; None where one has none."""
     if not values or any(value is None for value in values):
         return None  # an average over an incomplete column is blank
     return round(float(np.mean(np.array(values, dtype=np.float64))), 6)

@@ -135,6 +135,7 @@ def row_bytes(lm: FrozenLM, shape: RowShape, training: bool) -> int:
 
 
 def _of(config: Any, name: str, default: int) -> int:
+    """Return a positive whole number of the LM's configuration, else a default, for the memory of a row."""
     found = getattr(config, name, None)
     return found if isinstance(found, int) and found > 0 else default
 

@@ -155,6 +155,7 @@ def equivalence_check(lm: FrozenLM, questions: int, margins: Margins) -> Equival
 
 
 def _distance(found: Tensor, expected: Tensor) -> float:
+    """Return the root mean square difference of margins from those that the model itself gives."""
     return float((found - expected).square().mean().sqrt())
 
 
@@ -300,6 +301,7 @@ class QuestionScorer:
 
     @cached_property
     def _output(self) -> OutputLayer:
+        """Return the LM's output layer, by which the scorer reads answers."""
         return OutputLayer.of(self.lm, self.own_logits)
 
     @cached_property

@@ -142,6 +142,7 @@ def _offers(path: tuple[str, ...]) -> dict[str, _Offer]:
 
 
 def _source(point: EntryPoint) -> str:
+    """Return the source of a head that a package's entry point offers; raise for an unusable name."""
     if point.attr:
         raise ValueError(f"expected the name of a module, found '{point.value}'")
     if not re.fullmatch(r"\w[\w.-]*", point.name) or point.name == "all":

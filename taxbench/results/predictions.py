@@ -251,6 +251,7 @@ def _checked(columns: dict[str, np.ndarray], name: str) -> Predictions:
 
 
 def _names(column: np.ndarray, what: str, n_questions: int) -> tuple[str, ...]:
+    """Return a column of names in predictions as text; raise where it is damaged or repeats one."""
     if column.dtype.kind != "U" or column.ndim != 1:
         raise DataError(f"{what} must be a row of text.")
     if column.dtype.itemsize > 4 * _LONGEST:
@@ -267,6 +268,7 @@ def _names(column: np.ndarray, what: str, n_questions: int) -> tuple[str, ...]:
 
 
 def _codes(values: np.ndarray, n: int) -> np.ndarray:
+    """Return a column of predictions' codes in the smallest unsigned type that holds n of them."""
     return np.asarray(values.astype(np.min_scalar_type(max(0, n - 1))))
 
 

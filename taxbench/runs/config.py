@@ -158,6 +158,7 @@ def options_from(kind: type[D], given: dict[str, Any]) -> D:
 
 
 def _seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds that `--seeds` lists by commas, each once; raise UsageError for others."""
     try:
         seeds = tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
@@ -243,6 +244,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
 
 
 def _value(setting: str, text: str) -> Any:
+    """Return the value that `--set KEY=VALUE` gives by YAML's rules; raise UsageError where it is none."""
     try:
         return parse_scalar(text)
     except ValueError as error:

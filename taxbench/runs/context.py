@@ -120,6 +120,7 @@ class RunContext:
         return self._features[wanted]
 
     def _described(self, wanted: FeatureOptions) -> FeatureSet:
+        """Return the features that runs want, imported or of the encoder, without extracting them."""
         if self.config.imported:
             table = imported_table(self.cache, self.config.imported, self.dataset)
             return FeatureSet(table.key, lambda: [table], True, self.dataset, self.device, self.timed)

@@ -247,6 +247,7 @@ def _identities(record: Result, run: RunSpec) -> tuple[Mismatch, ...]:
 
 
 def _facts(run: RunSpec, software: Versions, commit: Code) -> dict[str, str]:
+    """Return by name what decides a run's scores, to compare a reproduction with its record."""
     known: dict[str, Any] = {
         "dataset": run.dataset.fingerprint,
         "encoder": run.encoder.digest,
@@ -264,6 +265,7 @@ def _facts(run: RunSpec, software: Versions, commit: Code) -> dict[str, str]:
 
 
 def _scores(record: Result, result: Result) -> Iterator[ScoreDelta]:
+    """Yield every score of a record beside the reproduced one: validation, test, controls."""
     yield from _each("validation", {"val": record.validation}, {"val": result.validation})
     yield from _each("scores", record.scores, result.scores)
     for control in dict.fromkeys([*record.controls, *result.controls]):
@@ -271,6 +273,7 @@ def _scores(record: Result, result: Result) -> Iterator[ScoreDelta]:
 
 
 def _each(of: str, then: Mapping[str, Scores], now: Mapping[str, Scores]) -> Iterator[ScoreDelta]:
+    """Yield recorded and reproduced scores of one part of a record, split by split."""
     for split in dict.fromkeys([*then, *now]):
         for score in _SCORES:
             before, after = (getattr(each[split], score) if split in each else None for each in (then, now))

@@ -10,6 +10,7 @@ from taxbench.specs.spec import Spec, content_hash
 
 
 def _check_pool(text: str) -> str:
+    """Return the name of a pool of features; raise ValueError where it is none."""
     if not re.fullmatch(r"pooled|tokens|grid[1-9][0-9]?", text):
         raise ValueError("expected pooled, tokens or gridK (the patch grid averaged to K x K), such as grid4")
     return text
@@ -131,6 +132,7 @@ class FeatureKey(Spec):
 
 
 def _flatten(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
+    """Return a feature key's nested fields by dotted name."""
     flat: dict[str, object] = {}
     for name, value in tree.items():
         if isinstance(value, dict):

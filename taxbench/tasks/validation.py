@@ -119,6 +119,7 @@ def warnings_for(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[T
 
 
 def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> Iterator[tuple[Path, list[TaskFile]]]:
+    """Yield the task folders of validated files, each with its files."""
     groups: dict[Path, list[TaskFile]] = {}
     for file in files:
         groups.setdefault(registry.task_path.root_of(file.path), []).append(file)
@@ -126,4 +127,5 @@ def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> Iterator[tupl
 
 
 def _count(n: int, word: str) -> str:
+    """Return a number with its noun for the summary of a validation, such as "2 errors"."""
     return f"{n} {word}{'' if n == 1 else 's'}"

@@ -219,6 +219,8 @@ class HeadTrainingState:
             ) from None
 
     def _take(self, said: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Take over a checkpoint's weights, optimiser moments, step and best state."""
+
         def under(part: str) -> dict[str, Tensor]:
             return {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}
 

@@ -84,6 +84,7 @@ def score_json(records: Iterable[RescoredRun]) -> list[dict[str, Any]]:
 
 
 def _anew(path: Path) -> RescoredRun:
+    """Return one record rescored from its predictions, or with the trouble that prevents it."""
     task = ""
     try:
         result = read_result(path)
@@ -96,10 +97,12 @@ def _anew(path: Path) -> RescoredRun:
 
 
 def _differences(record: RescoredRun, folder: str) -> list[str]:
+    """Return as text the first differences of a rescored record, and how many more there are."""
     found = [difference for split in record.splits for difference in split.differences]
     more = [f"{folder}: and {len(found) - _MOST_DIFFERENCES} more"] if len(found) > _MOST_DIFFERENCES else []
     return [f"{folder}: {escaped(str(difference))}" for difference in found[:_MOST_DIFFERENCES]] + more
 
 
 def _score(scores: Scores | None, name: str) -> str:
+    """Return one score of a rescored split as text with six digits."""
     return number(None if scores is None else getattr(scores, name), 6)

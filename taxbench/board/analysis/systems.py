@@ -165,6 +165,7 @@ def _choice(text: str) -> dict[str, str]:
 
 
 def _is(result: Result, chosen: dict[str, str]) -> bool:
+    """Tell whether a result is of the system that KEY=VALUE facts choose."""
     mine = facts(result)
     return all(mine.get(key) == value for key, value in chosen.items())
 

@@ -153,6 +153,7 @@ def _columns(board: Board) -> list[Column]:
 
 
 def _lines(board: Board, columns: list[Column]) -> list[Line]:
+    """Return the lines of the page's main table, one an entry, with the first of each band marked."""
     bands = [(entry.dataset, entry.rank.band) if entry.rank else None for entry in board.entries]
     return [
         _line(board, entry, columns, band is not None and band not in bands[:place])
@@ -161,6 +162,7 @@ def _lines(board: Board, columns: list[Column]) -> list[Line]:
 
 
 def _line(board: Board, entry: Entry, columns: list[Column], first_of_band: bool) -> Line:
+    """Return one entry as a line of the page's table, with all that unfolds below it."""
     own = list(entry.rows.values())
     rows = own + [row for row in board.rows if row.place == entry.place and row not in own]
     hypernyms = {role: row for role, row in entry.rows.items() if role != "leaf" and row.terms}
@@ -193,11 +195,13 @@ def _identities(rows: list[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _id(entry: Entry) -> str:
+    """Return the HTML id of an entry on the page, a digest of its names."""
     names = (entry.dataset, entry.lm, entry.encoder, entry.head, entry.features, entry.setting)
     return "e" + hashlib.sha256(ascii(names).encode()).hexdigest()[:10]
 
 
 def _cell(entry: Entry, column: Column) -> Cell:
+    """Return one cell of the page's table: an estimate, and a word on why it is blank or stands apart."""
     estimate = column.estimate(entry)
     if any(role not in entry.rows for role in column.roles):
         return Cell(estimate, "not run")
@@ -208,6 +212,7 @@ def _cell(entry: Entry, column: Column) -> Cell:
 
 
 def _strip(entry: Entry) -> Markup:
+    """Return the page's inline drawing of an entry's unseen F1 with its interval, chance and random LM."""
     row = entry.rows.get("unseen")
     if row is None or row.f1.mean is None:
         return Markup("")

@@ -25,6 +25,7 @@ def latin(text: str) -> str:
 
 
 def _is_latin(letter: str) -> bool:
+    """Tell whether LaTeX's and the figures' fonts have a letter of a cell: ASCII, and most of Latin-1."""
     return " " <= letter <= "~" or ("À" <= letter <= "ÿ" and letter not in "ÐðÞþ×÷")
 
 

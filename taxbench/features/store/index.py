@@ -234,6 +234,7 @@ def nearest_difference(cache: Path, key: FeatureKey) -> list[str]:
 
 
 def _refuse_if_busy(folder: Path) -> None:
+    """Raise CacheError where another process is writing a shard of the entry."""
     with closing(EntryLock(folder)) as lock:
         for partial in sorted(folder.glob("shard-*.h5.partial")):
             shard = int(partial.name[6:11])

@@ -101,6 +101,7 @@ def make_encoder(stem: int, widths: tuple[int, ...], depths: tuple[int, ...]) ->
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Draw uniform numbers between two bounds for the random views."""
     return low + (high - low) * torch.rand(shape, generator=generator)
 
 
