@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taxbench.cli.options import complete_dataset, complete_encoder, complete_model
+from taxbench.cli.completion import complete_dataset, complete_encoder, complete_model
 from taxbench.util.progress import Reporter
 
 if TYPE_CHECKING:

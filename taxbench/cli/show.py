@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taxbench.cli.options import complete_task, dataset_options, include_path, seed_option
+from taxbench.cli.completion import complete_task
+from taxbench.cli.options import dataset_options, include_path, seed_option
 
 if TYPE_CHECKING:
     from taxbench.protocol.task_preview import TaskReport
