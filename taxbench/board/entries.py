@@ -171,7 +171,7 @@ def _row(entry: Entry) -> Row:
 
 
 def _clusters(row: Row) -> int:
-    """Return how many terms have a score."""
+    """Return how many terms of an entry's row have a score: the clusters that its intervals rest on."""
     return sum(term.f1 is not None for term in row.terms)
 
 

@@ -87,7 +87,7 @@ class Cached(MutableMapping[str, Resampled]):
 
 
 def read_resamplings(path: Path) -> dict[str, Resampled]:
-    """Return what a leaderboard keeps; nothing where there is no file.
+    """Return the resamplings that a leaderboard keeps; none where there is no file.
 
     Raises:
         DataError: the file is damaged.

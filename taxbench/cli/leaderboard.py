@@ -24,7 +24,7 @@ class _Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb."""
+        """Find the verb of `taxbench leaderboard`; say what to type where a folder stands in its place."""
         if args[0] not in self.commands and not args[0].startswith("-"):
             folder = f" To see the results in it: taxbench leaderboard show {args[0]}" if Path(args[0]).is_dir() else ""
             hint = folder or did_you_mean(args[0], self.commands)

@@ -12,7 +12,7 @@ class _Folder(click.Path):
     """A folder that has a name: click would read an empty one, of a shell variable that is not set, as the current."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse the empty name."""
+        """Refuse the empty name as an option's folder."""
         if value == "":
             self.fail("the name of a folder is empty", param, ctx)
         return super().convert(value, param, ctx)

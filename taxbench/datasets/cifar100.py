@@ -97,7 +97,7 @@ def _renamed(found: HubImages) -> HubImages:
 
 
 def _find_archive(path: Path) -> Path | None:
-    """Return the folder with train, test and meta, or the packed archive, at a path or in it."""
+    """Return CIFAR-100's folder with train, test and meta, or its packed archive, at a path or in it."""
     for folder in (path, path / _FOLDER):
         if all((folder / name).is_file() for name in (*_SPLITS, "meta")):
             return folder
@@ -146,7 +146,7 @@ class _Unpickler(pickle.Unpickler):
     """Read containers, bytes and numpy arrays, and refuse everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return one of the few functions that arrays are made with."""
+        """Return one of the few functions that CIFAR-100's pickles of arrays need; refuse any other."""
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes in the archive's protocol
             return _encode_latin1
         if (module, name) not in _ALLOWED:

@@ -124,7 +124,7 @@ def as_dataset(name: str, found: HubImages, listed: TaxonomyFile) -> Dataset:
 
 
 def _load(source: str) -> Mapping[str, Any]:
-    """Return the splits by name."""
+    """Load a dataset of the hub or of a local directory; return its splits by name."""
     try:
         import datasets
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError

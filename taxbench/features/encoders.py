@@ -255,7 +255,7 @@ class _PixelGrid(nn.Module):
     """The picture itself as a map of patches of 4 x 4 pixels."""
 
     def forward(self, images: Tensor, output_hidden_states: bool = False) -> SimpleNamespace:
-        """Return the map.  # (b, 3, 32, 32) → (b, 48, 8, 8)"""
+        """Return the picture as a map of patches, as an encoder does.  # (b, 3, 32, 32) → (b, 48, 8, 8)"""
         return SimpleNamespace(last_hidden_state=nn.functional.pixel_unshuffle(images, 4))
 
 

@@ -78,7 +78,7 @@ class _Encoded:
             self._arrived.record()
 
     def wait(self) -> None:
-        """Wait until everything has arrived; work launched later goes on."""
+        """Wait until all of a chunk's features have arrived in the host's memory; work launched later goes on."""
         if self._arrived:
             self._arrived.synchronize()
 
@@ -92,7 +92,7 @@ class _Waits:
     disk: float = 0.0
 
     def add(self, decode: float, encode: float, disk: float) -> None:
-        """Count one turn of the loop."""
+        """Add the seconds that one turn of the extraction's loop waited for each stage."""
         self.decode += decode
         self.encode += encode
         self.disk += disk
@@ -126,11 +126,11 @@ class ExtractionPass:
         self._skipped = 0  # rows of claimed shards that were there already, which the bar has yet to count
 
     def done(self) -> bool:
-        """Say whether every shard is sealed."""
+        """Say whether every shard that the extraction fills is sealed."""
         return not any(self._unsealed(shard) for shard in range(self._layout.shards))
 
     def close(self) -> None:
-        """Let go of files and locks."""
+        """Let go of the files and locks of the entries that are extracted."""
         for lock in self._locks:
             lock.close()
 
@@ -424,7 +424,7 @@ def _passes(
 
 
 def _origin(how: Extraction) -> Origin:
-    """Complete what is recorded beside the features."""
+    """Complete what is recorded beside extracted features: device, batch size and versions."""
     import transformers
 
     versions = {

@@ -119,7 +119,7 @@ class NameFeatures:
         return self._names[torch.from_numpy(images).to(self._names.device)]
 
     def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Leave indices as they are.  # (1,), (1,) float32"""
+        """Return mean 0 and deviation 1, which leave the indices of names as they are.  # (1,), (1,) float32"""
         return torch.zeros(1, device=self._names.device), torch.ones(1, device=self._names.device)
 
 

@@ -51,7 +51,7 @@ class FitData:
 
     @property
     def device(self) -> torch.device:
-        """Return where features and heads are."""
+        """Return the device that the features to fit, and so the head, are on."""
         return self.lm.device
 
     @property

@@ -41,7 +41,7 @@ class Combination(nn.Module):
         self.register_buffer("labels", labels)  # (c, d)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features.  # (b, t, f) → (b, 1, d)"""
+        """Combine the label vectors of the likeliest names, weighed by their posterior.  # (b, t, f) → (b, 1, d)"""
         likely, which = (features.mean(1) @ self.weight + self.bias).topk(self.most)
         return torch.einsum("bt,btd->bd", likely.softmax(-1), self.labels[which])[:, None]
 

@@ -58,7 +58,7 @@ def label_vectors(lm: FrozenLM, terms: tuple[str, ...], cache: Path | None = Non
 
 
 def _key(lm: FrozenLM, terms: tuple[str, ...]) -> str:
-    """Return everything that changes a number."""
+    """Return the cache key of label vectors: everything that changes a number of theirs."""
     import transformers
 
     return canonical_json(
@@ -129,7 +129,7 @@ def _spread(depth: int) -> list[int]:
 
 
 def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
-    """Return what a file holds, or nothing where it is missing, damaged or another's."""
+    """Return the label vectors that a file holds, or nothing where it is missing, damaged or another's."""
     import h5py
 
     if not path.is_file():

@@ -131,7 +131,7 @@ class EquivalenceCheck:
 
 @torch.inference_mode()
 def equivalence_check(lm: FrozenLM, questions: int, margins: Margins) -> EquivalenceCheck:
-    """Ask the model itself.
+    """Ask the model itself two questions, with which faster ways of asking are to agree.
 
     Args:
         questions: How many there are; the first and the last are asked.

@@ -38,7 +38,7 @@ class _Subject:
         return self.file.locate(key, f"{self.task.name}: {message}")
 
     def warning(self, key: KeyPath, message: str) -> Diagnostic:
-        """Return what is worth knowing but no error."""
+        """Return a warning about the checked task: what is worth knowing but no error."""
         return replace(self.error(key, message), level="warning")
 
 

@@ -152,7 +152,7 @@ def _source(point: EntryPoint) -> str:
 
 @cache
 def read_head(name: str, module: str, source: str) -> HeadInfo:
-    """Read a head.
+    """Read what a head's source says of it, without importing it.
 
     Raises:
         ValueError: it does not keep to what `heads/base.py` says; SyntaxError where it is not Python.

@@ -63,7 +63,7 @@ class GridCell:
     """The `key=value` of settings that were given several values."""
 
     def describe(self) -> str:
-        """Return one line that names every value."""
+        """Return one line that names every setting of the cell."""
         parts = (("features", self.features.model_dump()), ("trainer", self.trainer.model_dump()),
                  ("scoring", self.scoring.model_dump()), (f"head {self.head.name}", self.head.settings))  # fmt: skip
         return " · ".join(f"{name} ({', '.join(f'{key}={value}' for key, value in part.items())})"
@@ -101,7 +101,7 @@ class RunConfig:
         return origin_of(self.dataset, self.taxonomy, self.encoder)
 
     def describe(self) -> str:
-        """Return lines that name everything in force."""
+        """Return lines that name every option and setting in force."""
         lines = [
             f"dataset {self.dataset} · encoder {self.encoder.name} · model {self.lm.name} · "
             f"seeds {', '.join(map(str, self.seeds))} · device {self.device} · results in {self.out}"
@@ -118,7 +118,7 @@ class RunConfig:
 
 
 def resolve(options: Options) -> RunConfig:
-    """Turn names into specs; every name is checked before any work begins.
+    """Turn the options of a run into specs; every name is checked before any work begins.
 
     Raises:
         UsageError: a name, a seed or a setting is wrong.

@@ -47,12 +47,12 @@ class FeatureSet:
 
     @property
     def extracted(self) -> bool:
-        """Say whether to have them takes no extraction."""
+        """Say whether using the features takes no extraction."""
         return self.cached or "table" in self.__dict__
 
     @cached_property
     def table(self) -> FeatureTable:
-        """Return them on disk.
+        """Return the features as a table on disk, extracted where they are missing.
 
         Raises:
             TaxbenchError: images cannot be decoded, or the cache cannot be written.
@@ -63,7 +63,7 @@ class FeatureSet:
 
     @cached_property
     def rows(self) -> FeatureRows:
-        """Return them as heads see them."""
+        """Return the features as heads see them."""
         return FeatureRows.of(self.table, self.device)
 
     @cached_property

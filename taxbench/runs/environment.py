@@ -68,7 +68,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def machine(device: torch.device) -> str:
-    """Return what computes, in words."""
+    """Return the name of the machine that computes, in words."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     try:

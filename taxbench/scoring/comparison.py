@@ -49,7 +49,7 @@ class TermDifference:
 
     @property
     def difference(self) -> float:
-        """Return A minus B."""
+        """Return the term's F1 on side A minus that on side B."""
         return self.a - self.b
 
 

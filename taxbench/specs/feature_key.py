@@ -117,7 +117,7 @@ class FeatureKey(Spec):
 
     @cached_property
     def digest(self) -> str:
-        """Return the name of the cache entry."""
+        """Return the digest of the feature key, which names its cache entry."""
         return content_hash(self, 20)
 
     def difference(self, other: "FeatureKey") -> list[str]:
@@ -233,7 +233,7 @@ class EntryInfo(Spec):
     """Ids of images whose features do not fit the storage type; None while the entry is incomplete."""
 
     def line(self) -> str:
-        """Return one line for people."""
+        """Return one line about the cache entry of features, for people."""
         state = "complete" if self.sealed == self.shards else f"{self.sealed} of {self.shards} shards"
         bad = len(self.undecodable or ()) + len(self.not_finite or ())
         return (

@@ -35,7 +35,7 @@ _FIELD = "a field inside another one, such as deprivation.fraction"
 def explain(
     model: Model, data: Any, error: ValidationError, locate: Locate, under: KeyPath = (), missing: bool = True
 ) -> Iterator[Diagnostic]:
-    """Yield an error for each thing that is wrong.
+    """Yield an error in plain words for each thing that pydantic finds wrong in a task file.
 
     Args:
         model: What the data was validated as.

@@ -289,7 +289,7 @@ def _distinct_names(graph: _Graph, found: Sequence[_Leaf]) -> dict[str, str]:
 def _notes(
     graph: _Graph, found: Sequence[_Leaf], names: Mapping[str, str], kept: Mapping[str, set[int]]
 ) -> Iterator[str]:
-    """Tell what a person should look at; the same may come twice."""
+    """Yield notes on what a person should look at in a taxonomy from WordNet; the same may come twice."""
 
     def groups(above: frozenset[int]) -> set[str]:
         return {name for name, synsets in kept.items() if above & synsets}

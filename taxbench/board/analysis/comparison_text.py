@@ -16,7 +16,7 @@ LEGEND = (
 
 
 def comparison_text(found: SystemComparison, terms: int) -> str:
-    """Return tables in Markdown, aligned so that they also read well as plain text.
+    """Return a comparison of two systems as Markdown tables, aligned so that they read well as plain text.
 
     Args:
         terms: How many terms of each task are shown, those that differ most.

@@ -15,7 +15,7 @@ _FEW = 40
 
 
 def analysis_text(found: RegressionResults) -> str:
-    """Return tables in Markdown that also read well as plain text, each with what it says in words."""
+    """Return the regressions on generalisation as Markdown tables, each with what it says in words."""
     blocks = []
     for each in found.findings:
         systems = f"{len(each.systems)} system{'s' * (len(each.systems) > 1)}"

@@ -28,7 +28,7 @@ class RescoredRun:
 
     @property
     def same(self) -> bool:
-        """Say whether every score is what it was."""
+        """Say whether every score of the rescored record is what it was."""
         return not self.trouble and not any(split.differences for split in self.splits)
 
 
@@ -42,7 +42,7 @@ def rescore_all(folders: Sequence[Path]) -> list[RescoredRun]:
 
 
 def score_table(records: Iterable[RescoredRun]) -> str:
-    """Return one line a split, and below them what differs."""
+    """Return a table of rescored records, one line a split, and below it what differs."""
     rows, notes = [_HEADER], list[str]()
     for record in records:
         folder = escaped(str(record.folder))
@@ -62,7 +62,7 @@ def score_table(records: Iterable[RescoredRun]) -> str:
 
 
 def score_json(records: Iterable[RescoredRun]) -> list[dict[str, Any]]:
-    """Return the same for programs."""
+    """Return rescored records as JSON values for programs, split by split."""
     return [
         {
             "folder": str(record.folder),

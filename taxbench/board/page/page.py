@@ -75,7 +75,7 @@ class Line:
 
 
 def page(board: Board) -> str:
-    """Return the whole page: the same text for the same board."""
+    """Return the board as one HTML page: the same text for the same board."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER, encoding="utf-8"),
         autoescape=True,
@@ -121,7 +121,7 @@ def _policy(style: str, script: str) -> str:
 
 
 def _columns(board: Board) -> list[Column]:
-    """Return the columns of scores; a control that no entry has gets none."""
+    """Return the columns of scores of the page's table; a control that no entry has gets none."""
 
     def of(role: str, field: str = "f1") -> Callable[[Entry], Estimate]:
         return lambda entry: getattr(entry.rows[role], field) if role in entry.rows else NOTHING
@@ -187,7 +187,7 @@ def _line(board: Board, entry: Entry, columns: list[Column], first_of_band: bool
 
 
 def _identities(rows: list[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return what stands behind the names, with every value that any of the rows has."""
+    """Return the digests and versions behind the names on a line of the page, with every value of its rows."""
     keys = dict.fromkeys(key for row in rows for key in row.identities)
     return tuple(
         (key, tuple(dict.fromkeys(row.identities[key] for row in rows if key in row.identities))) for key in keys

@@ -50,12 +50,12 @@ class Axes:
 
 
 def shown(value: object) -> object:
-    """Return a text without letters that no page may hold; anything else as it is."""
+    """Return text for SVG without letters that no page may hold; anything else as it is."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else seen(value)
 
 
 def element(name: str, *inside: object, **attributes: object) -> Markup:
-    """Return one element. Texts and values are escaped; `class_` and `text_anchor` become `class` and `text-anchor`."""
+    """Return one SVG element, texts and values escaped; `class_` and `text_anchor` become `class` and `text-anchor`."""
     given = Markup("").join(
         Markup(' {}="{}"').format(key.strip("_").replace("_", "-"), shown(_short(value)))
         for key, value in attributes.items()

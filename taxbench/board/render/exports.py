@@ -25,7 +25,7 @@ _PARTS = {"": "mean", "_sd": "sd", "_low": "low", "_high": "high"}
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """Return one line a row; every score as value, spread over seeds and both ends of its interval over items.
+    """Return rows as CSV; every score as value, spread over seeds and both ends of its interval over items.
 
     Controls are columns `control_...`, F1 on every split `split_...`, that of the random LM `random_lm_split_...`.
     Text that a spreadsheet would compute as a formula begins with a quote.

@@ -68,7 +68,7 @@ def _average(group: GroupAverage, compared: bool) -> str:
 
 
 def _lines(block: list[Row], compared: bool) -> list[list[str]]:
-    """Return a table: one line a task, or of several heads task by task, the best first."""
+    """Return the lines of a text table: one a task, or of several heads task by task, the best first."""
     columns = _columns(block)
     heads = ["head", "features", "setting"] if compared else []
     lines = [[*heads, "task", "split", *columns, *(["note"] if compared else [])]]
@@ -86,7 +86,7 @@ def _lines(block: list[Row], compared: bool) -> list[list[str]]:
 
 
 def _columns(block: list[Row]) -> dict[str, Callable[[Row], str]]:
-    """Return what the columns of scores are named, and how their cells are made."""
+    """Return what the columns of scores in a text table are named, and how their cells are made."""
     columns: dict[str, Callable[[Row], str]] = {
         "leaf F1": lambda row: str(row.leaf_f1),
         "F1": lambda row: with_both(row.f1),

@@ -74,7 +74,7 @@ def _asked(protocol: Protocol) -> Predictions:
 
 
 def _difference(asked: Predictions, found: Predictions, seed: int) -> str:
-    """Say where questions first differ."""
+    """Say where a record's questions first differ from those that the protocol asks."""
     begins = f"The questions are not those that the protocol asks of '{_POCKET}' with seed {seed}"
     if len(asked) != len(found):
         return f"{begins}: {len(found):,}, not {len(asked):,}."

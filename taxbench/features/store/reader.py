@@ -170,21 +170,21 @@ class FeatureTable:
 
     @property
     def row_shape(self) -> tuple[int, int]:
-        """Return (t, f)."""
+        """Return the shape of one row of the table, (t, f)."""
         return self.layout.t, self.layout.f
 
     @property
     def blocks(self) -> int:
-        """Return the number of blocks."""
+        """Return the number of blocks in the table."""
         return len(self._digests)
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes of all rows."""
+        """Return the bytes of all rows of the table."""
         return self.layout.n * self.layout.row_bytes
 
     def take(self, indices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Copy rows out.
+        """Copy rows out of the table of features.
 
         Args:
             indices: Rows, in any order, with repetitions.  # (b,)

@@ -60,7 +60,7 @@ class EntryLock:
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _MANIFEST)
 
     def close(self) -> None:
-        """Give every byte back."""
+        """Close the entry's lock file, which gives every byte back."""
         os.close(self._fd)
 
 

@@ -193,7 +193,7 @@ def contrast_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def _projector(width: int, out: int) -> nn.Module:
-    """Return the head of the loss, thrown away afterwards."""
+    """Return the projection head that the encoder's contrastive loss needs, thrown away afterwards."""
     return nn.Sequential(
         nn.Linear(width, 2 * width, bias=False),
         nn.BatchNorm1d(2 * width),
