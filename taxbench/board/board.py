@@ -110,7 +110,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Return the task's name."""
+        """Return the name of the row's task."""
         return self.task.name
 
     @property
@@ -160,7 +160,7 @@ class Entry:
 
     @property
     def status(self) -> str:
-        """Say why it has no rank: `control`, `incomplete` or `no score`; else nothing."""
+        """Say why the entry has no rank: `control`, `incomplete` or `no score`; else nothing."""
         return "" if self.rank else "control" if self.is_control else "incomplete" if self.missing else "no score"
 
     @property
@@ -200,7 +200,7 @@ class Reference:
 
     @property
     def estimate(self) -> Estimate:
-        """Return F1 as ours is scored where that is known: without categories asked with one answer only."""
+        """Return the published F1, where known as ours is scored: without categories asked with one answer only."""
         if self.two_class_f1 is None:
             return Estimate(self.f1, self.sd)
         return Estimate(self.two_class_f1, self.two_class_sd)

@@ -87,6 +87,7 @@ def stale(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> list[str
 
 
 def _holds(path: Path, content: bytes) -> bool:
+    """Tell whether a file of the built leaderboard has exactly this content."""
     return path.is_file() and path.read_bytes() == content
 
 

@@ -99,6 +99,7 @@ def _of_the_same_seeds(contest: list[Entry]) -> tuple[list[Entry], list[Entry]]:
 
 
 def _entry(rows: dict[str, Row], tasks: Mapping[str, str], replicates: Replicates) -> Entry:
+    """Return the unranked entry of the board that holds the rows of one system, by role."""
     first = rows.get("unseen") or next(iter(rows.values()))
     alike = [role for role, row in rows.items() if row.seeds == first.seeds]
     return Entry(
@@ -156,6 +157,7 @@ def _ranked(entries: list[Entry], replicates: Replicates) -> list[tuple[Entry, R
 
 
 def _surely_better(a: Entry, b: Entry, replicates: Replicates, alpha: float) -> bool:
+    """Tell whether an entry beats another: the interval of their unseen F1 difference lies above 0."""
     first, second = (replicates.get(row_key(_row(entry))) for entry in (a, b))
     if first is None or second is None:
         return False
@@ -164,14 +166,16 @@ def _surely_better(a: Entry, b: Entry, replicates: Replicates, alpha: float) -> 
 
 
 def _row(entry: Entry) -> Row:
+    """Return the row that an entry is ranked by: unseen hypernyms."""
     return entry.rows["unseen"]
 
 
 def _clusters(row: Row) -> int:
-    """Return how many terms have a score."""
+    """Return how many terms of an entry's row have a score: the clusters that its intervals rest on."""
     return sum(term.f1 is not None for term in row.terms)
 
 
 def _order(entry: Entry) -> tuple[str, int, tuple[str, ...]]:
+    """Return the sort key of the board's entries: dataset, rank, then names."""
     place = entry.rank.place if entry.rank else 10**9
     return entry.dataset, place, (entry.lm, entry.encoder, entry.head, entry.setting)

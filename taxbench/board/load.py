@@ -96,6 +96,7 @@ def record_paths(folders: Sequence[Path]) -> list[Path]:
 
 
 def _closed(error: OSError) -> None:
+    """Raise DataError for a folder of records that cannot be read, while they are loaded."""
     raise DataError(f"'{error.filename}' cannot be read ({error.strerror}), so the records in it cannot be shown.")
 
 
@@ -110,5 +111,6 @@ def require_folder(folder: Path) -> None:
 
 
 def _below(place: Path, folders: Sequence[Path]) -> str:
+    """Return where a loaded record lies, relative to the results folder that it was found in."""
     folder = next(folder for folder in folders if place.is_relative_to(folder))
     return place.relative_to(folder).as_posix()

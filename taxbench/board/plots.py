@@ -207,6 +207,7 @@ def _label(names: tuple[str, ...], measured: list[_Measured]) -> str:
 
 
 def _published(references: Iterable[Reference], dataset: str, kind: str) -> list[Curve]:
+    """Return the published deprivation curves of a dataset, for plots beside the measured ones."""
     systems: dict[
         tuple[str, str], tuple[list[CurvePoint], list[CurvePoint]]
     ] = {}  # with the trained LM, with the random one
@@ -239,6 +240,7 @@ def heatmaps(board: Board) -> tuple[Heatmap, ...]:
 
 
 def _heatmap(dataset: str, head: str, pairs: dict[tuple[str, str], Entry]) -> Heatmap:
+    """Return the heatmap to plot of F1 and transfer for every pair of LM and encoder under one head."""
     lms, encoders = (tuple(sorted({pair[side] for pair in pairs})) for side in (0, 1))
     rows = {pair: entry.rows["unseen"] for pair, entry in pairs.items()}
     lines = [[rows.get((lm, encoder)) for encoder in encoders] for lm in lms]
@@ -278,6 +280,7 @@ def scatters(board: Board) -> tuple[Scatter, ...]:
 
 
 def _similar(terms: Iterable[TermRow]) -> tuple[tuple[float, float, str], ...]:
+    """Return the points of a scatter plot: similarity, F1 and name of the terms that have both."""
     return tuple(
         (each.similarity, each.f1, each.term) for each in terms if each.similarity is not None and each.f1 is not None
     )

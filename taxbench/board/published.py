@@ -27,7 +27,7 @@ class BesidePublished:
 
     @property
     def difference(self) -> float | None:
-        """Return ours minus the published."""
+        """Return our score minus the published one."""
         return None if self.here.mean is None else self.here.mean - self.value
 
 

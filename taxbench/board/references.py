@@ -47,6 +47,7 @@ def references() -> tuple[Reference, ...]:
 
 
 def _reference(path: Path, number: int, cells: dict[str, str]) -> Reference:
+    """Return one line of the table of published scores as a reference."""
     return Reference(
         dataset=_text(path, cells, "dataset"),
         encoder=_text(path, cells, "encoder"),
@@ -120,12 +121,14 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _text(path: Path, cells: dict[str, str], column: str) -> str:
+    """Return a cell of a table of published scores as text; raise where the column is missing."""
     if column not in cells:
         raise DataError(f"{path}: the column '{column}' is missing.{did_you_mean(column, cells)}")
     return cells[column]
 
 
 def _number(path: Path, number: int, cells: dict[str, str], column: str) -> float | None:
+    """Return a cell of a table of published scores as a number, None where it is empty."""
     text = _text(path, cells, column)
     try:
         value = float(text) if text.strip() else None
@@ -137,6 +140,7 @@ def _number(path: Path, number: int, cells: dict[str, str], column: str) -> floa
 
 
 def _score(path: Path, number: int, cells: dict[str, str], column: str, least: float) -> float:
+    """Return a cell of a table of published scores as a score; raise where it is out of range."""
     value = _known(path, number, cells, column)
     if not least <= value <= 1:
         raise DataError(f"{path}:{number}: the column '{column}' has {value:g}; expected {least:g} to 1.")
@@ -144,6 +148,7 @@ def _score(path: Path, number: int, cells: dict[str, str], column: str, least: f
 
 
 def _known(path: Path, number: int, cells: dict[str, str], column: str) -> float:
+    """Return a cell of a table of published scores as a number; raise where it is empty."""
     value = _number(path, number, cells, column)
     if value is None:
         raise DataError(f"{path}:{number}: the column '{column}' is empty.")

@@ -26,6 +26,7 @@ _UNIT = 65535  # F1 lies between 0 and 1; two bytes are finer than any differenc
 
 
 def _replicates_or_nothing(text: str) -> str:
+    """Check that a resampled row's text is empty or base64 of F1 and all its replicates."""
     try:
         size = len(base64.b64decode(text, validate=True))
     except binascii.Error:
@@ -86,7 +87,7 @@ class Cached(MutableMapping[str, Resampled]):
 
 
 def read_resamplings(path: Path) -> dict[str, Resampled]:
-    """Return what a leaderboard keeps; nothing where there is no file.
+    """Return the resamplings that a leaderboard keeps; none where there is no file.
 
     Raises:
         DataError: the file is damaged.
@@ -139,6 +140,7 @@ def differences(kept: Mapping[str, Resampled], made: Mapping[str, Resampled]) ->
 
 
 def _alike(kept: Resampled | None, made: Resampled | None) -> bool:
+    """Tell whether two resamplings of a row have the same intervals and replicates, up to rounding."""
     if kept is None or made is None or kept.intervals.keys() != made.intervals.keys():
         return False
     for name, ends in made.intervals.items():
@@ -184,4 +186,5 @@ def _over_seeds(predictions: list[Predictions], split: str, name: str) -> Replic
 
 
 def _round(value: float | None) -> float | None:
+    """Round the end of a resampled interval to six digits."""
     return None if value is None else round(value, 6)

@@ -82,12 +82,14 @@ def row_key(row: Row) -> str:
 
 
 def _key(split: str, predictions: list[str]) -> str:
+    """Return the hash of all that a row's resamplings follow from."""
     return content_hash([METHOD, REPLICATES, split, predictions], 32)
 
 
 def _row(
     group: list[Result], dataset: str, parts: Mapping[_Names, set[str]], known: Intervals, folders: Mapping[str, str]
 ) -> Row:
+    """Return the row of the board that averages results over seeds."""
     first = group[0]
     split = first.run.task.headline
     own = [result.scores.get(split) for result in group]
@@ -136,6 +138,7 @@ def _row(
 
 
 def _record(result: Result, folders: Mapping[str, str]) -> Record:
+    """Return what a row of the board says of one seed's record: digests and folder."""
     predictions = result.predictions.sha256 if result.predictions else ""
     return Record(result.seed, result.digest, predictions, folders.get(record_key(result), ""))
 
@@ -184,6 +187,7 @@ def _identities(result: Result) -> dict[str, str]:
 
 
 def _whole_identities(result: Result) -> dict[str, str]:
+    """Return the digests and versions behind the names in a row, in full."""
     run = result.run
     return {
         "dataset": run.dataset.fingerprint,
@@ -197,6 +201,7 @@ def _whole_identities(result: Result) -> dict[str, str]:
 
 
 def _names(result: Result) -> _Names:
+    """Return the names that rows of the board show of a result: dataset, LM, encoder, head."""
     return result.run.dataset, result.lm, result.encoder, result.head
 
 
@@ -212,6 +217,7 @@ def _telling_apart(results: list[Result]) -> dict[_Names, set[str]]:
 
 
 def _setting(result: Result, parts: set[str]) -> str:
+    """Return what a row shows of settings: those not at their default, and identities that differ."""
     run = result.run
     known = head_info(run.head.name) if run.head.name in heads() else None
     usual = TrainerSpec().model_dump() | ScoringSpec().model_dump() | RAW.model_dump()
@@ -225,14 +231,17 @@ def _setting(result: Result, parts: set[str]) -> str:
 
 
 def _splits(scores: list[dict[str, Scores]]) -> dict[str, Estimate]:
+    """Return the macro-F1 of each split, averaged over a row's seeds."""
     return {split: estimate(_column([each.get(split) for each in scores], "macro_f1")) for split in scores[0]}
 
 
 def _column(scores: list[Scores | None], name: str) -> list[float | None]:
+    """Return one score from each seed of a row; None where a seed has no scores."""
     return [None if score is None else getattr(score, name) for score in scores]
 
 
 def _minus(left: list[float | None], right: list[float | None]) -> list[float | None]:
+    """Return the seed-by-seed difference of two columns of a row; None where either is missing."""
     return [None if a is None or b is None else a - b for a, b in zip(left, right, strict=True)]
 
 

@@ -154,10 +154,12 @@ def export(key: str, file: Path, cache: Path | None, as_json: bool) -> None:
 
 
 def _print_json(rows: Iterable[BaseModel]) -> None:
+    """Print cache entries or findings as a JSON list."""
     click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield the leaves of a nested mapping by dotted name, as `taxbench cache info` prints them."""
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from taxbench.cli.options import complete_task
+from taxbench.cli.completion import complete_task
 from taxbench.util.progress import Reporter
 
 

@@ -4,7 +4,8 @@ import json
 
 import click
 
-from taxbench.cli.options import complete_encoder, dataset_options, device_option
+from taxbench.cli.completion import complete_encoder
+from taxbench.cli.options import dataset_options, device_option
 from taxbench.util.progress import Reporter
 
 

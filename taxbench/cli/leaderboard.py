@@ -24,7 +24,7 @@ class _Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb."""
+        """Find the verb of `taxbench leaderboard`; say what to type where a folder stands in its place."""
         if args[0] not in self.commands and not args[0].startswith("-"):
             folder = f" To see the results in it: taxbench leaderboard show {args[0]}" if Path(args[0]).is_dir() else ""
             hint = folder or did_you_mean(args[0], self.commands)
@@ -41,6 +41,7 @@ def command() -> None:
 
 
 def _root(command: Any) -> Any:
+    """Add --board, the leaderboard's folder, to a command."""
     return click.option(
         "--board", "root", default=_HOME, show_default=True, type=click.Path(path_type=Path), metavar="DIR",
         help="The leaderboard's folder.",
@@ -51,6 +52,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for 
 
 
 def _report(ctx: click.Context) -> Reporter:
+    """Return the reporter of a leaderboard verb, silent under --quiet."""
     return Reporter(quiet=bool(ctx.find_root().params["quiet"]))
 
 

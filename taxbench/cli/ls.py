@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from taxbench.cli.options import complete_tag, include_path, tags_of
+from taxbench.cli.completion import complete_tag, tags_of
+from taxbench.cli.options import include_path
 from taxbench.util.errors import UsageError, did_you_mean
 
 KINDS = ("tasks", "models", "encoders", "heads", "settings", "datasets")

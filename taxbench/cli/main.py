@@ -37,9 +37,11 @@ class _Verbs(click.Group):
     """A group that imports a verb when it is typed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all verbs of the command line."""
         return list(_VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a verb and return its command; None for an unknown verb."""
         if cmd_name not in _VERBS:
             return None
         command: click.Command = import_module(f"taxbench.cli.{cmd_name}").command
@@ -48,11 +50,13 @@ class _Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb that is typed; fail with the nearest one where it is unknown."""
         if args[0] not in _VERBS and not args[0].startswith("-"):
             ctx.fail(f"Unknown verb '{args[0]}'.{did_you_mean(args[0], _VERBS)} Verbs: {', '.join(_VERBS)}.")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs with their summaries into the command line's help."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(_VERBS.items()))
 

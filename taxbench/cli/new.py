@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from taxbench.cli.options import complete_task, include_path
+from taxbench.cli.completion import complete_task
+from taxbench.cli.options import include_path
 
 
 @click.command("new")

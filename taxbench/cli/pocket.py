@@ -61,6 +61,7 @@ def train_lm(folder: str, steps: int | None) -> None:
 
 
 def _show(rows: "Iterable[Figures]") -> None:
+    """Print the figures of the pocket models, a line for each thing measured."""
     for row in rows:
         values = "  ".join(f"{name} {value:.3f}" for name, value in row.values.items())
         click.echo(f"{row.what:<70} {values}")

@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from taxbench.cli.options import complete_model, dataset_options, device_option
+from taxbench.cli.completion import complete_model
+from taxbench.cli.options import dataset_options, device_option
 from taxbench.util.progress import Reporter
 
 

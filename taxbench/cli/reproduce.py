@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taxbench.cli.options import complete_dataset, complete_encoder, complete_model
+from taxbench.cli.completion import complete_dataset, complete_encoder, complete_model
 from taxbench.util.progress import Reporter
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) ->
 
 
 def _verdict(found: "Reproduction") -> str:
+    """Say in a sentence whether a reproduced run agrees with its record, and where it does not."""
     if found.other_inputs:
         near = "agree" if found.scores_agree else "do not agree"
         return f"It is not the same run: other {', '.join(found.other_inputs)}. That its scores {near} says nothing."
@@ -61,6 +62,7 @@ def _verdict(found: "Reproduction") -> str:
 
 
 def _text(found: "Reproduction") -> str:
+    """Return a reproduction as Markdown tables of scores and changed identities, then the verdict."""
     from taxbench.board.render.cells import markdown_table, markdown_text
 
     lines = [["of", "split", "score", "recorded", "here", "difference"]]
@@ -76,4 +78,5 @@ def _text(found: "Reproduction") -> str:
 
 
 def _number(value: float | None) -> str:
+    """Return a reproduced score as text, a dash where there is none."""
     return "–" if value is None else f"{value:.4f}"

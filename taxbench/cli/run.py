@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from taxbench.cli.options import (
-    complete_encoder,
-    complete_head,
-    complete_model,
-    complete_setting,
-    complete_task,
-    dataset_options,
-    device_option,
-    include_path,
-)
+from taxbench.cli.completion import complete_encoder, complete_head, complete_model, complete_setting, complete_task
+from taxbench.cli.options import dataset_options, device_option, include_path
 from taxbench.runs.config import Options, RunConfig, resolve
 from taxbench.util.progress import Reporter
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taxbench.cli.options import complete_task, dataset_options, include_path, seed_option
+from taxbench.cli.completion import complete_task
+from taxbench.cli.options import dataset_options, include_path, seed_option
 
 if TYPE_CHECKING:
     from taxbench.protocol.task_preview import TaskReport
@@ -39,6 +40,7 @@ def command(task: str, as_json: bool, include: tuple[Path, ...], **how: Any) -> 
 
 
 def _show_members(registry: "TaskRegistry", name: str, file: "TaskFile", as_json: bool) -> None:
+    """Print a group or curve and the tasks in it, as text or JSON."""
     group, members = file.group, registry.resolve([name])
     assert group is not None
     kind = "group" if file.is_group else "curve"
@@ -61,6 +63,7 @@ def _show_members(registry: "TaskRegistry", name: str, file: "TaskFile", as_json
 def _show_task(
     registry: "TaskRegistry", task: "TaskSpec", file: "TaskFile", how: dict[str, Any], as_json: bool
 ) -> None:
+    """Print a task's values with their sources and the report on a dataset, as text or JSON."""
     from taxbench.datasets.dataset import load_dataset
     from taxbench.protocol.task_preview import report_task
     from taxbench.tasks.diagnostics import dotted
@@ -79,6 +82,7 @@ def _show_task(
 
 
 def _report_lines(report: "TaskReport") -> Iterator[str]:
+    """Yield the lines that show what a dataset makes of a task: splits, evidence, sample questions."""
     yield (
         f"dataset {report.dataset}, seed {report.seed}: {report.images} images, {report.leaves} leaves, "
         f"{report.hypernyms} hypernyms"

@@ -83,10 +83,12 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
 
 
 def _listed(names: Any, taxonomy: Path | None) -> TaxonomyFile:
+    """Return the taxonomy of CIFAR-100's classes: its superclasses, or what --taxonomy gives."""
     return taxonomy_of(names, taxonomy) if taxonomy else read_taxonomy(TAXONOMY)
 
 
 def _renamed(found: HubImages) -> HubImages:
+    """Return the CIFAR-100 images of the hub with the class name that it misspells put right."""
     splits = {
         name: replace(split, labels=tuple(_HUB_NAMES.get(label or "", label) for label in split.labels))
         for name, split in found.splits.items()
@@ -95,7 +97,7 @@ def _renamed(found: HubImages) -> HubImages:
 
 
 def _find_archive(path: Path) -> Path | None:
-    """Return the folder with train, test and meta, or the packed archive, at a path or in it."""
+    """Return CIFAR-100's folder with train, test and meta, or its packed archive, at a path or in it."""
     for folder in (path, path / _FOLDER):
         if all((folder / name).is_file() for name in (*_SPLITS, "meta")):
             return folder
@@ -103,6 +105,7 @@ def _find_archive(path: Path) -> Path | None:
 
 
 def _class_names(archive: Path) -> list[str]:
+    """Return the class names of a CIFAR-100 archive from its table `meta`, in the order of the labels."""
     with _saying_what_is_broken(archive, "meta"):
         names = _unpickle(archive, "meta").get("fine_label_names")
         if not isinstance(names, list) or not all(isinstance(name, bytes | str) for name in names):
@@ -113,6 +116,7 @@ def _class_names(archive: Path) -> list[str]:
 
 
 def _records(archive: Path, split: Split, names: list[str], listed: TaxonomyFile) -> list[ImageRecord]:
+    """Return the image records of a CIFAR-100 split, for the classes that the taxonomy lists."""
     pixels, labels = _pixels(archive, split)
     if labels.size and not 0 <= labels.min() <= labels.max() < len(names):
         raise DataError(
@@ -142,7 +146,7 @@ class _Unpickler(pickle.Unpickler):
     """Read containers, bytes and numpy arrays, and refuse everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return one of the few functions that arrays are made with."""
+        """Return one of the few functions that CIFAR-100's pickles of arrays need; refuse any other."""
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes in the archive's protocol
             return _encode_latin1
         if (module, name) not in _ALLOWED:
@@ -151,6 +155,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _encode_latin1(text: str, encoding: str) -> bytes:
+    """Encode text as CIFAR-100's pickles of bytes ask for; refuse any other encoding."""
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"it encodes as {encoding}")
     return text.encode("latin1")
@@ -166,6 +171,7 @@ def _unpickle(archive: Path, name: str) -> dict[str, Any]:
 
 @contextmanager
 def _saying_what_is_broken(archive: Path, name: str) -> Iterator[None]:
+    """Raise DataError that names the broken file of the CIFAR-100 archive read in the block."""
     try:
         yield
     except _BROKEN as error:
@@ -195,16 +201,19 @@ def _bytes(archive: Path, name: str) -> bytes:
 
 
 def _text(value: object) -> str:
+    """Return a class name of CIFAR-100 as text, which its pickles hold as bytes."""
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _read(archive: Path, image: ImageRecord) -> Image.Image:
+    """Return an image of CIFAR-100 from the pixels of the archive."""
     split, _, number = image.id.partition("/")
     row = _pixels(archive, split)[0][int(number)]
     return Image.fromarray(np.ascontiguousarray(row.reshape(3, _SIDE, _SIDE).transpose(1, 2, 0)))
 
 
 def _how_to_get(path: Path) -> str:
+    """Return the instructions to download CIFAR-100 and run on it."""
     return (
         "Download https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz (161 MB), then type\n"
         f"  mkdir -p '{path}' && mv {_PACKED} '{path}'\n"

@@ -185,6 +185,7 @@ def _pictures(folder: Path) -> Iterator[str]:
 
 
 def _refuse(error: OSError) -> NoReturn:
+    """Raise DataError for a file or folder of an image folder that cannot be read."""
     raise DataError(f"'{error.filename}' cannot be read ({error.strerror}).") from None
 
 
@@ -199,6 +200,7 @@ def _unused(root: Path, classes: Sequence[Path]) -> Iterator[str]:
 
 
 def _check_classes(root: Path, taxonomy: Path | None, listed: TaxonomyFile, images: list[ImageRecord]) -> None:
+    """Raise DataError where the taxonomy names class folders that hold no image."""
     present = {image.leaf for image in images}
     missing = sorted(folder for folder, leaf in listed.leaf_of_folder.items() if leaf not in present)
     if missing:
@@ -209,4 +211,5 @@ def _check_classes(root: Path, taxonomy: Path | None, listed: TaxonomyFile, imag
 
 
 def _read(root: Path, image: ImageRecord) -> Image.Image:
+    """Return the decoded picture of an image record from its file in the image folder."""
     return read_image(root / image.id)

@@ -124,7 +124,7 @@ def as_dataset(name: str, found: HubImages, listed: TaxonomyFile) -> Dataset:
 
 
 def _load(source: str) -> Mapping[str, Any]:
-    """Return the splits by name."""
+    """Load a dataset of the hub or of a local directory; return its splits by name."""
     try:
         import datasets
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -176,6 +176,7 @@ def _columns(source: str, part: Any) -> tuple[str, str]:
 
 
 def _labels(part: Any, column: str) -> Iterator[str | None]:
+    """Yield the label of every row of a hub dataset's split as text, None where it has none."""
     import datasets
 
     kind = part.features[column]
@@ -197,6 +198,7 @@ def _own_splits(labelled: Collection[str]) -> dict[str, Split]:
 
 
 def _records(name: str, split: HubSplit, own: Split | None, leaf_of: Mapping[str, str]) -> Iterator[ImageRecord]:
+    """Yield the image records of a hub dataset's split, for labels that the taxonomy lists."""
     rows = [index for index, label in enumerate(split.labels) if label in leaf_of]
     table = _open(split.files, split.column)
     for start in range(0, len(rows), _BATCH):
@@ -231,6 +233,7 @@ def _encoded(name: str, stored: Mapping[str, Any] | None) -> bytes:
 
 
 def _read(source: str, files: Mapping[str, tuple[tuple[str, ...], str]], image: ImageRecord) -> Image.Image:
+    """Return the decoded picture of an image record from the Arrow table of its hub split."""
     split, _, number = image.id.partition("/")
     names, column = files[split]
     encoded = _encoded(image.id, _open(names, column)[int(number)][column])

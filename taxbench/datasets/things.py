@@ -155,6 +155,7 @@ def _find_concepts(root: Path, wanted: set[str]) -> tuple[dict[str, Path], int]:
 
 
 def _check_complete(root: Path, missing: list[str], expected: int) -> None:
+    """Raise DataError where concepts of THINGS have no image."""
     if missing:
         raise DataError(
             f"{len(missing)} of {expected} concepts of THINGS have no image in '{root}': {first_few(missing)}. "
@@ -164,6 +165,7 @@ def _check_complete(root: Path, missing: list[str], expected: int) -> None:
 
 
 def _how_to_get(root: Path) -> str:
+    """Return the instructions to download THINGS and run on it."""
     return (
         "THINGS is free for research: download images_THINGS.zip (5 GB) and password_images.txt from "
         "https://osf.io/jum2f/ (to use the password is to agree to the terms on that page), then type\n"
@@ -175,5 +177,6 @@ def _how_to_get(root: Path) -> str:
 
 
 def _read(bases: tuple[Path, ...], image: ImageRecord) -> Image.Image:
+    """Return the decoded photo of a THINGS image from the first folder that has it."""
     paths: Mapping[Path, None] = dict.fromkeys(base / image.id for base in bases)
     return read_image(next((path for path in paths if path.is_file()), next(iter(paths))))

@@ -163,21 +163,25 @@ class DecodePool:
             yield self._receive(*waiting.popleft())
 
     def _send(self, worker: int, slot: int, images: tuple[ImageRecord, ...]) -> None:
+        """Send a decoding process a batch of images and the slot of shared memory for its pixels."""
         try:
             self._workers[worker][1].send((slot, images))
         except OSError:
             raise self._lost(worker, images) from None
 
     def _receive(self, worker: int, slot: int, images: tuple[ImageRecord, ...]) -> Decoded:
+        """Return the batch that a decoding process has finished, waiting for it."""
         try:
             return self._decoded(slot, self._workers[worker][1].recv())
         except (EOFError, OSError):
             raise self._lost(worker, images) from None
 
     def _decoded(self, slot: int, good: np.ndarray) -> Decoded:
+        """Return the decoded pixels of a slot with the mask of pictures that could be decoded."""
         return Decoded(self._slots[slot, : len(good)], good)
 
     def _lost(self, worker: int, images: tuple[ImageRecord, ...]) -> DataError:
+        """Return the error that a decoding process ended on its own, with how and at which images."""
         code = self._workers[worker][0].wait()
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
         return DataError(

@@ -114,6 +114,7 @@ class EncoderCard:
 
     @property
     def _size(self) -> tuple[int, int]:
+        """Return the height and width in pixels that the encoder takes."""
         return self.preprocessing.height, self.preprocessing.width
 
     def _layer(self, layer: int, shapes: list[tuple[int, ...]]) -> tuple[int, tuple[int, ...]]:
@@ -126,6 +127,7 @@ class EncoderCard:
         return layer, shapes[layer]
 
     def _check_grid(self, pool: str, shape: tuple[int, ...], prefix: int) -> None:
+        """Raise UsageError where gridK is finer than the encoder's patches at a layer."""
         rows, columns = self.grid(shape, prefix)
         if int(pool.removeprefix("grid")) > min(rows, columns):
             raise UsageError(
@@ -164,6 +166,7 @@ class Encoder:
         return [self._read(output, reading) for reading in readings]
 
     def _read(self, output: Any, reading: FeatureReadout) -> Tensor:
+        """Return what a readout takes from the encoder's output: pooled, tokens or grid.  # (b, t, f)"""
         if reading.pooled == "pooler":
             return cast(Tensor, output.pooler_output).flatten(1)[:, None]
         hidden: Tensor = output.last_hidden_state if reading.layer == -1 else output.hidden_states[reading.layer]
@@ -252,7 +255,7 @@ class _PixelGrid(nn.Module):
     """The picture itself as a map of patches of 4 x 4 pixels."""
 
     def forward(self, images: Tensor, output_hidden_states: bool = False) -> SimpleNamespace:
-        """Return the map.  # (b, 3, 32, 32) → (b, 48, 8, 8)"""
+        """Return the picture as a map of patches, as an encoder does.  # (b, 3, 32, 32) → (b, 48, 8, 8)"""
         return SimpleNamespace(last_hidden_state=nn.functional.pixel_unshuffle(images, 4))
 
 

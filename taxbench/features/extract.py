@@ -78,7 +78,7 @@ class _Encoded:
             self._arrived.record()
 
     def wait(self) -> None:
-        """Wait until everything has arrived; work launched later goes on."""
+        """Wait until all of a chunk's features have arrived in the host's memory; work launched later goes on."""
         if self._arrived:
             self._arrived.synchronize()
 
@@ -92,7 +92,7 @@ class _Waits:
     disk: float = 0.0
 
     def add(self, decode: float, encode: float, disk: float) -> None:
-        """Count one turn of the loop."""
+        """Add the seconds that one turn of the extraction's loop waited for each stage."""
         self.decode += decode
         self.encode += encode
         self.disk += disk
@@ -126,11 +126,11 @@ class ExtractionPass:
         self._skipped = 0  # rows of claimed shards that were there already, which the bar has yet to count
 
     def done(self) -> bool:
-        """Say whether every shard is sealed."""
+        """Say whether every shard that the extraction fills is sealed."""
         return not any(self._unsealed(shard) for shard in range(self._layout.shards))
 
     def close(self) -> None:
-        """Let go of files and locks."""
+        """Let go of the files and locks of the entries that are extracted."""
         for lock in self._locks:
             lock.close()
 
@@ -264,11 +264,13 @@ class ExtractionPass:
             self._seal(chunk.shard, chunk.writers)
 
     def _seal(self, shard: int, writers: dict[int, ShardWriter]) -> None:
+        """Seal a shard in all its entries once its features are extracted, and release its locks."""
         for place, writer in writers.items():
             writer.seal()
             self._locks[place].release_shard(shard)
 
     def _rows(self, shard: int) -> slice:
+        """Return the rows of the dataset that a shard of the extraction holds."""
         rows = self._layout.rows_of(shard)
         return slice(rows.start, rows.stop)
 
@@ -422,7 +424,7 @@ def _passes(
 
 
 def _origin(how: Extraction) -> Origin:
-    """Complete what is recorded beside the features."""
+    """Complete what is recorded beside extracted features: device, batch size and versions."""
     import transformers
 
     versions = {
@@ -435,6 +437,7 @@ def _origin(how: Extraction) -> Origin:
 
 
 def _just_filled(cache: Path, key: FeatureKey) -> FeatureTable:
+    """Return the table of features that was just extracted; raise where its entry was removed meanwhile."""
     table = read_table(cache, key)
     if table is None:
         raise CacheError(f"The entry {key.digest} was removed while it was being written. Run again.")

@@ -20,6 +20,7 @@ Size = tuple[int, int]
 
 
 def _mask_nothing(config: Any) -> None:
+    """Set the mask ratio of a masked autoencoder's configuration to 0, so that all patches are read."""
     config.mask_ratio = 0.0
 
 
@@ -204,11 +205,13 @@ class Tower:
             return self._ready(self._class()(self._config(), **self._options()))
 
     def _class(self) -> Any:
+        """Return the class of transformers that implements the tower's family."""
         import transformers
 
         return getattr(transformers, self.family.model)
 
     def _config(self) -> Any:
+        """Return the tower's configuration with its family's changes made."""
         if self.family.prepare:
             self.family.prepare(self.config)
         return self.config

@@ -64,6 +64,7 @@ class FeatureRows:
         return self._statistics[images.tobytes()]
 
     def _pass_over(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Compute mean and deviation of the images' features in one pass over rows.  # (f,), (f,)"""
         double = torch.float32 if self._device.type == "mps" else torch.float64
         total = torch.zeros(2, self.width, dtype=double, device=self._device)
         step = max(1, _PASS_BYTES // (4 * self.tokens * self.width))
@@ -118,7 +119,7 @@ class NameFeatures:
         return self._names[torch.from_numpy(images).to(self._names.device)]
 
     def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Leave indices as they are.  # (1,), (1,) float32"""
+        """Return mean 0 and deviation 1, which leave the indices of names as they are.  # (1,), (1,) float32"""
         return torch.zeros(1, device=self._names.device), torch.ones(1, device=self._names.device)
 
 
@@ -175,6 +176,7 @@ class Coherence:
 
 
 def _mean(values: list[float | None]) -> float | None:
+    """Return the mean visual similarity over hypernyms; None where one has none."""
     if not values or any(value is None for value in values):
         return None  # an average over an incomplete column is blank
     return round(float(np.mean(np.array(values, dtype=np.float64))), 6)

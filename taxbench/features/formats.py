@@ -105,20 +105,24 @@ Stored = tuple[Any, tuple[str, ...] | None]
 
 
 def _npy(path: Path) -> Stored:
+    """Map a .npy file's features into memory; the format holds no ids."""
     return np.load(path, mmap_mode="r", allow_pickle=False), None
 
 
 def _npz(path: Path) -> Stored:
+    """Load `features`, and `ids` if there are any, from a .npz file."""
     with np.load(path, allow_pickle=False) as file:
         return file["features"], _names(file["ids"]) if "ids" in file else None
 
 
 def _hdf5(path: Path) -> Stored:
+    """Open the dataset `features` of an HDF5 file, and read `ids` if there are any."""
     file = h5py.File(path, "r")
     return file["features"], _names(file["ids"][...]) if "ids" in file else None
 
 
 def _safetensors(path: Path) -> Stored:
+    """Load the tensor `features` of a safetensors file, and the ids in its metadata if there are any."""
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
@@ -142,6 +146,7 @@ def _torch(path: Path) -> Stored:
 
 
 def _names(values: Sequence[Any]) -> tuple[str, ...]:
+    """Return the ids in a file of features as text, which some formats hold as bytes."""
     return tuple(value.decode() if isinstance(value, bytes) else str(value) for value in values)
 
 

@@ -88,6 +88,7 @@ def imported_table(cache: Path, name: str, dataset: Dataset) -> FeatureTable:
 
 
 def _named(cache: Path, name: str) -> list[StoredEntry]:
+    """Return the cache entries of imported features that have this name."""
     return [entry for entry in entries(cache) if entry.name == IMPORTED + name]
 
 
@@ -104,6 +105,7 @@ def _order(file: FeatureFile, dataset: Dataset) -> np.ndarray:
 
 
 def _copy_shard(file: FeatureFile, order: np.ndarray, writer: ShardWriter, manifest: Manifest, shard: int) -> None:
+    """Copy a shard's rows of imported features into the cache; raise where one is not finite."""
     rows = manifest.layout.rows_of(shard)
     step = _SPAN_BLOCKS * manifest.layout.block_rows
     for start in range(rows.start, rows.stop, step):

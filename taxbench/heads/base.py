@@ -82,7 +82,7 @@ class SoftHead(Head):
         return unit * self.gain
 
     def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
-        """Ask the LM.  # (b, t, f), (b, q) → (b, q)"""
+        """Ask the LM with the head's soft tokens in its row; return log odds of Yes.  # (b, t, f), (b, q) → (b, q)"""
         return scorer.margins(self.soft_tokens(features), terms)
 
 
@@ -132,7 +132,7 @@ class NameTable(nn.Module):
         self.register_buffer("table", table)
 
     def forward(self, names: Tensor) -> Tensor:
-        """Look names up.  # (b, 1, 1), whole numbers → (b, k, d)"""
+        """Look up the vectors that stand for names.  # (b, 1, 1), whole numbers → (b, k, d)"""
         return self.table[names[:, 0, 0].round().long()]
 
 

@@ -53,7 +53,7 @@ class FitData:
 
     @property
     def device(self) -> torch.device:
-        """Return where features and heads are."""
+        """Return the device that the features to fit, and so the head, are on."""
         return self.lm.device
 
     @property
@@ -94,6 +94,7 @@ class FitData:
 
     @cached_property
     def _kind(self) -> str:
+        """Return the kind of label vectors with the best leaf retrieval, shared by closed-form heads."""
         parts = (self.images, self.names, self.val_images, self.val_names)
         key = ("kind", self.features_key, self._lm_key, self.texts, *(part.tobytes() for part in parts))
         self.chosen["labels"] = kind = self.shared.get(key, self._choose_kind)
@@ -160,13 +161,16 @@ class FitData:
 
     @property
     def _lm_key(self) -> tuple[str, torch.dtype, str]:
+        """Return what label vectors depend on of the LM: digest, dtype and device type."""
         return self.lm.digest, self.lm.dtype, self.lm.device.type
 
     def _raw(self, terms: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Return the LM's label vectors of some terms by kind, shared by closed-form heads."""
         key = ("labels", self._lm_key, terms)
         return self.shared.get(key, lambda: label_vectors(self.lm, terms, self.cache))
 
     def _unit(self, kind: str, terms: tuple[str, ...]) -> Tensor:
+        """Return one kind of label vectors, standardised over the names, at unit length.  # (v, d)"""
         known = self._raw(self.texts)[kind]
         index = {text: row for row, text in enumerate(self.texts)}
         others = tuple(dict.fromkeys(term for term in terms if term not in index))

@@ -41,7 +41,7 @@ class Combination(nn.Module):
         self.register_buffer("labels", labels)  # (c, d)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features.  # (b, t, f) → (b, 1, d)"""
+        """Combine the label vectors of the likeliest names, weighed by their posterior.  # (b, t, f) → (b, 1, d)"""
         likely, which = (features.mean(1) @ self.weight + self.bias).topk(self.most)
         return torch.einsum("bt,btd->bd", likely.softmax(-1), self.labels[which])[:, None]
 
@@ -82,6 +82,7 @@ def discriminant(data: FitData, shrinkage: float) -> tuple[Tensor, Tensor]:
 
 
 def _likelihood(data: FitData, shrinkage: float) -> float:
+    """Return ConSE's mean log posterior of the validation images' names under a shrinkage."""
     weight, bias = discriminant(data, shrinkage)
     odds = (data.validation @ weight + bias).log_softmax(-1)
     place = torch.searchsorted(_trained(data), torch.from_numpy(data.val_names).to(odds.device))
@@ -89,4 +90,5 @@ def _likelihood(data: FitData, shrinkage: float) -> float:
 
 
 def _trained(data: FitData) -> Tensor:
+    """Return the indices of the names that have training images, ConSE's classes.  # (c,)"""
     return data.classes.count.nonzero().squeeze(1)

@@ -46,7 +46,7 @@ class ProjectionTower(nn.Module):
         self.shift = nn.Parameter(torch.tensor(-10.0))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features.  # (b, t, f) → (b, 1, d)"""
+        """Map mean features into the space of label vectors by the contrastive image map.  # (b, t, f) → (b, 1, d)"""
         mapped: Tensor = self.map(features.mean(1, keepdim=True))
         return mapped
 

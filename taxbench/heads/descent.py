@@ -21,15 +21,15 @@ class Pace(Protocol):
 
     @property
     def steps(self) -> int:
-        """Return the number of minibatches."""
+        """Return the number of minibatches of the descent."""
 
     @property
     def rate(self) -> float:
-        """Return the highest step size."""
+        """Return the highest step size of the descent."""
 
     @property
     def decay(self) -> float:
-        """Return the decay of the weights."""
+        """Return AdamW's decay of the weights in the descent."""
 
 
 def seeded(data: FitData, purpose: str, build: Callable[[], nn.Module]) -> nn.Module:

@@ -38,7 +38,7 @@ class Linear(nn.Module):
         self.map = nn.Linear(features, width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features.  # (b, t, f) → (b, 1, d)"""
+        """Map mean features into the space of label vectors by DeViSE's linear map.  # (b, t, f) → (b, 1, d)"""
         mapped: Tensor = self.map(features.mean(1, keepdim=True))
         return mapped
 

@@ -45,11 +45,11 @@ class LabelMap(nn.Module):
         return cls(whole, bias - moments.mean @ whole, words).to(moments.rows.device)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features.  # (b, t, f) → (b, 1, k)"""
+        """Map mean features to the vector that is compared with label vectors.  # (b, t, f) → (b, 1, k)"""
         return (features.mean(1) @ self.weight + self.bias)[:, None]
 
     def words(self, labels: Tensor) -> Tensor:
-        """Map label vectors.  # (v, d) → (v, k)"""
+        """Return label vectors, mapped where the head moves those too.  # (v, d) → (v, k)"""
         return labels if self.moved is None else labels @ self.moved
 
 
@@ -58,7 +58,7 @@ class HubnessSettings(Protocol):
 
     @property
     def hubness(self) -> Hubness:
-        """Return the correction."""
+        """Return which correction for hubness the label head makes."""
 
 
 class LabelHead(Head):
@@ -82,7 +82,7 @@ class LabelHead(Head):
         self.register_buffer("line", words.new_tensor([1.0, 0.0]))  # slope and offset
 
     def cosines(self, mapped: Tensor) -> Tensor:
-        """Return how alike images and terms are.  # (b, 1, k) → (b, v)"""
+        """Return the cosines of mapped images and the label vectors of all terms.  # (b, 1, k) → (b, v)"""
         return normalize(mapped.squeeze(1), dim=-1) @ self.words.T
 
     def corrected(self, cosines: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class LabelHead(Head):
             self.spread.copy_(cosines.std(0, correction=0).clamp_min(1e-6))
 
     def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer | None) -> Tensor:
-        """Compare.  # (b, t, f), (b, q) → (b, q)"""
+        """Compare images with the asked terms' label vectors; return log odds.  # (b, t, f), (b, q) → (b, q)"""
         found = self.corrected(self.cosines(self.mapped(features)))
         return self.line[0] * found.gather(1, terms.clamp(min=0)) + self.line[1]
 
@@ -140,7 +140,7 @@ def label_head(
 
 
 def _cosines(head: LabelHead, data: FitData, images: np.ndarray) -> Tensor:
-    """Return how alike images and all terms are.  # (n,) → (n, v)"""
+    """Return the cosines of images and all terms' label vectors under a head.  # (n,) → (n, v)"""
     parts = np.array_split(images, -(-len(images) // _BATCH))
     return torch.cat([head.cosines(head.mapping(data.features(part))) for part in parts])
 
@@ -172,5 +172,5 @@ def logistic_line(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
 
 
 def _nearest(cosines: Tensor, dim: int) -> Tensor:
-    """Return the mean of the largest few."""
+    """Return the mean cosine of the nearest few along a dimension, as CSLS corrects hubness by."""
     return cosines.topk(min(_NEIGHBOURS, cosines.shape[dim]), dim).values.mean(dim)

@@ -15,7 +15,7 @@ class Settings(Spec, strict=True):
 
 
 def build(shape: HeadShape, settings: Settings) -> nn.Module:
-    """Return the map (b, t, f) → (b, t · tokens, d), trained through the LM.
+    """Return the linear map (b, t, f) → (b, t · tokens, d), trained through the LM.
 
     Parameters: (f + 1) · tokens · d.
     """

@@ -63,7 +63,7 @@ class _Perceiver(nn.Module):
 
 
 def build(shape: HeadShape, settings: Settings) -> nn.Module:
-    """Return the map (b, t, f) → (b, k, d), trained through the LM.
+    """Return the perceiver resampler (b, t, f) → (b, k, d), trained through the LM.
 
     Parameters: (f + 1) · w + k · w + blocks · (12 w² + 15 w) + 2 w + (w + 1) · d, and t · w for positions where t > 1.
     """

@@ -34,7 +34,7 @@ def fit(data: FitData, settings: Settings) -> nn.Module:
 
 
 def _solve(data: FitData, alpha: float) -> tuple[Tensor, Tensor]:
-    """Return the map in the basis of the moments.  # (r, d), (d,)"""
+    """Return the orthogonal map of whitened features in the basis of the moments, and its intercept.  # (r, d), (d,)"""
     values, _ = data.moments.spectrum
     scale = (values + alpha * data.moments.unit).rsqrt()  # (r,)
     names = data.labels.to(scale)

@@ -52,7 +52,7 @@ class _QFormer(nn.Module):
         self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, shape.width))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Ask the features.  # (b, t, f) → (b, k, d)"""
+        """Let learnt queries attend to the features.  # (b, t, f) → (b, k, d)"""
         queries = self.norm(self.queries).expand(len(features), -1, -1)  # (b, k, w)
         for block in self.blocks:
             queries = block(queries, features)
@@ -60,7 +60,7 @@ class _QFormer(nn.Module):
 
 
 def build(shape: HeadShape, settings: Settings) -> nn.Module:
-    """Return the map (b, t, f) → (b, k, d), trained through the LM; it does not see the order of feature vectors.
+    """Return the Q-Former (b, t, f) → (b, k, d), trained through the LM; it does not see the order of feature vectors.
 
     Parameters: k · w + blocks · (14 w² + 2 f w + 19 w) + 4 w + (w + 1) · d.
     """

@@ -27,7 +27,7 @@ class Word(nn.Module):
         self.register_buffer("length", length)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features.  # (b, t, f) → (b, 1, d)"""
+        """Map features, and bring the result to the length of a word's embedding.  # (b, t, f) → (b, 1, d)"""
         return normalize(self.mapping(features), dim=-1) * self.length
 
 

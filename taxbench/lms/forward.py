@@ -122,7 +122,7 @@ class RowShape:
 
 
 def row_bytes(lm: FrozenLM, shape: RowShape, training: bool) -> int:
-    """Estimate the peak memory of one image.
+    """Estimate the peak memory of the rows in which one image is put to the LM.
 
     Of each token, training keeps several vectors as wide as the model, as its feed-forward layer and as its heads in
     every layer; without a gradient one layer's are alive at a time, besides kept keys and values. The weights of the
@@ -147,6 +147,7 @@ def row_bytes(lm: FrozenLM, shape: RowShape, training: bool) -> int:
 
 
 def _of(config: Any, name: str, default: int) -> int:
+    """Return a positive whole number of the LM's configuration, else a default, for the memory of a row."""
     found = getattr(config, name, None)
     return found if isinstance(found, int) and found > 0 else default
 
@@ -416,7 +417,7 @@ class Packed(TableForward):
         return Slots(first, torch.cat(parts, dim=1))
 
     def shape(self, length: int, width: int, texts: int, training: bool) -> RowShape:
-        """Return what one image amounts to.
+        """Return what the packed row of one image amounts to in the LM.
 
         Args:
             length: Of a row with one text.

@@ -179,6 +179,7 @@ def _made_on(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
 
 
 def _freeze(model: nn.Module, device: torch.device) -> nn.Module:
+    """Move a language model to a device, in evaluation mode and without gradients."""
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -229,11 +230,13 @@ class OutputLayer:
         return F.cross_entropy(logits.float(), targets.reshape(-1), reduction="none").reshape(targets.shape)
 
     def _scaled(self, logits: Tensor) -> Tensor:
+        """Rescale and soft-cap logits as the language model's configuration says."""
         logits = logits * self.scale if self.scale != 1 else logits
         return logits if self.cap is None else (torch.tanh(to_float64(logits) / self.cap) * self.cap).to(logits.dtype)
 
 
 def _number(config: Any, name: str) -> float | None:
+    """Return a number of a language model's configuration; None where it has none."""
     value = getattr(config, name, None)
     return float(value) if isinstance(value, int | float) else None  # mpt has a word here
 

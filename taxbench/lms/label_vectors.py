@@ -58,7 +58,7 @@ def label_vectors(lm: FrozenLM, terms: tuple[str, ...], cache: Path | None = Non
 
 
 def _key(lm: FrozenLM, terms: tuple[str, ...]) -> str:
-    """Return everything that changes a number."""
+    """Return the cache key of label vectors: everything that changes a number of theirs."""
     import transformers
 
     return canonical_json(
@@ -77,6 +77,7 @@ def _key(lm: FrozenLM, terms: tuple[str, ...]) -> str:
 
 @torch.inference_mode()
 def _compute(lm: FrozenLM, terms: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Compute the label vectors of terms by kind: input embeddings, template states, prompted state."""
     found: dict[str, Tensor] = {
         "input": torch.stack([lm.embed(text_tokens(lm, f" {term}", "a")).float().mean(0) for term in terms])
     }
@@ -128,7 +129,7 @@ def _spread(depth: int) -> list[int]:
 
 
 def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
-    """Return what a file holds, or nothing where it is missing, damaged or another's."""
+    """Return the label vectors that a file holds, or nothing where it is missing, damaged or another's."""
     import h5py
 
     if not path.is_file():
@@ -143,6 +144,7 @@ def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
 
 
 def _write(path: Path, key: str, terms: tuple[str, ...], found: dict[str, np.ndarray]) -> None:
+    """Write label vectors of every kind to their HDF5 file in the cache, with key and digest."""
     import h5py
 
     with replacing(path) as partial, h5py.File(partial, "w") as file:
@@ -153,6 +155,7 @@ def _write(path: Path, key: str, terms: tuple[str, ...], found: dict[str, np.nda
 
 
 def _digest(key: str, found: dict[str, np.ndarray]) -> str:
+    """Return the digest of a file of label vectors: its key, and the vectors of every kind."""
     state = xxhash.xxh3_128(key.encode())
     for kind in sorted(found):
         state.update(f"{kind} {found[kind].dtype} {found[kind].shape}".encode())

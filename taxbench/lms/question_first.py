@@ -108,9 +108,11 @@ def _questions(lm: FrozenLM, table: QuestionTable, terms: Tensor, width: int) ->
 
 
 def _used(table: QuestionTable, terms: Tensor, width: int) -> Tensor:
+    """Return which columns of questions that come first hold a token.  # (n, p) bool"""
     start = len(table.opening) + len(table.stem)
     return torch.cat([table.used.new_ones(len(terms), start), table.used[terms][:, -width:]], dim=1)
 
 
 def _positions(used: Tensor) -> Tensor:
+    """Return the position ids of question-first rows, which count used columns only.  # (n, l)"""
     return (used.cumsum(1) - 1).clamp(min=0)

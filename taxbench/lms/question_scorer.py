@@ -132,7 +132,7 @@ class EquivalenceCheck:
 
 @torch.inference_mode()
 def equivalence_check(lm: FrozenLM, questions: int, margins: Margins) -> EquivalenceCheck:
-    """Ask the model itself.
+    """Ask the model itself two questions, with which faster ways of asking are to agree.
 
     Args:
         questions: How many there are; the first and the last are asked.
@@ -156,6 +156,7 @@ def equivalence_check(lm: FrozenLM, questions: int, margins: Margins) -> Equival
 
 
 def _distance(found: Tensor, expected: Tensor) -> float:
+    """Return the root mean square difference of margins from those that the model itself gives."""
     return float((found - expected).square().mean().sqrt())
 
 
@@ -312,6 +313,7 @@ class QuestionScorer:
 
     @cached_property
     def _output(self) -> OutputLayer:
+        """Return the LM's output layer, by which the scorer reads answers."""
         return OutputLayer.of(self.lm, self.own_logits)
 
     @cached_property

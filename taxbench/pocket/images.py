@@ -41,4 +41,5 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
 
 
 def _draw(image: ImageRecord) -> Image.Image:
+    """Draw the picture of a pocket image from its concept and index."""
     return Image.fromarray(render(image.leaf, int(image.id.rpartition("/")[2]), _SEED))

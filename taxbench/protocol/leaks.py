@@ -43,6 +43,7 @@ def synonyms(term: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _meanings() -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """Read the leak guard's synonyms: of each meaning, nouns that mean it first and others."""
     lines = gzip.decompress(TABLE.read_bytes()).decode().splitlines()
     halves = (line.split(";") for line in lines if not line.startswith("#"))
     return tuple((tuple(first.split("|")), tuple(rest.split("|")) if rest else ()) for first, rest in halves)
@@ -57,6 +58,7 @@ def write_table(path: Path = TABLE) -> int:
 
 
 def _rows() -> Iterator[str]:
+    """Yield the lines of the leak guard's synonyms, one for each WordNet meaning that several nouns have."""
     from taxbench.taxonomy.wordnet import read_nouns
 
     nouns = read_nouns()

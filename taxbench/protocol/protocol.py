@@ -190,6 +190,7 @@ class Protocol:
 
     @cached_property
     def _allowed(self) -> AllowedPairs:
+        """Return the pairs of leaf and hypernym that the task's deprivation leaves to training."""
         return apply_deprivation(self.dataset.taxonomy, self.task.deprivation, self.seed)
 
     @cached_property
@@ -234,6 +235,7 @@ class Protocol:
         return self._ask(sampler, np.flatnonzero(self.splits == "test"), rng(self.seed, "test", "hypernyms"))
 
     def _hypernym_sampler(self, allowed: np.ndarray, purpose: str) -> QuestionSampler:
+        """Return the sampler of hypernym questions among the allowed pairs of leaf and term."""
         pairs = true_pairs(self.dataset.taxonomy)  # (l, h)
         names = np.zeros((len(pairs), self.vocabulary.n_names), bool)
         true, wrong = np.hstack([names, pairs & allowed]), np.hstack([names, ~pairs & allowed])
@@ -267,6 +269,7 @@ class Protocol:
         return table
 
     def _ask(self, sampler: QuestionSampler, images: np.ndarray, generator: np.random.Generator) -> QuestionSet:
+        """Draw the task's questions about images, positives with negatives, from a sampler."""
         questions = self.task.questions
         drawn_once = questions.negatives == "fixed"
         return sampler.sample(
@@ -284,6 +287,7 @@ class Protocol:
         return "the task's evidence and the dataset's taxonomy leave none."
 
     def _leaf_questions(self, split: str) -> QuestionSet:
+        """Draw the leaf questions of a split; raise DataError where it has no image."""
         images = self.images(split)
         if not len(images):
             raise DataError(f"The dataset '{self.dataset.name}' has no image in the split '{split}': {_NO_SPLIT}")

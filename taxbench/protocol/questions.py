@@ -48,14 +48,17 @@ def answer_tokens(
 
 
 def _shortest(strings: Strings) -> Strings:
+    """Return the answers' token strings of which no other one is a beginning."""
     return tuple(x for x in strings if not any(x != other and _begins(x, other) for other in strings))
 
 
 def _begins(tokens: tuple[int, ...], start: tuple[int, ...]) -> bool:
+    """Tell whether the tokens of an answer begin with those of another."""
     return tokens[: len(start)] == start
 
 
 def _after(encode: Encode, question: str, answer: str) -> tuple[int, ...]:
+    """Return the tokens of an answer as they follow a question."""
     prefix, ids = encode(question), encode(question + answer)
     # A tokenizer may merge across the border; the answer begins where the two encodings part.
     same = next((i for i, (a, b) in enumerate(zip(prefix, ids, strict=False)) if a != b), len(prefix))

@@ -38,7 +38,7 @@ class _Subject:
         return self.file.locate(key, f"{self.task.name}: {message}")
 
     def warning(self, key: KeyPath, message: str) -> Diagnostic:
-        """Return what is worth knowing but no error."""
+        """Return a warning about the checked task: what is worth knowing but no error."""
         return replace(self.error(key, message), level="warning")
 
 
@@ -93,6 +93,7 @@ def _questions(subject: _Subject) -> Iterator[Diagnostic]:
 
 
 def _both_answers(subject: _Subject, key: KeyPath, split: str, asked: QuestionSet) -> Iterator[Diagnostic]:
+    """Check that a split of the task asks both answers, in all and of every scored term."""
     sides = [set(asked.term[asked.answer == side].tolist()) for side in (True, False)]
     if not all(map(len, sides)):
         only = "positive" if len(sides[0]) else "negative"
@@ -105,6 +106,7 @@ def _both_answers(subject: _Subject, key: KeyPath, split: str, asked: QuestionSe
 
 
 def _no_leak(subject: _Subject, asked: QuestionSet) -> Iterator[Diagnostic]:
+    """Check that a task's training asks no question it is denied, and warn of leaks and lacking images."""
     protocol, task = subject.protocol, subject.task
     if protocol.leaves_without_images:
         text = (
@@ -145,4 +147,5 @@ def _encoders() -> dict[str, Encode]:
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:
+    """Return the token ids of a text, for checking a task's answers."""
     return list(tokenizer.encode(text, add_special_tokens=False).ids)

@@ -93,6 +93,7 @@ def _asked(protocol: Protocol) -> tuple[dict[str, QuestionSet], list[str]]:
 
 
 def _count(split: str, asked: QuestionSet) -> SplitCounts:
+    """Count a split's questions for the preview of a task: images, terms, positives, one-answer terms."""
     yes, no = (set(asked.term[asked.answer == side].tolist()) for side in (True, False))
     return SplitCounts(
         split=split, questions=len(asked), images=len(np.unique(asked.image)), terms=len(yes | no),

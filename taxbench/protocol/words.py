@@ -80,6 +80,7 @@ def goes_bare(term: str) -> bool:
 
 
 def _split(term: str) -> list[str]:
+    """Return the lower-case words of a term."""
     return term.lower().replace("_", " ").split()
 
 
@@ -142,6 +143,7 @@ def plural(term: str) -> str:
 
 
 def _plural_word(word: str) -> str:
+    """Return the plural of one English noun by irregular forms, endings, then the rules."""
     low = word.lower()
     if low in _UNCHANGED or low.endswith("fish"):
         return word

@@ -148,6 +148,7 @@ def _offers(path: tuple[str, ...]) -> dict[str, _Offer]:
 
 
 def _source(point: EntryPoint) -> str:
+    """Return the source of a head that a package's entry point offers; raise for an unusable name."""
     if point.attr:
         raise ValueError(f"expected the name of a module, found '{point.value}'")
     if not re.fullmatch(r"\w[\w.-]*", point.name) or point.name == "all":
@@ -157,7 +158,7 @@ def _source(point: EntryPoint) -> str:
 
 @cache
 def read_head(name: str, module: str, source: str) -> HeadInfo:
-    """Read a head.
+    """Read what a head's source says of it, without importing it.
 
     Raises:
         ValueError: it does not keep to what `heads/base.py` says; SyntaxError where it is not Python.

@@ -80,6 +80,7 @@ def model_source(source: str) -> str:
 
 
 def _registered(kind: type[S]) -> dict[str, S]:
+    """Return the models of one kind by alias: those of the YAML registry, and plugged encoders."""
     text = Path(__file__).with_name(_FILES[kind]).read_text(encoding="utf-8")
     entries = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # libyaml takes a tenth of the time
     known = {name: kind(name=name, **fields) for name, fields in entries.items()}
@@ -90,6 +91,7 @@ def _registered(kind: type[S]) -> dict[str, S]:
 
 
 def _find(name: str, kind: type[S], word: str) -> S:
+    """Return the model that an alias, a directory or a Hugging Face id names."""
     known = _registered(kind)
     if name in known:
         return known[name]

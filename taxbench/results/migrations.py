@@ -112,6 +112,7 @@ def _from_2(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_agreement(record: dict[str, Any], run: RunSpec) -> None:
+    """Raise ValueError where an older record's repeated field contradicts its `run`."""
     for name, meaning in _REPEATED.items():
         recorded, meant = record.get(name), meaning(run)
         if json.dumps(recorded) != json.dumps(meant):

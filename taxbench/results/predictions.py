@@ -78,7 +78,7 @@ class Predictions:
         return np.asarray(self.split == self.splits.index(split))
 
     def asked(self, rows: np.ndarray) -> QuestionSet:
-        """Return some of the questions."""
+        """Return some of the predictions' questions, without their margins."""
         return QuestionSet(self.image[rows].astype(np.int64), self.term[rows].astype(np.int64), self.answer[rows])
 
     def questions_digest(self) -> str:
@@ -110,7 +110,7 @@ class Collector:
         self._parts[split] = asked, margins
 
     def predictions(self) -> Predictions:
-        """Return all of it; margins are in half precision, and scores are computed from these."""
+        """Return the predictions collected; margins are in half precision, and scores are computed from these."""
         asked = QuestionSet.concat([part for part, _ in self._parts.values()])
         images, image = np.unique(asked.image, return_inverse=True)
         # By their words: a leaf and a hypernym of the same name are asked in different splits.
@@ -133,7 +133,7 @@ class Collector:
 
 
 def write_predictions(predictions: Predictions) -> bytes:
-    """Return the file; NumPy writes no time into it, so equal runs give equal bytes."""
+    """Return the file of predictions; NumPy writes no time into it, so equal runs give equal bytes."""
     columns: dict[str, Any] = {"about": np.array(json.dumps(_ABOUT, indent=1))}
     for each in fields(predictions):
         value = getattr(predictions, each.name)
@@ -177,7 +177,7 @@ def parse_predictions(content: bytes, name: str) -> Predictions:
 
 
 def _columns(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the arrays, none of them before all their sizes are known to be sane."""
+    """Yield the columns in a file of predictions, none before all their sizes are known to be sane."""
     members = archive.infolist()
     names = [member.filename for member in members]
     if len(members) > _MOST_COLUMNS or len(set(names)) < len(names):
@@ -251,6 +251,7 @@ def _checked(columns: dict[str, np.ndarray], name: str) -> Predictions:
 
 
 def _names(column: np.ndarray, what: str, n_questions: int) -> tuple[str, ...]:
+    """Return a column of names in predictions as text; raise where it is damaged or repeats one."""
     if column.dtype.kind != "U" or column.ndim != 1:
         raise DataError(f"{what} must be a row of text.")
     if column.dtype.itemsize > 4 * _LONGEST:
@@ -267,6 +268,7 @@ def _names(column: np.ndarray, what: str, n_questions: int) -> tuple[str, ...]:
 
 
 def _codes(values: np.ndarray, n: int) -> np.ndarray:
+    """Return a column of predictions' codes in the smallest unsigned type that holds n of them."""
     return np.asarray(values.astype(np.min_scalar_type(max(0, n - 1))))
 
 

@@ -103,6 +103,7 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object of a record as a dict; raise where a key is given twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         counts = Counter(name for name, _ in pairs)
@@ -111,10 +112,12 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(text: str) -> Any:
+    """Raise for NaN and Infinity in a record, which JSON does not know."""
     raise ValueError(f"{text} is not a JSON number")
 
 
 def _finite(text: str) -> float:
+    """Return a number of a record's JSON as a float; raise where it overflows."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is too large a number")

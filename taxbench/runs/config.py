@@ -64,7 +64,7 @@ class GridCell:
     """The `key=value` of settings that were given several values."""
 
     def describe(self) -> str:
-        """Return one line that names every value."""
+        """Return one line that names every setting of the cell."""
         parts = (("features", self.features.model_dump()), ("trainer", self.trainer.model_dump()),
                  ("scoring", self.scoring.model_dump()), ("prompt", self.prompt.model_dump()),
                  (f"head {self.head.name}", self.head.settings))  # fmt: skip
@@ -103,7 +103,7 @@ class RunConfig:
         return origin_of(self.dataset, self.taxonomy, self.encoder)
 
     def describe(self) -> str:
-        """Return lines that name everything in force."""
+        """Return lines that name every option and setting in force."""
         lines = [
             f"dataset {self.dataset} · encoder {self.encoder.name} · model {self.lm.name} · "
             f"seeds {', '.join(map(str, self.seeds))} · device {self.device} · results in {self.out}"
@@ -120,7 +120,7 @@ class RunConfig:
 
 
 def resolve(options: Options) -> RunConfig:
-    """Turn names into specs; every name is checked before any work begins.
+    """Turn the options of a run into specs; every name is checked before any work begins.
 
     Raises:
         UsageError: a name, a seed or a setting is wrong.
@@ -160,6 +160,7 @@ def options_from(kind: type[D], given: dict[str, Any]) -> D:
 
 
 def _seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds that `--seeds` lists by commas, each once; raise UsageError for others."""
     try:
         seeds = tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
@@ -251,6 +252,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
 
 
 def _value(setting: str, text: str) -> Any:
+    """Return the value that `--set KEY=VALUE` gives by YAML's rules; raise UsageError where it is none."""
     try:
         return parse_scalar(text)
     except ValueError as error:

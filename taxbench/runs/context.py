@@ -49,12 +49,12 @@ class FeatureSet:
 
     @property
     def extracted(self) -> bool:
-        """Say whether to have them takes no extraction."""
+        """Say whether using the features takes no extraction."""
         return self.cached or "table" in self.__dict__
 
     @cached_property
     def table(self) -> FeatureTable:
-        """Return them on disk.
+        """Return the features as a table on disk, extracted where they are missing.
 
         Raises:
             TaxbenchError: images cannot be decoded, or the cache cannot be written.
@@ -65,7 +65,7 @@ class FeatureSet:
 
     @cached_property
     def rows(self) -> FeatureRows:
-        """Return them as heads see them."""
+        """Return the features as heads see them."""
         return FeatureRows.of(self.table, self.device)
 
     @cached_property
@@ -123,6 +123,7 @@ class RunContext:
         return self._features[wanted]
 
     def _described(self, wanted: FeatureOptions) -> FeatureSet:
+        """Return the features that runs want, imported or of the encoder, without extracting them."""
         if self.config.imported:
             table = imported_table(self.cache, self.config.imported, self.dataset)
             return FeatureSet(table.key, lambda: [table], True, self.dataset, self.device, self.timed)

@@ -59,6 +59,7 @@ def code() -> Code:
 
 
 def _git(*arguments: str) -> str | None:
+    """Return what git says of the package's checkout; None where it fails."""
     try:
         done = subprocess.run(["git", "-C", str(_CHECKOUT), *arguments], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
@@ -67,7 +68,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def machine(device: torch.device) -> str:
-    """Return what computes, in words."""
+    """Return the name of the machine that computes, in words."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     try:

@@ -94,7 +94,7 @@ def verify(entry: StoredEntry, device: str, sample: int = _SAMPLE) -> Verificati
 
 
 def _wanted(options: ExtractOptions) -> list[FeatureOptions]:
-    """Return every layer with every pool.
+    """Return the options of the features to extract: every layer with every pool.
 
     Raises:
         UsageError: a layer is no number, or there is no such pool.

@@ -159,6 +159,7 @@ class HeadJob:
 
     @property
     def _info(self) -> HeadInfo:
+        """Return what is known of the job's head without importing it."""
         return head_info(self.key.head.name)
 
     def _build(self) -> FittedHead:
@@ -183,6 +184,7 @@ class HeadJob:
         return FittedHead(head.to(self.context.device).eval(), self.images, scorer, data.chosen)
 
     def _fit_data(self, scorer: QuestionScorer) -> FitData:
+        """Return what a head is fitted to or prepared by: images, their names, and the scorer's LM."""
         protocol, key, images = self.protocol, self.key, self.images
         train, val = protocol.images("train"), protocol.images("val")
         mean, std = images.statistics(train)

@@ -70,7 +70,7 @@ class ScoreDelta:
 
     @property
     def difference(self) -> float | None:
-        """Return how far apart they are; None where one of them is missing."""
+        """Return how far the reproduced score is from the recorded one; None where one of them is missing."""
         if self.recorded is None or self.here is None:
             return 0.0 if self.recorded is self.here else None
         return abs(self.here - self.recorded)
@@ -150,7 +150,7 @@ def reproduce(place: Path, again: ReproduceOptions, report: Reporter) -> Reprodu
 def compared(
     place: str, record: Result, result: Result, changed: tuple[Mismatch, ...], tolerance: float
 ) -> Reproduction:
-    """Return a run beside its record."""
+    """Return a reproduced run beside its record."""
     asked = [each.predictions for each in (record, result)]
     mine, yours = asked
     if mine and yours and mine.questions != yours.questions:
@@ -211,7 +211,7 @@ def _named(what: str, name: str, how: str, given: str | None = None) -> Iterator
 
 
 def _context(config: RunConfig, record: Result, again: ReproduceOptions, report: Reporter) -> RunContext:
-    """Return what the run shares with none."""
+    """Return the context of the reproduced run, after finding its device and dataset here."""
     context, run = RunContext(config, report), record.run
     try:
         _ = context.device
@@ -239,7 +239,7 @@ def _stored_alike(context: RunContext, record: Result) -> RunConfig:
 
 
 def _identities(record: Result, run: RunSpec) -> tuple[Mismatch, ...]:
-    """Return what is not as it was, of everything that decides the scores."""
+    """Return what of all that decides the scores is not as the record says."""
     then = _facts(record.run, record.versions, record.code)
     now = _facts(run, versions(), code())
     pairs = ((what, then.get(what, "–"), now.get(what, "–")) for what in dict.fromkeys([*then, *now]))
@@ -247,6 +247,7 @@ def _identities(record: Result, run: RunSpec) -> tuple[Mismatch, ...]:
 
 
 def _facts(run: RunSpec, software: Versions, commit: Code) -> dict[str, str]:
+    """Return by name what decides a run's scores, to compare a reproduction with its record."""
     known: dict[str, Any] = {
         "dataset": run.dataset.fingerprint,
         "encoder": run.encoder.digest,
@@ -264,6 +265,7 @@ def _facts(run: RunSpec, software: Versions, commit: Code) -> dict[str, str]:
 
 
 def _scores(record: Result, result: Result) -> Iterator[ScoreDelta]:
+    """Yield every score of a record beside the reproduced one: validation, test, controls."""
     yield from _each("validation", {"val": record.validation}, {"val": result.validation})
     yield from _each("scores", record.scores, result.scores)
     for control in dict.fromkeys([*record.controls, *result.controls]):
@@ -271,6 +273,7 @@ def _scores(record: Result, result: Result) -> Iterator[ScoreDelta]:
 
 
 def _each(of: str, then: Mapping[str, Scores], now: Mapping[str, Scores]) -> Iterator[ScoreDelta]:
+    """Yield recorded and reproduced scores of one part of a record, split by split."""
     for split in dict.fromkeys([*then, *now]):
         for score in _SCORES:
             before, after = (getattr(each[split], score) if split in each else None for each in (then, now))

@@ -240,6 +240,7 @@ def _record(
     fitted: dict[str, Any],
     context: RunContext,
 ) -> Result:
+    """Return the result of a finished run: scores, controls, evidence, versions and commit."""
     run, protocol = planned.spec, planned.protocol
     card = score(predictions, run.task.controls)
     return Result(
@@ -260,4 +261,5 @@ def _record(
 
 
 def _dtype_name(dtype: torch.dtype) -> Any:
+    """Return the name of the type that a run's LM computes in, such as float32."""
     return str(dtype).removeprefix("torch.")

@@ -139,7 +139,7 @@ class _Stratum:
 
     @classmethod
     def of(cls, rows: np.ndarray, margin: np.ndarray, leaf: np.ndarray, weights: np.ndarray) -> "_Stratum":
-        """Weigh some of the questions."""
+        """Weigh some of the questions by the bootstrap weights of their leaves."""
         leaves, codes = np.unique(leaf[rows], return_inverse=True)
         value, weight = margin[rows], weights[leaves]
         count = np.stack([np.bincount(codes), np.bincount(codes, weights=value > 0)])  # (2, l)

@@ -49,7 +49,7 @@ class TermDifference:
 
     @property
     def difference(self) -> float:
-        """Return A minus B."""
+        """Return the term's F1 on side A minus that on side B."""
         return self.a - self.b
 
 
@@ -151,6 +151,7 @@ def permutation(differences: np.ndarray, error: float | None, generator: np.rand
 
 
 def _studentised(differences: np.ndarray, axis: int) -> np.ndarray:
+    """Return the t statistic of paired differences along an axis, for the permutation test."""
     mean, deviation = differences.mean(axis), differences.std(axis, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = mean / deviation * differences.shape[axis] ** 0.5
@@ -235,6 +236,7 @@ def _questions(predictions: Predictions, split: str) -> tuple[np.ndarray, list[s
 
 
 def _right(predictions: Predictions, rows: np.ndarray, name: str) -> np.ndarray:
+    """Return which of a system's questions are answered right, for McNemar's test.  # (q,) bool"""
     return np.asarray((predictions.margins[name][rows] > 0) == predictions.answer[rows])
 
 
@@ -267,4 +269,5 @@ def _difference(drawn: list[list[Replicates]], score: str) -> ScoreDifference:
 
 
 def _score(values: np.ndarray) -> float | None:
+    """Return the point estimate among the replicates of a compared score; None where it is NaN."""
     return None if np.isnan(values[0]) else float(values[0])

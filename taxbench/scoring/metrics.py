@@ -182,14 +182,17 @@ def chance_f1(positives: int, negatives: int) -> float:
 
 
 def _expected_f1(p: int, n: int) -> float:
+    """Return the expected F1 of one class under a fair coin, p questions of it and n others."""
     tp, fp = np.arange(p + 1), np.arange(n + 1)
     f1 = 2 * tp[:, None] / (tp[:, None] + fp[None, :] + p)
     return float(binom.pmf(tp, p, 0.5) @ f1 @ binom.pmf(fp, n, 0.5))
 
 
 def _mean(values: list[float | None]) -> float | None:
+    """Return the mean of scores over terms, rounded; None where there are none."""
     return _round(float(np.mean(np.array(values, dtype=np.float64)))) if values else None
 
 
 def _round(value: float) -> float:
+    """Round a score to the digits that records keep."""
     return round(float(value), _DIGITS)

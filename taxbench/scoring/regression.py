@@ -139,6 +139,7 @@ def ols(y: np.ndarray, columns: dict[str, np.ndarray], clusters: Sequence[str]) 
 
 
 def _regress(rows: Sequence[Observation], *names: str) -> Regression:
+    """Regress F1 on columns of observations, with fixed effects of systems and pairings."""
     columns = {name: _column(rows, name) for name in names}
     # A system that was seen under one pairing only needs no dummy of both: those that follow from others are left out.
     for kind in ("system", "pairing"):
@@ -152,9 +153,11 @@ def _regress(rows: Sequence[Observation], *names: str) -> Regression:
 
 
 def _correlate(rows: Sequence[Observation], name: str) -> Correlation:
+    """Return Spearman's correlation of a column of observations with F1."""
     found = spearmanr(_column(rows, name), _column(rows, "f1"))
     return Correlation(float(found.statistic), float(found.pvalue), len(rows))
 
 
 def _column(rows: Sequence[Observation], name: str) -> np.ndarray:
+    """Return one field of all observations as a column to regress on.  # (n,)"""
     return np.array([getattr(row, name) for row in rows], dtype=np.float64)

@@ -111,6 +111,7 @@ def _scores(card: Scorecard | Result) -> Iterator[tuple[tuple[str, str], ScoreVa
 
 
 def _shown(value: ScoreValue) -> str:
+    """Return a score as the message of a mismatch shows it."""
     return "no score" if value is None else str(value)
 
 

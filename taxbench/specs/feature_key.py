@@ -10,6 +10,7 @@ from taxbench.specs.spec import Spec, content_hash
 
 
 def _check_pool(text: str) -> str:
+    """Return the name of a pool of features; raise ValueError where it is none."""
     if not re.fullmatch(r"pooled|tokens|grid[1-9][0-9]?", text):
         raise ValueError("expected pooled, tokens or gridK (the patch grid averaged to K x K), such as grid4")
     return text
@@ -116,7 +117,7 @@ class FeatureKey(Spec):
 
     @cached_property
     def digest(self) -> str:
-        """Return the name of the cache entry."""
+        """Return the digest of the feature key, which names its cache entry."""
         return content_hash(self, 20)
 
     def difference(self, other: "FeatureKey") -> list[str]:
@@ -131,6 +132,7 @@ class FeatureKey(Spec):
 
 
 def _flatten(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
+    """Return a feature key's nested fields by dotted name."""
     flat: dict[str, object] = {}
     for name, value in tree.items():
         if isinstance(value, dict):
@@ -231,7 +233,7 @@ class EntryInfo(Spec):
     """Ids of images whose features do not fit the storage type; None while the entry is incomplete."""
 
     def line(self) -> str:
-        """Return one line for people."""
+        """Return one line about the cache entry of features, for people."""
         state = "complete" if self.sealed == self.shards else f"{self.sealed} of {self.shards} shards"
         bad = len(self.undecodable or ()) + len(self.not_finite or ())
         return (

@@ -107,6 +107,7 @@ class VisualSimilarity(Spec):
     @field_validator("categories")
     @classmethod
     def _each_once(cls, categories: tuple[Similarity, ...]) -> tuple[Similarity, ...]:
+        """Check that a result lists the visual similarity of each hypernym once."""
         if len({row.hypernym for row in categories}) < len(categories):
             raise ValueError("a hypernym is listed twice")
         return categories

@@ -141,7 +141,7 @@ class HeadKey(Spec):
 
     @cached_property
     def digest(self) -> str:
-        """Return the name of the cache entry."""
+        """Return the digest of the head's key, which names its file in the cache."""
         return content_hash(self, 20)
 
 

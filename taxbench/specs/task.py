@@ -74,6 +74,7 @@ class SystematicDeprivation(Spec):
 
     @model_validator(mode="after")
     def _one_choice(self) -> "SystematicDeprivation":
+        """Check that a task's systematic deprivation gives either n or categories."""
         if (self.n is None) == (not self.categories):
             raise _error("give either n, how many hypernyms to remove, or categories, their names", "n", "categories")
         if self.n is not None and self.n >= 1 and self.n != int(self.n):
@@ -132,6 +133,7 @@ Counterfactual = Annotated[
 
 
 def _can_be_seen(text: str) -> str:
+    """Return a task's answer; raise where it is blank or has a control character."""
     if not any(each.isprintable() and not each.isspace() for each in text):
         raise _error("an answer is blank")
     if any(unicodedata.category(each) == "Cc" for each in text):
@@ -156,6 +158,7 @@ class Answers(Spec):
 
     @model_validator(mode="after")
     def _differ(self) -> "Answers":
+        """Check that no positive answer of a task is also a negative one."""
         both = {text.strip().lower() for text in self.positive} & {text.strip().lower() for text in self.negative}
         if both:
             message = f"positive and negative answers are the same: {', '.join(sorted(both))}"
@@ -210,6 +213,7 @@ class Questions(Spec):
     @field_validator("template")
     @classmethod
     def _known_placeholders(cls, template: str) -> str:
+        """Check that a task's question template uses known placeholders only, and at least one."""
         names = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
         try:
             parts = [part for part in Formatter().parse(template) if part[1] is not None]
@@ -308,6 +312,7 @@ class TaskSpec(Spec):
 
     @model_validator(mode="after")
     def _splits_fit_the_evidence(self) -> "TaskSpec":
+        """Check that a task's splits and controls come once and that its evidence allows them."""
         if len(set(self.evaluate)) < len(self.evaluate):
             raise _error("evaluate names a split twice", "evaluate")
         if len(set(self.controls)) < len(self.controls):
@@ -327,6 +332,7 @@ class TaskSpec(Spec):
     @field_validator("metrics")
     @classmethod
     def _one_primary(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+        """Check that a task lists each metric once and exactly one as primary."""
         if sum(metric.primary for metric in metrics) != 1:
             raise _error("exactly one metric is primary")
         if len({metric.name for metric in metrics}) < len(metrics):
@@ -379,6 +385,7 @@ class GroupSpec(Spec):
 
     @model_validator(mode="after")
     def _weights_name_the_members(self) -> "GroupSpec":
+        """Check that a group's weights name its members and can be averaged by."""
         if isinstance(self.weights, dict):
             wrong = sorted(set(self.weights) ^ set(self.members))
             if wrong:

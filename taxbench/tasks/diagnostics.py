@@ -25,7 +25,7 @@ class Diagnostic:
         return f"{place}: {'warning: ' if self.level == 'warning' else ''}{self.message}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for `--json`."""
+        """Return the diagnostic for `--json`."""
         return asdict(self)
 
 
@@ -35,12 +35,12 @@ def at_file(path: Path | str, message: str, line: int = 1, column: int = 1) -> D
 
 
 def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sort by file and line, each finding once."""
+    """Sort diagnostics by file and line, each finding once."""
     return tuple(sorted(set(findings)))
 
 
 def errors(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Return those that make a file unusable."""
+    """Return the diagnostics that make a file unusable."""
     return [finding for finding in findings if finding.level == "error"]
 
 

@@ -206,6 +206,7 @@ def _why_not(files: list[YamlFile], parent: YamlFile | Diagnostic | None, task_p
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return a parent task's data with the child's over it, mappings merged but for choices by `kind`."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)

@@ -35,7 +35,7 @@ _FIELD = "a field inside another one, such as deprivation.fraction"
 def explain(
     model: Model, data: Any, error: ValidationError, locate: Locate, under: KeyPath = (), missing: bool = True
 ) -> Iterator[Diagnostic]:
-    """Yield an error for each thing that is wrong.
+    """Yield an error in plain words for each thing that pydantic finds wrong in a task file.
 
     Args:
         model: What the data was validated as.
@@ -104,6 +104,7 @@ def _follow(model: Model, data: Any, loc: tuple[Any, ...]) -> _Spot:
 
 
 def _item(data: Any, part: Any) -> Any:
+    """Return the item of task data that the next part of a pydantic location leads to; else None."""
     if isinstance(data, dict):
         return data.get(part)
     return data[part] if isinstance(data, list) and isinstance(part, int) and part < len(data) else None
@@ -117,15 +118,18 @@ def _models_in(annotation: Any) -> list[Model]:
 
 
 def _tags(model: Model) -> tuple[Any, ...]:
+    """Return the values of `kind` that choose a model in a union of a task's fields."""
     kind = model.model_fields.get("kind")
     return get_args(kind.annotation) if kind and get_origin(kind.annotation) is Literal else ()
 
 
 def _fields(models: list[Model]) -> list[str]:
+    """Return the names of the fields of some models, for messages on unknown ones."""
     return list(dict.fromkeys(name for model in models for name in model.model_fields))
 
 
 def _nearest(name: Any, known: list[str]) -> str:
+    """Return the known field name nearest to a misspelt one; empty where none is near."""
     return did_you_mean(str(name), known).removeprefix(" Did you mean '").removesuffix("'?")
 
 
@@ -200,10 +204,12 @@ def _unfit(kind: str, problem: Any, models: list[Model]) -> str:
 
 
 def _prefix(key: KeyPath) -> str:
+    """Return the key that begins a message on a task file, with a colon."""
     return f"{dotted(key)}: " if key else ""
 
 
 def _shown(value: Any) -> str:
+    """Return a value as a message on a task file shows what was found."""
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"
     if isinstance(value, dict):

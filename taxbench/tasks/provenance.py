@@ -61,6 +61,7 @@ def _plain(task: TaskSpec) -> dict[str, Any]:
 
 
 def _leaves(data: dict[str, Any], under: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield the innermost values of a task with their keys."""
     for name, value in data.items():
         if isinstance(value, dict) and value:
             yield from _leaves(value, (*under, name))
@@ -69,6 +70,7 @@ def _leaves(data: dict[str, Any], under: KeyPath) -> Iterator[tuple[KeyPath, Any
 
 
 def _source(key: KeyPath, task: TaskSpec, file: TaskFile, task_path: TaskPath) -> str:
+    """Return where a task's value comes from: file and line, or `default`."""
     assert file.resolved is not None
     level = file.level_of(task)
     if level is not None and ".".join(map(str, key)) == level[0]:
@@ -86,5 +88,6 @@ def label(path: Path, task_path: TaskPath) -> str:
 
 
 def _flow(value: Any) -> str:
+    """Return a value as one line of YAML, for the listing of a task with its sources."""
     text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
     return text.removesuffix("\n").removesuffix("\n...")

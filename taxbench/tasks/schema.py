@@ -10,7 +10,7 @@ _CHOICES = ("deprivation", "counterfactual")
 
 
 def task_file_schema() -> dict[str, Any]:
-    """Return the schema (draft 2020-12).
+    """Return the JSON Schema of task files (draft 2020-12).
 
     A file that `extends` another one must give its name only, and may give a part of a mapping; a choice with a `kind`
     is given whole unless its one number varies by `levels`. What needs other files is left to `taxbench validate`.

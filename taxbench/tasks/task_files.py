@@ -44,7 +44,7 @@ class TaskFile:
 
     @property
     def is_group(self) -> bool:
-        """Say whether it is a list of other tasks."""
+        """Say whether the task file is a group, a list of other tasks."""
         return self.group is not None and not self.tasks
 
     def level_of(self, task: TaskSpec) -> tuple[str, KeyPath] | None:
@@ -55,7 +55,7 @@ class TaskFile:
         return self.resolved.data["levels"]["field"], ("levels", "values", index)
 
     def locate(self, key: KeyPath, message: str) -> Diagnostic:
-        """Return an error at one of its keys."""
+        """Return an error at one of the task file's keys."""
         return self.resolved.locate(key, message) if self.resolved else Diagnostic(str(self.path), 1, 1, message)
 
 

@@ -49,14 +49,14 @@ class Validation:
         return added
 
     def summary(self) -> str:
-        """Return one line."""
+        """Return one line that counts validated files, usable tasks, errors and warnings."""
         wrong, warned = len(errors(self.findings)), len(self.findings) - len(errors(self.findings))
         tasks = sum(len(file.tasks) for file in self.sound)
         problems = f"{_count(wrong, 'error')}, {_count(warned, 'warning')}" if self.findings else "no problem"
         return f"{_count(len(self.files), 'file')}, {_count(tasks, 'usable task')}: {problems}."
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for `--json`."""
+        """Return the validation for `--json`."""
         return {
             "files": len(self.files),
             "tasks": [task.identity for file in self.sound for task in file.tasks],
@@ -67,7 +67,7 @@ class Validation:
 
 
 def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
-    """Check files and the files of folders; without any, all that is registered.
+    """Check task files and those of folders; without any, all that is registered.
 
     Raises:
         UsageError: a path does not exist or is no YAML file.
@@ -100,7 +100,7 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
 
 
 def warnings_for(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[TaskSpec]) -> Iterator[Diagnostic]:
-    """Yield what may make tasks others than the user means: files that claim a name too, and versions that changed.
+    """Yield what makes named tasks doubtful: other files that claim a name, and content changed under a locked version.
 
     Args:
         names: Names and paths as the user gave them.
@@ -119,6 +119,7 @@ def warnings_for(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[T
 
 
 def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> Iterator[tuple[Path, list[TaskFile]]]:
+    """Yield the task folders of validated files, each with its files."""
     groups: dict[Path, list[TaskFile]] = {}
     for file in files:
         groups.setdefault(registry.task_path.root_of(file.path), []).append(file)
@@ -126,4 +127,5 @@ def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> Iterator[tupl
 
 
 def _count(n: int, word: str) -> str:
+    """Return a number with its noun for the summary of a validation, such as "2 errors"."""
     return f"{n} {word}{'' if n == 1 else 's'}"

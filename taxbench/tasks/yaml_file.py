@@ -192,10 +192,12 @@ class _Walk:
         return values if node.tag == _MAPPING else list(values.values())
 
     def _doubt(self, position: Position, key: KeyPath, message: str) -> None:
+        """Note a problem at a place of the YAML file that does not prevent reading it."""
         self.problems.append(Diagnostic(str(self.path), *position, message, dotted(key)))
 
 
 def _bad_name(node: yaml.Node) -> BadValue:
+    """Return the error that a key of a YAML mapping is missing or no text."""
     if isinstance(node, yaml.ScalarNode) and node.value:
         return BadValue(node, f'the key {_short(node.value)} is not text; write "{_short(node.value)}" in quotes')
     lacks = "is missing" if isinstance(node, yaml.ScalarNode) else "is not text"
@@ -203,6 +205,7 @@ def _bad_name(node: yaml.Node) -> BadValue:
 
 
 def _short(text: str) -> str:
+    """Return a text of a YAML file cut to 60 letters, for messages."""
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -106,6 +106,7 @@ def wordnet_taxonomy(
 
 @lru_cache(maxsize=1)
 def _graph(wordnet: Path | None) -> "_Graph":
+    """Return the graph of WordNet's nouns, read once."""
     return _Graph(read_nouns(wordnet))
 
 
@@ -129,6 +130,7 @@ class _Graph:
         return 1 + max((self.depth(each) for each in self._parents(synset)), default=-1)
 
     def _parents(self, synset: int) -> tuple[int, ...]:
+        """Return the hypernyms of a WordNet synset, also as an instance, without edges that are cut."""
         found = self.nouns.synsets[synset]
         cut = _NOT_UNDER.get(found.key)
         return tuple(each for each in found.hypernyms + found.instance_of if self.nouns.synsets[each].key != cut)
@@ -192,6 +194,7 @@ def _count_in(texts: Iterable[str], names: Iterable[str]) -> Counter[str]:
 
 
 def _find_all(graph: _Graph, leaves: Sequence[str]) -> list[_Leaf]:
+    """Find the WordNet meanings of all leaves; raise DataError that names every one without any."""
     found, problems = [], []
     for given in leaves:
         try:
@@ -286,7 +289,7 @@ def _distinct_names(graph: _Graph, found: Sequence[_Leaf]) -> dict[str, str]:
 def _notes(
     graph: _Graph, found: Sequence[_Leaf], names: Mapping[str, str], kept: Mapping[str, set[int]]
 ) -> Iterator[str]:
-    """Tell what a person should look at; the same may come twice."""
+    """Yield notes on what a person should look at in a taxonomy from WordNet; the same may come twice."""
 
     def groups(above: frozenset[int]) -> set[str]:
         return {name for name, synsets in kept.items() if above & synsets}

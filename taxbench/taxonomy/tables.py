@@ -85,6 +85,7 @@ def normal(text: str) -> str:
 
 
 def _cells(path: Path, line: int, text: str) -> list[str]:
+    """Return the cells of a table's tab-separated line, without quotes around whole ones."""
     cells = []
     for cell in map(str.strip, text.split("\t")):
         if cell.startswith('"'):  # R and spreadsheets put whole cells in quotes
@@ -96,4 +97,5 @@ def _cells(path: Path, line: int, text: str) -> list[str]:
 
 
 def _quoted(cell: str) -> str:
+    """Return a cell of a tab-separated table in quotes where it begins with one."""
     return '"' + cell.replace('"', '""') + '"' if cell.startswith('"') else cell

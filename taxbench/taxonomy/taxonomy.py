@@ -150,6 +150,7 @@ def keep_leaves(taxonomy: Taxonomy, present: Iterable[str]) -> Taxonomy:
 
 
 def _split(cell: str) -> tuple[str, ...]:
+    """Return the hypernyms in a cell of a taxonomy file, sorted, each once."""
     return tuple(sorted({part.strip() for part in cell.split("|") if part.strip()}))
 
 
@@ -167,6 +168,7 @@ def _check_term(what: str, term: str, line: int, seen: dict[str, tuple[str, int]
 
 
 def _columns(path: Path, line: int, header: Sequence[str]) -> tuple[str, str]:
+    """Return the names of the columns of folders and of leaves in a taxonomy file's header."""
     folder = next((name for name in _FOLDER if name in header), None)
     leaf = next((name for name in _LEAF if name in header), folder)
     if folder is None or leaf is None or _HYPERNYMS not in header:

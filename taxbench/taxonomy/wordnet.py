@@ -96,6 +96,7 @@ def find_wordnet() -> Path:
 
 
 def _look() -> Path | None:
+    """Return an installed WordNet's folder, unpacking nltk's archive if need be; None where there is none."""
     candidates = [Path(root) / "corpora" / "wordnet" for root in nltk_search_path]
     for folder in [*candidates, DEBIAN_FOLDER]:
         archive = folder.with_suffix(".zip")
@@ -138,6 +139,7 @@ def read_nouns(folder: Path | None = None) -> Nouns:
 
 
 def _read(folder: Path) -> Nouns:
+    """Read WordNet's noun synsets with lemmas, links and SemCor counts from a folder of dict files."""
     records = dict(_read_records(folder))
     position = {offset: index for index, offset in enumerate(records)}
     senses = {name: tuple(position[offset] for offset in offsets) for name, offsets in _read_senses(folder)}

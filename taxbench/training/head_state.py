@@ -112,7 +112,7 @@ class HeadTrainingState:
 
     @property
     def done(self) -> bool:
-        """Say whether there is nothing left to learn, or no use in going on."""
+        """Say whether the head's training is over: nothing is left to learn, or there is no use in going on."""
         return self._stopped or self.failure is not None or self.step >= self.total_steps
 
     @property
@@ -122,7 +122,7 @@ class HeadTrainingState:
 
     @property
     def device(self) -> torch.device:
-        """Return where the head lives."""
+        """Return the device that the head in training is on."""
         return self.head.mean.device
 
     def questions_left(self) -> int:
@@ -185,7 +185,7 @@ class HeadTrainingState:
         self.failure = TrainingError(f"{what} ({self.label}, step {self.step + 1}). {advice}")
 
     def save(self) -> None:
-        """Write down where training stands, so that it can go on from here."""
+        """Write a checkpoint of the head's training, so that it can go on from here."""
         if self.checkpoint is None or self.failure is not None or self._stepping:  # Ctrl-C may fall into a step
             return
         tensors = {f"head/{name}": value for name, value in self.head.state_dict().items()}
@@ -219,6 +219,8 @@ class HeadTrainingState:
             ) from None
 
     def _take(self, said: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Take over a checkpoint's weights, optimiser moments, step and best state."""
+
         def under(part: str) -> dict[str, Tensor]:
             return {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}
 

@@ -88,6 +88,7 @@ def _validate(state: HeadTrainingState, scorer: QuestionScorer) -> None:
 
 
 def _save(states: Sequence[HeadTrainingState]) -> None:
+    """Write the checkpoints of a stack's heads that are still training."""
     for state in states:
         if not state.done:
             state.save()
@@ -112,6 +113,7 @@ class _Rows:
 
 
 def _stacked(live: Sequence[HeadTrainingState]) -> _Rows:
+    """Return the next batches of all live heads as one stack of rows."""
     batches: list[HeadBatch] = [state.batch() for state in live]
     most = max(batch.term.shape[1] for batch in batches)
     counts = [int((batch.term >= 0).sum()) for batch in batches]
@@ -140,6 +142,7 @@ class _Pass:
 
 
 def _budget(rows: _Rows, scorer: QuestionScorer, text: bool, jobs: int) -> RowBudget:
+    """Return how many of a stack's rows go through the LM at a time."""
     k, questions = rows.soft[0].shape[1], rows.term.shape[1]
     return RowBudget(scorer.row_bytes(k, questions, training=True, text=text), rows.term.device, jobs)
 

@@ -114,6 +114,7 @@ def _local(source: str, name: str) -> Path | None:
 
 
 def _missing(source: str, gated: bool, error: Exception) -> str:
+    """Return the message that a hub model or model directory is missing, and how to get it."""
     if Path(source).is_dir():
         return f"The model directory '{source}' cannot be loaded: {first_line(error)}"
     download = f"hf download {source}"

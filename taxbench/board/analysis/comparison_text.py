@@ -16,7 +16,7 @@ LEGEND = (
 
 
 def comparison_text(found: SystemComparison, terms: int) -> str:
-    """Return tables in Markdown, aligned so that they also read well as plain text.
+    """Return a comparison of two systems as Markdown tables, aligned so that they read well as plain text.
 
     Args:
         terms: How many terms of each task are shown, those that differ most.
@@ -36,6 +36,7 @@ def p_value(p: float | None) -> str:
 
 
 def _apart(found: SystemComparison) -> str:
+    """Return the sentence of a comparison on what its two systems' records differ in."""
     differ = [f"{each.fact} ({markdown_text(each.a)} | {markdown_text(each.b)})" for each in found.apart]
     return f"They differ in {', '.join(differ)}." if differ else "Their records differ in no fact: one system twice."
 
@@ -47,6 +48,7 @@ def _short_names(rows: Sequence[TaskComparison]) -> list[str]:
 
 
 def _lines(rows: Sequence[TaskComparison], tasks: Sequence[str]) -> list[list[str]]:
+    """Return a comparison's table as lines of cells: a header, then F1, tests and effect sizes by task."""
     lines = [
         ["task", "split", "seeds", "F1 A", "F1 B", "A − B", "p", "Holm", "McNemar", "d_z", "detectable", "AUROC A − B",
          "questions"]
@@ -74,6 +76,7 @@ def _lines(rows: Sequence[TaskComparison], tasks: Sequence[str]) -> list[list[st
 
 
 def _difference(score: ScoreDifference) -> str:
+    """Return A minus B of a comparison's score as text, with its interval where there is one."""
     if score.low is None or score.high is None:
         return signed(score.difference)
     return f"{signed(score.difference)} [{signed(score.low)}, {signed(score.high)}]"

@@ -114,15 +114,18 @@ def observations(table: Iterable[Row], notes: list[str]) -> list[Observation]:
 
 
 def _tasks(rows: Iterable[Row]) -> set[str]:
+    """Return the identities of the tasks that rows, regressed for generalisation, are of."""
     return {row.task.identity for row in rows}
 
 
 def _system(row: Row) -> str:
+    """Return the name under which a row's system enters the regression on generalisation."""
     names = [f"{row.lm} ← {row.head} ← {row.encoder}", row.dataset, row.setting]
     return ", ".join(name for name in names if name)
 
 
 def _table(path: Path, notes: list[str]) -> list[Observation]:
+    """Read a published coherence table as observations to regress, without LMs of random weights."""
     rows = read_coherence(path)
     random = sorted({row.system for row in rows if row.system.endswith(_RANDOM)})
     if random:
@@ -131,6 +134,7 @@ def _table(path: Path, notes: list[str]) -> list[Observation]:
 
 
 def _chosen(rows: list[Observation], kind: str, names: Sequence[str]) -> list[Observation]:
+    """Return the observations of the systems or pairings to regress; raise for a name that none has."""
     known = sorted({getattr(row, kind) for row in rows})
     for name in names:
         if name not in known:
@@ -139,6 +143,7 @@ def _chosen(rows: list[Observation], kind: str, names: Sequence[str]) -> list[Ob
 
 
 def _finding(rows: Sequence[Observation], pairing: str, notes: list[str]) -> RegressionResult:
+    """Regress generalisation on the observations of one pairing, without text-only F1 where that fails."""
     mine = [row for row in rows if pairing in (ALL, row.pairing)]
     try:
         analysis = generalisation(mine)

@@ -15,7 +15,7 @@ _FEW = 40
 
 
 def analysis_text(found: RegressionResults) -> str:
-    """Return tables in Markdown that also read well as plain text, each with what it says in words."""
+    """Return the regressions on generalisation as Markdown tables, each with what it says in words."""
     blocks = []
     for each in found.findings:
         systems = f"{len(each.systems)} system{'s' * (len(each.systems) > 1)}"
@@ -43,6 +43,7 @@ def sentences(found: RegressionResult) -> list[str]:
 
 
 def _sentence(name: str, regression: Regression, given: str, n: int) -> str:
+    """Say in words whether the slope of similarity or text-only F1 predicts generalisation."""
     slope = regression[name]
     title = _TITLES[name][0].upper() + _TITLES[name][1:]
     held = f", {given}" if given else ""
@@ -74,11 +75,13 @@ def limits(found: RegressionResult) -> list[str]:
 
 
 def _p(p: float) -> str:
+    """Return a slope's p-value with the sign before it, as a sentence on generalisation has it."""
     text = p_value(p)
     return text if text.startswith("<") else f"= {text}"
 
 
 def _lines(analysis: Analysis) -> Iterator[list[str]]:
+    """Yield the table of the generalisation regressions as lines of cells: a header, then the slopes."""
     yield ["regression of F1 on", "slope of", "b", "95 % interval", "SE", "p", "n", "hypernyms", "R²"]
     parts = (("both", analysis.joint), ("similarity", analysis.by_similarity), ("text-only F1", analysis.by_text))
     for title, regression in parts:
@@ -93,12 +96,15 @@ def _lines(analysis: Analysis) -> Iterator[list[str]]:
 
 
 def _cells(slope: Coefficient, regression: Regression) -> list[str]:
+    """Return a slope of a generalisation regression as cells: b, interval, SE, p, n, hypernyms and R²."""
     bounds = f"[{signed(slope.low)}, {signed(slope.high)}]"
     size = [str(regression.n), str(regression.n_clusters), number(regression.r2)]
     return [signed(slope.value), bounds, number(slope.error), p_value(slope.p), *size]
 
 
 def _correlations(analysis: Analysis) -> str:
+    """Return the sentence on Spearman's correlations of similarity and text-only F1 with F1."""
+
     def say(name: str, found: Correlation) -> str:
         return f"{name} ρ {signed(found.rho, 2)} (n {found.n})"
 

@@ -15,6 +15,7 @@ def plain_json(found: "DataclassInstance", **more: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as plain JSON holds it: tuples as lists, numbers that are not finite as None."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -28,7 +28,7 @@ class RescoredRun:
 
     @property
     def same(self) -> bool:
-        """Say whether every score is what it was."""
+        """Say whether every score of the rescored record is what it was."""
         return not self.trouble and not any(split.differences for split in self.splits)
 
 
@@ -42,7 +42,7 @@ def rescore_all(folders: Sequence[Path]) -> list[RescoredRun]:
 
 
 def score_table(records: Iterable[RescoredRun]) -> str:
-    """Return one line a split, and below them what differs."""
+    """Return a table of rescored records, one line a split, and below it what differs."""
     rows, notes = [_HEADER], list[str]()
     for record in records:
         folder = escaped(str(record.folder))
@@ -62,7 +62,7 @@ def score_table(records: Iterable[RescoredRun]) -> str:
 
 
 def score_json(records: Iterable[RescoredRun]) -> list[dict[str, Any]]:
-    """Return the same for programs."""
+    """Return rescored records as JSON values for programs, split by split."""
     return [
         {
             "folder": str(record.folder),
@@ -84,6 +84,7 @@ def score_json(records: Iterable[RescoredRun]) -> list[dict[str, Any]]:
 
 
 def _anew(path: Path) -> RescoredRun:
+    """Return one record rescored from its predictions, or with the trouble that prevents it."""
     task = ""
     try:
         result = read_result(path)
@@ -96,10 +97,12 @@ def _anew(path: Path) -> RescoredRun:
 
 
 def _differences(record: RescoredRun, folder: str) -> list[str]:
+    """Return as text the first differences of a rescored record, and how many more there are."""
     found = [difference for split in record.splits for difference in split.differences]
     more = [f"{folder}: and {len(found) - _MOST_DIFFERENCES} more"] if len(found) > _MOST_DIFFERENCES else []
     return [f"{folder}: {escaped(str(difference))}" for difference in found[:_MOST_DIFFERENCES]] + more
 
 
 def _score(scores: Scores | None, name: str) -> str:
+    """Return one score of a rescored split as text with six digits."""
     return number(None if scores is None else getattr(scores, name), 6)

@@ -34,7 +34,7 @@ class System:
         return sorted(self.tasks, key=lambda task: task_order(self.tasks[task][0].run.task))
 
     def side(self, task: str, seeds: Sequence[int]) -> SystemScores:
-        """Return its answers to one task.
+        """Return the system's answers to one task, as one side of a comparison.
 
         Raises:
             DataError: predictions are missing or damaged, not those of the record, or of an older form.
@@ -165,12 +165,13 @@ def _choice(text: str) -> dict[str, str]:
 
 
 def _is(result: Result, chosen: dict[str, str]) -> bool:
+    """Tell whether a result is of the system that KEY=VALUE facts choose."""
     mine = facts(result)
     return all(mine.get(key) == value for key, value in chosen.items())
 
 
 def _nothing(name: str, chosen: dict[str, str], results: Sequence[Result]) -> str:
-    """Say why nothing was chosen."""
+    """Say why no result is of the system that was named."""
     there: dict[str, set[str]] = {}
     for result in results:
         for key, value in facts(result).items():
@@ -227,7 +228,7 @@ def _several(
 
 
 def _shared(a: System, b: System, names: tuple[str, ...]) -> list[str]:
-    """Return the tasks to compare."""
+    """Return the tasks to compare: those that both systems have, or of them the ones that are named."""
     both = [task for task in a.in_order() if task in b.tasks]
     if not both:
         reasons = _alone(a, b)
@@ -254,7 +255,7 @@ def _alone(a: System, b: System) -> list[str]:
 
 
 def _compared(a: System, b: System, task: str, split: str | None, notes: list[str]) -> Comparison:
-    """Compare one task, and note the seeds that are left out."""
+    """Compare two systems on one task, and note the seeds that are left out."""
     seeds = [{result.seed for result in side.tasks[task]} for side in (a, b)]
     both = sorted(seeds[0] & seeds[1])
     if not both:
@@ -270,5 +271,5 @@ def _compared(a: System, b: System, task: str, split: str | None, notes: list[st
 
 
 def _apart(a: dict[str, str], b: dict[str, str]) -> tuple[FieldDiff, ...]:
-    """Return what differs; settings that only one side's head has follow from the head."""
+    """Return the facts in which two systems differ; settings that only one side's head has follow from the head."""
     return tuple(FieldDiff(name, a[name], b[name]) for name in a if name in b and a[name] != b[name])

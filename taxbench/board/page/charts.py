@@ -38,6 +38,7 @@ def similarity_charts(board: Board) -> list[Chart]:
 
 
 def _deprivation(key: str, content: plots.Deprivation) -> Chart:
+    """Return the page's chart of one deprivation: F1 against the per cent denied, a series a curve."""
     title = f"{content.kind.capitalize()} deprivation"
     series = tuple(
         Series(each.name, _points(each.points), each.is_published, _points(each.random_lm)) for each in content.curves
@@ -58,6 +59,7 @@ def _deprivation(key: str, content: plots.Deprivation) -> Chart:
 
 
 def _points(points: Iterable[plots.CurvePoint]) -> tuple[Point, ...]:
+    """Return the points of a deprivation curve for the page's chart, without those that lack an F1."""
     return tuple(
         Point(each.percent, each.f1.mean, f"{each.what}: {each.f1}", each.f1.low, each.f1.high)
         for each in points
@@ -66,6 +68,7 @@ def _points(points: Iterable[plots.CurvePoint]) -> tuple[Point, ...]:
 
 
 def _similarity(key: str, content: plots.Scatter) -> Chart:
+    """Return the page's scatter chart of F1 against visual similarity, a series for each pairing."""
     entry = content.entry
     series = tuple(
         Series(pairing, tuple(Point(x, y, f"{term}: similarity {number(x)}, F1 {number(y)}") for x, y, term in terms))

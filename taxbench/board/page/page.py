@@ -75,7 +75,7 @@ class Line:
 
 
 def page(board: Board) -> str:
-    """Return the whole page: the same text for the same board."""
+    """Return the board as one HTML page: the same text for the same board."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER, encoding="utf-8"),
         autoescape=True,
@@ -121,7 +121,7 @@ def _policy(style: str, script: str) -> str:
 
 
 def _columns(board: Board) -> list[Column]:
-    """Return the columns of scores; a control that no entry has gets none."""
+    """Return the columns of scores of the page's table; a control that no entry has gets none."""
 
     def of(role: str, field: str = "f1") -> Callable[[Entry], Estimate]:
         return lambda entry: getattr(entry.rows[role], field) if role in entry.rows else NOTHING
@@ -153,6 +153,7 @@ def _columns(board: Board) -> list[Column]:
 
 
 def _lines(board: Board, columns: list[Column]) -> list[Line]:
+    """Return the lines of the page's main table, one an entry, with the first of each band marked."""
     bands = [(entry.dataset, entry.rank.band) if entry.rank else None for entry in board.entries]
     return [
         _line(board, entry, columns, band is not None and band not in bands[:place])
@@ -161,6 +162,7 @@ def _lines(board: Board, columns: list[Column]) -> list[Line]:
 
 
 def _line(board: Board, entry: Entry, columns: list[Column], first_of_band: bool) -> Line:
+    """Return one entry as a line of the page's table, with all that unfolds below it."""
     own = list(entry.rows.values())
     rows = own + [row for row in board.rows if row.place == entry.place and row not in own]
     hypernyms = {role: row for role, row in entry.rows.items() if role != "leaf" and row.terms}
@@ -185,7 +187,7 @@ def _line(board: Board, entry: Entry, columns: list[Column], first_of_band: bool
 
 
 def _identities(rows: list[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return what stands behind the names, with every value that any of the rows has."""
+    """Return the digests and versions behind the names on a line of the page, with every value of its rows."""
     keys = dict.fromkeys(key for row in rows for key in row.identities)
     return tuple(
         (key, tuple(dict.fromkeys(row.identities[key] for row in rows if key in row.identities))) for key in keys
@@ -193,11 +195,13 @@ def _identities(rows: list[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _id(entry: Entry) -> str:
+    """Return the HTML id of an entry on the page, a digest of its names."""
     names = (entry.dataset, entry.lm, entry.encoder, entry.head, entry.features, entry.setting)
     return "e" + hashlib.sha256(ascii(names).encode()).hexdigest()[:10]
 
 
 def _cell(entry: Entry, column: Column) -> Cell:
+    """Return one cell of the page's table: an estimate, and a word on why it is blank or stands apart."""
     estimate = column.estimate(entry)
     if any(role not in entry.rows for role in column.roles):
         return Cell(estimate, "not run")
@@ -208,6 +212,7 @@ def _cell(entry: Entry, column: Column) -> Cell:
 
 
 def _strip(entry: Entry) -> Markup:
+    """Return the page's inline drawing of an entry's unseen F1 with its interval, chance and random LM."""
     row = entry.rows.get("unseen")
     if row is None or row.f1.mean is None:
         return Markup("")

@@ -50,12 +50,12 @@ class Axes:
 
 
 def shown(value: object) -> object:
-    """Return a text without letters that no page may hold; anything else as it is."""
+    """Return text for SVG without letters that no page may hold; anything else as it is."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else seen(value)
 
 
 def element(name: str, *inside: object, **attributes: object) -> Markup:
-    """Return one element. Texts and values are escaped; `class_` and `text_anchor` become `class` and `text-anchor`."""
+    """Return one SVG element, texts and values escaped; `class_` and `text_anchor` become `class` and `text-anchor`."""
     given = Markup("").join(
         Markup(' {}="{}"').format(key.strip("_").replace("_", "-"), shown(_short(value)))
         for key, value in attributes.items()
@@ -99,6 +99,7 @@ def strip(values: tuple[float, float | None, float | None], marks: Sequence[floa
 
 
 def _on_strip(value: float) -> float:
+    """Return the x of a score on an SVG strip, whose scale goes from 0.3 to 1."""
     return 2 + 80 * (min(max(value, 0.3), 1.0) - 0.3) / 0.7
 
 
@@ -115,6 +116,7 @@ def _at(axes: Axes, x: float, y: float) -> tuple[float, float]:
 
 
 def _frame(axes: Axes) -> list[Markup]:
+    """Return the SVG elements of a chart's axes: grid, ticks, labels, and the line of chance."""
     parts = []
     for value in _ticks(*axes.y):
         _, y = _at(axes, axes.x[0], value)
@@ -146,10 +148,12 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _class(number: int, published: bool) -> str:
+    """Return the CSS class of an SVG series: its number, and whether it was published."""
     return f"series s{number % 6}" + (" published" if published else "")
 
 
 def _series(axes: Axes, series: Series, number: int) -> Markup:
+    """Return the SVG group of one series: its lines, the ranges of its points, and their markers."""
     parts = []
     for points, style in ((series.points, "line"), (series.twin, "line dashed")):
         if axes.joined and len(points) > 1:
@@ -177,6 +181,7 @@ _SHAPES = (
 
 
 def _marker(number: int, x: float, y: float) -> Markup:
+    """Return the SVG path of a series' marker at a place."""
     return element(
         "path", d=_SHAPES[number % len(_SHAPES)], class_="mark", transform=f"translate({_short(x)} {_short(y)})"
     )

@@ -25,28 +25,29 @@ def latin(text: str) -> str:
 
 
 def _is_latin(letter: str) -> bool:
+    """Tell whether LaTeX's and the figures' fonts have a letter of a cell: ASCII, and most of Latin-1."""
     return " " <= letter <= "~" or ("À" <= letter <= "ÿ" and letter not in "ÐðÞþ×÷")
 
 
 def interval(score: Estimate, digits: int = 2) -> str:
-    """Return the 95 % interval over items in brackets, or nothing."""
+    """Return the cell of a score's 95 % interval over items, in brackets, or nothing."""
     if score.mean is None or score.low is None or score.high is None:
         return ""
     return f"[{number(score.low, digits)}, {number(score.high, digits)}]"
 
 
 def with_interval(score: Estimate) -> str:
-    """Return the mean and its interval over items."""
+    """Return the cell of a score: its mean and its interval over items."""
     return f"{number(score.mean)} {interval(score)}".rstrip()
 
 
 def with_both(score: Estimate) -> str:
-    """Return the mean, its spread over seeds and its interval over items."""
+    """Return the cell of a score: its mean, its spread over seeds and its interval over items."""
     return f"{score} {interval(score)}".rstrip()
 
 
 def rank(entry: Entry) -> str:
-    """Return the place with its interval; of an entry without one, why."""
+    """Return the cell of an entry's rank: its place with the interval of that; of an entry without one, why."""
     if entry.rank is None:
         return NOTHING_TO_SHOW if entry.status == "no score" else entry.status
     place = entry.rank
@@ -69,7 +70,7 @@ def names_of(entries: Sequence[Entry]) -> dict[str, Callable[[Entry], str]]:
 
 
 def seeds_of(entries: Iterable[Entry]) -> str:
-    """Say how many seeds entries have."""
+    """Say how many seeds the entries of a table have."""
     counts = sorted({len(entry.seeds) for entry in entries})
     text = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     return f"{text} seed{'' if text == '1' else 's'}"
@@ -88,7 +89,7 @@ def task_name(row: Row, rows: Iterable[Row]) -> str:
 
 
 def said(lines: Sequence[Sequence[str]], always: Iterable[str] = ()) -> list[list[str]]:
-    """Leave out the columns that say nothing in any line; the first line is the header."""
+    """Return the lines of a table without the columns that say nothing in any line; the first is the header."""
     keep = set(always)
     shown = [
         name in keep or any(line[i] not in ("", NOTHING_TO_SHOW) for line in lines[1:])

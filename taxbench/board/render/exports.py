@@ -25,7 +25,7 @@ _PARTS = {"": "mean", "_sd": "sd", "_low": "low", "_high": "high"}
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """Return one line a row; every score as value, spread over seeds and both ends of its interval over items.
+    """Return rows as CSV; every score as value, spread over seeds and both ends of its interval over items.
 
     Controls are columns `control_...`, F1 on every split `split_...`, that of the random LM `random_lm_split_...`.
     Text that a spreadsheet would compute as a formula begins with a quote.
@@ -53,6 +53,7 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 
 def _harmless(text: str) -> str:
+    """Return text for a CSV export that no spreadsheet takes for a formula."""
     text = plain(text)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
@@ -118,6 +119,7 @@ def latex_text(board: Board) -> str:
 
 
 def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:
+    """Return the exported LaTeX table of one dataset's entries, with its caption."""
     names = names_of(entries)
     lines = [["rank", *names, "leaf", "seen", "unseen", "transfer", "high", "low", "effect", "random LM", "chance"]]
     lines += [[rank(each), *(tex(show(each)) for show in names.values()), *_latex_scores(each)] for each in entries]
@@ -136,6 +138,8 @@ def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:
 
 
 def _latex_scores(entry: Entry) -> list[str]:
+    """Return the scores of an entry as cells of the exported LaTeX table."""
+
     def f1(role: str) -> Estimate:
         return entry.rows[role].f1 if role in entry.rows else NOTHING
 

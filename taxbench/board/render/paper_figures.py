@@ -51,6 +51,7 @@ def figures(board: Board) -> dict[str, bytes]:
 
 
 def _saved(canvas: Canvas, form: str, metadata: dict[str, None]) -> bytes:
+    """Return a paper figure as the bytes of a PNG or PDF file."""
     file = io.BytesIO()
     canvas.savefig(file, format=form, dpi=300, metadata=metadata)
     canvas.set_layout_engine("none")  # laid out by now: the second form need not do it again
@@ -89,12 +90,14 @@ def _draw_bars(content: Bars) -> Canvas:
 
 
 def _whisker(axes: Axes, x: float, score: Estimate) -> None:
+    """Draw the interval of a score as a whisker on the bar of a figure."""
     if score.low is not None and score.high is not None:
         for width, colour in ((2.2, "white"), (0.8, "black")):  # a white rim, to be seen on dark bars
             axes.plot([x, x], [score.low, score.high], color=colour, linewidth=width, zorder=6)
 
 
 def _unit(axes: Axes) -> None:
+    """Set the y axis of a paper figure to macro-F1 from 0 to 1, with grid lines."""
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_locator(MultipleLocator(0.2))
     axes.set_ylabel("macro-F1")
@@ -119,6 +122,7 @@ def _draw_heatmap(content: Heatmap) -> Canvas:
 
 
 def _grid(axes: Axes, cells: Cells, title: str, span: tuple[float, float]) -> None:
+    """Draw one heatmap of a paper figure: coloured cells with their scores and intervals as text."""
     values = np.array([[np.nan if not cell or cell.mean is None else cell.mean for cell in line] for line in cells])
     # The light half of the colours only: black text is read on all of them.
     axes.imshow(values, cmap="Blues", vmin=span[0], vmax=span[0] + (span[1] - span[0]) * 1.9, aspect="auto")
@@ -168,6 +172,7 @@ def _draw_curves(content: tuple[Deprivation, ...]) -> Canvas:
 
 
 def _curve(axes: Axes, curve: Curve, style: dict[str, Any], label: str) -> None:
+    """Draw a deprivation curve on a paper figure, the random LM's dashed, with intervals."""
     for points, twin in ((curve.points, False), (curve.random_lm, True)):
         known = [(each.percent, each.f1.mean, each.f1) for each in points if each.f1.mean is not None]
         if not known:
@@ -180,5 +185,6 @@ def _curve(axes: Axes, curve: Curve, style: dict[str, Any], label: str) -> None:
 
 
 def _name(text: str, longest: int = 30) -> str:
+    """Return a name in Latin letters for a figure, cut where it is long."""
     text = latin(text)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."

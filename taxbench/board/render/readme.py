@@ -110,10 +110,12 @@ def _dataset(entries: Sequence[Entry]) -> list[str]:
 
 
 def _place(entry: Entry) -> list[str]:
+    """Return the README's cells of an entry's place: rank and band."""
     return [rank(entry), "" if entry.rank is None else str(entry.rank.band)]
 
 
 def _named(entry: Entry, names: dict[str, Callable[[Entry], str]]) -> list[str]:
+    """Return the README's cells that name an entry: LM, encoder, head and what else tells entries apart."""
     return [markdown_text(show(entry)) for show in names.values()]
 
 
@@ -122,6 +124,7 @@ _COLUMNS = ("unseen F1", "± seeds", "transfer", "coherence effect", "leaf F1", 
 
 
 def _cells(entry: Entry) -> list[str]:
+    """Return an entry's scores as cells of the README's main table."""
     leaf, seen, unseen, high, low = (entry.rows.get(role) for role in ROLES)
     f1 = unseen.f1 if unseen else NOTHING
     return [
@@ -172,12 +175,14 @@ def _others(board: Board) -> list[str]:
 
 
 def _other(row: Row, rows: Sequence[Row]) -> list[str]:
+    """Return a row of another task as cells of the README's table of other tasks."""
     names = (row.dataset, row.lm, row.encoder, row.head, row.setting, task_name(row, rows), row.split)
     scores = [with_interval(row.f1), number(row.auroc.mean), with_interval(row.transfer)]
     return [*map(markdown_text, names), *scores]
 
 
 def _folded(title: str, text: str) -> str:
+    """Return a part of the README in a Markdown block that opens on a click."""
     return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>\n"
 
 

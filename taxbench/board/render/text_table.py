@@ -43,28 +43,32 @@ def text_table(
 
 
 def _with_head(row: Row) -> str:
+    """Return the title above the text table of one head's runs."""
     lm, head, encoder, dataset, setting = map(markdown_text, (row.lm, row.head, row.encoder, row.dataset, row.setting))
     setting = f" · {setting}" if setting else ""
     return f"LM {lm} ← head {head} ← encoder {encoder} · dataset {dataset} · seeds {_seeds(row)}{setting}"
 
 
 def _without_head(row: Row) -> str:
+    """Return the title above the text table that compares several heads."""
     lm, encoder, dataset = map(markdown_text, (row.lm, row.encoder, row.dataset))
     return f"LM {lm} ← encoder {encoder} · dataset {dataset} · seeds {_seeds(row)}"
 
 
 def _seeds(row: Row) -> str:
+    """Return a row's seeds as text for the title of a table."""
     return ", ".join(map(str, row.seeds))
 
 
 def _average(group: GroupAverage, compared: bool) -> str:
+    """Return the line below a text table with a group's average, or why it is blank."""
     why = f" ({markdown_text(group.blank_because, 200)})" if group.blank_because else ""
     name = f"{group.group}, {group.place[3]}" if compared else group.group
     return f"{markdown_text(name)}, average: {with_both(group.average)}{why}\n"
 
 
 def _lines(block: list[Row], compared: bool) -> list[list[str]]:
-    """Return a table: one line a task, or of several heads task by task, the best first."""
+    """Return the lines of a text table: one a task, or of several heads task by task, the best first."""
     columns = _columns(block)
     heads = ["head", "features", "setting"] if compared else []
     lines = [[*heads, "task", "split", *columns, *(["note"] if compared else [])]]
@@ -82,7 +86,7 @@ def _lines(block: list[Row], compared: bool) -> list[list[str]]:
 
 
 def _columns(block: list[Row]) -> dict[str, Callable[[Row], str]]:
-    """Return what the columns of scores are named, and how their cells are made."""
+    """Return what the columns of scores in a text table are named, and how their cells are made."""
     columns: dict[str, Callable[[Row], str]] = {
         "leaf F1": lambda row: str(row.leaf_f1),
         "F1": lambda row: with_both(row.f1),
@@ -101,10 +105,12 @@ def _columns(block: list[Row]) -> dict[str, Callable[[Row], str]]:
 
 
 def _control(name: str, row: Row) -> str:
+    """Return the F1 of a control as a cell of the text table."""
     return number(row.controls.get(name, NOTHING).mean)
 
 
 def _published(comparisons: Sequence[BesidePublished]) -> str:
+    """Return the text table of our scores beside the published ones, with their sources."""
     lines = [["task", "run", "split", "language model", "F1 here", "published", "difference"]]
     for each in comparisons:
         kind = "trained" if each.control == "none" else "random"

@@ -52,6 +52,7 @@ class Together:
         return replace(each, reasons=tuple(map(escaped, self._problems(each.folder, each.result))))
 
     def _problems(self, folder: Path, result: Result) -> list[str]:
+        """Return what contradicts records checked before: same run, questions and model digests."""
         assert result.predictions is not None
         # The commit may be another, where it changed nothing that the version of the code goes by.
         content = hashlib.sha256(result.model_dump_json(exclude={"code"}).encode()).hexdigest()

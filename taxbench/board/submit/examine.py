@@ -72,12 +72,14 @@ def examine(folder: Path, registry: TaskRegistry) -> Examined:
 
 
 def _in_short(reasons: list[str]) -> tuple[str, ...]:
+    """Return an examined record's reasons, each once and safe to print, the first few of many."""
     shown = [escaped(reason) for reason in dict.fromkeys(reasons)]
     more = len(shown) - _MOST_REASONS
     return tuple(shown if more <= 0 else [*shown[:_MOST_REASONS], f"And {more} more reasons."])
 
 
 def _refuse_older(raw: dict[str, Any]) -> None:
+    """Raise DataError where an examined record's form is too old to be scored anew."""
     version = raw.get("schema_version")
     if type(version) is int and 0 < version < _OLDEST:
         raise DataError(
@@ -102,6 +104,7 @@ def _form_problems(raw: Any, read: Any, where: str) -> Iterator[str]:
 
 
 def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
+    """Yield how the task of an examined record differs from the registry's task of that name."""
     own = registry.tasks.get(task.name)
     if own is None:
         yield (
@@ -120,6 +123,7 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
 
 
 def _head_problems(result: Result) -> Iterator[str]:
+    """Yield how an examined record contradicts its head: origin, settings, note, control."""
     head = result.run.head
     if head.name not in heads() or not head_info(head.name).module.startswith("taxbench.heads."):
         if not head.source:
@@ -156,6 +160,7 @@ def _like(value: object, default: object) -> bool:
 
 
 def _prediction_problems(result: Result, content: bytes, *, known_task: bool) -> Iterator[str]:
+    """Yield how an examined record's predictions fail: digest, columns, questions, scores anew."""
     said = result.predictions
     if said is None:
         yield f"{RESULT} names no predictions, so nothing can be scored anew. Run it again with this version."

@@ -67,6 +67,7 @@ def word_problems(
 
 
 def _value_problems(value: Any, where: str) -> Iterator[str]:
+    """Yield the texts and numbers below a record's part that may not stand there, by key path."""
     if isinstance(value, Mapping):
         for key, each in value.items():
             if problem := _text_problem(key):
@@ -83,12 +84,14 @@ def _value_problems(value: Any, where: str) -> Iterator[str]:
 
 
 def _text_problem(text: str) -> str:
+    """Say what is wrong with a text or name in a record: unseen letters or length; else nothing."""
     if has_unseen(text):
         return "has a letter that cannot be seen"
     return f"is longer than {_LONGEST_TEXT} letters" if len(text) > _LONGEST_TEXT else ""
 
 
 def _word_problem(word: str, is_file: bool) -> str:
+    """Say what is wrong with a name of an image, leaf or term: paths or markup; else nothing."""
     if problem := _text_problem(word):
         return problem
     if is_file:
@@ -97,6 +100,7 @@ def _word_problem(word: str, is_file: bool) -> str:
 
 
 def _name_problem(name: str) -> str:
+    """Say what is wrong with a model's or dataset's name: length, a path, odd letters; else nothing."""
     publish = "Publish it under an alias of the registry or a hub id (owner/name), and run again."
     if len(name) > _LONGEST_NAME:
         return f"has {len(name):,} letters; expected at most {_LONGEST_NAME}."
@@ -110,4 +114,5 @@ def _name_problem(name: str) -> str:
 
 
 def _is_path(name: str) -> bool:
+    """Tell whether a name is a path: absolute, of a home folder, a drive, or with empty or dotted parts."""
     return name.startswith(("/", "~")) or bool({".", "..", ""} & set(name.split("/"))) or name[1:2] == ":"

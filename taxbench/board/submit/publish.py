@@ -132,6 +132,7 @@ def _same(each: Examined, place: Path) -> bool:
 
 
 def _taken(place: Path, result: Result) -> str:
+    """Return the message that another record of the run already stands where this one would be published."""
     return (
         f"Another record of the run {result.digest} is at '{place}'. The first one stays; to replace it, remove that "
         "folder and add this one again."

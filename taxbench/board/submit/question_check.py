@@ -59,10 +59,12 @@ def question_problems(result: Result, predictions: Predictions) -> Iterator[str]
 
 @cache
 def _pocket() -> Dataset:
+    """Return the dataset `pocket`, loaded once, against which questions are checked."""
     return load_dataset(_POCKET)
 
 
 def _asked(protocol: Protocol) -> Predictions:
+    """Return the questions that the protocol asks in the test, as predictions with margins of zero."""
     images = [image.id for image in protocol.dataset.images]
     collector = Collector(images, protocol.leaf, protocol.dataset.taxonomy.leaves, protocol.vocabulary.terms)
     for split in protocol.task.evaluate:
@@ -72,7 +74,7 @@ def _asked(protocol: Protocol) -> Predictions:
 
 
 def _difference(asked: Predictions, found: Predictions, seed: int) -> str:
-    """Say where questions first differ."""
+    """Say where a record's questions first differ from those that the protocol asks."""
     begins = f"The questions are not those that the protocol asks of '{_POCKET}' with seed {seed}"
     if len(asked) != len(found):
         return f"{begins}: {len(found):,}, not {len(asked):,}."
@@ -84,6 +86,7 @@ def _difference(asked: Predictions, found: Predictions, seed: int) -> str:
 
 
 def _rows(predictions: Predictions) -> list[tuple[str, str, str, bool]]:
+    """Return the questions of predictions in words: split, image, term and answer of each."""
     columns = zip(predictions.split, predictions.image, predictions.term, predictions.answer, strict=True)
     return [
         (predictions.splits[split], predictions.images[image], predictions.terms[term], bool(answer))

@@ -39,18 +39,18 @@ class StoredEntry:
 
     @property
     def size(self) -> int:
-        """Return the bytes on disk."""
+        """Return the bytes that the entry takes on disk."""
         return _size(self.folder)
 
     @property
     def name(self) -> str:
-        """Return what made the features, in a word."""
+        """Return what made the entry's features, in a word."""
         source = self.manifest.key.source
         return f"{IMPORTED}{source.name}" if source.kind == "imported" else self.manifest.origin.encoder
 
     @property
     def complete(self) -> bool:
-        """Say whether every shard is sealed."""
+        """Say whether every shard of the entry is sealed."""
         return self.sealed == self.manifest.layout.shards
 
 
@@ -234,6 +234,7 @@ def nearest_difference(cache: Path, key: FeatureKey) -> list[str]:
 
 
 def _refuse_if_busy(folder: Path) -> None:
+    """Raise CacheError where another process is writing a shard of the entry."""
     with closing(EntryLock(folder)) as lock:
         for partial in sorted(folder.glob("shard-*.h5.partial")):
             shard = int(partial.name[6:11])

@@ -162,7 +162,7 @@ class _Memory(io.RawIOBase):
         return self._position
 
     def tell(self) -> int:
-        """Return the position."""
+        """Return the position in the file in memory."""
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
@@ -182,4 +182,4 @@ class _Memory(io.RawIOBase):
         return self.size
 
     def flush(self) -> None:
-        """Do nothing: there is no disk."""
+        """Do nothing: the file that HDF5 writes is in memory, not on disk."""

@@ -55,6 +55,7 @@ def map_extents(extents: list[Extent], row: tuple[int, ...], dtype: np.dtype[np.
 
 
 def _single(extent: Extent, size: int, dtype: np.dtype[np.generic]) -> np.ndarray:
+    """Map the rows of one extent of a shard's file into memory, read-only."""
     skip = extent.offset % mmap.ALLOCATIONGRANULARITY
     with extent.path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), size + skip, access=mmap.ACCESS_READ, offset=extent.offset - skip)
@@ -86,6 +87,7 @@ def _stitch(extents: list[Extent], sizes: list[int]) -> "ctypes.Array[ctypes.c_c
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
+    """Return an array mapped from shards after forbidding writes to it."""
     array.setflags(write=False)
     return array
 
@@ -168,21 +170,21 @@ class FeatureTable:
 
     @property
     def row_shape(self) -> tuple[int, int]:
-        """Return (t, f)."""
+        """Return the shape of one row of the table, (t, f)."""
         return self.layout.t, self.layout.f
 
     @property
     def blocks(self) -> int:
-        """Return the number of blocks."""
+        """Return the number of blocks in the table."""
         return len(self._digests)
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes of all rows."""
+        """Return the bytes of all rows of the table."""
         return self.layout.n * self.layout.row_bytes
 
     def take(self, indices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Copy rows out.
+        """Copy rows out of the table of features.
 
         Args:
             indices: Rows, in any order, with repetitions.  # (b,)
@@ -283,6 +285,7 @@ class FeatureTable:
         self._to_check = not self._all_ok or bool(self._unchecked.any())
 
     def _problem(self, block: int) -> str | None:
+        """Say how a block that is read differs from its digest; None where it does not."""
         rows = slice(block * self.layout.block_rows, min(self.layout.n, (block + 1) * self.layout.block_rows))
         part, first = divmod(rows.start, self._part_rows)
         data, status = self._parts[part][first : first + rows.stop - rows.start], self.status[rows]
@@ -296,6 +299,7 @@ class FeatureTable:
         )
 
     def _recheck_sample(self, rng: np.random.Generator) -> None:
+        """Mark a random sample of blocks to be checked again where the table exceeds memory."""
         if self.nbytes > _available_memory():
             blocks = rng.integers(len(self._digests), size=max(1, round(_RECHECKED * len(self._digests))))
             self._unchecked[blocks] = True

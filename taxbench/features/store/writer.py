@@ -60,7 +60,7 @@ class EntryLock:
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _MANIFEST)
 
     def close(self) -> None:
-        """Give every byte back."""
+        """Close the entry's lock file, which gives every byte back."""
         os.close(self._fd)
 
 
@@ -164,6 +164,7 @@ class ShardWriter:
             _write_all(self._fd, memoryview(data), offset)
 
     def _is_whole(self, block: int) -> bool:
+        """Tell whether a block of the shard is wholly written: no row absent, its digest right."""
         first = block * self._layout.block_rows
         rows = min(self._layout.block_rows, self._rows - first)
         stored = self._read("<u8", "block_digests", 1, 8 * block)[0]
@@ -176,17 +177,21 @@ class ShardWriter:
         return bool(digest == stored)
 
     def _status(self) -> np.ndarray:
+        """Return the status of the shard's rows as written on disk."""
         return self._read("u1", "status", self._rows)
 
     def _digests(self) -> np.ndarray:
+        """Return the digests of the shard's blocks as written on disk."""
         return self._read("<u8", "block_digests", len(self._present))
 
     def _read(self, dtype: str, name: str, count: int, skip: int = 0) -> np.ndarray:
+        """Read numbers of one of the shard's arrays back from its file."""
         size = count * np.dtype(dtype).itemsize
         return np.frombuffer(os.pread(self._fd, size, self._skeleton.offsets[name] + skip), dtype)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
+        """Raise CacheError that says what to do where the shard cannot be written in the block."""
         try:
             yield
         except OSError as error:

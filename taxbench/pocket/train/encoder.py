@@ -30,6 +30,7 @@ from transformers import ResNetConfig, ResNetModel
 from taxbench.pocket.art import PICTURES, render
 from taxbench.pocket.concepts import CONCEPT_NAMES
 from taxbench.util.errors import TrainingError
+from taxbench.util.paths import replacing
 
 IMAGE_SIZE = 96
 MEAN = 0.5  # of all three channels: pictures have no natural statistics to follow
@@ -101,6 +102,7 @@ def make_encoder(stem: int, widths: tuple[int, ...], depths: tuple[int, ...]) ->
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Draw uniform numbers between two bounds for the random views."""
     return low + (high - low) * torch.rand(shape, generator=generator)
 
 
@@ -191,7 +193,7 @@ def contrast_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def _projector(width: int, out: int) -> nn.Module:
-    """Return the head of the loss, thrown away afterwards."""
+    """Return the projection head that the encoder's contrastive loss needs, thrown away afterwards."""
     return nn.Sequential(
         nn.Linear(width, 2 * width, bias=False),
         nn.BatchNorm1d(2 * width),
@@ -308,17 +310,8 @@ def save_encoder(encoder: ResNetModel, out_dir: Path) -> None:
         "image_mean": [MEAN] * 3,
         "image_std": [STD] * 3,
     }
-    out_dir.mkdir(parents=True, exist_ok=True)
-    _publish(save(tensors, metadata={"format": "pt"}), out_dir / "model.safetensors")
+    with replacing(out_dir / "model.safetensors") as partial:
+        partial.write_bytes(save(tensors, metadata={"format": "pt"}))
     for name, content in (("config.json", config), ("preprocessor_config.json", preprocessing)):
-        _publish((json.dumps(content, indent=2, sort_keys=True) + "\n").encode(), out_dir / name)
-
-
-def _publish(content: bytes, path: Path) -> None:
-    """Write a whole file under a temporary name, put it on the disk for good, then rename it."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    partial.rename(path)
+        with replacing(out_dir / name) as partial:
+            partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -88,7 +88,7 @@ class Trainer:
             self._load()
 
     def _load(self) -> None:
-        """Go on from the checkpoint."""
+        """Load the checkpoint of the LM in training, to go on from it."""
         state = torch.load(self._checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])

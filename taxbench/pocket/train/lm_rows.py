@@ -124,7 +124,7 @@ class RowMaker:
         return TrainingRow(context, segments, answers)
 
     def _template(self) -> int:
-        """Draw a wording."""
+        """Draw the wording of a row's question."""
         return self._random.choices(range(len(self._book.templates)), self._book.template_weights)[0]
 
     def _context(self, shown: Shown) -> tuple[list[int], tuple[Shown, ...]]:

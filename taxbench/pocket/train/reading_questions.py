@@ -60,7 +60,7 @@ class Shown:
 
 
 def render(template: str, term: str) -> str:
-    """Fill a term into a template."""
+    """Fill a term into the template of a reading question."""
     return template.format(a_term=with_article(term), term=term)
 
 
@@ -75,7 +75,7 @@ class Sampler:
         self._ranked = corpus.ranked
 
     def thing(self) -> Shown:
-        """Draw a name, at times by way of a category."""
+        """Draw the thing that a question's context shows, at times by way of a category."""
         if self.random.random() < _BY_CATEGORY:
             categories = self.corpus.categories
             drawn = categories.ids[bisect_left(categories.cumulative, self.random.random())]
@@ -86,7 +86,7 @@ class Sampler:
         return Shown(self._ranked_name())
 
     def _ranked_name(self) -> int:
-        """Draw a name by rank; the chance falls off as (rank + 500) ** -1.15."""
+        """Draw the name of a thing by its everyday rank; the chance falls off as (rank + 500) ** -1.15."""
         first, last = (bound**_FALL for bound in (_EVERYDAY_RANKS, _EVERYDAY_RANKS + self.pool))
         rank = int((first + self.random.random() * (last - first)) ** (1.0 / _FALL) - _EVERYDAY_RANKS)
         return int(self._ranked[min(rank, self.pool - 1)])
