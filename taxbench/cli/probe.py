@@ -26,7 +26,7 @@ def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
     Where identity is near 0.5 in every frame, no head can show anything through this model.
     """
     from taxbench.board.render.cells import markdown_table
-    from taxbench.runs.probe import ProbeOptions, probe
+    from taxbench.runs.text_probe import ProbeOptions, probe
 
     found = probe(ProbeOptions(**options), Reporter(quiet=bool(ctx.find_root().params["quiet"])))
     if as_json:

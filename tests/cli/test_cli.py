@@ -149,7 +149,7 @@ def test_python_dash_m_is_the_same_program_and_its_exit_code_reaches_the_shell()
 @pytest.mark.parametrize(
     ("words", "begun", "found"),
     [
-        (["run", "--model"], "smollm2-13", ["smollm2-135m"]),
+        (["run", "--model"], "smollm2-13", ["smollm2-135m-q4", "smollm2-135m"]),
         (["run", "--encoder"], "dinov2-reg-l", ["dinov2-reg-large"]),
         (["extract", "--encoder"], "pix", ["pixels"]),
         (["run", "--head"], "line", ["linear", "linear_k"]),

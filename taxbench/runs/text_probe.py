@@ -68,7 +68,7 @@ class ProbeRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeReport:
+class TextProbe:
     """What an LM knows of the names of a dataset."""
 
     model: str
@@ -87,7 +87,7 @@ class ProbeReport:
     """AUROC of hypernym questions without an image, by their wording."""
 
 
-def probe(options: ProbeOptions, report: Reporter) -> ProbeReport:
+def probe(options: ProbeOptions, report: Reporter) -> TextProbe:
     """Ask a language model about names in every frame.
 
     Raises:
@@ -125,7 +125,7 @@ def probe(options: ProbeOptions, report: Reporter) -> ProbeReport:
     terms, place = np.unique(hypernym.term, return_inverse=True)
     aurocs = term_auroc(place, hypernym.answer, by_prompt[chosen])
     by_name = [(protocol.vocabulary.terms[term], float(auroc)) for term, auroc in zip(terms, aurocs, strict=True)]
-    return ProbeReport(
+    return TextProbe(
         spec.name,
         dataset.name,
         len(np.unique(asked.image)),
