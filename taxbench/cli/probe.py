@@ -15,6 +15,7 @@ from taxbench.util.progress import Reporter
               shell_complete=complete_model)  # fmt: skip
 @dataset_options
 @click.option("--task", default="unseen_hypernym", show_default=True, help="The task whose questions are asked.")
+@click.option("--names", type=click.IntRange(2), default=64, show_default=True, help="How many names to ask about.")
 @device_option
 @click.option("--cache", type=click.Path(), help="Where files are kept [default: as for run].")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")

@@ -31,8 +31,10 @@ from taxbench.util.seeds import rng
 
 WEAK = 0.65
 """An LM whose best AUROC on named leaves is lower can show no transfer: it does not even tell names apart."""
-_NAMES, _WRONG = 128, 3
-"""How many names a prompt is chosen by, and how many others each of them is asked about."""
+NAMES = 64
+"""How many names a prompt is chosen by."""
+_WRONG = 3
+"""How many other names each of them is asked about."""
 _AS_GOOD = 0.005
 """Of prompts this near to the best one the first counts, and the published one comes before all others."""
 _QUESTIONS, _ROWS = 16, 64
@@ -65,13 +67,13 @@ class PromptScore:
     """Of identity questions, name by name first: 0.5 is chance."""
 
 
-def identity_questions(n: int) -> QuestionSet:
+def identity_questions(n: int, most: int = NAMES) -> QuestionSet:
     """Ask some of n names about themselves and about a few others, the same ones always; images are names.
 
     Every name that is asked for is asked of itself once and of `_WRONG` others, and has an AUROC of its own.
     """
     draw = rng(0, "identity questions", n)
-    chosen = draw.permutation(n)[:_NAMES]
+    chosen = draw.permutation(n)[:most]
     steps = np.r_[0, 1 + draw.permutation(len(chosen) - 1)[:_WRONG]]  # 0: itself
     image = np.repeat(chosen, len(steps))
     term = chosen[(np.arange(len(chosen))[:, None] + steps).ravel() % len(chosen)]

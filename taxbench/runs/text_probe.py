@@ -18,7 +18,15 @@ from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.protocol.words import with_article
 from taxbench.registry.models import find_lm
-from taxbench.runs.prompts import PromptScore, Wording, best_prompt, frame_margins, identity_questions, mean_auroc
+from taxbench.runs.prompts import (
+    NAMES,
+    PromptScore,
+    Wording,
+    best_prompt,
+    frame_margins,
+    identity_questions,
+    mean_auroc,
+)
 from taxbench.scoring.metrics import term_auroc, term_f1
 from taxbench.specs.task import PromptSpec
 from taxbench.tasks.registry import find_tasks
@@ -47,6 +55,8 @@ class ProbeOptions:
     taxonomy: str | None = None
     task: str = "unseen_hypernym"
     """The task whose questions and answers are used."""
+    names: int = NAMES
+    """How many names are asked about: more take longer, and their scores are surer."""
     device: str = "auto"
     cache: str | None = None
 
@@ -102,7 +112,10 @@ def probe(options: ProbeOptions, report: Reporter) -> TextProbe:
     protocol = Protocol(task, dataset, 0)
     lm = load_lm(spec, device, pick_dtype(device.type), folder)
     wording = Wording.of(protocol, "image_first")
-    identity, hypernym = identity_questions(len(wording.names)), hypernym_questions(protocol)
+    identity, hypernym = (
+        identity_questions(len(wording.names), options.names),
+        hypernym_questions(protocol, options.names),
+    )
     asked, first = QuestionSet.concat([identity, hypernym]), len(identity)
     total = len(FRAMES) * len(asked) + len(WORDINGS) * len(hypernym)
     rows, scores, left_out, by_prompt = [], [], [], {}
@@ -138,14 +151,14 @@ def probe(options: ProbeOptions, report: Reporter) -> TextProbe:
     )
 
 
-def hypernym_questions(protocol: Protocol) -> QuestionSet:
+def hypernym_questions(protocol: Protocol, most: int = NAMES) -> QuestionSet:
     """Ask some names for each of their hypernyms and for as many others, the same ones always; images are names.
 
     Raises:
         DataError: the dataset has no leaf.
     """
     vocabulary, true = protocol.vocabulary, true_pairs(protocol.dataset.taxonomy)  # (l, h)
-    names = np.unique(identity_questions(vocabulary.n_names).image)
+    names = np.unique(identity_questions(vocabulary.n_names, most).image)
     by_name = np.zeros((vocabulary.n_names, true.shape[1]), bool)
     np.logical_or.at(by_name, vocabulary.name_of, true)  # leaves that share a name share what is true of it
     draw, parts = rng(0, "hypernym questions", len(names)), []

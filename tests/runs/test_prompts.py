@@ -39,7 +39,7 @@ def test_every_name_is_asked_of_itself_once_and_of_others(n: int) -> None:
     for term in np.unique(asked.term):
         own = asked.term == term
         assert asked.answer[own].sum() == 1 and (~asked.answer[own]).sum() == min(3, n - 1)
-    assert len(np.unique(asked.term)) == min(n, 128)
+    assert len(np.unique(asked.term)) == min(n, 64)
 
 
 def test_one_pass_gives_what_every_form_gives_alone(pocket: tuple[Any, Wording]) -> None:
