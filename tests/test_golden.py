@@ -60,12 +60,12 @@ def measure(folder: Path) -> dict[str, Any]:
     results = taxbench.run(
         quiet=True, task="unseen_hypernym,counterfactual_low", model=str(lm), encoder="pixels", head="mlp,ridge_token",
         dataset=f"folder:{folder / 'photos'}", taxonomy=str(folder / "photos.tsv"), seeds="7", device="cpu",
-        cache=str(folder / "cache"), out=str(folder / "out"), settings=("hidden=8",),
+        cache=str(folder / "cache"), out=str(folder / "out"), settings=("hidden=8", "frame=raw"),
     )  # fmt: skip
     results += taxbench.run(
         quiet=True, task="counterfactual_low", model=str(lm), encoder="pixels", head="cca,itm",
         dataset=f"folder:{folder / 'photos'}", taxonomy=str(folder / "photos.tsv"), seeds="7", device="cpu",
-        cache=str(folder / "cache"), out=str(folder / "out"), settings=("calibration=pmi",),
+        cache=str(folder / "cache"), out=str(folder / "out"), settings=("calibration=pmi", "frame=raw"),
     )  # fmt: skip
     found: dict[str, Any] = {}
     for result in results:

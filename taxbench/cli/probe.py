@@ -2,12 +2,16 @@
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from taxbench.cli.completion import complete_model
 from taxbench.cli.options import dataset_options, device_option
 from taxbench.util.progress import Reporter
+
+if TYPE_CHECKING:
+    from taxbench.runs.text_probe import TextProbe
 
 
 @click.command("probe")
@@ -20,30 +24,35 @@ from taxbench.util.progress import Reporter
 @click.option("--cache", type=click.Path(), help="Where files are kept [default: as for run].")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.pass_context
-def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
+def command(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
     """Say what a language model knows of names, asked in every frame, and which one suits it.
 
     A name stands where the picture would be. Identity: a named crow, is it a crow or an anvil? Hypernym: is it a bird?
     Where identity is near 0.5 in every frame, no head can show anything through this model.
     """
-    from taxbench.board.render.cells import markdown_table
     from taxbench.runs.text_probe import ProbeOptions, probe
 
     found = probe(ProbeOptions(**options), Reporter(quiet=bool(ctx.find_root().params["quiet"])))
     if as_json:
         click.echo(json.dumps(asdict(found) | {"chosen": found.chosen.model_dump()}, indent=1, ensure_ascii=False))
-        return
+    else:
+        click.echo(probe_text(found))
+
+
+def probe_text(found: "TextProbe") -> str:
+    """Return the table of a text probe, the chosen prompt marked, and what was found by hypernym and by wording."""
+    from taxbench.board.render.cells import markdown_table
+
     lines = [["frame", "answers", "identity AUROC", "hypernym AUROC", "F1", "F1 at 0", "yes", ""]]
     for row in found.rows:
         values = (row.identity_auroc, row.hypernym_auroc, row.hypernym_f1, row.hypernym_f1_at_zero, row.yes_rate)
         mark = "chosen" if (row.frame, row.answer_form) == (found.chosen.frame, found.chosen.answer_form) else ""
         lines.append([row.frame, row.answer_form, *(f"{value:.2f}" for value in values), mark])
-    click.echo(
-        f"**{found.model}** on the names of {found.dataset}: {found.questions} questions on {found.names} names\n"
-    )
-    click.echo(markdown_table(lines))
-    for each in found.left_out:
-        click.echo(f"left out: {each}")
     weakest = sorted(found.hypernyms, key=lambda each: each[1])
-    click.echo("\nHypernyms, from the least known: " + ", ".join(f"{name} {auroc:.2f}" for name, auroc in weakest))
-    click.echo("\nWithout an image: " + " · ".join(f"“{text}” {auroc:.2f}" for text, auroc in found.text_only))
+    return "\n".join([
+        f"**{found.model}**, names of {found.dataset}: {found.questions} questions on {found.names} names\n",
+        markdown_table(lines),
+        *(f"left out: {each}" for each in found.left_out),
+        "\nHypernyms, from the least known: " + ", ".join(f"{name} {auroc:.2f}" for name, auroc in weakest),
+        "\nWithout an image: " + " · ".join(f"“{text}” {auroc:.2f}" for text, auroc in found.text_only),
+    ])  # fmt: skip

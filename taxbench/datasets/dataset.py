@@ -12,8 +12,10 @@ import numpy as np
 from PIL import Image
 
 from taxbench.datasets.known import dataset_loader
+from taxbench.registry.heads import MISTAKES
 from taxbench.specs.spec import content_hash
 from taxbench.taxonomy.taxonomy import Taxonomy
+from taxbench.util.errors import UsageError, first_line
 from taxbench.util.seeds import rng
 
 Split = Literal["train", "val", "test"]
@@ -72,7 +74,19 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
         UsageError: no dataset has that name, or the package that offers it is broken.
         DataError: its files are missing or broken.
     """
-    dataset: Dataset = dataset_loader(name)(name.partition(":")[2], taxonomy)
+    kind, _, argument = name.partition(":")
+    loader = dataset_loader(name)
+    try:
+        dataset = loader(argument, taxonomy)
+    except MISTAKES as error:
+        if loader.__module__.startswith("taxbench."):
+            raise
+        text = f"{type(error).__name__}: {first_line(error)}"
+        raise UsageError(f"The dataset '{kind}', of another package, fails ({text}).") from error
+    if not isinstance(dataset, Dataset):
+        raise UsageError(
+            f"The dataset '{kind}', of another package, returns a {type(dataset).__name__}, not a Dataset."
+        )
     return dataset
 
 

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from taxbench.registry.heads import MISTAKES
 from taxbench.registry.package_source import module_source
 from taxbench.util.errors import UsageError, did_you_mean, first_line
 
@@ -89,6 +90,6 @@ def dataset_loader(name: str) -> Callable[[str, Path | None], Any]:
     module, _, function = known[kind].loader.partition(":")
     try:
         loader: Callable[[str, Path | None], Any] = getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+    except (*MISTAKES, SyntaxError, SystemExit) as error:
         raise UsageError(f"The dataset '{kind}' cannot be used: importing {module}: {first_line(error)}") from error
     return loader

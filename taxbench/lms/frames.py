@@ -5,6 +5,7 @@ before the question: which frame fits is a property of the language model.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from taxbench.protocol.words import with_article
@@ -23,6 +24,7 @@ FRAMES = {
 }  # fmt: skip
 """The frames that have a name, with the image first and with the question first; of `chat`, what the user says."""
 BLANKS = {"blank": (" ",), "bare": ("",), "both": (" ", "")}
+_DAY = datetime(2024, 7, 26)  # what chat templates take for today, so that a run is the same tomorrow
 _SIGNS = {"{image}": "\ue000", "{question}": "\ue001"}  # for chat templates: letters that nothing else has
 
 
@@ -38,12 +40,12 @@ class Frame:
     """What may stand before an answer; of several, the answer's probabilities add up."""
 
     @classmethod
-    def parse(cls, text: str) -> "Frame":
-        """Cut a text at `{image}` and `{question}`, each of which stands in it once."""
-        first, second = sorted(_SIGNS, key=text.index)
+    def parse(cls, text: str, image: str = "{image}", question: str = "{question}") -> "Frame":
+        """Cut a text at what stands for the image and for the question, each of which is in it once."""
+        first, second = sorted((image, question), key=text.index)
         before, rest = text.split(first)
         between, after = rest.split(second)
-        return cls(before, between, after, first == "{image}")
+        return cls(before, between, after, first == image)
 
     @property
     def opening(self) -> str:
@@ -93,29 +95,38 @@ def frame_of(
     """
     text = FRAMES[prompt.frame][order == "question_first"] if prompt.frame in FRAMES else prompt.frame
     if prompt.frame == "chat":
-        text = _in_chat(f"{text} Answer {answers[0][0]} or {answers[1][0]}.", tokenizer)
-    frame = Frame.parse(text)
+        frame = _in_chat(f"{text} Answer {answers[0][0]} or {answers[1][0]}.", tokenizer)
+    else:
+        frame = Frame.parse(text)
     if frame.image_first != (order == "image_first"):
         other = "image_first" if frame.image_first else "question_first"
         raise UsageError(f"The frame '{text}' does not go with order={order}. Type --set order={other}.")
     return replace(frame, blanks=BLANKS[prompt.answer_form])
 
 
-def _in_chat(text: str, tokenizer: Any) -> str:
+def _in_chat(text: str, tokenizer: Any) -> Frame:
     """Have the tokenizer's own template say a text as a user, up to where the answer begins; thinking is off."""
     another = "Choose another frame, such as --set frame=qa."
     if not getattr(tokenizer, "chat_template", None):
         raise ModelError(f"The model has no chat template. {another}")
+    turned = text.index("{image}") > text.index("{question}")
     for name, sign in _SIGNS.items():
         text = text.replace(name, sign)
     try:
         chat = tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True, enable_thinking=False
+            [{"role": "user", "content": text}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=False,
+            date_string=_DAY.strftime("%d %b %Y"),
+            strftime_now=_DAY.strftime,
         )
     except Exception as error:  # a template is a program, and may raise whatever it likes
         raise ModelError(f"The model's chat template fails ({first_line(error)}). {another}") from None
     for name, sign in _SIGNS.items():
         if chat.count(sign) != 1:
             raise ModelError(f"The model's chat template says the {name} {chat.count(sign)} times, not once. {another}")
-        chat = chat.replace(sign, name)
-    return str(chat)
+    frame = Frame.parse(str(chat), *_SIGNS.values())
+    if frame.image_first == turned:
+        raise ModelError(f"The model's chat template exchanges image and question. {another}")
+    return frame

@@ -22,7 +22,7 @@ from taxbench.util.seeds import derive_seed
 
 # What decides how text becomes tokens, whichever of them a model has.
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-              "merges.txt", "tokenizer.model")  # fmt: skip
+              "merges.txt", "tokenizer.model", "chat_template.jinja")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def find_files(spec: LMSpec, cache: Path | None = None, report: Reporter = QUIET
     Raises:
         ModelError: it is missing, gated, or damaged.
     """
-    if spec.source.endswith(SUFFIX):
+    if spec.source.lower().endswith(SUFFIX):
         folder, digest = unpack_gguf(spec, cache_folder(cache), report)
         return str(folder), digest
     source = model_source(spec.source)

@@ -107,7 +107,12 @@ def _unpack(parts: list[Path], folder: Path) -> None:
             save_file(contiguous, whole / "model.safetensors", metadata={"format": "pt"})
             tokenizer.save_pretrained(whole)
             config.save_pretrained(whole)
-            whole.rename(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # one that lost its configuration
+            try:
+                whole.rename(folder)
+            except OSError:
+                if not (folder / "config.json").is_file():  # else another process was faster
+                    raise
     except OSError as error:
         raise CacheError(f"The model cannot be unpacked into '{folder.parent}': {first_line(error)}") from None
 

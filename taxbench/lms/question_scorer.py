@@ -343,8 +343,8 @@ class QuestionScorer:
         if known is not None and k + forward.length > known:
             raise ModelError(
                 f"A row of {k} soft tokens and up to {forward.length} of a question is longer than the {known} "
-                f"positions that '{self.lm.spec.name}' knows. Choose a head with fewer soft tokens, or pool the "
-                "features."
+                f"positions that '{self.lm.spec.name}' knows. Choose a head with fewer soft tokens, pool the "
+                "features, or take a shorter frame."
             )
         found: Tensor | None = None
         for bucket in buckets(forward.widths, texts, k):

@@ -103,14 +103,14 @@ def _find(name: str, kind: type[S], word: str) -> S:
                 "(config.json and *.safetensors)."
             )
         return kind(name=path.resolve().name, source=str(path.resolve()))
-    if kind is LMSpec and path.suffix == ".gguf":
+    if kind is LMSpec and path.suffix.lower() == ".gguf":
         if not path.is_file():
             raise UsageError(f"There is no file '{name}'.")
         return kind(name=path.stem, source=str(path.resolve()))
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return kind(name=name, source=name)
-    hint = did_you_mean(name, known)
+    hint, file = did_you_mean(name, known), ", a GGUF file" if kind is LMSpec else ""
     raise UsageError(
-        f"Unknown {word} '{name}': expected an alias, a directory or a Hugging Face id (owner/name).{hint} "
+        f"Unknown {word} '{name}': expected an alias, a directory{file} or a Hugging Face id (owner/name).{hint} "
         f"Type 'taxbench ls {word}s' to see the aliases."
     )

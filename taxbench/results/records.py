@@ -61,6 +61,15 @@ def read_result(path: Path) -> Result:
     return parse_result(read_within(path, MOST_BYTES, "a record has at most"), str(path))
 
 
+def predictions_are_whole(folder: Path, result: Result) -> bool:
+    """Say whether the predictions beside a record are those it was written with."""
+    said = result.predictions
+    try:
+        return said is None or hashlib.sha256((folder / said.file).read_bytes()).hexdigest() == said.sha256
+    except OSError:
+        return False
+
+
 def parse_result(content: bytes, name: str) -> Result:
     """Read a record from the bytes of a file; `name` is what errors call it.
 

@@ -14,7 +14,7 @@ from taxbench.registry.models import find_encoder, find_lm
 from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.sources import EncoderSpec, LMSpec
-from taxbench.specs.task import RAW, GroupSpec, PromptSpec, TaskSpec
+from taxbench.specs.task import IMAGE, QUESTION, RAW, GroupSpec, PromptSpec, TaskSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import warnings_for
 from taxbench.tasks.yaml_file import parse_scalar
@@ -208,7 +208,9 @@ def _grid(tasks: list[TaskSpec], heads: list[HeadInfo], settings: tuple[str, ...
                 f"--set {setting}: nothing has the setting '{key}'.{did_you_mean(key, known)} "
                 f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
             )
-        values[key] = [text] if "{" in text else list(dict.fromkeys(text.split(",")))  # a frame may have commas
+        values[key] = (
+            [text] if IMAGE in text or QUESTION in text else list(dict.fromkeys(text.split(",")))
+        )  # a frame may have commas
     varied = frozenset(key for key, texts in values.items() if len(texts) > 1)
     cells: list[GridCell] = []
     for task, head, texts in product(tasks, heads, product(*values.values())):
@@ -252,7 +254,9 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
 
 
 def _value(setting: str, text: str) -> Any:
-    """Return the value that `--set KEY=VALUE` gives by YAML's rules; raise UsageError where it is none."""
+    """Return the value of `--set KEY=VALUE`, YAML's or a frame as it is typed; raise UsageError where it is none."""
+    if IMAGE in text or QUESTION in text:
+        return text.replace("\\n", "\n")  # nobody types a line break
     try:
         return parse_scalar(text)
     except ValueError as error:

@@ -21,7 +21,7 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.runs.environment import versions
 from taxbench.scoring.metrics import term_auroc
 from taxbench.specs.spec import canonical_json, content_hash
-from taxbench.specs.task import AnswerForm, PromptSpec
+from taxbench.specs.task import RAW, AnswerForm, PromptSpec
 from taxbench.training.head_state import group_by_image
 from taxbench.training.predict import RowBudget
 from taxbench.util.errors import ModelError
@@ -88,6 +88,8 @@ def choose_prompt(lm: FrozenLM, wording: Wording, wanted: PromptSpec, cache: Pat
     """
     if "auto" not in (wanted.frame, wanted.answer_form):
         return wanted
+    if len(wording.names) < 2:
+        return RAW  # there is nothing to tell apart; the protocol says what a dataset must have
     scores = _known(cache, lm, wording, wanted)
     if scores is None:
         frames = tuple(FRAMES) if wanted.frame == "auto" else (wanted.frame,)
@@ -134,20 +136,20 @@ def score_prompts(
     Raises:
         ModelError: that is all of them.
     """
-    asked, scores, problem = identity_questions(len(wording.names)), list[PromptScore](), ModelError("no frame")
+    asked, scores, problems = identity_questions(len(wording.names)), list[PromptScore](), list[ModelError]()
     with report.bar("frames", len(frames) * len(asked), "q") as advance:
         for frame in frames:
             try:
                 margins = frame_margins(lm, wording, frame, asked, advance)
             except ModelError as error:  # it has no chat template, or its answers begin alike
-                problem = error
+                problems.append(error)
                 continue
             for prompt, values in margins.items():
                 scores.append(PromptScore(prompt, mean_auroc(asked, values)))
             if any(score.auroc >= enough for score in scores):
                 break
     if not scores:
-        raise problem
+        raise problems[0]
     return scores
 
 

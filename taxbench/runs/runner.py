@@ -22,7 +22,14 @@ from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
 from taxbench.results.predictions import OWN, Collector, Predictions, half, write_predictions
-from taxbench.results.records import RESULT, predictions_file, read_result, result_folder, write_result
+from taxbench.results.records import (
+    RESULT,
+    predictions_are_whole,
+    predictions_file,
+    read_result,
+    result_folder,
+    write_result,
+)
 from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import machine, versions
@@ -159,6 +166,9 @@ def _stored(planned: PlannedRun, report: Reporter) -> Result | None:
         report.say(f"{error} It is made anew.")
         return None
     same = stored.digest == planned.spec.digest and stored.versions.computing == versions().computing
+    if same and not predictions_are_whole(planned.folder, stored):
+        report.say(f"The predictions beside '{path}' are missing or damaged. The run is made anew.")
+        return None
     return stored if same else None
 
 

@@ -31,7 +31,7 @@ from taxbench.scoring.metrics import term_auroc, term_f1
 from taxbench.specs.task import PromptSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.devices import pick_device, pick_dtype
-from taxbench.util.errors import ModelError
+from taxbench.util.errors import DataError, ModelError, UsageError
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Advance, Reporter
 from taxbench.util.seeds import rng
@@ -106,16 +106,23 @@ def probe(options: ProbeOptions, report: Reporter) -> TextProbe:
     """
     spec, device, cache = find_lm(options.model), pick_device(options.device), options.cache
     folder = cache_folder(Path(cache) if cache else None)
-    (task,) = find_tasks(names=[options.task]).resolve([options.task])[:1]
+    tasks = find_tasks(names=[options.task]).resolve([options.task])
+    if len(tasks) > 1:
+        raise UsageError(f"--task {options.task}: expected one task, not {', '.join(task.name for task in tasks)}.")
     find_files(spec, folder, report)
     dataset = load_dataset(options.dataset, Path(options.taxonomy) if options.taxonomy else None)
-    protocol = Protocol(task, dataset, 0)
+    protocol = Protocol(tasks[0], dataset, 0)
     lm = load_lm(spec, device, pick_dtype(device.type), folder)
     wording = Wording.of(protocol, "image_first")
     identity, hypernym = (
         identity_questions(len(wording.names), options.names),
         hypernym_questions(protocol, options.names),
     )
+    if not len(hypernym):
+        raise DataError(
+            f"'{options.dataset}' has no hypernym that is true of one of {options.names} names and false of another: "
+            "there is nothing to ask. Take more --names, or a taxonomy with more hypernyms."
+        )
     asked, first = QuestionSet.concat([identity, hypernym]), len(identity)
     total = len(FRAMES) * len(asked) + len(WORDINGS) * len(hypernym)
     rows, scores, left_out, by_prompt = [], [], [], {}

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import xxhash
+from safetensors import SafetensorError
 
 from taxbench.util.errors import ModelError, first_line, with_network
 
@@ -57,7 +58,7 @@ def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **o
         model, loaded = auto.from_pretrained(source, dtype=dtype, output_loading_info=True, **options)
     except OSError as error:
         raise ModelError(_missing(source, gated, error)) from None
-    except (ValueError, KeyError, RuntimeError) as error:
+    except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"'{source}' cannot be loaded as a {auto.__name__}: {first_line(error)}") from None
     # Transformers draws what is missing at random and merely warns. The counter of batch norm is used in training only.
     lacking = sorted(name for name in loaded["missing_keys"] if not name.endswith("num_batches_tracked"))

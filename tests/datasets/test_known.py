@@ -16,7 +16,11 @@ def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 2.0\n")
     points = "pocket = plugged:load\nodd = plugged\nlate = plugged:load\nthings = plugged:load\n"
+    points += "boom = plain:boom\nfive = plain:five\n"
     (info / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\n{points}")
+    (tmp_path / "plain.py").write_text(
+        "def boom(path, taxonomy):\n    raise RuntimeError('boom')\ndef five(path, taxonomy):\n    return 5\n"
+    )
     (tmp_path / "plugged.py").write_text('"""Pictures of another package."""\nimport nowhere\n')
     monkeypatch.syspath_prepend(tmp_path)
     known_datasets.cache_clear()
@@ -35,6 +39,12 @@ def test_no_package_takes_a_name_that_is_there(offered: None) -> None:
 @pytest.mark.parametrize("name", ["odd", "late", "late:x"])
 def test_a_broken_package_is_named(offered: None, name: str) -> None:
     with pytest.raises(UsageError, match=f"The dataset '{name.partition(':')[0]}' cannot be used: importing plugged"):
+        load_dataset(name)
+
+
+@pytest.mark.parametrize(("name", "said"), [("boom", r"fails \(RuntimeError: boom\)"), ("five", "returns a int")])
+def test_a_package_that_fails_is_blamed(offered: None, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"The dataset '{name}', of another package, {said}"):
         load_dataset(name)
 
 

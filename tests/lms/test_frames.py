@@ -62,10 +62,16 @@ def test_a_chat_is_the_tokenizer_s_own_with_thinking_off() -> None:
     (None, "no chat template"), ("{{ raise_exception('roles') }}", "chat template fails"),
     ("{{ messages[0].content[:9] }}", "says the {image} 0 times"),
     ("{{ messages[0].content }}{{ messages[0].content }}", "says the {image} 2 times"),
+    ("{{ messages[0].content.split('. ')[1] }} {{ messages[0].content.split('. ')[0] }}", "exchanges image and"),
 ])  # fmt: skip
 def test_a_chat_template_that_cannot_serve_is_refused(template: str | None, said: str) -> None:
     with pytest.raises(ModelError, match=rf"{said}.*--set frame=qa"):
         frame("chat", template=template)
+
+
+def test_a_chat_is_the_same_tomorrow_and_may_speak_of_places() -> None:
+    dated = "Today is {{ strftime_now('%d %b %Y') }}, {image}: {{ messages[0].content }}"
+    assert frame("chat", template=dated).before == "Today is 26 Jul 2024, {image}: This is an image of "
 
 
 def test_a_frame_of_the_other_order_says_what_to_type() -> None:

@@ -73,6 +73,9 @@ def test_a_frame_is_a_property_of_the_run_that_a_task_gives_a_default(tmp_path: 
     (cell,) = resolve(Options(task=task, settings=(f"frame={own}", "answer_form=bare"))).cells
     assert cell.prompt == PromptSpec(frame=own, answer_form="bare")
     assert len(resolve(Options(task=task, settings=("frame=raw,qa,chat",))).cells) == 3
+    for typed in ("{image}: {question} # Answer:", "{question} {image}", "{image}\\nQuestion: {question}\n"):
+        (cell,) = resolve(Options(task=task, settings=(f"frame={typed}",))).cells
+        assert cell.prompt.frame == typed.replace("\\n", "\n")
     (plain,) = resolve(Options(task=task, settings=("frame=raw",))).cells
     assert plain.task.digest == cell.task.digest and plain.task.as_run() == cell.task.as_run()
     with pytest.raises(UsageError, match="--set frame=qqa: expected raw, plain, caption, qa, chat, auto, or a text"):

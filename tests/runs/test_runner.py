@@ -240,6 +240,16 @@ def test_a_run_that_another_process_did_meanwhile_is_read(run, tmp_path: Path) -
     assert path.stat().st_mtime_ns == before
 
 
+def test_a_record_whose_predictions_are_damaged_is_made_anew(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run()
+    ((name, whole),) = predictions(tmp_path / "out").items()
+    (path,) = (tmp_path / "out").rglob("predictions.npz")
+    for damage in (lambda: path.write_bytes(whole[:100]), path.unlink):
+        damage()
+        run()
+        assert predictions(tmp_path / "out") == {name: whole}
+
+
 def test_only_one_random_twin_is_in_memory(run, place: Path) -> None:  # type: ignore[no-untyped-def]
     (place / "twin.yaml").write_text(TASK.format(name="twin", controls="random_lm"))
 

@@ -1,0 +1,64 @@
+"""What an LM knows of names: scores by prompt, the threshold, and the verb."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from taxbench.cli.main import call
+from taxbench.cli.probe import probe_text
+from taxbench.runs.text_probe import ProbeOptions, probe, threshold
+from taxbench.util.errors import DataError, UsageError
+from taxbench.util.progress import QUIET
+
+
+@pytest.mark.parametrize(("yes", "no", "between"), [
+    ([2.0, 3.0], [0.0, 1.0], (1, 2)), ([-5.0, -4.0], [-9.0], (-9, -5)), ([1.0, 1.0], [1.0], (-9, 9)),
+    ([2.0, 3.0, -1.0], [0.0, 1.0], (1, 2)),
+])  # fmt: skip
+def test_the_threshold_stands_between_the_answers(yes: list[float], no: list[float], between: tuple[int, int]) -> None:
+    cut = threshold(np.array([*yes, *no]), np.array([True] * len(yes) + [False] * len(no)))
+    assert between[0] < cut < between[1]
+
+
+def test_the_embedded_lm_knows_what_it_was_taught(capsys: pytest.CaptureFixture[str]) -> None:
+    found = probe(ProbeOptions(names=16), QUIET)
+    best = {(row.frame, row.answer_form): row for row in found.rows}[found.chosen.frame, found.chosen.answer_form]
+    assert (best.frame, best.answer_form) == ("raw", "blank")
+    assert min(best.identity_auroc, best.hypernym_auroc) > 0.95 and best.hypernym_f1 > 0.9 and 0.3 < best.yes_rate < 0.7
+    assert len(found.text_only) == 4 and all(auroc > 0.9 for _, auroc in found.text_only)
+    assert "chat" in found.left_out[0] and {name for name, _ in found.hypernyms} >= {"bird", "fish"}
+    text = probe_text(found)
+    assert "| raw     | blank   | 1.00" in text and text.count("chosen") == 1 and "Without an image:" in text
+
+
+def test_the_verb_prints_json_of_every_prompt(tiny_llama: Path, tmp_path: Path, capsys: Any) -> None:
+    for leaf in ("crow", "gull", "saw", "hammer"):
+        (tmp_path / "photos" / leaf).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / leaf / "1.png")
+    rows = "crow\tcrow\tbird\ngull\tgull\tbird\nsaw\tsaw\ttool\nhammer\thammer\ttool\n"
+    (tmp_path / "photos.tsv").write_text(f"folder\tleaf\thypernyms\n{rows}")
+    where = ["--dataset", f"folder:{tmp_path / 'photos'}", "--taxonomy", str(tmp_path / "photos.tsv")]
+    assert call(["probe", "-q", "--json", "--model", str(tiny_llama), *where]) == 0
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert said["chosen"]["frame"] and len(said["rows"]) == 12 and said["names"] == 4
+
+
+def test_names_without_a_question_are_told(tiny_llama: Path, tmp_path: Path) -> None:
+    for leaf in ("crow", "gull"):
+        (tmp_path / "photos" / leaf).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / leaf / "1.png")
+    (tmp_path / "photos.tsv").write_text("folder\tleaf\thypernyms\ncrow\tcrow\tbird\ngull\tgull\tbird\n")
+    place: dict[str, Any] = {"dataset": f"folder:{tmp_path / 'photos'}", "taxonomy": str(tmp_path / "photos.tsv")}
+    with pytest.raises(DataError, match="Take more --names"):
+        probe(ProbeOptions(model=str(tiny_llama), **place), QUIET)
+    with pytest.raises(UsageError, match="expected one task, not"):
+        probe(ProbeOptions(task="taxonomic"), QUIET)
+
+
+def test_a_name_that_is_not_known_is_said() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'pocket'"):
+        probe(ProbeOptions(model="pockt"), QUIET)
