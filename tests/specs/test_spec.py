@@ -41,7 +41,10 @@ def test_a_field_added_at_its_default_moves_no_identity_and_another_value_does()
 @pytest.mark.parametrize("name", ["unseen_hypernym", "paper_systematic-10", "counterfactual_graded-0.25"])
 def test_the_identity_of_a_record_without_added_fields_is_all_it_says(name: str) -> None:
     task = find_tasks().tasks[name]
-    assert json.dumps(identity_of(task)) == json.dumps(task.model_dump(mode="json"))
+    said = task.model_dump(mode="json")
+    if said["questions"]["frame"] == "raw":  # which was added after publication
+        del said["questions"]["frame"]
+    assert json.dumps(identity_of(task)) == json.dumps(said)
 
 
 @pytest.mark.parametrize(("options", "reading"), [
