@@ -116,8 +116,9 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
         what = "another version" if task.version != own.version else "the same version with other content"
         yield f"The task is {task.identity}, which is {what} than here, {own.identity}. Run it again with this version."
         return
+    own = own.as_run()
     for name in TaskSpec.model_fields:
-        said, meant = getattr(task, name), None if name == "expected" else getattr(own, name)
+        said, meant = getattr(task, name), getattr(own, name)
         if name not in _FOR_PEOPLE and said != meant:
             yield f"run.task.{name} is {said}; {own.identity} here has {meant}. Run it again with this version."
 
