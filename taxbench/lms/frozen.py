@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from taxbench.lms.gguf import SUFFIX, unpack_gguf
+from taxbench.lms.gguf import unpack_gguf
 from taxbench.registry.models import model_source
-from taxbench.specs.sources import LMSpec
+from taxbench.specs.sources import GGUF, LMSpec
 from taxbench.util.errors import ModelError
 from taxbench.util.hub import load_pretrained, model_files, weight_files, weights_digest
 from taxbench.util.paths import cache_folder
@@ -99,7 +99,7 @@ def find_files(spec: LMSpec, cache: Path | None = None, report: Reporter = QUIET
     Raises:
         ModelError: it is missing, gated, or damaged.
     """
-    if spec.source.lower().endswith(SUFFIX):
+    if spec.source.lower().endswith(GGUF):
         folder, digest = unpack_gguf(spec, cache_folder(cache), report)
         return str(folder), digest
     source = model_source(spec.source)
@@ -107,7 +107,9 @@ def find_files(spec: LMSpec, cache: Path | None = None, report: Reporter = QUIET
     return source, None
 
 
-def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype, cache: Path | None = None) -> FrozenLM:
+def load_lm(
+    spec: LMSpec, device: torch.device, dtype: torch.dtype, cache: Path | None = None, report: Reporter = QUIET
+) -> FrozenLM:
     """Load a causal LM and its tokenizer from a package, a directory, a GGUF file or the Hugging Face cache/hub.
 
     Args:
@@ -115,13 +117,14 @@ def load_lm(spec: LMSpec, device: torch.device, dtype: torch.dtype, cache: Path 
         device: Where it goes.
         dtype: What it computes in.
         cache: As for `find_files`.
+        report: The same.
 
     Raises:
         ModelError: it is missing, gated, or no causal language model.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    source, digest = find_files(spec, cache)
+    source, digest = find_files(spec, cache, report)
     _check_kind(source, json.loads(model_files(source, spec.gated)["config.json"].read_text(encoding="utf-8")))
     # Older models (GPT-J, OPT) come as torch's files only, of which transformers then reads nothing but tensors.
     safe = weight_files(source, spec.gated)[0].suffix == ".safetensors"

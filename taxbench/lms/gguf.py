@@ -16,12 +16,11 @@ from tempfile import TemporaryDirectory
 import torch
 
 from taxbench.registry.package_source import package_folders
-from taxbench.specs.sources import LMSpec
+from taxbench.specs.sources import GGUF, LMSpec
 from taxbench.util.errors import CacheError, ModelError, first_line
 from taxbench.util.hub import load_pretrained
 from taxbench.util.progress import Reporter
 
-SUFFIX = ".gguf"
 _BLOCK = 1 << 24
 
 
@@ -107,12 +106,9 @@ def _unpack(parts: list[Path], folder: Path) -> None:
             save_file(contiguous, whole / "model.safetensors", metadata={"format": "pt"})
             tokenizer.save_pretrained(whole)
             config.save_pretrained(whole)
-            shutil.rmtree(folder, ignore_errors=True)  # one that lost its configuration
-            try:
+            if not (folder / "config.json").is_file():  # else another process was faster
+                shutil.rmtree(folder, ignore_errors=True)  # one that lost its configuration
                 whole.rename(folder)
-            except OSError:
-                if not (folder / "config.json").is_file():  # else another process was faster
-                    raise
     except OSError as error:
         raise CacheError(f"The model cannot be unpacked into '{folder.parent}': {first_line(error)}") from None
 
@@ -124,7 +120,7 @@ def _joined(parts: list[Path], place: Path) -> Iterator[Path]:
         yield parts[0]
         return
     with TemporaryDirectory(dir=place, prefix=".joining-") as work:
-        whole = Path(work, f"model{SUFFIX}")
+        whole = Path(work, f"model{GGUF}")
         with whole.open("wb") as out:
             for part in parts:
                 with part.open("rb") as file:

@@ -8,7 +8,7 @@ import yaml
 
 from taxbench.registry.package_source import package_folders
 from taxbench.specs.feature_key import IMPORTED
-from taxbench.specs.sources import PACKAGED, EncoderSpec, LMSpec
+from taxbench.specs.sources import GGUF, PACKAGED, EncoderSpec, LMSpec
 from taxbench.util.errors import ModelError, UsageError, did_you_mean
 
 S = TypeVar("S", EncoderSpec, LMSpec)
@@ -103,7 +103,7 @@ def _find(name: str, kind: type[S], word: str) -> S:
                 "(config.json and *.safetensors)."
             )
         return kind(name=path.resolve().name, source=str(path.resolve()))
-    if kind is LMSpec and path.suffix.lower() == ".gguf":
+    if kind is LMSpec and path.suffix.lower() == GGUF:
         if not path.is_file():
             raise UsageError(f"There is no file '{name}'.")
         return kind(name=path.stem, source=str(path.resolve()))

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from taxbench.datasets.dataset import load_dataset
-from taxbench.lms.frames import FRAMES
-from taxbench.lms.frozen import FrozenLM, find_files, load_lm
+from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.protocol.deprivation import true_pairs
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
@@ -28,7 +27,7 @@ from taxbench.runs.prompts import (
     mean_auroc,
 )
 from taxbench.scoring.metrics import term_auroc, term_f1
-from taxbench.specs.task import PromptSpec
+from taxbench.specs.task import FRAMES, PromptSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.errors import DataError, ModelError, UsageError
@@ -109,15 +108,12 @@ def probe(options: ProbeOptions, report: Reporter) -> TextProbe:
     tasks = find_tasks(names=[options.task]).resolve([options.task])
     if len(tasks) > 1:
         raise UsageError(f"--task {options.task}: expected one task, not {', '.join(task.name for task in tasks)}.")
-    find_files(spec, folder, report)
+    lm = load_lm(spec, device, pick_dtype(device.type), folder, report)
     dataset = load_dataset(options.dataset, Path(options.taxonomy) if options.taxonomy else None)
     protocol = Protocol(tasks[0], dataset, 0)
-    lm = load_lm(spec, device, pick_dtype(device.type), folder)
     wording = Wording.of(protocol, "image_first")
-    identity, hypernym = (
-        identity_questions(len(wording.names), options.names),
-        hypernym_questions(protocol, options.names),
-    )
+    identity = identity_questions(len(wording.names), options.names)
+    hypernym = hypernym_questions(protocol, options.names)
     if not len(hypernym):
         raise DataError(
             f"'{options.dataset}' has no hypernym that is true of one of {options.names} names and false of another: "

@@ -3,6 +3,8 @@
 from taxbench.specs.feature_key import Pooled
 from taxbench.specs.spec import Spec
 
+GGUF = ".gguf"
+"""How the source of a language model ends that is one file of llama.cpp's."""
 PACKAGED = "package:"
 """How the source of weights inside an installed package begins; `PACKAGE/FOLDER` follows."""
 

@@ -112,6 +112,9 @@ def test_a_file_is_unpacked_once_and_leaves_nothing_half_done(
 def test_what_another_process_unpacked_or_broke_is_used_or_made_anew(made: tuple[Path, Any], tmp_path: Path) -> None:
     spec = LMSpec(name="tiny", source=str(made[0]))
     folder, _ = unpack_gguf(spec, tmp_path, QUIET)
+    before = (folder / "config.json").stat()
+    gguf_files._unpack([made[0]], folder)  # by a process that began before the first one ended
+    assert (folder / "config.json").stat().st_ino == before.st_ino
     (folder / "config.json").unlink()
     assert unpack_gguf(spec, tmp_path, QUIET)[0] == folder and (folder / "config.json").is_file()
     weights = folder / "model.safetensors"
