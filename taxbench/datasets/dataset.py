@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from taxbench.datasets.known import dataset_loader
-from taxbench.registry.heads import MISTAKES
+from taxbench.registry.package_source import MISTAKES, package_failure
 from taxbench.specs.spec import content_hash
 from taxbench.taxonomy.taxonomy import Taxonomy
-from taxbench.util.errors import UsageError, first_line
+from taxbench.util.errors import UsageError
 from taxbench.util.seeds import rng
 
 Split = Literal["train", "val", "test"]
@@ -81,8 +81,7 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
     except MISTAKES as error:
         if loader.__module__.startswith("taxbench."):
             raise
-        text = f"{type(error).__name__}: {first_line(error)}"
-        raise UsageError(f"The dataset '{kind}', of another package, fails ({text}).") from error
+        raise package_failure(f"dataset '{kind}'", error) from error
     if not isinstance(dataset, Dataset):
         raise UsageError(
             f"The dataset '{kind}', of another package, returns a {type(dataset).__name__}, not a Dataset."

@@ -9,8 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from taxbench.registry.heads import MISTAKES
-from taxbench.registry.package_source import module_source
+from taxbench.registry.package_source import MISTAKES, module_source
 from taxbench.util.errors import UsageError, did_you_mean, first_line
 
 ENTRY_POINTS = "taxbench.datasets"

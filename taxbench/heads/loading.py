@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from taxbench.registry.heads import MISTAKES, head_info
-from taxbench.registry.package_source import module_source
+from taxbench.registry.heads import head_info
+from taxbench.registry.package_source import MISTAKES, module_source
 from taxbench.specs.run import HeadSpec
 from taxbench.specs.spec import content_hash
 from taxbench.util.errors import UsageError, did_you_mean, first_line

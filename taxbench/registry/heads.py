@@ -23,9 +23,6 @@ from taxbench.util.paths import PACKAGE
 
 ENTRY_POINTS = "taxbench.heads"
 """The group under which installed packages offer heads; what they name: a module as `heads/base.py` describes it."""
-MISTAKES = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
-            TypeError, ValueError)  # fmt: skip
-"""What the code of another package may raise; it must not stop the others."""
 _FOLDER = PACKAGE / "heads"
 _BROKEN = "The head '{}' cannot be used: "
 SHARED: dict[str, type[BaseModel]] = {

@@ -6,6 +6,17 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
+from taxbench.util.errors import UsageError, first_line
+
+MISTAKES = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
+            TypeError, ValueError)  # fmt: skip
+"""What the code of another package may raise; it must not stop the others."""
+
+
+def package_failure(what: str, error: Exception) -> UsageError:
+    """Return the error that names a part of another package, and how its code failed."""
+    return UsageError(f"The {what}, of another package, fails ({type(error).__name__}: {first_line(error)}).")
+
 
 def module_spec(module: str) -> ModuleSpec | None:
     """Return where a module is, or nothing where there is none.

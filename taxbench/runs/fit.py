@@ -20,7 +20,9 @@ from taxbench.heads.label_head import label_head
 from taxbench.heads.loading import head_module, head_spec
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
-from taxbench.registry.heads import MISTAKES, HeadInfo, head_info
+from taxbench.registry.heads import HeadInfo, head_info
+from taxbench.registry.package_source import MISTAKES, package_failure
+from taxbench.results.predictions import OWN
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import versions
 from taxbench.specs.controls import CONTROLS, Variant
@@ -31,11 +33,9 @@ from taxbench.training.head_state import HeadTrainingState, build_head, checkpoi
 from taxbench.training.parallel import side_by_side, threads_of_a_job
 from taxbench.training.predict import FittedHead, out_of_memory
 from taxbench.training.stack import train_stack
-from taxbench.util.errors import TaxbenchError, UsageError, first_line
+from taxbench.util.errors import TaxbenchError
 from taxbench.util.seeds import derive_seed, rng
 
-OWN = "none"
-"""What stands for a run's own head among those of its controls."""
 _STACK = 16
 """Heads trained at once: more would hardly be faster, and all of them are unfinished until the last step."""
 
@@ -294,5 +294,4 @@ def _blamed(head: HeadSpec) -> Iterator[None]:
     except MISTAKES as error:
         if not head.source or out_of_memory(error):
             raise
-        kind = type(error).__name__
-        raise UsageError(f"The head '{head.name}', of another package, fails ({kind}: {first_line(error)}).") from error
+        raise package_failure(f"head '{head.name}'", error) from error
