@@ -31,7 +31,7 @@ FIGURES = {"scores", "controls", "categories"}
 
 def honest(folder: Path, seed: int = 42, task: str = "unseen_hypernym") -> Result:
     """Write a record on the real questions of `pocket`, with invented margins."""
-    dataset, spec = load_dataset("pocket"), find_tasks().tasks[task].model_copy(update={"expected": None})
+    dataset, spec = load_dataset("pocket"), find_tasks().tasks[task].as_run()
     protocol, draw = Protocol(spec, dataset, seed), np.random.default_rng(seed)
     collector = Collector(
         [image.id for image in dataset.images], protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms

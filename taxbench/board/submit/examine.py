@@ -118,7 +118,7 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
         return
     own = own.as_run()
     for name in TaskSpec.model_fields:
-        said, meant = getattr(task.as_run() if name == "questions" else task, name), getattr(own, name)
+        said, meant = getattr(task, name), getattr(own, name)
         if name not in _FOR_PEOPLE and said != meant:
             yield f"run.task.{name} is {said}; {own.identity} here has {meant}. Run it again with this version."
 
