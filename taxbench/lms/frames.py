@@ -9,23 +9,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 from taxbench.protocol.words import with_article
-from taxbench.specs.task import PromptSpec
+from taxbench.specs.task import FRAMES, IMAGE, QUESTION, AnswerForm, PromptSpec
 from taxbench.util.errors import ModelError, UsageError, first_line
 
-FRAMES = {
-    "raw": ("{image}{question}", "{question}{image}"),
-    "plain": ("{image}. {question}", "{question} {image}."),
-    "caption": ("This is an image of {image}. {question} Answer:", "{question} This is an image of {image}. Answer:"),
-    "qa": (
-        "An image of {image}.\nQuestion: {question}\nAnswer:",
-        "Question: {question}\nAn image of {image}.\nAnswer:",
-    ),
-    "chat": ("This is an image of {image}. {question}", "{question} This is an image of {image}."),
-}  # fmt: skip
-"""The frames that have a name, with the image first and with the question first; of `chat`, what the user says."""
-BLANKS = {"blank": (" ",), "bare": ("",), "both": (" ", "")}
+BLANKS: dict[AnswerForm, tuple[str, ...]] = {"blank": (" ",), "bare": ("",), "both": (" ", "")}
 _DAY = datetime(2024, 7, 26)  # what chat templates take for today, so that a run is the same tomorrow
-_SIGNS = {"{image}": "\ue000", "{question}": "\ue001"}  # for chat templates: letters that nothing else has
+_SIGNS = {IMAGE: "\ue000", QUESTION: "\ue001"}  # for chat templates: letters that nothing else has
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +29,7 @@ class Frame:
     """What may stand before an answer; of several, the answer's probabilities add up."""
 
     @classmethod
-    def parse(cls, text: str, image: str = "{image}", question: str = "{question}") -> "Frame":
+    def parse(cls, text: str, image: str = IMAGE, question: str = QUESTION) -> "Frame":
         """Cut a text at what stands for the image and for the question, each of which is in it once."""
         first, second = sorted((image, question), key=text.index)
         before, rest = text.split(first)
@@ -109,7 +98,7 @@ def _in_chat(text: str, tokenizer: Any) -> Frame:
     another = "Choose another frame, such as --set frame=qa."
     if not getattr(tokenizer, "chat_template", None):
         raise ModelError(f"The model has no chat template. {another}")
-    turned = text.index("{image}") > text.index("{question}")
+    turned = text.index(IMAGE) > text.index(QUESTION)
     for name, sign in _SIGNS.items():
         text = text.replace(name, sign)
     try:

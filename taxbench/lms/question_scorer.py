@@ -33,6 +33,11 @@ def single(answers: tuple[Strings, Strings]) -> bool:
     return all(len(string) == 1 for strings in answers for string in strings)
 
 
+def read_states(slots: Slots, rows: Tensor) -> Tensor:
+    """Return the hidden state at the last column of each question.  # → (b, q, d)"""
+    return slots.texts[:, :, 0]
+
+
 def read_tokens(output: OutputLayer, answers: tuple[Strings, Strings], slots: Slots, rows: Tensor) -> Tensor:
     """Return the logits of answers of one token each where they are read: at the last column.  # → (b, q, strings)"""
     return output.logits_of(slots.texts[:, :, 0], [token for strings in answers for (token,) in strings])
@@ -260,8 +265,7 @@ class QuestionScorer:
 
     def states(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:
         """Return the last hidden state where each answer is read.  # (b, k, d), (b, q) → (b, q, d)"""
-        read = lambda slots, _: slots.texts[:, :, 0]  # noqa: E731
-        return self._ask(self.forward, soft_tokens, terms[..., None], 1, read, self.lm.width)
+        return self._ask(self.forward, soft_tokens, terms[..., None], 1, read_states, self.lm.width)
 
     def text_losses(self, soft_tokens: Tensor, terms: Tensor, answers: Tensor) -> Tensor:
         """Return the mean −log p over the tokens of each question and of its right answer, of several the first.

@@ -208,9 +208,8 @@ def _grid(tasks: list[TaskSpec], heads: list[HeadInfo], settings: tuple[str, ...
                 f"--set {setting}: nothing has the setting '{key}'.{did_you_mean(key, known)} "
                 f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
             )
-        values[key] = (
-            [text] if IMAGE in text or QUESTION in text else list(dict.fromkeys(text.split(",")))
-        )  # a frame may have commas
+        is_frame = IMAGE in text or QUESTION in text  # which may have commas
+        values[key] = [text] if is_frame else list(dict.fromkeys(text.split(",")))
     varied = frozenset(key for key, texts in values.items() if len(texts) > 1)
     cells: list[GridCell] = []
     for task, head, texts in product(tasks, heads, product(*values.values())):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from taxbench.lms.forward import tokenise
-from taxbench.lms.frames import BLANKS, FRAMES
+from taxbench.lms.frames import BLANKS
 from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.question_scorer import Order, QuestionScorer, compare
 from taxbench.protocol.protocol import Protocol
@@ -21,7 +21,7 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.runs.environment import versions
 from taxbench.scoring.metrics import term_auroc
 from taxbench.specs.spec import canonical_json, content_hash
-from taxbench.specs.task import RAW, AnswerForm, PromptSpec
+from taxbench.specs.task import FRAMES, RAW, PromptSpec
 from taxbench.training.head_state import group_by_image
 from taxbench.training.predict import RowBudget
 from taxbench.util.errors import ModelError
@@ -93,7 +93,7 @@ def choose_prompt(lm: FrozenLM, wording: Wording, wanted: PromptSpec, cache: Pat
     scores = _known(cache, lm, wording, wanted)
     if scores is None:
         frames = tuple(FRAMES) if wanted.frame == "auto" else (wanted.frame,)
-        scores = score_prompts(lm, wording, frames, report, enough=1 - _AS_GOOD)
+        scores = score_prompts(lm, wording, frames, report)
         _keep(cache, lm, wording, wanted, scores)
     best, chosen = max(score.auroc for score in scores), best_prompt(scores)
     others = ", ".join(f"{score.prompt.frame} {score.prompt.answer_form} {score.auroc:.2f}" for score in scores)
@@ -125,13 +125,8 @@ def mean_auroc(asked: QuestionSet, margins: np.ndarray) -> float:
     return float(term_auroc(np.unique(asked.term, return_inverse=True)[1], asked.answer, margins).mean())
 
 
-def score_prompts(
-    lm: FrozenLM, wording: Wording, frames: Sequence[str], report: Reporter, enough: float = 2.0
-) -> list[PromptScore]:
-    """Score frames with every form of answers, leaving out what the LM cannot be asked with.
-
-    Args:
-        enough: No more frames are tried after one that reaches this AUROC.
+def score_prompts(lm: FrozenLM, wording: Wording, frames: Sequence[str], report: Reporter) -> list[PromptScore]:
+    """Score frames with every form of answers, up to one that none can beat, without those the LM cannot be asked in.
 
     Raises:
         ModelError: that is all of them.
@@ -146,7 +141,7 @@ def score_prompts(
                 continue
             for prompt, values in margins.items():
                 scores.append(PromptScore(prompt, mean_auroc(asked, values)))
-            if any(score.auroc >= enough for score in scores):
+            if any(score.auroc >= 1 - _AS_GOOD for score in scores):
                 break
     if not scores:
         raise problems[0]
@@ -165,9 +160,8 @@ def frame_margins(
     scorer = QuestionScorer.of(lm, wording.questions, wording.answers, wording.order, both)
     scores, strings = name_scores(scorer, wording.names, asked, advance), scorer.table.strings
     found: dict[PromptSpec, np.ndarray] = {}
-    forms: tuple[AnswerForm, ...] = ("blank", "bare", "both")
-    for form in forms:
-        table = tokenise(lm, wording.questions[:1], wording.answers, replace(scorer.frame, blanks=BLANKS[form]))
+    for form, blanks in BLANKS.items():
+        table = tokenise(lm, wording.questions[:1], wording.answers, replace(scorer.frame, blanks=blanks))
         # A string that begins with another one is left out of `both`, where it adds nothing.
         if set(table.strings) <= set(strings):
             own = torch.from_numpy(scores[:, [strings.index(string) for string in table.strings]])

@@ -28,8 +28,17 @@ PLACEHOLDERS = ("a_term", "term", "plural")
 """What a question's template may name."""
 IMAGE, QUESTION = "{image}", "{question}"
 """What a frame of one's own says in the place of the image and of the question."""
-FRAME_NAMES = ("raw", "plain", "caption", "qa", "chat", "auto")
-"""Frames that have a name; `lms/frames.py` has their texts."""
+FRAMES = {
+    "raw": ("{image}{question}", "{question}{image}"),
+    "plain": ("{image}. {question}", "{question} {image}."),
+    "caption": ("This is an image of {image}. {question} Answer:", "{question} This is an image of {image}. Answer:"),
+    "qa": (
+        "An image of {image}.\nQuestion: {question}\nAnswer:",
+        "Question: {question}\nAn image of {image}.\nAnswer:",
+    ),
+    "chat": ("This is an image of {image}. {question}", "{question} This is an image of {image}."),
+}  # fmt: skip
+"""The frames that have a name, with the image first and with the question first; of `chat`, what the user says."""
 # What changes no score of a run: a control adds a column beside them.
 _DESCRIPTIVE = frozenset({"summary", "tags", "version", "settings", "metrics", "controls", "expected"})
 
@@ -167,9 +176,9 @@ class Answers(Spec):
 
 
 def _known_frame(text: str) -> str:
-    if text not in FRAME_NAMES and not (text.count(IMAGE) == text.count(QUESTION) == 1):
-        known = ", ".join(FRAME_NAMES)
-        raise _error(f"expected {known}, or a text in which {IMAGE} and {QUESTION} stand once each")
+    names = (*FRAMES, "auto")
+    if text not in names and not (text.count(IMAGE) == text.count(QUESTION) == 1):
+        raise _error(f"expected {', '.join(names)}, or a text in which {IMAGE} and {QUESTION} stand once each")
     return text
 
 

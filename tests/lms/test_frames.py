@@ -7,8 +7,8 @@ import pytest
 from jinja2 import Environment
 from pydantic import ValidationError
 
-from taxbench.lms.frames import FRAMES, Frame, frame_of
-from taxbench.specs.task import PromptSpec
+from taxbench.lms.frames import Frame, frame_of
+from taxbench.specs.task import FRAMES, PromptSpec
 from taxbench.util.errors import ModelError, UsageError
 
 YES_NO = (("Yes",), ("No",))
