@@ -72,7 +72,7 @@ def test_scores_follow_from_the_predictions_beside_them(outcome: dict[str, Any])
     for result in taxbench.load_results(str(outcome["out"])):
         (folder,) = [path.parent for path in outcome["out"].rglob("result.json") if result.digest[:8] in str(path)]
         predictions = read_predictions(folder / "predictions.npz")
-        assert set(predictions.controls) == {"random_lm", "no_image", "shuffled_features", "text_only"}
+        assert set(predictions.controls) == {"random_lm", "no_image", "shuffled_features", "text_only", "feature_probe"}
         for split, scores in result.scores.items():
             rows = predictions.rows_of(split)
             truth, yes = predictions.answer[rows], predictions.margins["none"][rows] > 0

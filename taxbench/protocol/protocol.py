@@ -115,6 +115,22 @@ class Protocol:
         wanted = np.array([i for i, leaf in enumerate(leaves) if leaf in self.heldout]) if heldout else self.trained
         return np.flatnonzero((self.splits == split) & np.isin(self.leaf, wanted))
 
+    def name_shares(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return which share of a name's training images has a term, and of all training images a name.
+
+        Leaves that share a name may differ in their hypernyms.
+
+        Returns:
+            # (names, v) float32, (names,) float32
+        """
+        n, leaf = self.vocabulary.n_names, self.leaf[self.images("train")]
+        name, has = self.vocabulary.name_of[leaf], true_pairs(self.dataset.taxonomy)[leaf]  # (i,), (i, h)
+        count = np.bincount(name, minlength=n)
+        hypernyms = np.zeros((n, has.shape[1]))
+        np.add.at(hypernyms, name, has)
+        shares = np.hstack([np.eye(n), hypernyms / np.maximum(count, 1)[:, None]])
+        return shares.astype(np.float32), (count / len(leaf)).astype(np.float32)
+
     def train_questions(self, epoch: int) -> QuestionSet:
         """Draw the questions of one epoch; positives stay, negatives are drawn anew (unless they are `fixed`).
 

@@ -40,7 +40,7 @@ _DEFAULTS: dict[str, Any] = {
     "READS": "answers", "SEES": "features", "POOL": "pooled", "NOTE": "", "CONTROL": False, "TRAINER": {},
 }  # fmt: skip
 # What can be trained: the reading of a state is trained with the map, and label vectors are not asked of the LM.
-_READS = {"build": ("answers", "state"), "fit": ("answers", "labels")}
+_READS = {"build": ("answers", "state"), "fit": ("answers", "labels", "names")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class HeadInfo:
     name: str
     summary: str
     """The first paragraph of its docstring."""
-    reads: Literal["answers", "state", "labels"]
+    reads: Literal["answers", "state", "labels", "names"]
     sees: Literal["features", "name"]
     pool: str
     """The features it takes where the user does not choose."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from taxbench.features.feature_rows import Images, NameFeatures, ShuffledFeatures
-from taxbench.heads.base import FixedHead, Head, SoftHead
+from taxbench.heads.base import FixedHead, Head, NameHead, SoftHead
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import label_head
 from taxbench.heads.loading import head_module, head_spec
@@ -181,6 +181,8 @@ class HeadJob:
         head: Head = FixedHead(mapping, mean, std)
         if self._info.reads == "labels":
             head = label_head(mapping, mean, std, data, self.protocol.vocabulary.terms, settings)
+        elif self._info.reads == "names":
+            head = NameHead(mapping, mean, std, *map(torch.from_numpy, self.protocol.name_shares()))
         return FittedHead(head.to(self.context.device).eval(), self.images, scorer, data.chosen)
 
     def _fit_data(self, scorer: QuestionScorer) -> FitData:

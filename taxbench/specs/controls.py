@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-ControlName = Literal["chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only"]
+ControlName = Literal["chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only", "feature_probe"]
 Variant = Literal["none", "random_lm", "shuffled_features"]
 """What is not as the run says when a head is made: nothing, or what a control takes away."""
 
@@ -22,6 +22,8 @@ class Control:
     """What it puts in the place of the run's own; None: nothing is trained, its scores follow from the questions."""
     head: str = ""
     """The head that takes the place of the run's own."""
+    added: bool = False
+    """Whether it came after records were published, which are as good without it."""
 
     @property
     def variant(self) -> Variant:
@@ -47,6 +49,11 @@ CONTROLS: dict[str, Control] = {
         Control(
             "label_oracle", "label oracle", "The LM given the embedding of the leaf's name in place of the image.",
             "head", head="label_oracle",
+        ),
+        Control(
+            "feature_probe", "feature probe",
+            "No LM: logistic regression from the same features to names, told the taxonomy.", "head",
+            head="feature_probe", added=True,
         ),
     )
 }  # fmt: skip

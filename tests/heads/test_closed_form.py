@@ -11,10 +11,11 @@ import pytest
 import torch
 from scipy.linalg import orthogonal_procrustes
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from torch.nn.functional import normalize
 
-from taxbench.heads import cca, conse, contrastive, devise, procrustes, ridge, ridge_token
+from taxbench.heads import cca, conse, contrastive, devise, feature_probe, procrustes, ridge, ridge_token
+from taxbench.heads.base import NameHead
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.moments import LRUCache, Moments, factored_svd
 
@@ -249,3 +250,45 @@ def test_features_are_not_read_all_at_once() -> None:
         return torch.zeros(len(images), 4, 3)
 
     assert Moments.of(features, np.arange(1000)).rows.shape == (1000, 3) and max(seen) <= 256
+
+
+@pytest.mark.parametrize("many", [3, 7])
+def test_the_feature_probe_is_the_logistic_regression_that_validation_likes_best(
+    make: Callable[..., FitData], many: int
+) -> None:
+    data = make(many=many)  # of three names two are trained, which scikit-learn gives one row of weights
+    mapping = feature_probe.fit(data, feature_probe.Settings())
+    x = data.features(np.arange(600))
+    told: dict[float, tuple[float, np.ndarray]] = {}
+    for c in feature_probe.STRENGTHS:
+        model = LogisticRegression(C=c, max_iter=300).fit(x[:300, 0].numpy(), data.names)
+        told[c] = model.predict_log_proba(x[300:, 0].numpy())[np.arange(300), data.val_names - 1].mean(), model
+    best = max(told, key=lambda c: told[c][0])
+    found = mapping(x)
+    assert data.chosen["C"] == best and found.shape == (600, 1, many) and (found[..., 0] == -torch.inf).all()
+    expected = torch.from_numpy(told[best][1].predict_log_proba(x[:, 0].numpy()))
+    torch.testing.assert_close(found[:, 0, 1:].double(), expected.double(), rtol=0.01, atol=0.05)
+
+
+def test_without_validation_images_the_feature_probe_has_its_default(make: Callable[..., FitData]) -> None:
+    none = np.zeros(0, np.int64)
+    data = make(val_images=none, val_names=none)
+    feature_probe.fit(data, feature_probe.Settings())
+    assert data.chosen == {"C": 0.1}
+
+
+def test_a_term_is_as_probable_as_its_names_and_the_prior_is_taken_off() -> None:
+    posterior = torch.tensor([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0]])
+    members = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])  # two terms, and one that none has
+    share = torch.tensor([0.5, 0.25, 0.25])
+    head = NameHead(torch.nn.Identity(), torch.zeros(3), torch.ones(3), members, share)
+    head.mapping = torch.nn.Module()
+    head.mapping.forward = lambda features: posterior.log()[:, None]  # type: ignore[assignment]
+    found = head.margins(torch.zeros(2, 1, 3), torch.tensor([[0, 2, 1], [0, 2, -1]]), None)
+
+    def logit(p: float) -> float:
+        return float(np.log(p / (1 - p)))
+
+    least = logit(1e-6)
+    expected = [[logit(0.2) - logit(0.5), logit(0.35) - logit(0.625), 0.0], [least, logit(0.5) - logit(0.625), least]]
+    torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-3, atol=1e-3)

@@ -20,6 +20,7 @@ from taxbench.results.migrations import migrate
 from taxbench.results.predictions import Predictions, parse_predictions
 from taxbench.results.records import RESULT, parse_json, parse_result
 from taxbench.scoring.rescore import differences, rescore
+from taxbench.specs.controls import CONTROLS
 from taxbench.specs.result import SCHEMA_VERSION, Result
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.registry import TaskRegistry
@@ -116,7 +117,8 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
         what = "another version" if task.version != own.version else "the same version with other content"
         yield f"The task is {task.identity}, which is {what} than here, {own.identity}. Run it again with this version."
         return
-    own = own.as_run()
+    younger = {name for name in own.controls if CONTROLS[name].added and name not in task.controls}
+    own = own.as_run().model_copy(update={"controls": tuple(name for name in own.controls if name not in younger)})
     for name in TaskSpec.model_fields:
         said, meant = getattr(task, name), getattr(own, name)
         if name not in _FOR_PEOPLE and said != meant:
