@@ -75,6 +75,8 @@ class Row:
     """The task's headline split; the scores below are about it where they do not say otherwise."""
     leaf_f1: Estimate
     f1: Estimate
+    fitted_f1: Estimate
+    """F1 at the threshold that suits leaf questions about validation images best."""
     auroc: Estimate
     accuracy: Estimate
     controls: dict[str, Estimate]

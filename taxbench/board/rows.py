@@ -8,7 +8,7 @@ from taxbench.board.board import Estimate, Record, Row, TermRow
 from taxbench.board.roles import task_order
 from taxbench.registry.heads import head_info, heads
 from taxbench.scoring.bootstrap import METHOD, REPLICATES
-from taxbench.specs.result import CategoryScore, Result, Scores
+from taxbench.specs.result import WEAK_LM, CategoryScore, Result, Scores
 from taxbench.specs.run import DatasetId, ScoringSpec, TrainerSpec
 from taxbench.specs.spec import content_hash
 from taxbench.specs.task import RAW
@@ -112,6 +112,7 @@ def _row(
         split=split,
         leaf_f1=of("leaf_f1", _column([result.scores.get("leaf") for result in group], "macro_f1")),
         f1=of("f1", _column(own, "macro_f1")),
+        fitted_f1=estimate(_column(own, "fitted_f1")),
         auroc=of("auroc", _column(own, "auroc")),
         accuracy=estimate(_column(own, "accuracy")),
         controls={
@@ -125,7 +126,7 @@ def _row(
         metrics=tuple(metric.name for metric in first.run.task.metrics),
         primary=tuple(_column(own, first.run.task.primary)),
         f1_by_seed=tuple(_column(own, "macro_f1")),
-        note=first.note,
+        note="; ".join(filter(None, [first.note, _weakness(group)])),
         is_control=first.is_control,
         split_f1=_splits([result.scores for result in group]),
         random_lm_split_f1=_splits([result.controls.get("random_lm", {}) for result in group]),
@@ -135,6 +136,12 @@ def _row(
         identities=_whole_identities(first),
         records=tuple(_record(result, folders) for result in group),
     )
+
+
+def _weakness(group: list[Result]) -> str:
+    """Say where an LM knows too little of the names themselves for its row to mean anything."""
+    known = [result.name_auroc for result in group if result.name_auroc is not None]
+    return f"this LM hardly tells names apart: AUROC {min(known):.2f}" if known and min(known) < WEAK_LM else ""
 
 
 def _record(result: Result, folders: Mapping[str, str]) -> Record:

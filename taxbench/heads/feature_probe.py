@@ -1,7 +1,7 @@
-"""A control: logistic regression from features to names, as in linear probing (Alain and Bengio, 2016, arXiv 1610.01644).
+"""A control: logistic regression from features to names, a linear probe (Alain and Bengio, 2016, arXiv 1610.01644).
 
-No language model answers. On leaf questions it says what the features alone allow; on hypernyms it is told the taxonomy,
-and bounds what a head can reach through an LM that knows all of it.
+No language model answers. On leaf questions it says what the features alone allow; on hypernyms it is told the
+taxonomy, and bounds what a head can reach through an LM that knows all of it.
 """
 
 import numpy as np
@@ -71,7 +71,10 @@ def _regression(data: FitData) -> tuple[float, Tensor, Tensor]:
     rows, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # two classes have one row between them
         rows, intercept = np.vstack([-rows / 2, rows / 2]), np.r_[-intercept / 2, intercept / 2]
-    weight[:, model.classes_], bias[model.classes_] = torch.from_numpy(rows.T).float(), torch.from_numpy(intercept).float()
+    weight[:, model.classes_], bias[model.classes_] = (
+        torch.from_numpy(rows.T).float(),
+        torch.from_numpy(intercept).float(),
+    )
     return best, weight, bias
 
 

@@ -20,6 +20,7 @@ from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.runs.environment import versions
 from taxbench.scoring.metrics import term_auroc
+from taxbench.specs.result import WEAK_LM
 from taxbench.specs.spec import canonical_json, content_hash
 from taxbench.specs.task import FRAMES, RAW, PromptSpec
 from taxbench.training.head_state import group_by_image
@@ -29,8 +30,6 @@ from taxbench.util.paths import replacing
 from taxbench.util.progress import Advance, Reporter
 from taxbench.util.seeds import rng
 
-WEAK = 0.65
-"""An LM whose best AUROC on named leaves is lower can show no transfer: it does not even tell names apart."""
 NAMES = 64
 """How many names a prompt is chosen by."""
 _WRONG = 3
@@ -63,8 +62,8 @@ class PromptScore:
     """How well an LM tells named leaves apart with a prompt."""
 
     prompt: PromptSpec
-    auroc: float
-    """Of identity questions, name by name first: 0.5 is chance."""
+    auroc: float | None
+    """Of identity questions, name by name first: 0.5 is chance; None: they could not be asked."""
 
 
 def identity_questions(n: int, most: int = NAMES) -> QuestionSet:
@@ -80,39 +79,42 @@ def identity_questions(n: int, most: int = NAMES) -> QuestionSet:
     return QuestionSet(image, term, image == term)
 
 
-def choose_prompt(lm: FrozenLM, wording: Wording, wanted: PromptSpec, cache: Path, report: Reporter) -> PromptSpec:
-    """Return the prompt to ask an LM with, found by names where something of the wanted one is `auto`.
+def choose_prompt(lm: FrozenLM, wording: Wording, wanted: PromptSpec, cache: Path, report: Reporter) -> PromptScore:
+    """Return the prompt to ask an LM with and how well it does; what is `auto` of the wanted one is found by names.
 
     Raises:
         ModelError: the LM cannot be asked with any.
     """
-    if "auto" not in (wanted.frame, wanted.answer_form):
-        return wanted
+    is_open = "auto" in (wanted.frame, wanted.answer_form)
     if len(wording.names) < 2:
-        return RAW  # there is nothing to tell apart; the protocol says what a dataset must have
+        return PromptScore(RAW if is_open else wanted, None)  # nothing to tell apart; the protocol says what is needed
     scores = _known(cache, lm, wording, wanted)
     if scores is None:
         frames = tuple(FRAMES) if wanted.frame == "auto" else (wanted.frame,)
         scores = score_prompts(lm, wording, frames, report)
         _keep(cache, lm, wording, wanted, scores)
-    best, chosen = max(score.auroc for score in scores), best_prompt(scores)
-    others = ", ".join(f"{score.prompt.frame} {score.prompt.answer_form} {score.auroc:.2f}" for score in scores)
-    report.say(
-        f"prompt: frame={chosen.frame} answer_form={chosen.answer_form}; told a name in place of the image, "
-        f"'{lm.spec.name}' knows it from others with AUROC {best:.2f} (of {others})"
-    )
-    if best < WEAK:
+    if not is_open:
+        chosen = next((score for score in scores if score.prompt == wanted), PromptScore(wanted, None))
+    else:
+        chosen = best_prompt(scores)
+        others = ", ".join(f"{each.prompt.frame} {each.prompt.answer_form} {each.auroc:.2f}" for each in scores)
         report.say(
-            f"prompt: '{lm.spec.name}' hardly tells names apart, whatever the prompt (AUROC {best:.2f}, chance 0.5): a "
-            "head through it can show little. 'taxbench probe' says more."
+            f"prompt: frame={chosen.prompt.frame} answer_form={chosen.prompt.answer_form}; told a name in place of the "
+            f"image, '{lm.spec.name}' knows it from others with AUROC {chosen.auroc:.2f} (of {others})"
+        )
+    if chosen.auroc is not None and chosen.auroc < WEAK_LM:
+        best = ", whatever the prompt" if is_open else " in this prompt; --set frame=auto looks for a better one"
+        report.say(
+            f"prompt: '{lm.spec.name}' hardly tells names apart (AUROC {chosen.auroc:.2f}, chance 0.5){best}: a head "
+            "through it can show little, and its row is marked. 'taxbench probe' says more."
         )
     return chosen
 
 
-def best_prompt(scores: Sequence[PromptScore]) -> PromptSpec:
+def best_prompt(scores: Sequence[PromptScore]) -> PromptScore:
     """Return the first of the prompts that are as good as the best."""
-    best = max(score.auroc for score in scores)
-    return next(score.prompt for score in scores if score.auroc >= best - _AS_GOOD)
+    best = max(score.auroc or 0.0 for score in scores)
+    return next(score for score in scores if (score.auroc or 0.0) >= best - _AS_GOOD)
 
 
 def mean_auroc(asked: QuestionSet, margins: np.ndarray) -> float:
@@ -141,7 +143,7 @@ def score_prompts(lm: FrozenLM, wording: Wording, frames: Sequence[str], report:
                 continue
             for prompt, values in margins.items():
                 scores.append(PromptScore(prompt, mean_auroc(asked, values)))
-            if any(score.auroc >= 1 - _AS_GOOD for score in scores):
+            if any((score.auroc or 0.0) >= 1 - _AS_GOOD for score in scores):
                 break
     if not scores:
         raise problems[0]

@@ -34,8 +34,8 @@ from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
-from taxbench.scoring.metrics import calibrate, category_scores, score, summarise
-from taxbench.specs.result import Result, Scores, Timing
+from taxbench.scoring.metrics import calibrate, category_scores, fit_threshold, score, summarise
+from taxbench.specs.result import Result, Timing
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
@@ -53,6 +53,8 @@ class PlannedRun:
     features: FeatureSet
     heads: dict[str, HeadJob]
     """Its own head and those of its controls."""
+    name_auroc: float | None
+    """How well the LM tells names apart in the run's prompt."""
     folder: Path
     """Where its record lies, or will lie."""
 
@@ -99,7 +101,8 @@ def plan(context: RunContext) -> Plan:
             spec = run_spec(cell, seed, features, context)
             protocol = Protocol(spec.task, context.dataset, seed, features.visual_similarity)
             heads = head_jobs(spec, protocol, features, context, known)
-            runs.append((name, PlannedRun(spec, protocol, features, heads, result_folder(config.out, spec))))
+            auroc, folder = context.prompt(cell).auroc, result_folder(config.out, spec)
+            runs.append((name, PlannedRun(spec, protocol, features, heads, auroc, folder)))
         except TaxbenchError as error:
             runs.append((name, error))
     return runs
@@ -122,7 +125,7 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
         head=cell.head,
         trainer=cell.trainer,
         scoring=cell.scoring,
-        prompt=context.prompt(cell),
+        prompt=context.prompt(cell).prompt,
         seed=seed,
         device=context.device.type,
     )
@@ -198,11 +201,9 @@ def measure(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext) 
         heads = {name: job.fitted() for name, job in jobs.items()}
     with context.timed("evaluate"):
         predictions = _predict(planned, heads, tests, context)
-        label = f"validate {head_label(planned.spec, planned.spec.head.name, OWN)}"
-        margins = half(_ask(planned.spec, heads[OWN], validating, context.report, label))
-        validation = summarise(category_scores("val", protocol.vocabulary.terms, validating, margins))
+        held = _margins(planned, heads, validating, "validate", context)
     content = write_predictions(predictions)
-    result = _record(planned, predictions, content, validation, heads[OWN].fitted, context)
+    result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds())
     write_result(planned.folder, result, content, timing)
     return result
@@ -223,15 +224,24 @@ def _predict(
     planned: PlannedRun, heads: dict[str, FittedHead], tests: dict[Any, QuestionSet], context: RunContext
 ) -> Predictions:
     """Return the margins of every head on every test question."""
-    dataset, protocol, spec = context.dataset, planned.protocol, planned.spec
+    dataset, protocol = context.dataset, planned.protocol
     images = [image.id for image in dataset.images]
     collector = Collector(images, protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms)
     for split, questions in tests.items():
-        labels = {name: f"ask {head_label(spec, spec.head.name, name)}" for name in heads}
-        asking = [partial(_ask, spec, heads[name], questions, context.report, labels[name]) for name in heads]
-        margins = side_by_side(asking, context.device, context.report)
-        collector.add(split, questions, dict(zip(heads, margins, strict=True)))
+        collector.add(split, questions, _margins(planned, heads, questions, "ask", context))
     return collector.predictions()
+
+
+def _margins(
+    planned: PlannedRun, heads: dict[str, FittedHead], questions: QuestionSet, verb: str, context: RunContext
+) -> dict[str, np.ndarray]:
+    """Return the margins of every head on the same questions.  # (q,) float32 each"""
+    spec = planned.spec
+    asking = [
+        partial(_ask, spec, head, questions, context.report, f"{verb} {head_label(spec, spec.head.name, name)}")
+        for name, head in heads.items()
+    ]
+    return dict(zip(heads, side_by_side(asking, context.device, context.report), strict=True))
 
 
 def _ask(spec: RunSpec, head: FittedHead, questions: QuestionSet, report: Reporter, label: str) -> np.ndarray:
@@ -246,13 +256,20 @@ def _record(
     planned: PlannedRun,
     predictions: Predictions,
     content: bytes,
-    validation: Scores,
+    validation: tuple[QuestionSet, dict[str, np.ndarray]],
     fitted: dict[str, Any],
     context: RunContext,
 ) -> Result:
-    """Return the result of a finished run: scores, controls, evidence, versions and commit."""
+    """Return the result of a finished run: scores, controls, evidence, versions and commit.
+
+    Args:
+        validation: Leaf questions about validation images, and every head's margins; thresholds are fitted to them.
+    """
     run, protocol = planned.spec, planned.protocol
-    card = score(predictions, run.task.controls)
+    asked, held = validation[0], {name: half(margins) for name, margins in validation[1].items()}
+    thresholds = {name: fit_threshold(margins, asked.answer) for name, margins in held.items()}
+    card = score(predictions, run.task.controls, thresholds)
+    own = category_scores("val", protocol.vocabulary.terms, asked, held[OWN], thresholds[OWN])
     return Result(
         run=run,
         note=head_info(run.head.name).note,
@@ -260,7 +277,9 @@ def _record(
         scores=card.scores,
         controls=card.controls,
         fitted=fitted,
-        validation=validation,
+        thresholds=thresholds,
+        name_auroc=planned.name_auroc,
+        validation=summarise(own),
         categories=card.categories,
         evidence=protocol.evidence(),
         visual_similarity=planned.features.coherence.report(protocol.pairing),

@@ -26,7 +26,7 @@ from taxbench.runs.prompts import (
     identity_questions,
     mean_auroc,
 )
-from taxbench.scoring.metrics import term_auroc, term_f1
+from taxbench.scoring.metrics import fit_threshold, term_auroc, term_f1
 from taxbench.specs.task import FRAMES, PromptSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.devices import pick_device, pick_dtype
@@ -136,7 +136,7 @@ def probe(options: ProbeOptions, report: Reporter) -> TextProbe:
                 by_prompt[prompt] = margins[first:]
         if not rows:
             raise ModelError(f"'{spec.name}' cannot be asked in any frame. {' '.join(left_out)}")
-        chosen = best_prompt(scores)
+        chosen = best_prompt(scores).prompt
         text_only = tuple(_without_image(lm, wording, chosen, protocol, hypernym, advance))
     terms, place = np.unique(hypernym.term, return_inverse=True)
     aurocs = term_auroc(place, hypernym.answer, by_prompt[chosen])
@@ -179,7 +179,7 @@ def _row(
     prompt: PromptSpec, identity: QuestionSet, known: np.ndarray, hypernym: QuestionSet, margins: np.ndarray
 ) -> ProbeRow:
     place = np.unique(hypernym.term, return_inverse=True)[1]
-    cut = threshold(known, identity.answer)
+    cut = fit_threshold(known, identity.answer)
     return ProbeRow(
         prompt.frame,
         prompt.answer_form,
@@ -189,22 +189,6 @@ def _row(
         float(np.nanmean(term_f1(place, hypernym.answer, margins > 0))),
         float((margins > 0).mean()),
     )
-
-
-def threshold(margins: np.ndarray, answers: np.ndarray) -> float:
-    """Return the cut between No and Yes with the best balanced accuracy, in the middle of the best gap.
-
-    Args:
-        margins: Of questions whose answers are known.  # (q,)
-        answers: The right answers.  # (q,) bool
-    """
-    order = np.argsort(margins, kind="stable")
-    sorted_margins, right = margins[order], answers[order]
-    missed = np.r_[0, np.cumsum(right)] / max(1, right.sum())  # Yes below a cut after so many
-    caught = np.r_[0, np.cumsum(~right)] / max(1, (~right).sum())  # No below it
-    best = int(np.argmax(caught - missed))
-    edges = np.r_[sorted_margins[0] - 1, sorted_margins, sorted_margins[-1] + 1]
-    return float((edges[best] + edges[best + 1]) / 2)
 
 
 def _without_image(

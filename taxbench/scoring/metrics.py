@@ -1,6 +1,6 @@
 """From predictions to scores: per asked term first, then the mean over terms; the same code scores a record anew."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,25 +25,29 @@ class Scorecard:
     categories: tuple[CategoryScore, ...]
 
 
-def score(predictions: Predictions, controls: Iterable[str]) -> Scorecard:
+def score(
+    predictions: Predictions, controls: Iterable[str], thresholds: Mapping[str, float] | None = None
+) -> Scorecard:
     """Score the answers of a run and of its controls.
 
     Args:
         controls: The task's controls; `chance` is computed, the others must be among the predictions.
+        thresholds: Fitted ones of the run's own head and of controls, where there are any.
     """
+    fitted = thresholds or {}
+
+    def scored(name: str, split: str, rows: np.ndarray) -> list[CategoryScore]:
+        margins = predictions.margins[name][rows]
+        return category_scores(split, predictions.terms, predictions.asked(rows), margins, fitted.get(name))
+
     scores: dict[str, Scores] = {}
     found: dict[str, dict[str, Scores]] = {name: {} for name in controls}
     categories: list[CategoryScore] = []
     for split in predictions.splits:
         rows = predictions.rows_of(split)
-        asked = predictions.asked(rows)
-        own = category_scores(split, predictions.terms, asked, predictions.margins[OWN][rows])
+        own = scored(OWN, split, rows)
         scores[split] = summarise(own)
-        others = {
-            name: category_scores(split, predictions.terms, asked, predictions.margins[name][rows])
-            for name in found
-            if name != "chance"
-        }
+        others = {name: scored(name, split, rows) for name in found if name != "chance"}
         for name in found:
             found[name][split] = chance_control(own) if name == "chance" else summarise(others[name])
         for i, row in enumerate(own):
@@ -71,19 +75,42 @@ def calibrate(kind: str, margins: np.ndarray, terms: np.ndarray, blank: np.ndarr
     return np.asarray(margins - (blank.mean() if kind == "contextual" else blank[places]))
 
 
-def category_scores(split: str, terms: tuple[str, ...], asked: QuestionSet, margin: np.ndarray) -> list[CategoryScore]:
+def fit_threshold(margin: np.ndarray, answer: np.ndarray) -> float:
+    """Return the threshold above which to say Yes: of those with most answers right, the nearest to the LM's own, zero.
+
+    Both answers weigh the same. Without questions of both kinds it is zero.
+
+    Args:
+        margin: logit(Yes) − logit(No) of leaf questions about validation images.  # (q,)
+        answer: What is true.  # (q,) bool
+    """
+    if answer.all() or not answer.any():
+        return 0.0
+    margin = margin.astype(np.float64)
+    value, yes, no = np.unique(margin), np.sort(margin[answer]), np.sort(margin[~answer])
+    between = np.r_[0.0, value[0] - 1, (value[:-1] + value[1:]) / 2, value[-1] + 1]
+    right = np.searchsorted(no, between, "right") / len(no) - np.searchsorted(yes, between, "right") / len(yes)
+    best = between[right >= right.max() - 1e-12]
+    return float(best[np.abs(best).argmin()])
+
+
+def category_scores(
+    split: str, terms: tuple[str, ...], asked: QuestionSet, margin: np.ndarray, threshold: float | None = None
+) -> list[CategoryScore]:
     """Score every asked term of a split, sorted by term.
 
     A term that was asked with one answer only has no F1 and no AUROC: F1 would be 1 or 0 by construction.
 
     Args:
         margin: logit(Yes) − logit(No) of every question.  # (q,)
+        threshold: A fitted one, for `fitted_f1`.
     """
     if not len(asked):
         return []
     codes, term = np.unique(asked.term, return_inverse=True)
     truth, guess = asked.answer, margin > 0
     f1, auroc = term_f1(term, truth, guess), term_auroc(term, truth, margin)
+    fitted = None if threshold is None else term_f1(term, truth, margin > threshold)
     positive, total = np.bincount(term, weights=truth), np.bincount(term)
     accuracy = np.bincount(term, weights=guess == truth) / total
     rows = []
@@ -98,6 +125,7 @@ def category_scores(split: str, terms: tuple[str, ...], asked: QuestionSet, marg
                 auroc=_round(auroc[row]) if both else None,
                 accuracy=_round(accuracy[row]),
                 chance_f1=_round(chance_f1(p, n)) if both else None,
+                fitted_f1=_round(fitted[row]) if both and fitted is not None else None,
                 n_positive=p,
                 n_negative=n,
             )
@@ -114,6 +142,7 @@ def summarise(rows: list[CategoryScore]) -> Scores:
         auroc=_mean([row.auroc for row in scored]),
         accuracy=_round(float(np.average([row.accuracy for row in rows], weights=questions))) if rows else None,
         chance_f1=_mean([row.chance_f1 for row in scored]),
+        fitted_f1=_mean([row.fitted_f1 for row in scored if row.fitted_f1 is not None]),
         n_questions=sum(questions),
         n_categories=len(scored),
         n_one_class=len(rows) - len(scored),
@@ -124,7 +153,7 @@ def chance_control(rows: list[CategoryScore]) -> Scores:
     """Return the expected scores of a fair coin on the same questions."""
     scores = summarise(rows)
     fair = None if scores.macro_f1 is None else 0.5
-    return scores.model_copy(update={"macro_f1": scores.chance_f1, "auroc": fair, "accuracy": fair})
+    return scores.model_copy(update={"macro_f1": scores.chance_f1, "fitted_f1": None, "auroc": fair, "accuracy": fair})
 
 
 def term_f1(term: np.ndarray, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ def rescore(result: Result, predictions: Predictions) -> Scorecard:
         raise DataError(
             f"{len(predictions):,} questions about {len(predictions.terms):,} terms are more than can be scored here."
         )
-    return score(predictions, controls)
+    return score(predictions, controls, result.thresholds)
 
 
 def rescore_record(result: Result, path: Path) -> list[RescoredSplit]:

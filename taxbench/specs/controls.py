@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-ControlName = Literal["chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only", "feature_probe"]
+ControlName = Literal[
+    "chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only", "feature_probe"
+]
 Variant = Literal["none", "random_lm", "shuffled_features"]
 """What is not as the run says when a head is made: nothing, or what a control takes away."""
 

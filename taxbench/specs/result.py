@@ -14,6 +14,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
+WEAK_LM = 0.65
+"""An LM whose AUROC on named leaves is lower can show no transfer: it hardly tells the names themselves apart."""
+
+
 class Scores(Spec):
     """The scores of one split. None means: could not be computed, never zero."""
 
@@ -25,6 +29,8 @@ class Scores(Spec):
     """Share of all questions answered right."""
     chance_f1: Share | None
     """Expected macro-F1 of a fair coin on the same questions, exact."""
+    fitted_f1: Share | None = None
+    """Macro-F1 at the threshold that suits leaf questions about validation images best; None: none was fitted."""
     n_questions: Count
     n_categories: Count
     """Categories with a score."""
@@ -41,6 +47,8 @@ class CategoryScore(Spec):
     auroc: Share | None
     accuracy: Share
     chance_f1: Share | None
+    fitted_f1: Share | None = None
+    """F1 at the fitted threshold."""
     n_positive: Count
     n_negative: Count
     controls: dict[str, Share | None] = Field(default_factory=dict)
@@ -184,6 +192,11 @@ class Result(Spec):
     """By control, then by split."""
     fitted: dict[str, JsonValue] = Field(default_factory=dict)
     """What the head chose by itself, on training and validation leaves only: a penalty, a layer, the epochs trained."""
+    thresholds: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+    """The least margin that is a Yes for `fitted_f1`, of the run's own head (`none`) and of its controls."""
+    name_auroc: Share | None = None
+    """How well the LM, asked in this prompt, tells a leaf's name from others that are said in place of the image; None:
+    it was not asked."""
     validation: Scores
     """Leaf questions on validation images; the only scores a setting may be chosen by."""
     categories: tuple[CategoryScore, ...]

@@ -75,7 +75,7 @@ def row(task: str, names: dict[str, str], skill: float = 1.0, seeds: tuple[int, 
     table = tuple(_term(random, term, f1.mean, _SIMILARITY.get(base, 0.28), sorted(controls)) for term in terms)
     leaf = figure(random, 0.92 if skill > 0.2 else 0.5, seeds, 0.02)
     return Row(
-        task=SPECS[task], **names, seeds=seeds, split=split, leaf_f1=leaf, f1=f1,
+        task=SPECS[task], **names, seeds=seeds, split=split, leaf_f1=leaf, f1=f1, fitted_f1=NOTHING,
         auroc=figure(random, min(f1.mean + 0.06, 0.99), seeds, 0.03), accuracy=figure(random, f1.mean, seeds),
         controls=controls, transfer=figure(random, f1.mean - (twin.mean or 0), seeds, 0.07),
         heldout_f1=figure(random, f1.mean - 0.1, seeds, 0.1) if task != "leaf" else NOTHING,

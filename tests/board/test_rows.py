@@ -49,6 +49,15 @@ def test_a_seed_without_a_score_leaves_the_average_blank() -> None:
     assert row.leaf_f1.mean == pytest.approx(0.9)
 
 
+def test_an_lm_that_hardly_tells_names_apart_is_marked() -> None:
+    weak = [result(seed).model_copy(update={"name_auroc": auroc}) for seed, auroc in ((7, 0.66), (42, 0.55))]
+    (row,) = make_table(weak)
+    assert row.note == "this LM hardly tells names apart: AUROC 0.55"
+    assert "this LM hardly tells names apart: AUROC 0.55" in text_table([row])
+    (row,) = make_table([weak[0]])
+    assert row.note == ""
+
+
 def test_runs_with_different_settings_are_never_averaged() -> None:
     rows = make_table([result(7), result(42, trainer=TrainerSpec(epochs=3))])
     assert [row.seeds for row in rows] in ([(7,), (42,)], [(42,), (7,)])

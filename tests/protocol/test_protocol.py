@@ -82,7 +82,12 @@ def test_of_a_name_that_leaves_share_terms_have_the_share_of_its_images() -> Non
     shares, prior = protocol.name_shares()
     terms = list(protocol.vocabulary.terms)
     row = shares[terms.index("baton")]
-    assert {terms[i]: float(row[i]) for i in np.flatnonzero(row)} == {"animal": 0.5, "baton": 1, "bird": 0.5, "tool": 0.5}
+    assert {terms[i]: float(row[i]) for i in np.flatnonzero(row)} == {
+        "animal": 0.5,
+        "baton": 1,
+        "bird": 0.5,
+        "tool": 0.5,
+    }
     assert prior.sum() == pytest.approx(1) and prior[terms.index("baton")] == pytest.approx(2 / 22)
     asked = protocol.test("leaf")
     names = protocol.vocabulary.name_of[protocol.leaf[asked.image]]

@@ -80,7 +80,10 @@ def test_no_built_in_head_is_broken_and_helpers_are_no_heads() -> None:
         ('"""X."""\n' + BUILD, "my.head defines no class Settings"),
         (BARE, r"must define either build\(shape, settings\) or fit\(data, settings\), found neither"),
         (BARE + BUILD + FIT, "found build and fit"),
-        (BARE + FIT + 'READS = "state"\n', 'READS of my.head, which defines fit: expected "answers" or "labels" or "names"'),
+        (
+            BARE + FIT + 'READS = "state"\n',
+            'READS of my.head, which defines fit: expected "answers" or "labels" or "names"',
+        ),
         (BARE + BUILD + 'READS = "labels"\n', 'which defines build: expected "answers" or "state"'),
         (BARE + BUILD + "READS = other.READS\n", "READS of my.head"),
         (BARE + FIT + 'SEES = "names"\n', 'SEES of my.head, .*: expected "features" or "name"'),

@@ -10,7 +10,7 @@ from PIL import Image
 
 import taxbench
 from taxbench.datasets.dataset import load_dataset
-from taxbench.lms.frozen import load_lm
+from taxbench.lms.frozen import load_lm, random_twin
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.registry.models import find_lm
@@ -58,10 +58,23 @@ def test_one_pass_gives_what_every_form_gives_alone(pocket: tuple[Any, Wording])
 def test_the_embedded_lm_keeps_the_published_prompt_and_is_asked_once(
     pocket: tuple[Any, Wording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert choose_prompt(*pocket, AUTO, tmp_path, QUIET) == RAW
+    found = choose_prompt(*pocket, AUTO, tmp_path, QUIET)
+    assert found.prompt == RAW and found.auroc is not None and found.auroc > 0.99
+    typed = choose_prompt(*pocket, PromptSpec(frame="qa"), tmp_path, QUIET)
+    assert typed.prompt == PromptSpec(frame="qa") and typed.auroc is not None
     monkeypatch.setattr(prompts, "score_prompts", lambda *_: pytest.fail("asked again"))
-    assert choose_prompt(*pocket, AUTO, tmp_path, QUIET) == RAW
-    assert choose_prompt(*pocket, PromptSpec(frame="qa"), tmp_path, QUIET) == PromptSpec(frame="qa")
+    assert choose_prompt(*pocket, AUTO, tmp_path, QUIET) == found
+    assert choose_prompt(*pocket, PromptSpec(frame="qa"), tmp_path, QUIET) == typed
+
+
+def test_an_lm_that_hardly_tells_names_apart_is_named_before_training(
+    pocket: tuple[Any, Wording], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lm, wording = pocket
+    found = choose_prompt(random_twin(lm, 3), wording, RAW, tmp_path, Reporter())
+    assert found.prompt == RAW and found.auroc is not None and found.auroc < 0.65
+    said = capsys.readouterr().err
+    assert "hardly tells names apart" in said and "in this prompt; --set frame=auto looks for a better one" in said
 
 
 def test_a_frame_is_a_property_of_the_run_that_a_task_gives_a_default(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from taxbench.cli.main import call
 from taxbench.cli.probe import probe_text
-from taxbench.runs.text_probe import ProbeOptions, probe, threshold
+from taxbench.runs.text_probe import ProbeOptions, probe
+from taxbench.scoring.metrics import fit_threshold
 from taxbench.util.errors import DataError, UsageError
 from taxbench.util.progress import QUIET
 
@@ -20,7 +21,7 @@ from taxbench.util.progress import QUIET
     ([2.0, 3.0, -1.0], [0.0, 1.0], (1, 2)),
 ])  # fmt: skip
 def test_the_threshold_stands_between_the_answers(yes: list[float], no: list[float], between: tuple[int, int]) -> None:
-    cut = threshold(np.array([*yes, *no]), np.array([True] * len(yes) + [False] * len(no)))
+    cut = fit_threshold(np.array([*yes, *no]), np.array([True] * len(yes) + [False] * len(no)))
     assert between[0] < cut < between[1]
 
 

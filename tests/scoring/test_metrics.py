@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 from taxbench.protocol.questions import QuestionSet
-from taxbench.scoring.metrics import category_scores, chance_control, chance_f1, summarise, term_auroc, term_f1
+from taxbench.scoring.metrics import (
+    category_scores,
+    chance_control,
+    chance_f1,
+    fit_threshold,
+    summarise,
+    term_auroc,
+    term_f1,
+)
 
 
 @given(st.integers(0, 10_000), st.integers(2, 60), st.integers(1, 4))
@@ -56,3 +64,31 @@ def test_a_constant_answer_scores_a_third_at_balance_and_chance_one_half() -> No
 def test_no_scored_category_gives_no_average() -> None:
     scores = summarise([])
     assert scores.macro_f1 is None and scores.accuracy is None
+
+
+@given(st.integers(0, 10_000), st.integers(2, 40))
+@settings(max_examples=100, deadline=None)
+def test_no_threshold_gets_more_right_than_the_fitted_one(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    answer = np.r_[True, False, rng.random(n) < 0.4]
+    margin = np.round(rng.normal(size=n + 2) + answer - 2, 1).astype(np.float16)
+    others = [fit_threshold(margin, answer), *np.arange(-8, 8, 0.04)]
+    right = [np.mean([np.mean((margin > each)[answer]), np.mean((margin <= each)[~answer])]) for each in others]
+    assert right[0] >= max(right) - 1e-9
+    assert right[0] == pytest.approx(balanced_accuracy_score(answer, margin > others[0]))
+
+
+def test_of_thresholds_as_good_the_one_nearest_to_the_lms_own_counts() -> None:
+    answer = np.array([False, True, False, True])
+    assert fit_threshold(np.array([-4.0, -2.0, 3.0, 9.0]), answer) == -3.0  # 6 is as good
+    assert fit_threshold(np.array([-1.0, 2.0, -3.0, 3.0]), answer) == 0.0  # and not .5, in the middle of the gap
+
+
+def test_scores_tell_f1_at_both_thresholds_and_chance_has_no_fitted_one() -> None:
+    asked = QuestionSet(np.arange(4), np.zeros(4, np.int64), np.array([True, True, False, False]))
+    margin = np.array([5.0, 4.0, 3.0, 2.0])  # it says Yes to everything, and knows
+    rows = category_scores("leaf", ("crow",), asked, margin, fit_threshold(margin, asked.answer))
+    assert summarise(rows).macro_f1 == pytest.approx(1 / 3, abs=1e-6) and summarise(rows).fitted_f1 == 1.0
+    assert chance_control(rows).fitted_f1 is None
+    assert summarise(category_scores("leaf", ("crow",), asked, margin)).fitted_f1 is None
+    assert fit_threshold(margin, np.ones(4, bool)) == 0.0

@@ -10,8 +10,9 @@ from taxbench.specs.controls import control_title
 from taxbench.util.text import number, signed
 
 LEGEND = (
-    "F1 is macro-F1 over the asked terms of the split; transfer is F1 minus the random-LM control; held-out leaves "
-    "were never named in training; similarity is visual, inside hypernyms. Scores are means over seeds ± standard "
+    "F1 is macro-F1 over the asked terms of the split, at the LM's own threshold; F1 fitted is at the one that suits "
+    "leaf questions about validation images best; transfer is F1 minus the random-LM control; held-out leaves were "
+    "never named in training; similarity is visual, inside hypernyms. Scores are means over seeds ± standard "
     "deviation [95 % interval over terms, leaves and images]."
 )
 
@@ -45,7 +46,7 @@ def text_table(
 def _with_head(row: Row) -> str:
     """Return the title above the text table of one head's runs."""
     lm, head, encoder, dataset, setting = map(markdown_text, (row.lm, row.head, row.encoder, row.dataset, row.setting))
-    setting = f" · {setting}" if setting else ""
+    setting = "".join(f" · {each}" for each in (setting, markdown_text(row.note, 120)) if each)
     return f"LM {lm} ← head {head} ← encoder {encoder} · dataset {dataset} · seeds {_seeds(row)}{setting}"
 
 
@@ -90,6 +91,7 @@ def _columns(block: list[Row]) -> dict[str, Callable[[Row], str]]:
     columns: dict[str, Callable[[Row], str]] = {
         "leaf F1": lambda row: str(row.leaf_f1),
         "F1": lambda row: with_both(row.f1),
+        "F1 fitted": lambda row: str(row.fitted_f1),
         "AUROC": lambda row: str(row.auroc),
     }
     if any("accuracy" in row.metrics for row in block):
