@@ -196,7 +196,7 @@ def _column_problems(result: Result, predictions: Predictions) -> Iterator[str]:
         )
     controls = tuple(name for name in task.controls if name != "chance")
     if set(predictions.controls) != set(controls):
-        yield f"{PREDICTIONS} has the controls {first_few(predictions.controls)}; the task's are {first_few(controls)}."
+        yield f"{PREDICTIONS} has the controls {first_few(predictions.controls, 9)}; the task's are {first_few(controls)}."
     if len(predictions) != said.n_questions:
         yield f"{PREDICTIONS} has {len(predictions):,} questions, not {said.n_questions:,} as {RESULT} says."
     yield from size_problems(predictions)
