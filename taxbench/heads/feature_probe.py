@@ -58,26 +58,26 @@ def fit(data: FitData, settings: Settings) -> nn.Module:
 
 def _regression(data: FitData) -> tuple[float, Tensor, Tensor]:
     """Return the chosen strength and the map from standardised features to logits of all names."""
-    train, held = pooled(data.features, data.images).cpu().float().numpy(), None
-    if len(data.val_images):
-        held = pooled(data.features, data.val_images).cpu().float().numpy()
-    found: dict[float, LogisticRegression] = {}
-    for strength in STRENGTHS if held is not None else (_DEFAULT,):
-        found[strength] = LogisticRegression(C=strength, max_iter=_MOST_STEPS).fit(train, data.names)
-    best = min(found, key=lambda each: 0.0 if held is None else _loss(found[each], held, data.val_names))
-    model = found[best]
+    train = pooled(data.features, data.images).cpu().numpy()
+    strengths = STRENGTHS if len(data.val_images) else (_DEFAULT,)
+    models = {each: LogisticRegression(C=each, max_iter=_MOST_STEPS).fit(train, data.names) for each in strengths}
+    best = _likeliest(models, data) if len(data.val_images) else _DEFAULT
+    model = models[best]
+    rows, intercept = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # which scikit-learn gives one row, the log odds of the second
+        rows, intercept = np.vstack([np.zeros_like(rows), rows]), np.r_[0, intercept]
     weight = torch.zeros(train.shape[1], len(data.texts))
     bias = torch.full((len(data.texts),), -torch.inf)
-    rows, intercept = model.coef_, model.intercept_
-    if len(model.classes_) == 2:  # two classes have one row between them
-        rows, intercept = np.vstack([-rows / 2, rows / 2]), np.r_[-intercept / 2, intercept / 2]
-    weight[:, model.classes_], bias[model.classes_] = (
-        torch.from_numpy(rows.T).float(),
-        torch.from_numpy(intercept).float(),
-    )
+    weight[:, model.classes_] = torch.from_numpy(rows.T).float()
+    bias[model.classes_] = torch.from_numpy(intercept).float()
     return best, weight, bias
 
 
-def _loss(model: LogisticRegression, features: np.ndarray, names: np.ndarray) -> float:
-    """Return the mean negative log probability of the names of images."""
-    return float(log_loss(names, model.predict_proba(features), labels=model.classes_))
+def _likeliest(models: dict[float, LogisticRegression], data: FitData) -> float:
+    """Return the strength under which the feature probe finds the validation images' names likeliest."""
+    held = pooled(data.features, data.val_images).cpu().numpy()
+    loss = {
+        strength: log_loss(data.val_names, model.predict_proba(held), labels=model.classes_)
+        for strength, model in models.items()
+    }
+    return min(loss, key=lambda strength: loss[strength])

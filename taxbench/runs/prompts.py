@@ -103,9 +103,9 @@ def choose_prompt(lm: FrozenLM, wording: Wording, wanted: PromptSpec, cache: Pat
             f"image, '{lm.spec.name}' knows it from others with AUROC {chosen.auroc:.2f} (of {others})"
         )
     if chosen.auroc is not None and chosen.auroc < WEAK_LM:
-        best = ", whatever the prompt" if is_open else " in this prompt; --set frame=auto looks for a better one"
+        where = ", whatever the prompt" if is_open else " in this prompt; --set frame=auto looks for a better one"
         report.say(
-            f"prompt: '{lm.spec.name}' hardly tells names apart (AUROC {chosen.auroc:.2f}, chance 0.5){best}: a head "
+            f"prompt: '{lm.spec.name}' hardly tells names apart (AUROC {chosen.auroc:.2f}, chance 0.5){where}: a head "
             "through it can show little, and its row is marked. 'taxbench probe' says more."
         )
     return chosen

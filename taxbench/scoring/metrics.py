@@ -36,22 +36,25 @@ def score(
     """
     fitted = thresholds or {}
 
-    def scored(name: str, split: str, rows: np.ndarray) -> list[CategoryScore]:
-        margins = predictions.margins[name][rows]
-        return category_scores(split, predictions.terms, predictions.asked(rows), margins, fitted.get(name))
-
     scores: dict[str, Scores] = {}
     found: dict[str, dict[str, Scores]] = {name: {} for name in controls}
     categories: list[CategoryScore] = []
     for split in predictions.splits:
         rows = predictions.rows_of(split)
-        own = scored(OWN, split, rows)
+        asked = predictions.asked(rows)
+        of_heads = {
+            name: category_scores(split, predictions.terms, asked, predictions.margins[name][rows], fitted.get(name))
+            for name in (OWN, *found)
+            if name != "chance"
+        }
+        own = of_heads.pop(OWN)
         scores[split] = summarise(own)
-        others = {name: scored(name, split, rows) for name in found if name != "chance"}
         for name in found:
-            found[name][split] = chance_control(own) if name == "chance" else summarise(others[name])
+            found[name][split] = chance_control(own) if name == "chance" else summarise(of_heads[name])
         for i, row in enumerate(own):
-            categories.append(row.model_copy(update={"controls": {name: some[i].f1 for name, some in others.items()}}))
+            categories.append(
+                row.model_copy(update={"controls": {name: some[i].f1 for name, some in of_heads.items()}})
+            )
     return Scorecard(scores, found, tuple(categories))
 
 

@@ -193,7 +193,7 @@ class Result(Spec):
     fitted: dict[str, JsonValue] = Field(default_factory=dict)
     """What the head chose by itself, on training and validation leaves only: a penalty, a layer, the epochs trained."""
     thresholds: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
-    """The least margin that is a Yes for `fitted_f1`, of the run's own head (`none`) and of its controls."""
+    """The margin above which an answer is Yes for `fitted_f1`, of the run's own head (`none`) and of its controls."""
     name_auroc: Share | None = None
     """How well the LM, asked in this prompt, tells a leaf's name from others that are said in place of the image; None:
     it was not asked."""

@@ -117,8 +117,8 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
         what = "another version" if task.version != own.version else "the same version with other content"
         yield f"The task is {task.identity}, which is {what} than here, {own.identity}. Run it again with this version."
         return
-    younger = {name for name in own.controls if CONTROLS[name].added and name not in task.controls}
-    own = own.as_run().model_copy(update={"controls": tuple(name for name in own.controls if name not in younger)})
+    expected = tuple(name for name in own.controls if name in task.controls or not CONTROLS[name].added)
+    own = own.as_run().model_copy(update={"controls": expected})
     for name in TaskSpec.model_fields:
         said, meant = getattr(task, name), getattr(own, name)
         if name not in _FOR_PEOPLE and said != meant:
@@ -196,7 +196,8 @@ def _column_problems(result: Result, predictions: Predictions) -> Iterator[str]:
         )
     controls = tuple(name for name in task.controls if name != "chance")
     if set(predictions.controls) != set(controls):
-        yield f"{PREDICTIONS} has the controls {first_few(predictions.controls, 9)}; the task's are {first_few(controls)}."
+        found = first_few(predictions.controls, 9)
+        yield f"{PREDICTIONS} has the controls {found}; the task's are {first_few(controls, 9)}."
     if len(predictions) != said.n_questions:
         yield f"{PREDICTIONS} has {len(predictions):,} questions, not {said.n_questions:,} as {RESULT} says."
     yield from size_problems(predictions)
