@@ -11,7 +11,8 @@ constants say the rest, each with the default that most heads have:
     READS = "answers"        how a question is answered: by the LM's answers (k soft tokens in its row), by its "state"
                              (a linear reading of it), by "labels" (k = 1: a vector compared with the term's own), or
                              by "names" (k = 1, d = names: the log probability of each, summed over those of the term)
-    SEES = "features"        what an image is to the head: its features, or "name", the index of what it is called
+    SEES = "features"        what an image is to the head: its features, "name", the index of what it is called, or
+                             "nothing"; one that sees no features is shared by encoders, and asked nothing twice
     POOL = "pooled"          the features it takes where the user does not choose: one vector, "tokens" or "gridK"
     NOTE = ""                what a table says beside its scores
     CONTROL = False          whether it is a control: boards show it and do not rank it
@@ -68,19 +69,23 @@ class Head(nn.Module):
 class SoftHead(Head):
     """A head whose vectors stand in the LM's row for the image; the LM answers.
 
-    Soft tokens are normalised to unit RMS and multiplied by a learnt gain that starts at the RMS of the LM's input
-    embeddings: a frozen LM reads vectors of another scale as noise, and heads then take many times longer to converge.
+    Soft tokens are normalised to the RMS of the LM's input embeddings and multiplied by a learnt gain that starts at 1:
+    a frozen LM reads vectors of another scale as noise, and heads then take many times longer to converge. The gain is
+    relative, so that a step of the optimiser is as long whether embeddings are of size 1 (Gemma) or 0.02 (Qwen).
     """
+
+    rms: Tensor
 
     def __init__(self, mapping: nn.Module, mean: Tensor, std: Tensor, rms: float) -> None:
         super().__init__(mapping, mean, std)
-        self.gain = nn.Parameter(torch.tensor(rms))
+        self.register_buffer("rms", torch.tensor(rms))
+        self.gain = nn.Parameter(torch.tensor(1.0))
 
     def soft_tokens(self, features: Tensor) -> Tensor:
         """Map features to soft tokens.  # (b, t, f) → (b, k, d)"""
         mapped = self.mapped(features)
         unit = mapped * torch.rsqrt(mapped.square().mean(-1, keepdim=True) + 1e-8)
-        return unit * self.gain
+        return unit * (self.rms * self.gain)
 
     def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
         """Ask the LM with the head's soft tokens in its row; return log odds of Yes.  # (b, t, f), (b, q) → (b, q)"""
