@@ -316,6 +316,8 @@ def buckets(widths: Tensor, texts: Tensor, k: int) -> Iterator[Bucket]:
             yield Bucket(torch.arange(len(texts), device=texts.device), len(texts), texts.shape[1], widest)
         return
     usual = widths.sort().values[len(widths) * 9 // 10]
+    if torch.is_grad_enabled() and 2 * widths.max() <= 3 * usual:
+        usual = widths.max()  # a step's images are few, and filling up two batches costs more than padding one
     width = torch.where(width > usual, widths.max(), usual)
     for count, wide in sorted(set(zip(questions.tolist(), width.tolist(), strict=True))):
         if count:
