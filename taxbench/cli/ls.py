@@ -74,7 +74,7 @@ def _entries(kind: str) -> list[dict[str, Any]]:
         from taxbench.registry.heads import broken_heads, head_info, heads
 
         infos = [head_info(name) for name in heads()]
-        rows = [{"name": each.name, "takes": each.pool if each.sees == "features" else "name", "learns": each.learns,
+        rows = [{"name": each.name, "takes": each.pool if each.sees == "features" else each.sees, "learns": each.learns,
                  "reads": each.reads, "summary": each.summary} for each in infos]  # fmt: skip
         return [*rows, *({"name": name, "error": error} for name, error in broken_heads().items())]
     if kind == "datasets":

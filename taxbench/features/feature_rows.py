@@ -20,6 +20,8 @@ class Images(Protocol):
 
     tokens: int  # t
     width: int  # f
+    looks: np.ndarray | None
+    """Which images look the same to a head, as equal numbers; None where each may look different.  # (n,) int64"""
 
     def __call__(self, images: np.ndarray) -> Tensor:
         """Return what stands for some images.  # (b,) → (b, t, f) float32"""
@@ -34,6 +36,8 @@ class FeatureRows:
     Args:
         source: All rows as a tensor on the device, or the table to read them from.  # (n, t, f)
     """
+
+    looks: np.ndarray | None = None
 
     def __init__(self, source: Tensor | FeatureTable, device: torch.device) -> None:
         self._source, self._device = source, device
@@ -92,6 +96,7 @@ class ShuffledFeatures:
         for group in np.unique(groups):
             members = np.flatnonzero(groups == group)
             self._from[members] = generator.permutation(members)
+        self.looks: np.ndarray | None = None if rows.looks is None else rows.looks[self._from]
 
     def __call__(self, images: np.ndarray) -> Tensor:
         """Return the features that images were dealt.  # (b,) → (b, t, f) float32"""
@@ -112,6 +117,7 @@ class NameFeatures:
     tokens, width = 1, 1
 
     def __init__(self, names: np.ndarray, device: torch.device) -> None:
+        self.looks: np.ndarray | None = names
         self._names = torch.from_numpy(names).float().to(device)[:, None, None]
 
     def __call__(self, images: np.ndarray) -> Tensor:
@@ -121,6 +127,13 @@ class NameFeatures:
     def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
         """Return mean 0 and deviation 1, which leave the indices of names as they are.  # (1,), (1,) float32"""
         return torch.zeros(1, device=self._names.device), torch.ones(1, device=self._names.device)
+
+
+class NoFeatures(NameFeatures):
+    """Nothing about any of n images: one number, the same for all."""
+
+    def __init__(self, n: int, device: torch.device) -> None:
+        super().__init__(np.zeros(n, np.int64), device)
 
 
 class Coherence:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from taxbench.heads.base import HeadShape
 from taxbench.specs.spec import Spec
 
+SEES = "nothing"
 NOTE = "control: sees no image"
 CONTROL = True
 

@@ -51,7 +51,7 @@ class HeadInfo:
     summary: str
     """The first paragraph of its docstring."""
     reads: Literal["answers", "state", "labels", "names"]
-    sees: Literal["features", "name"]
+    sees: Literal["features", "name", "nothing"]
     pool: str
     """The features it takes where the user does not choose."""
     trainer: dict[str, Any]
@@ -169,7 +169,7 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
         both = " and ".join(makers) or "neither"
         raise ValueError(f"{module} must define either build(shape, settings) or fit(data, settings), found {both}")
     said = _DEFAULTS | {name: value for name, value, _ in _assigned(tree.body) if name in _DEFAULTS}
-    for constant, allowed in (("READS", _READS[makers[0]]), ("SEES", ("features", "name"))):
+    for constant, allowed in (("READS", _READS[makers[0]]), ("SEES", ("features", "name", "nothing"))):
         if said[constant] not in allowed:
             expected = " or ".join(f'"{each}"' for each in allowed)
             raise ValueError(f"{constant} of {module}, which defines {makers[0]}: expected {expected}")

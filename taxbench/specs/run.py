@@ -128,7 +128,8 @@ class HeadKey(Spec):
     training: dict[str, JsonValue]
     """The task's `TRAINING_FIELDS`; tasks that agree on them share heads."""
     dataset: DatasetId
-    encoder: EncoderId
+    encoder: EncoderId | None
+    """None where the head sees no features."""
     lm: LMId
     variant: Variant
     head: HeadSpec
@@ -145,8 +146,9 @@ class HeadKey(Spec):
         return content_hash(self, 20)
 
 
-def head_key(run: RunSpec, variant: Variant, head: HeadSpec, code: str) -> HeadKey:
-    """Return the key of a run's own head, or of the head that a control makes."""
+def head_key(run: RunSpec, variant: Variant, head: HeadSpec, code: str, sees_features: bool = True) -> HeadKey:
+    """Return the key of a run's own head, or of the head that a control makes; encoders share one without features."""
     shared = {name: getattr(run, name) for name in RunSpec.model_fields if name not in ("task", "scoring", "head")}
     training = {name: part for name, part in identity_of(run.task).items() if name in TRAINING_FIELDS}
+    shared["encoder"] = run.encoder if sees_features else None
     return HeadKey(training=training, variant=variant, head=head, code=code, **shared)

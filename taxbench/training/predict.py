@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from torch import Tensor
 from torch.nn import functional
 
-from taxbench.features.feature_rows import FeatureRows, Images, NameFeatures
+from taxbench.features.feature_rows import FeatureRows, Images, NameFeatures, NoFeatures
 from taxbench.features.store.reader import free_memory
 from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.lms.question_scorer import QuestionScorer
@@ -81,15 +81,31 @@ class FittedHead:
     scorer: QuestionScorer
     fitted: dict[str, JsonValue] = field(default_factory=dict)
     """What the head chose by itself."""
+    answered: np.ndarray | None = None
+    """Where images look alike to the head: its margins so far, NaN for what was not asked.  # (looks, v) float32"""
 
 
-@torch.inference_mode()
 def predict_margins(fitted: FittedHead, questions: QuestionSet, report: Reporter, label: str = "ask") -> np.ndarray:
-    """Return the margin log p(Yes) − log p(No) of every question.  # (q,) float32
+    """Return the margin log p(Yes) − log p(No) of every question, none asked twice.  # (q,) float32
 
     Raises:
         TrainingError: one is no number.
     """
+    if fitted.answered is None or fitted.images.looks is None:
+        return _margins(fitted, questions, report, label)
+    answered = fitted.answered.ravel()  # a view
+    place = fitted.images.looks[questions.image] * fitted.answered.shape[1] + questions.term
+    _, first = np.unique(place, return_index=True)
+    once = np.zeros(len(questions), bool)
+    once[first] = np.isnan(answered[place[first]])
+    if once.any():
+        answered[place[once]] = _margins(fitted, questions.where(once), report, label)
+    return np.asarray(answered[place])
+
+
+@torch.inference_mode()
+def _margins(fitted: FittedHead, questions: QuestionSet, report: Reporter, label: str) -> np.ndarray:
+    """Return the margin of every question; see `predict_margins`.  # (q,) float32"""
     rows, head, images, scorer = group_by_image(questions, _QUESTIONS), fitted.head, fitted.images, fitted.scorer
     k = head.mapped(images(rows.image[:1])).shape[1]
     budget = RowBudget(scorer.row_bytes(k, rows.term.shape[1], training=False), scorer.lm.device, jobs=2)
@@ -134,9 +150,10 @@ def blank_margins(fitted: FittedHead, terms: np.ndarray) -> np.ndarray | None:
 
     None where there is no such thing: where the LM is not asked, and where images are names.
     """
-    if isinstance(fitted.images, NameFeatures) or not isinstance(fitted.head, SoftHead | FixedHead):
+    named = isinstance(fitted.images, NameFeatures) and not isinstance(fitted.images, NoFeatures)
+    if named or not isinstance(fitted.head, SoftHead | FixedHead):
         return None
     mean = fitted.head.mean
     empty = FeatureRows(mean.expand(1, fitted.images.tokens, -1), mean.device)
     questions = QuestionSet(np.zeros(len(terms), np.int64), terms, np.zeros(len(terms), bool))
-    return predict_margins(replace(fitted, images=empty), questions, Reporter(quiet=True), "empty image")
+    return _margins(replace(fitted, images=empty), questions, Reporter(quiet=True), "empty image")

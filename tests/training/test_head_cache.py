@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from taxbench.heads.base import SoftHead
-from taxbench.specs.run import TRAINING_FIELDS, HeadKey, HeadSpec, RunSpec, ScoringSpec, head_key
+from taxbench.specs.run import TRAINING_FIELDS, EncoderId, HeadKey, HeadSpec, RunSpec, ScoringSpec, head_key
 from taxbench.specs.task import FullDeprivation, TaskSpec, WithinCategory
 from taxbench.training.head_state import checkpoint_path, head_path, load_head, save_head
 from taxbench.util.errors import CacheError
@@ -74,5 +74,9 @@ def test_tasks_that_train_alike_share_heads_and_others_do_not() -> None:
     assert head_key(RUN, "none", HeadSpec(name="no_image"), "code").digest != KEY.digest
     assert head_key(RUN, "none", RUN.head, "other code").digest != KEY.digest
     assert head_key(changed(seed=43), "none", RUN.head, "code").digest != KEY.digest
+    elsewhere = changed(encoder=EncoderId(name="other", digest="1", features="2"))
+    assert head_key(elsewhere, "none", RUN.head, "code").digest != KEY.digest
+    blind = [head_key(run, "none", RUN.head, "code", sees_features=False).digest for run in (RUN, elsewhere)]
+    assert blind[0] == blind[1] != KEY.digest
     calibrated = changed(scoring=ScoringSpec(calibration="batch"))
     assert calibrated.digest != RUN.digest and head_key(calibrated, "none", RUN.head, "code").digest == KEY.digest

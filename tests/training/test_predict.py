@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxbench.features.feature_rows import FeatureRows, NameFeatures
+from taxbench.features.feature_rows import FeatureRows, NameFeatures, NoFeatures, ShuffledFeatures
 from taxbench.heads.loading import head_spec
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
@@ -15,7 +15,7 @@ from taxbench.scoring.metrics import calibrate
 from taxbench.training.head_state import build_head, group_by_image
 from taxbench.training.predict import FittedHead, blank_margins, leaf_loss, predict_margins
 from taxbench.util.errors import TrainingError
-from tests.training.conftest import QUIET
+from tests.training.conftest import CPU, QUIET
 
 
 def test_asking_one_by_one_gives_the_same_margins(
@@ -76,7 +76,7 @@ def test_calibrations_take_off_what_they_say(scorer: QuestionScorer, images: Fea
     head = build_head(head_spec("linear", {}), images, protocol.images("train"), scorer.lm, 1)
     terms = np.array([4, 2, 4, 7])
     blank = blank_margins(FittedHead(head, images, scorer), np.unique(terms))
-    empty = FeatureRows(head.mean.expand(len(protocol.leaf), 1, -1), torch.device("cpu"))
+    empty = FeatureRows(head.mean.expand(len(protocol.leaf), 1, -1), CPU)
     asked = QuestionSet(np.array([0, 1, 2]), np.array([2, 4, 7]), np.ones(3, bool))
     np.testing.assert_allclose(blank, predict_margins(FittedHead(head, empty, scorer), asked, QUIET), atol=1e-5)
     assert blank is not None
@@ -86,8 +86,36 @@ def test_calibrations_take_off_what_they_say(scorer: QuestionScorer, images: Fea
     np.testing.assert_allclose(calibrate("contextual", margins, terms, blank), margins - blank.mean())
     np.testing.assert_allclose(calibrate("pmi", margins, terms, blank), margins - blank[[1, 0, 1, 2]])
     assert (calibrate("pmi", margins, terms, None) == margins).all()  # no such thing as an empty image
-    names = NameFeatures(protocol.vocabulary.name_of[protocol.leaf], torch.device("cpu"))
+    names = NameFeatures(protocol.vocabulary.name_of[protocol.leaf], CPU)
     assert blank_margins(FittedHead(head, names, scorer), np.unique(terms)) is None
+
+
+def test_of_images_that_look_alike_no_question_is_asked_twice(
+    scorer: QuestionScorer, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = protocol.vocabulary.name_of[protocol.leaf]
+    asked, put = protocol.test("unseen"), list[int]()
+    for images, kinds in (
+        (NameFeatures(looks, CPU), int(looks.max()) + 1),
+        (ShuffledFeatures(NameFeatures(looks, CPU), protocol.splits, np.random.default_rng(0)), int(looks.max()) + 1),
+        (NoFeatures(len(looks), CPU), 1),
+    ):
+        head = build_head(head_spec("linear", {}), images, protocol.images("train"), scorer.lm, 1)
+        usual = predict_margins(FittedHead(head, images, scorer), asked, QUIET)
+        fitted = FittedHead(head, images, scorer, answered=np.full((kinds, len(protocol.questions)), np.nan, "f4"))
+        margins = type(head).margins
+        monkeypatch.setattr(
+            type(head), "margins", lambda self, x, terms, s, m=margins: put.append(len(terms)) or m(self, x, terms, s)
+        )
+        some = asked.where(np.arange(len(asked)) % 3 == 0)
+        np.testing.assert_allclose(predict_margins(fitted, some, QUIET), usual[::3], atol=1e-5)
+        np.testing.assert_allclose(predict_margins(fitted, asked, QUIET), usual, atol=1e-5)
+        rows = len(put)
+        assert rows and (predict_margins(fitted, asked, QUIET) == predict_margins(fitted, asked, QUIET)).all()
+        assert len(put) == rows
+        monkeypatch.undo()
+        pairs = set(zip(images.looks[asked.image].tolist(), asked.term.tolist(), strict=True))
+        assert np.isfinite(fitted.answered).sum() == len(pairs) < len(asked)
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(1, 5))
