@@ -88,6 +88,7 @@ class HeadJob:
             with _blamed(self.key.head):
                 module.prepare(untrained.head.mapping, self._fit_data(untrained.scorer))
         state = HeadTrainingState(untrained.head, self.images, self.protocol, self.key.trainer, f"train {self.label}")
+        state.watched = self.key.variant == "none" and not self._info.control
         state.checkpoint = checkpoint_path(self.context.cache, self.key)
         state.resume()
         return state

@@ -58,7 +58,7 @@ def train_stack(
                 budget = budget or _budget(rows, scorer, states[0].trainer.loss == "full_text", jobs)
                 losses = _step(live, rows, _Pass(scorer, budget, pool))
                 for state in live:
-                    _validate(state, scorer)
+                    _validate(state, scorer, report)
                     if state.done:
                         finished(state)
                 known = [loss for loss in losses if math.isfinite(loss)]
@@ -78,13 +78,21 @@ def train_stack(
             ) from None
 
 
-def _validate(state: HeadTrainingState, scorer: QuestionScorer) -> None:
-    """Where training may stop early, see at the end of an epoch how far the head has come."""
-    if state.trainer.patience and state.epoch_ended and state.failure is None:
-        try:
-            state.validated(leaf_loss(FittedHead(state.head, state.images, scorer), state.protocol))
-        except TrainingError as error:
-            state.fail(f"The head cannot be validated: {error}")
+def _validate(state: HeadTrainingState, scorer: QuestionScorer, report: Reporter) -> None:
+    """See how far the head has come: where training may stop early, and near the end of one that is watched."""
+    may_stop = bool(state.trainer.patience) and state.epoch_ended
+    watched = state.watched and state.ending
+    if state.failure is not None or not (may_stop or watched):
+        return
+    try:
+        loss = leaf_loss(FittedHead(state.head, state.images, scorer), state.protocol)
+    except TrainingError as error:
+        state.fail(f"The head cannot be validated: {error}")
+        return
+    if may_stop:
+        state.validated(loss)
+    if watched and (said := state.still_falling(loss)):
+        report.say(said)
 
 
 def _save(states: Sequence[HeadTrainingState]) -> None:

@@ -265,6 +265,29 @@ def test_training_stops_early_by_validation_leaves_and_keeps_the_best_weights(
     assert equal(weights_of(one.head), [one.best[2][name] for name, _ in one.head.named_parameters()])
 
 
+@pytest.mark.parametrize("last", [0.4, 0.49, 0.6])
+def test_a_loss_that_still_falls_at_the_end_is_told(
+    scorer: QuestionScorer,
+    images: FeatureRows,
+    protocol: Protocol,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    last: float,
+) -> None:
+    losses, told = iter([0.5, last, last]), list[str]()
+    monkeypatch.setattr(stack, "leaf_loss", lambda *_: next(losses))
+    monkeypatch.setattr(stack, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(Reporter, "say", lambda self, text: told.append(text))
+    for _ in range(2):  # the second goes on from the first one's last checkpoint, a step before the end
+        one = state(scorer, images, protocol)
+        one.watched, one.checkpoint = True, tmp_path / "checkpoint"
+        one.resume()
+        train(scorer, one)
+    assert next(losses, None) is None
+    assert len(told) == (2 if last == 0.4 else 0)
+    assert all("from 0.500 to 0.400. Longer training may do better: --set epochs=4" in text for text in told)
+
+
 def weights_of(head: SoftHead) -> list[torch.Tensor]:
     return [value.detach().clone() for value in head.parameters()]
 
