@@ -1,11 +1,14 @@
-"""How long work reports itself: bars and notes on standard error, or silence."""
+"""How long work reports itself on standard error: bars on a terminal, lines in a log file, notes; or silence."""
 
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+_FIRST_LINE, _LINES = 10.0, 60.0  # seconds until a log file's first line about some work, and between lines
 
 
 class Advance(Protocol):
@@ -41,20 +44,30 @@ class Reporter:
 
     @contextmanager
     def bar(self, label: str, total: int, unit: str) -> Iterator[Advance]:
-        """Show a progress bar with rate and time left while the block runs; yields what advances it."""
+        """Show a progress bar with rate and time left while the block runs; yields what advances it.
+
+        Where standard error is no terminal, a line now and then says the same.
+        """
         from tqdm import tqdm
 
+        done, start = 0, time.monotonic()
+        due = start + _FIRST_LINE
         columns = shutil.get_terminal_size().columns  # where a terminal says it has 0, tqdm would draw nothing
         with tqdm(
             total=total, desc=label, unit=unit, ncols=columns, file=sys.stderr, disable=self.quiet or None, leave=False
         ) as bar:
 
             def advance(steps: int, note: str = "", /) -> None:
+                nonlocal done, due
                 if self._stopped.is_set():
                     raise KeyboardInterrupt
                 if note:
                     bar.set_postfix_str(note, refresh=False)
                 bar.update(steps)
+                done, now = done + steps, time.monotonic()
+                if bar.disable and now >= due:
+                    due = now + _LINES
+                    self.say(tqdm.format_meter(done, total, now - start, 0, label, unit=unit, postfix=note or None))
 
             yield advance
 
