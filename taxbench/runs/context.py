@@ -24,7 +24,7 @@ from taxbench.protocol.counterfactual import Pairing
 from taxbench.protocol.protocol import Protocol
 from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.environment import code
-from taxbench.runs.prompts import PromptScore, Wording, choose_prompt
+from taxbench.runs.prompts import Wording, choose_prompt
 from taxbench.specs.feature_key import FeatureKey, FeatureOptions
 from taxbench.specs.result import Code
 from taxbench.specs.task import PromptSpec
@@ -90,7 +90,7 @@ class RunContext:
     """What closed-form heads share."""
     _twin_of: tuple[int, FrozenLM] | None = None
     _scorers: dict[tuple[Any, ...], QuestionScorer] = field(default_factory=dict)
-    _prompts: dict[tuple[Any, ...], PromptScore] = field(default_factory=dict)
+    _prompts: dict[tuple[Any, ...], tuple[PromptSpec, float | None]] = field(default_factory=dict)
     _features: dict[FeatureOptions, FeatureSet] = field(default_factory=dict)
 
     @cached_property
@@ -146,8 +146,8 @@ class RunContext:
         """Return what is recorded of the code: its commit, and how many threads a training uses."""
         return code().model_copy(update={"threads": threads_of_a_job(self.device)})
 
-    def prompt(self, cell: GridCell) -> PromptScore:
-        """Return how a cell's questions are put to the language model, and how well that suits it; found out once."""
+    def prompt(self, cell: GridCell) -> tuple[PromptSpec, float | None]:
+        """Return how a cell's questions are put to the LM, and how well it tells names apart so; found out once."""
         key = (cell.prompt, cell.task.questions, cell.trainer.order)
         if key not in self._prompts:
             wording = Wording.of(Protocol(cell.task, self.dataset, 0), cell.trainer.order)

@@ -62,8 +62,8 @@ class PromptScore:
     """How well an LM tells named leaves apart with a prompt."""
 
     prompt: PromptSpec
-    auroc: float | None
-    """Of identity questions, name by name first: 0.5 is chance; None: they could not be asked."""
+    auroc: float
+    """Of identity questions, name by name first: 0.5 is chance."""
 
 
 def identity_questions(n: int, most: int = NAMES) -> QuestionSet:
@@ -79,42 +79,48 @@ def identity_questions(n: int, most: int = NAMES) -> QuestionSet:
     return QuestionSet(image, term, image == term)
 
 
-def choose_prompt(lm: FrozenLM, wording: Wording, wanted: PromptSpec, cache: Path, report: Reporter) -> PromptScore:
-    """Return the prompt to ask an LM with and how well it does; what is `auto` of the wanted one is found by names.
+def choose_prompt(
+    lm: FrozenLM, wording: Wording, wanted: PromptSpec, cache: Path, report: Reporter
+) -> tuple[PromptSpec, float | None]:
+    """Return the prompt to ask an LM with and its AUROC; what is `auto` of the wanted one is found by names.
+
+    Returns:
+        The prompt, and how well the LM tells names apart with it; None where that could not be asked.
 
     Raises:
         ModelError: the LM cannot be asked with any.
     """
     is_open = "auto" in (wanted.frame, wanted.answer_form)
     if len(wording.names) < 2:
-        return PromptScore(RAW if is_open else wanted, None)  # nothing to tell apart; the protocol says what is needed
+        return RAW if is_open else wanted, None  # nothing to tell apart; the protocol says what is needed
     scores = _known(cache, lm, wording, wanted)
     if scores is None:
         frames = tuple(FRAMES) if wanted.frame == "auto" else (wanted.frame,)
-        scores = score_prompts(lm, wording, frames, report)
+        scores = score_prompts(lm, wording, frames, wanted.answer_form if is_open else "auto", report)
         _keep(cache, lm, wording, wanted, scores)
     if not is_open:
-        chosen = next((score for score in scores if score.prompt == wanted), PromptScore(wanted, None))
+        chosen, auroc = wanted, next((each.auroc for each in scores if each.prompt == wanted), None)
     else:
-        chosen = best_prompt(scores)
+        best = best_prompt(scores)
+        chosen, auroc = best.prompt, best.auroc
         others = ", ".join(f"{each.prompt.frame} {each.prompt.answer_form} {each.auroc:.2f}" for each in scores)
         report.say(
-            f"prompt: frame={chosen.prompt.frame} answer_form={chosen.prompt.answer_form}; told a name in place of the "
-            f"image, '{lm.spec.name}' knows it from others with AUROC {chosen.auroc:.2f} (of {others})"
+            f"prompt: frame={chosen.frame} answer_form={chosen.answer_form}; told a name in place of the "
+            f"image, '{lm.spec.name}' knows it from others with AUROC {auroc:.2f} (of {others})"
         )
-    if chosen.auroc is not None and chosen.auroc < WEAK_LM:
+    if auroc is not None and auroc < WEAK_LM:
         where = ", whatever the prompt" if is_open else " in this prompt; --set frame=auto looks for a better one"
         report.say(
-            f"prompt: '{lm.spec.name}' hardly tells names apart (AUROC {chosen.auroc:.2f}, chance 0.5){where}: a head "
+            f"prompt: '{lm.spec.name}' hardly tells names apart (AUROC {auroc:.2f}, chance 0.5){where}: a head "
             "through it can show little, and its row is marked. 'taxbench probe' says more."
         )
-    return chosen
+    return chosen, auroc
 
 
 def best_prompt(scores: Sequence[PromptScore]) -> PromptScore:
     """Return the first of the prompts that are as good as the best."""
-    best = max(score.auroc or 0.0 for score in scores)
-    return next(score for score in scores if (score.auroc or 0.0) >= best - _AS_GOOD)
+    best = max(score.auroc for score in scores)
+    return next(score for score in scores if score.auroc >= best - _AS_GOOD)
 
 
 def mean_auroc(asked: QuestionSet, margins: np.ndarray) -> float:
@@ -127,8 +133,10 @@ def mean_auroc(asked: QuestionSet, margins: np.ndarray) -> float:
     return float(term_auroc(np.unique(asked.term, return_inverse=True)[1], asked.answer, margins).mean())
 
 
-def score_prompts(lm: FrozenLM, wording: Wording, frames: Sequence[str], report: Reporter) -> list[PromptScore]:
-    """Score frames with every form of answers, up to one that none can beat, without those the LM cannot be asked in.
+def score_prompts(
+    lm: FrozenLM, wording: Wording, frames: Sequence[str], form: str, report: Reporter
+) -> list[PromptScore]:
+    """Score frames with one form of answers or all, up to one that none can beat, but those the LM cannot be asked in.
 
     Raises:
         ModelError: that is all of them.
@@ -142,11 +150,12 @@ def score_prompts(lm: FrozenLM, wording: Wording, frames: Sequence[str], report:
                 problems.append(error)
                 continue
             for prompt, values in margins.items():
-                scores.append(PromptScore(prompt, mean_auroc(asked, values)))
-            if any((score.auroc or 0.0) >= 1 - _AS_GOOD for score in scores):
+                if form in ("auto", prompt.answer_form):
+                    scores.append(PromptScore(prompt, mean_auroc(asked, values)))
+            if any(score.auroc >= 1 - _AS_GOOD for score in scores):
                 break
     if not scores:
-        raise problems[0]
+        raise problems[0] if problems else ModelError(f"'{lm.spec.name}' has no answers of the form {form}.")
     return scores
 
 

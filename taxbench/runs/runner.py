@@ -101,7 +101,7 @@ def plan(context: RunContext) -> Plan:
             spec = run_spec(cell, seed, features, context)
             protocol = Protocol(spec.task, context.dataset, seed, features.visual_similarity)
             heads = head_jobs(spec, protocol, features, context, known)
-            auroc, folder = context.prompt(cell).auroc, result_folder(config.out, spec)
+            (_, auroc), folder = context.prompt(cell), result_folder(config.out, spec)
             runs.append((name, PlannedRun(spec, protocol, features, heads, auroc, folder)))
         except TaxbenchError as error:
             runs.append((name, error))
@@ -125,7 +125,7 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
         head=cell.head,
         trainer=cell.trainer,
         scoring=cell.scoring,
-        prompt=context.prompt(cell).prompt,
+        prompt=context.prompt(cell)[0],
         seed=seed,
         device=context.device.type,
     )

@@ -59,9 +59,11 @@ def test_the_embedded_lm_keeps_the_published_prompt_and_is_asked_once(
     pocket: tuple[Any, Wording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = choose_prompt(*pocket, AUTO, tmp_path, QUIET)
-    assert found.prompt == RAW and found.auroc is not None and found.auroc > 0.99
+    assert found[0] == RAW and found[1] is not None and found[1] > 0.99
     typed = choose_prompt(*pocket, PromptSpec(frame="qa"), tmp_path, QUIET)
-    assert typed.prompt == PromptSpec(frame="qa") and typed.auroc is not None
+    assert typed[0] == PromptSpec(frame="qa") and typed[1] is not None
+    bare, auroc = choose_prompt(*pocket, PromptSpec(frame="auto", answer_form="bare"), tmp_path, QUIET)
+    assert bare.answer_form == "bare" and auroc is not None and auroc < found[1]
     monkeypatch.setattr(prompts, "score_prompts", lambda *_: pytest.fail("asked again"))
     assert choose_prompt(*pocket, AUTO, tmp_path, QUIET) == found
     assert choose_prompt(*pocket, PromptSpec(frame="qa"), tmp_path, QUIET) == typed
@@ -72,7 +74,7 @@ def test_an_lm_that_hardly_tells_names_apart_is_named_before_training(
 ) -> None:
     lm, wording = pocket
     found = choose_prompt(random_twin(lm, 3), wording, RAW, tmp_path, Reporter())
-    assert found.prompt == RAW and found.auroc is not None and found.auroc < 0.65
+    assert found[0] == RAW and found[1] is not None and found[1] < 0.65
     said = capsys.readouterr().err
     assert "hardly tells names apart" in said and "in this prompt; --set frame=auto looks for a better one" in said
 
