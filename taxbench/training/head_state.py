@@ -93,7 +93,7 @@ class HeadTrainingState:
         """Least validation loss, the epochs it took, and the weights then; only where training may stop early."""
         self.watched = False
         """Whether to say so where validation loss still falls at the end."""
-        self._late: float | None = None  # the validation loss when a fifth of the steps was left
+        self._half_way: float | None = None  # the validation loss half way
         self._stopped, self._stepping = False, False
         self._epoch_steps = math.ceil(len(protocol.images("train")) / trainer.batch_images)
         self._epoch: tuple[int, ImageRows, list[np.ndarray]] | None = None
@@ -124,9 +124,9 @@ class HeadTrainingState:
         return self.step % self._epoch_steps == 0
 
     @property
-    def ending(self) -> bool:
-        """Say whether a fifth of the steps is left, or none."""
-        return self.step in (self.total_steps - self.total_steps // 5, self.total_steps)
+    def half_way_or_done(self) -> bool:
+        """Say whether half of the steps are done, or all."""
+        return self.step in (self.total_steps // 2, self.total_steps)
 
     @property
     def device(self) -> torch.device:
@@ -171,13 +171,17 @@ class HeadTrainingState:
             self._stopped = True
 
     def still_falling(self, loss: float) -> str:
-        """Note the validation loss near the end; at the end, say so where it still falls, else nothing."""
+        """Note the validation loss half way; at the end, say so where it fell on from there, else nothing.
+
+        Half way, and not shortly before the end, where the learning rate is near zero and nothing moves any more.
+        """
         if self.step < self.total_steps:
-            self._late = loss
-        elif self._late is not None and loss < (1 - _FALLING) * self._late:
+            self._half_way = loss
+        elif self._half_way is not None and loss < (1 - _FALLING) * self._half_way:
             return (
-                f"{self.label}: in the last fifth of the steps the loss on validation leaves still fell, from "
-                f"{self._late:.3f} to {loss:.3f}. Longer training may do better: --set epochs={2 * self.trainer.epochs}"
+                f"{self.label}: in the second half of its steps the loss on validation leaves still fell, from "
+                f"{self._half_way:.3f} to {loss:.3f}. Longer training may do better: "
+                f"--set epochs={2 * self.trainer.epochs}"
             )
         return ""
 
@@ -210,7 +214,7 @@ class HeadTrainingState:
         tensors = {f"head/{name}": value for name, value in self.head.state_dict().items()}
         for number, moments in self._optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{number}/{name}": value for name, value in moments.items()}
-        said: dict[str, Any] = {"step": self.step, "stopped": self._stopped, "late": self._late}
+        said: dict[str, Any] = {"step": self.step, "stopped": self._stopped, "half_way": self._half_way}
         if self.best is not None:
             said |= {"best": self.best[:2]}
             tensors |= {f"best/{name}": value for name, value in self.best[2].items()}
@@ -249,11 +253,11 @@ class HeadTrainingState:
             moments.setdefault(int(number), {})[what] = value
         self.head.load_state_dict(under("head/"))
         self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": moments})
-        self.step, self._stopped, self._late = said["step"], said["stopped"], said.get("late")
+        self.step, self._stopped, self._half_way = said["step"], said["stopped"], said.get("half_way")
         self.best = (*said["best"], under("best/")) if "best" in said else None
 
 
-_FALLING = 0.03  # the share of the loss that the last fifth of a training may take off without a word
+_FALLING = 0.05  # the share of the loss that the second half of a training may take off without a word
 
 
 def scheduled(step: int, total: int, warmup: float) -> float:

@@ -79,9 +79,9 @@ def train_stack(
 
 
 def _validate(state: HeadTrainingState, scorer: QuestionScorer, report: Reporter) -> None:
-    """See how far the head has come: where training may stop early, and near the end of one that is watched."""
+    """See how far the head has come: after an epoch where it may stop early; where it is watched, half way and at last."""
     may_stop = bool(state.trainer.patience) and state.epoch_ended
-    watched = state.watched and state.ending
+    watched = state.watched and state.half_way_or_done
     if state.failure is not None or not (may_stop or watched):
         return
     try:
