@@ -79,7 +79,7 @@ def train_stack(
 
 
 def _validate(state: HeadTrainingState, scorer: QuestionScorer, report: Reporter) -> None:
-    """See how far the head has come: after an epoch where it may stop early; where it is watched, half way and at last."""
+    """See how far a head has come: after an epoch where it may stop early; half way and at the end where watched."""
     may_stop = bool(state.trainer.patience) and state.epoch_ended
     watched = state.watched and state.half_way_or_done
     if state.failure is not None or not (may_stop or watched):
