@@ -1,8 +1,10 @@
 """The command line: `taxbench VERB`. Each verb lives in a file of its own and loads only when it is typed."""
 
+import signal
 import sys
 import traceback
 from importlib import import_module
+from types import FrameType
 
 import click
 
@@ -76,7 +78,15 @@ def cli(debug: bool, quiet: bool) -> None:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    sys.exit(call(sys.argv[1:]))
+    ended: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)  # scancel, docker stop, a preempted machine: as Ctrl-C
+    code = call(sys.argv[1:])
+    sys.exit(128 + ended[0] if ended and code else code)
 
 
 def call(arguments: list[str]) -> int:
