@@ -4,6 +4,7 @@ python -m tests.bench                                     # everything, on gener
 python -m tests.bench --photos DIR --taxonomy FILE.tsv    # on your own
 python -m tests.bench --only store --rounds 9
 python -m tests.bench --only large                        # a GPU, random weights in the shapes of real models
+python -m tests.bench --only real --model gemma-3-270m-q4 --model ./my-lm
 """
 
 import json
@@ -26,6 +27,7 @@ from taxbench.util.devices import pick_device
 from tests.bench.extraction import SIZES, Setting, bench_extraction
 from tests.bench.large import bench_large
 from tests.bench.memory import bench_memory
+from tests.bench.real import bench_real
 from tests.bench.rounds import Ratio
 from tests.bench.stack import bench_stack
 from tests.bench.store import bench_store
@@ -36,8 +38,11 @@ _RESULTS = Path(__file__).with_name("results")
 
 @click.command()
 @click.option(
-    "--only", type=click.Choice(["store", "extraction", "memory", "training", "stack", "large"]), help="One part."
+    "--only",
+    type=click.Choice(["store", "extraction", "memory", "training", "stack", "large", "real"]),
+    help="One part.",
 )
+@click.option("--model", "models", multiple=True, help="A language model for `--only real`.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
 @click.option(
     "--photos", type=click.Path(path_type=Path, exists=True), help="An image folder; else photos are generated."
@@ -52,7 +57,7 @@ _RESULTS = Path(__file__).with_name("results")
     "--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to work; default: a temporary one."
 )
 @click.option("--out", type=click.Path(path_type=Path), default=_RESULTS, help="Where the JSON goes.")
-def main(only: str | None, rounds: int, folder: Path | None, out: Path, **how: object) -> None:
+def main(only: str | None, models: tuple[str, ...], rounds: int, folder: Path | None, out: Path, **how: object) -> None:
     """Measure and print; the JSON holds medians, spreads and the machine."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         work = Path(scratch)
@@ -70,7 +75,7 @@ def main(only: str | None, rounds: int, folder: Path | None, out: Path, **how: o
             Path(str(how["thingsvision"])) if how["thingsvision"] else None,
         )
         found = []
-        for ratio in _parts(only, setting):
+        for ratio in _parts(only, setting, models):
             click.echo(ratio.line())
             found.append(ratio)
     out.mkdir(parents=True, exist_ok=True)
@@ -82,7 +87,7 @@ def main(only: str | None, rounds: int, folder: Path | None, out: Path, **how: o
     click.echo(path)
 
 
-def _parts(only: str | None, setting: Setting) -> Iterator[Ratio]:
+def _parts(only: str | None, setting: Setting, models: tuple[str, ...]) -> Iterator[Ratio]:
     if only in (None, "store"):
         yield from bench_store(setting.folder, setting.rounds)
     if only in (None, "extraction"):
@@ -93,6 +98,8 @@ def _parts(only: str | None, setting: Setting) -> Iterator[Ratio]:
         yield from bench_stack(setting.device, setting.folder, setting.rounds)
     if only == "large":
         yield from bench_large(setting.device, setting.folder, setting.rounds)
+    if only == "real":
+        yield from bench_real(models, setting.device, setting.folder, setting.rounds)
     if only in (None, "memory"):
         yield bench_memory(setting.folder)
 

@@ -115,8 +115,10 @@ def extracted(dataset: Dataset, encoder: Encoder, pool: str, folder: Path) -> Fe
     return FeatureRows.of(table, encoder.device)
 
 
-def make_work(lm: FrozenLM, encoder: Encoder, pool: str, epochs: int, folder: Path) -> Work:
-    """Take some of the pocket pictures, and eight questions about the leaf of each."""
+def make_work(
+    lm: FrozenLM, encoder: Encoder, pool: str, epochs: int, folder: Path, questions: int = _QUESTIONS
+) -> Work:
+    """Take some of the pocket pictures, and some questions about the leaf of each."""
     whole = load_dataset("pocket")
     chosen: dict[tuple[str, str], list[int]] = {}
     for i, image in enumerate(whole.images):
@@ -124,8 +126,8 @@ def make_work(lm: FrozenLM, encoder: Encoder, pool: str, epochs: int, folder: Pa
     some = [i for (_, split), images in chosen.items() for i in images[: _IMAGES_A_LEAF[split]]]
     dataset = in_memory(whole, np.array(some))
     task = find_tasks().tasks["leaf"]
-    questions = task.questions.model_copy(update={"negatives_per_positive": _QUESTIONS - 1})
-    protocol = Protocol(task.model_copy(update={"questions": questions}), dataset, seed=42)
+    wording = task.questions.model_copy(update={"negatives_per_positive": questions - 1})
+    protocol = Protocol(task.model_copy(update={"questions": wording}), dataset, seed=42)
     rows = extracted(dataset, encoder, pool, folder)
     return Work(lm, encoder, pool, dataset, protocol, TrainerSpec(epochs=epochs), folder, rows)
 
