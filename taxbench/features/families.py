@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from taxbench.specs.feature_key import Pooled
-from taxbench.util.errors import ModelError, did_you_mean, first_line
-from taxbench.util.hub import load_pretrained
+from taxbench.util.errors import ModelError, did_you_mean
+from taxbench.util.hub import load_pretrained, reading
 
 SEED = 0
 """Of the weights of random twins."""
@@ -89,10 +89,8 @@ def read_config(folder: Path) -> tuple[str, Any]:
     """
     from transformers import AutoConfig
 
-    try:
+    with reading(str(folder), False, f"'{folder / 'config.json'}' cannot be read"):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (ValueError, KeyError, OSError) as error:
-        raise ModelError(f"'{folder / 'config.json'}' cannot be read: {first_line(error)}") from None
     for part in ("vision_config", "image_config"):
         if hasattr(config, part):
             return part, getattr(config, part)

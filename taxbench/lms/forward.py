@@ -100,6 +100,12 @@ def tokenise(
         used[row, width - len(tokens) :] = True
     before = lm.encode(frame.opening)
     opening = before if before[:1] == lm.bos() else lm.bos() + before  # a chat template may say BOS itself
+    highest, size = max([*opening, *stem.tolist(), int(ids.max())]), lm.model.get_input_embeddings().weight.shape[0]
+    if highest >= size:
+        raise ModelError(
+            f"The tokenizer of '{lm.spec.name}' gives token {highest:,}, and the model has {size:,}: they do not "
+            "belong together, or the model lacks tokens that were added."
+        )
     found = answer_tokens(lm.encode, frame.ending or texts[0], answers, frame.blanks)
     return QuestionTable(
         torch.tensor(opening, dtype=torch.int64, device=lm.device),

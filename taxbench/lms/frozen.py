@@ -15,14 +15,10 @@ from taxbench.lms.gguf import unpack_gguf
 from taxbench.registry.models import model_source
 from taxbench.specs.sources import GGUF, LMSpec
 from taxbench.util.errors import ModelError
-from taxbench.util.hub import load_pretrained, model_files, weight_files, weights_digest
+from taxbench.util.hub import load_pretrained, load_tokenizer, model_files, weight_files, weights_digest
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import QUIET, Reporter
 from taxbench.util.seeds import derive_seed
-
-# What decides how text becomes tokens, whichever of them a model has.
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-              "merges.txt", "tokenizer.model", "chat_template.jinja")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +118,7 @@ def load_lm(
     Raises:
         ModelError: it is missing, gated, or no causal language model.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     source, digest = find_files(spec, cache, report)
     _check_kind(source, json.loads(model_files(source, spec.gated)["config.json"].read_text(encoding="utf-8")))
@@ -132,11 +128,8 @@ def load_lm(
     # On CPUs the fused attention's backward takes about twice the time of the plain one on rows this short.
     with suppress(ValueError):  # a model without fused attention keeps its own
         model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"The tokenizer of '{spec.source}' cannot be loaded: {str(error).splitlines()[0]}") from None
-    digest = digest or weights_digest(source, spec.gated, _TOKENIZER)
+    tokenizer = load_tokenizer(source, spec.gated)
+    digest = digest or weights_digest(source, spec.gated, tokenizer=True)
     return FrozenLM(spec, _freeze(model, device), tokenizer, digest, device)
 
 

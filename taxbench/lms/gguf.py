@@ -18,7 +18,7 @@ import torch
 from taxbench.registry.package_source import package_folders
 from taxbench.specs.sources import GGUF, LMSpec
 from taxbench.util.errors import CacheError, ModelError, first_line
-from taxbench.util.hub import load_pretrained
+from taxbench.util.hub import load_pretrained, load_tokenizer
 from taxbench.util.progress import Reporter
 
 _BLOCK = 1 << 24
@@ -82,7 +82,7 @@ def _sha256(parts: Iterable[Path]) -> str:
 def _unpack(parts: list[Path], folder: Path) -> None:
     """Write a GGUF file's model as a directory in Hugging Face format; it appears when it is whole."""
     from safetensors.torch import save_file
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -91,10 +91,7 @@ def _unpack(parts: list[Path], folder: Path) -> None:
             _check_whole(file)
             options = {"gguf_file": file.name, "use_safetensors": None}
             model = load_pretrained(AutoModelForCausalLM, str(file.parent), False, torch.float32, **options)
-            try:
-                tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-            except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-                raise ModelError(f"The tokenizer inside '{file}' cannot be read: {first_line(error)}") from None
+            tokenizer = load_tokenizer(str(file.parent), False, gguf_file=file.name)
             config, weights = model.config, dict(model.state_dict())
             if hasattr(config, "quantization_config"):
                 del config.quantization_config  # the weights are plain numbers by now, and so are a random twin's

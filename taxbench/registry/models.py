@@ -79,6 +79,15 @@ def model_source(source: str) -> str:
     return str(folder)
 
 
+def _instead(folder: Path, gguf: bool) -> str:
+    """Say what a folder that is no model holds: an adapter alone, a GGUF file, checkpoints, the snapshots of a hub."""
+    if (folder / "adapter_config.json").is_file():
+        return " It is an adapter alone: merge it into the model it was made for (peft: merge_and_unload)."
+    inside = [*(sorted(folder.glob(f"*{GGUF}")) if gguf else ()),
+              *(path.parent for level in ("*", "*/*") for path in sorted(folder.glob(f"{level}/config.json")))]  # fmt: skip
+    return f" It holds {len(inside)} that could be meant, such as '{inside[-1]}'." if inside else ""
+
+
 def _registered(kind: type[S]) -> dict[str, S]:
     """Return the models of one kind by alias: those of the YAML registry, and plugged encoders."""
     text = Path(__file__).with_name(_FILES[kind]).read_text(encoding="utf-8")
@@ -100,7 +109,7 @@ def _find(name: str, kind: type[S], word: str) -> S:
         if not (path / "config.json").is_file():
             raise UsageError(
                 f"The {word} directory '{name}' has no config.json: expected a Hugging Face model directory "
-                "(config.json and *.safetensors)."
+                f"(config.json and *.safetensors).{_instead(path, kind is LMSpec)}"
             )
         return kind(name=path.resolve().name, source=str(path.resolve()))
     if kind is LMSpec and path.suffix.lower() == GGUF:

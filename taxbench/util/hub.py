@@ -1,14 +1,21 @@
-"""Files of a model in Hugging Face format: a local directory, the local hub cache, or the hub; with errors in words."""
+"""Files of a model in Hugging Face format: a local directory, the local hub cache, or the hub; with errors in words.
+
+Other libraries read these files, and raise whatever they happen to meet in them. `reading` is the one place that turns
+it into which file it is, what is wrong with it, and what to do. Code that a checkpoint brings along never runs.
+"""
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import xxhash
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
-from taxbench.util.errors import ModelError, first_line, with_network
+from taxbench.util.errors import ModelError, TaxbenchError, first_line, with_network
 
 # What holds the weights, the first that is there: one file, or the list of several.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -49,17 +56,11 @@ def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **o
     Raises:
         ModelError: it is missing, gated, incomplete, or not loadable by the installed transformers.
     """
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    options = {"use_safetensors": True, **options}
-    try:
+    options = {"use_safetensors": True, "trust_remote_code": False, **options}
+    with reading(source, gated, f"'{source}' cannot be loaded as a {auto.__name__}"):
         model, loaded = auto.from_pretrained(source, dtype=dtype, output_loading_info=True, **options)
-    except OSError as error:
-        raise ModelError(_missing(source, gated, error)) from None
-    except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"'{source}' cannot be loaded as a {auto.__name__}: {first_line(error)}") from None
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise ModelError(_ADAPTER.format(source))
     # Transformers draws what is missing at random and merely warns. The counter of batch norm is used in training only.
     lacking = sorted(name for name in loaded["missing_keys"] if not name.endswith("num_batches_tracked"))
     if lacking:
@@ -70,18 +71,130 @@ def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **o
     return model
 
 
-def weights_digest(source: str, gated: bool, also: tuple[str, ...] = ()) -> str:
+def load_tokenizer(source: str, gated: bool, **options: Any) -> Any:
+    """Load a tokenizer.
+
+    Raises:
+        ModelError: it is missing, or not readable by the installed transformers.
+    """
+    from transformers import AutoTokenizer
+
+    folder = Path(source)
+    if folder.is_dir() and not options and not any(map(_TOKENIZER.fullmatch, (path.name for path in folder.iterdir()))):
+        raise ModelError(f"The model directory '{source}' has no tokenizer, such as tokenizer.json or tokenizer.model.")
+    with reading(source, gated, f"The tokenizer of '{source}' cannot be loaded"):
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
+
+
+@contextmanager
+def reading(source: str, gated: bool, failed: str) -> Iterator[None]:
+    """Have transformers read a model's files, silently; whatever it raises becomes a ModelError that can be acted upon.
+
+    Args:
+        source: The directory or hub id.
+        gated: Whether its licence must be accepted on the hub first.
+        failed: The beginning of a message that says what could not be done.
+    """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    except (TaxbenchError, MemoryError):
+        raise
+    except Exception as error:
+        raise ModelError(_explained(source, gated, failed, error)) from None
+
+
+def _explained(source: str, gated: bool, failed: str, error: Exception) -> str:
+    """Say what is wrong with a model's files and what to do, from what was raised and from the files themselves."""
+    folder = Path(source)
+    if (path := next(filter(_is_pointer, _inside(folder)), None)) is not None:
+        return f"'{path}' is a git-lfs pointer and not the file itself. To fetch it, type: git -C '{folder}' lfs pull"
+    if (path := next(filter(_is_broken, _inside(folder)), None)) is not None:
+        return f"'{path}' is cut short or damaged. Fetch it again."
+    config = folder / "config.json"
+    said = _json(config) if config.is_file() else {}
+    if "trust_remote_code" in str(error) or "custom code" in str(error):
+        return f"'{source}' brings code of its own ('auto_map' in config.json), and taxbench runs none. {_KNOWN}"
+    if isinstance(error, ImportError):
+        method = (said.get("quantization_config") or {}).get("quant_method")
+        way = f"It is quantised ({method}): give its plain weights or a GGUF file. " if method else ""
+        return f"{failed}: a package is missing. {way}{first_line(error)}"
+    if isinstance(error, OSError):
+        return _missing(source, gated, error)
+    newer = (
+        ""
+        if isinstance(error, RuntimeError)
+        else " Files of a newer format want: pip install -U transformers tokenizers"
+    )
+    return f"{failed}: {first_line(error)}.{newer}".replace("..", ".")
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Return the files of a local model directory."""
+    is_model = (folder / "config.json").is_file()
+    return sorted(path for path in folder.iterdir() if path.is_file()) if is_model else []
+
+
+def _is_pointer(path: Path) -> bool:
+    """Say whether git-lfs left a few lines in the place of a file."""
+    with path.open("rb") as file:
+        return file.read(40).startswith(b"version https://git-lfs")
+
+
+def _is_broken(path: Path) -> bool:
+    """Say whether a file of weights or of JSON cannot be read."""
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt"):
+                pass
+        elif path.suffix == ".json":
+            json.loads(path.read_bytes())
+    except (SafetensorError, OSError, ValueError):
+        return True
+    return False
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Return what a JSON file holds; nothing where that is no object."""
+    said = json.loads(path.read_bytes())
+    return said if isinstance(said, dict) else {}
+
+
+_ADAPTER = (
+    "'{}' has an adapter beside its weights (adapter_config.json). Merge it into them (peft: merge_and_unload, then "
+    "save_pretrained), or move it away."
+)
+_KNOWN = "Give a model of an architecture that transformers knows."
+
+
+# Files that decide how text becomes tokens. The first ones have been digested in this order from the beginning.
+_TOKENIZING = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+               "merges.txt", "tokenizer.model", "chat_template.jinja")  # fmt: skip
+_TOKENIZER = re.compile(
+    r"tokenizer.*|special_tokens_map\.json|added_tokens\.json|.*vocab.*|.*merges.*|.*\.(model|tiktoken|spm|bpe|jinja)|"
+    r"chat_template.*|normalizer\.json"
+)
+
+
+def weights_digest(source: str, gated: bool, tokenizer: bool = False) -> str:
     """Digest the bytes of a model's configuration and weights, so that a renamed copy is the same model.
 
     Args:
-        also: More files, of which those count that the model has on this machine.
+        tokenizer: Whether the files count as well that decide how text becomes tokens, whatever they are called.
 
     Raises:
-        ModelError: a file is not to be had.
+        ModelError: a file is not to be had, or an adapter lies beside them, which transformers may load or not.
     """
+    if _local(source, "adapter_config.json"):
+        raise ModelError(_ADAPTER.format(source))
     state = xxhash.xxh3_128()
-    more = filter(None, (_local(source, name) for name in also))
-    for path in (model_files(source, gated)["config.json"], *weight_files(source, gated), *more):
+    config = model_files(source, gated)["config.json"]
+    names = {path.name for path in config.parent.iterdir() if _TOKENIZER.fullmatch(path.name)} if tokenizer else set()
+    ordered = [*(name for name in _TOKENIZING if name in names), *sorted(names.difference(_TOKENIZING))]
+    for path in (config, *weight_files(source, gated), *(config.parent / name for name in ordered)):
         state.update(path.name.encode())
         with path.open("rb") as file:
             while block := file.read(1 << 24):

@@ -1,0 +1,146 @@
+"""Checkpoints as people have them: what cannot be read is named, with what to do; nothing of theirs runs."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from taxbench.features.encoders import describe_encoder, load_encoder
+from taxbench.lms.frozen import load_lm
+from taxbench.lms.question_scorer import QuestionScorer
+from taxbench.registry.models import find_encoder, find_lm
+from taxbench.util.errors import ModelError, UsageError
+from tests.features.tiny_encoders import TINY
+
+
+@pytest.fixture
+def lm(tiny_llama: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_llama, tmp_path / "lm"))
+
+
+def load(folder: Path) -> object:
+    return load_lm(find_lm(str(folder)), torch.device("cpu"), torch.float32)
+
+
+def edit(folder: Path, name: str, **fields: object) -> None:
+    said = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**said, **fields}))
+
+
+def pointer(folder: Path) -> None:
+    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+
+
+def cut(folder: Path) -> None:
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
+
+
+def newer_tokenizer(folder: Path) -> None:
+    said = json.loads((folder / "tokenizer.json").read_text())
+    edit(folder, "tokenizer.json", model={**said["model"], "type": "BPE2"})
+
+
+def no_tokenizer(folder: Path) -> None:
+    for path in folder.glob("*token*"):
+        path.unlink()
+
+
+def quantised(method: str) -> Callable[[Path], None]:
+    return lambda folder: edit(folder, "config.json", quantization_config={"quant_method": method, "bits": 4})
+
+
+def adapter(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+
+
+@pytest.mark.parametrize(("damage", "said"), [
+    (pointer, r"model\.safetensors' is a git-lfs pointer.*git -C '.*lm' lfs pull"),
+    (cut, r"model\.safetensors' is cut short or damaged"),
+    (lambda folder: (folder / "tokenizer.json").write_text("{"), r"tokenizer\.json' is cut short or damaged"),
+    (newer_tokenizer, r"The tokenizer of .* cannot be loaded.*pip install -U transformers tokenizers"),
+    (no_tokenizer, r"has no tokenizer, such as tokenizer\.json"),
+    (quantised("gptq"), r"quantised \(gptq\): give its plain weights or a GGUF file"),
+    (quantised("awq"), r"quantised \(awq\)"),
+    (adapter, r"has an adapter beside its weights.*merge_and_unload"),
+])  # fmt: skip
+def test_an_lm_that_cannot_be_read_says_which_file_and_what_to_do(
+    lm: Path, damage: Callable[[Path], None], said: str
+) -> None:
+    load(lm)
+    damage(lm)
+    with pytest.raises(ModelError, match=re.compile(said)) as raised:
+        load(lm)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("damage", "said"), [
+    (pointer, "is a git-lfs pointer"), (cut, "is cut short or damaged"), (adapter, "has an adapter beside its weights")
+])  # fmt: skip
+def test_an_encoder_that_cannot_be_read_says_so_too(tmp_path: Path, damage: Callable[[Path], None], said: str) -> None:
+    folder = TINY["vit"].save(tmp_path / "encoder")
+    damage(folder)
+    with pytest.raises(ModelError, match=said):
+        load_encoder(describe_encoder(find_encoder(str(folder))), torch.device("cpu"), torch.float32)
+
+
+def test_code_of_a_checkpoint_never_runs(lm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = tmp_path / "ran"
+    mine = {"AutoConfig": "configuration_mine.C", "AutoModelForCausalLM": "modeling_mine.M", "AutoTokenizer": "t.T"}
+    edit(lm, "config.json", model_type="mine", auto_map=mine)
+    for name in ("configuration_mine", "modeling_mine", "t"):
+        (lm / f"{name}.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked whether to run it"))
+    with pytest.raises(ModelError, match="brings code of its own.*taxbench runs none"):
+        load(lm)
+    assert not ran.exists()
+
+
+def test_every_load_forbids_code() -> None:
+    package = Path(__file__).parents[2] / "taxbench"
+    calls = [
+        (path.name, call)
+        for path in package.rglob("*.py")
+        if "train" not in path.parts  # which loads what it has just made
+        for call in re.findall(r"from_pretrained\([^\n]*", path.read_text())
+    ]
+    assert len(calls) >= 3
+    assert [call for call in calls if "trust_remote_code=False" not in call[1] and "**options" not in call[1]] == []
+
+
+@pytest.mark.parametrize("name", ["vocab.tiktoken", "tokenizer.model.v3", "spiece.model", "chat_template.jinja"])
+def test_a_tokenizer_s_files_are_of_the_model_s_digest_whatever_they_are_called(lm: Path, name: str) -> None:
+    before = load(lm).digest  # type: ignore[attr-defined]
+    (lm / name).write_text("{{ messages }}")
+    after = load(lm).digest  # type: ignore[attr-defined]
+    assert before != after
+    (lm / "README.md").write_text("x")
+    assert load(lm).digest == after  # type: ignore[attr-defined]
+
+
+def test_a_tokenizer_that_knows_more_tokens_than_its_model_is_refused(lm: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(lm)
+    model.resize_token_embeddings(40)
+    model.save_pretrained(lm)
+    with pytest.raises(ModelError, match=r"gives token \d+, and the model has 40: they do not belong together"):
+        QuestionScorer.of(load(lm), ("Is there a crow in this image?",), (("Yes",), ("No",)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("files", "said"), [
+    (["adapter_config.json"], "It is an adapter alone"),
+    (["checkpoint-400/config.json", "checkpoint-500/config.json"], "2 that could be meant, such as '.*checkpoint-500'"),
+    (["model-q4.gguf"], "1 that could be meant, such as '.*model-q4.gguf'"),
+    (["snapshots/0123/config.json", "refs/main"], "such as '.*snapshots/0123'"),
+    (["notes.txt"], r"\*\.safetensors\)\.$"),
+])  # fmt: skip
+def test_a_folder_that_is_no_model_says_what_it_holds(tmp_path: Path, files: list[str], said: str) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UsageError, match=said):
+        find_lm(str(tmp_path))
