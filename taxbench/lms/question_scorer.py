@@ -21,7 +21,7 @@ from taxbench.lms.forward import (
     tokenise,
 )
 from taxbench.lms.frames import Frame, frame_of
-from taxbench.lms.frozen import FrozenLM, OutputLayer, text_tokens, to_float64
+from taxbench.lms.frozen import REFUSALS, FrozenLM, OutputLayer, text_tokens, to_float64
 from taxbench.lms.question_first import QuestionFirst, keep_questions
 from taxbench.protocol.questions import Strings
 from taxbench.specs.task import RAW, PromptSpec
@@ -101,8 +101,6 @@ def compare(scores: Tensor, positive: int) -> Tensor:
 
 Margins = Callable[[Tensor, Tensor], Tensor]
 """A way of asking.  # (b, k, d), (b, q) → (b, q)"""
-# What models that cannot be asked in a way are seen to raise.
-REFUSALS = (ValueError, RuntimeError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,8 @@ class EquivalenceCheck:
     """Two questions about four random images, and what the model itself answers.
 
     How far rounding alone moves an answer depends on the model and the number type, so that is measured: the model
-    itself again, with soft tokens that differ in their last bits. Packing moved answers at most 1.3 times as far in
+    itself again, with soft tokens that differ in their last bits; half a step of the logits at least, on which all
+    margins may happen to stay. Packing moved answers at most 1.3 times as far in
     bfloat16 for models that can be packed, 6 to 12 times under ALiBi, 30 times and more where logits are rescaled. (A
     fixed tolerance refused a Llama of 1 B parameters in bfloat16 on a GPU.)
     """
@@ -136,12 +135,13 @@ class EquivalenceCheck:
 
 
 @torch.inference_mode()
-def equivalence_check(lm: FrozenLM, questions: int, margins: Margins) -> EquivalenceCheck:
+def equivalence_check(lm: FrozenLM, questions: int, margins: Margins, scores: Margins) -> EquivalenceCheck:
     """Ask the model itself two questions, with which faster ways of asking are to agree.
 
     Args:
         questions: How many there are; the first and the last are asked.
         margins: The model's own unpacked forward and its full output layer.
+        scores: The scores of the answers that the margins are differences of.
 
     Raises:
         ModelError: not even that works.
@@ -151,13 +151,14 @@ def equivalence_check(lm: FrozenLM, questions: int, margins: Margins) -> Equival
     terms = torch.tensor([[0, questions - 1]], device=lm.device).expand(len(soft), -1)
     try:
         expected, again = (margins(x, terms) for x in (soft, soft * (1 + 2 * torch.finfo(lm.dtype).eps)))
+        step = torch.finfo(lm.dtype).eps * float(scores(soft, terms).square().mean().sqrt())
     except torch.OutOfMemoryError:
         raise
     except REFUSALS as error:
         raise ModelError(f"'{lm.spec.name}' cannot be asked about vectors: {first_line(error)}") from None
     if not torch.isfinite(expected).all():
         raise ModelError(f"'{lm.spec.name}' answers with NaN in {lm.dtype}: its weights are damaged, or overflow.")
-    return EquivalenceCheck(soft, terms, expected, _distance(again, expected))
+    return EquivalenceCheck(soft, terms, expected, max(_distance(again, expected), step / 2))
 
 
 def _distance(found: Tensor, expected: Tensor) -> float:
@@ -204,7 +205,7 @@ class QuestionScorer:
         table = tokenise(lm, questions, answers, frame)
         plain = Plain(lm, table) if order == "image_first" else QuestionFirst(lm, table, None)
         own = cls(lm, frame, table, "plain", None, plain, own_logits=True)
-        tried = equivalence_check(lm, len(table.ids), own.margins)
+        tried = equivalence_check(lm, len(table.ids), own.margins, own.answer_scores)
         try:
             fast = own._fast(order)
         except REFUSALS as error:

@@ -83,8 +83,9 @@ def _instead(folder: Path, gguf: bool) -> str:
     """Say what a folder that is no model holds: an adapter alone, a GGUF file, checkpoints, the snapshots of a hub."""
     if (folder / "adapter_config.json").is_file():
         return " It is an adapter alone: merge it into the model it was made for (peft: merge_and_unload)."
-    inside = [*(sorted(folder.glob(f"*{GGUF}")) if gguf else ()),
-              *(path.parent for level in ("*", "*/*") for path in sorted(folder.glob(f"{level}/config.json")))]  # fmt: skip
+    inside = sorted(folder.glob(f"*{GGUF}")) if gguf else []
+    for level in ("*", "*/*"):
+        inside += [path.parent for path in sorted(folder.glob(f"{level}/config.json"))]
     return f" It holds {len(inside)} that could be meant, such as '{inside[-1]}'." if inside else ""
 
 

@@ -2,15 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from transformers import BloomConfig, CohereConfig, GraniteConfig, LlamaConfig, MambaConfig, MptConfig
+from transformers import BloomConfig, CohereConfig, FalconH1Config, GraniteConfig, LlamaConfig, MambaConfig, MptConfig
 
 from taxbench.lms.forward import Bucket, Packed, Plain, buckets
 from taxbench.lms.frozen import FrozenLM, random_twin
-from taxbench.lms.question_scorer import Order, QuestionScorer
+from taxbench.lms.question_scorer import Order, QuestionScorer, equivalence_check
 from taxbench.specs.task import PromptSpec
 from taxbench.util.errors import ModelError
 from tests.conftest import TINY_LMS, save_tiny_lm
@@ -140,6 +141,46 @@ def test_the_start_up_check_tells_rounding_from_a_model_that_cannot_be_packed(
     assert scorer.path == ("plain" if kind in PLAIN_LMS else "packed")
     assert (scorer.note is None) == (kind in PACKED_LMS)
     assert not scorer.own_logits
+
+
+def test_margins_that_happen_to_stay_on_their_step_do_not_count_as_exact(tiny_llama: Path) -> None:
+    lm = with_model(load(tiny_llama), LlamaConfig(**_FOUR), torch.bfloat16)
+    zeros = torch.zeros(4, 2)
+    check = equivalence_check(lm, 2, lambda soft, terms: zeros, lambda soft, terms: torch.full((4, 2, 2), 12.0))
+    assert check.problem(lambda soft, terms: zeros + 0.0625) is None  # the step of 12.0 in bfloat16
+    assert check.problem(lambda soft, terms: zeros + 0.5) is not None
+
+
+def test_an_lm_that_rescales_the_tokens_it_looks_up_reads_vectors_as_tokens(tiny_llama: Path) -> None:
+    mamba = {"mamba_d_ssm": 64, "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_chunk_size": 8}
+    config = FalconH1Config(
+        vocab_size=300, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, head_dim=8,
+        num_key_value_heads=2, initializer_range=0.2, embedding_multiplier=5.6, lm_head_multiplier=0.04,
+        bos_token_id=0, mamba_n_groups=1, **mamba,
+    )  # fmt: skip
+    lm = with_model(load(tiny_llama), config)
+    words = torch.tensor([lm.encode(" crow bird")])
+    scorer = QuestionScorer.of(lm, QUESTIONS, YES_NO)
+    (((yes,),), ((no,),)) = scorer.table.answers
+    for term in range(len(QUESTIONS)):
+        ids = torch.cat([scorer.table.opening, words[0], scorer.table.full(term)])
+        logits = lm.model(input_ids=ids[None], use_cache=False).logits[0, -1]
+        found = scorer.margins(lm.embed(words), torch.tensor([[term]]))
+        torch.testing.assert_close(found[0, 0], logits[yes] - logits[no], atol=1e-4, rtol=1e-4)
+
+
+def test_an_lm_that_does_more_with_tokens_than_to_embed_them_is_refused(tiny_llama: Path) -> None:
+    lm = load(tiny_llama)
+    embedding, forward = lm.model.get_input_embeddings(), lm.model.model.forward
+
+    def twice(input_ids: Tensor | None = None, **more: Any) -> Any:  # reads tokens where it is given some
+        if input_ids is not None:
+            more["inputs_embeds"] = embedding(input_ids) + embedding(input_ids.flip(1))
+        return forward(**more)
+
+    lm.model.model.forward = twice
+    with pytest.raises(ModelError, match="answers otherwise to a token's embedding than to the token"):
+        FrozenLM(lm.spec, lm.model, lm.tokenizer, "", lm.device)
 
 
 _SMALL = {"vocab_size": 300, "initializer_range": 0.2}

@@ -96,7 +96,7 @@ def test_code_of_a_checkpoint_never_runs(lm: Path, tmp_path: Path, monkeypatch: 
     for name in ("configuration_mine", "modeling_mine", "t"):
         (lm / f"{name}.py").write_text(f"open({str(ran)!r}, 'w')\n")
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked whether to run it"))
-    with pytest.raises(ModelError, match="brings code of its own.*taxbench runs none"):
+    with pytest.raises(ModelError, match=r"brings code of its own.*taxbench runs none"):
         load(lm)
     assert not ran.exists()
 
