@@ -1,23 +1,23 @@
 """An image folder on disk: one folder per class, with or without `train/` and `test/` (and `val/`) above.
 
-All pictures from files are decoded here, to 8-bit RGB; greyscale of 16 bits keeps its upper 8. DECODER does not tell of
-that: features of such pictures that were made before, when they came out white, must be made again.
+All pictures from files are decoded here, to 8-bit RGB as a viewer shows them. DECODER tells of it in the key of
+features, and is raised where a picture would come out otherwise.
 """
 
 import io
 import os
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 import PIL
 import xxhash
-from PIL import Image
+from PIL import Image, ImageOps
 
 from taxbench.datasets.dataset import Dataset, ImageRecord, Split
 from taxbench.taxonomy.choice import taxonomy_of
@@ -25,7 +25,7 @@ from taxbench.taxonomy.tables import normal, unwritable
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
 from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few
 
-DECODER = f"pillow {PIL.__version__}"
+DECODER = f"pillow {PIL.__version__}, upright on white"
 # How folders and the hub name splits, and what they are here.
 SPLITS: dict[str, Split] = {
     "train": "train", "training": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val",
@@ -33,7 +33,10 @@ SPLITS: dict[str, Split] = {
 }  # fmt: skip
 # What Pillow raises at a file that it cannot decode.
 _UNDECODABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".heic", ".heif", ".bmp", ".dib",
+             ".gif", ".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"}  # fmt: skip
+# Folders that programs make beside pictures, with copies of them.
+_MADE = ("__MACOSX", "@eaDir", "__pycache__")
 # Pillow warns of large pictures, and raises at those twice as large.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -70,16 +73,23 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
             f"{first_few(unlisted, 10)}."
             f"{did_you_mean(unlisted[0], listed.leaf_of_folder)} Add a line for each, or move the folders away."
         )
-    images = scan(
+    others: Counter[str] = Counter()
+    folders = (
         ClassFolder(folder, folder.relative_to(root).as_posix(), listed.leaf_of_folder[normal(folder.name)], split)
         for split, folder in classes
     )
+    images = scan(folders, others)
     if not images:
-        raise DataError(f"The folder '{root}' holds no image ({', '.join(_SUFFIXES)}) in a class folder.")
+        raise DataError(f"The folder '{root}' holds no image ({', '.join(sorted(suffixes()))}) in a class folder.")
     _check_classes(root, taxonomy, listed, images)
     notes = [*listed.notes]
     if unused := list(_unused(root, [folder for _, folder in classes])):
         notes.append(f"Pictures of '{root}' that are in no class folder are not used: {first_few(unused)}.")
+    if others:
+        kinds = first_few(f"{count} {suffix or 'without a suffix'}" for suffix, count in others.most_common())
+        notes.append(
+            f"Files in class folders of '{root}' that are no pictures, or not ones that Pillow opens: {kinds}."
+        )
     kept = keep_leaves(listed.taxonomy, {image.leaf for image in images})
     return Dataset(f"folder:{root.name}", tuple(images), kept, DECODER, partial(_read, root), notes=tuple(notes))
 
@@ -93,15 +103,29 @@ def class_names(root: Path) -> list[str]:
     return sorted({normal(folder.name) for _, folder in _classes(root)})
 
 
-def scan(folders: Iterable[ClassFolder]) -> list[ImageRecord]:
+@cache
+def suffixes() -> frozenset[str]:
+    """Return the suffixes of pictures that the installed Pillow opens."""
+    return frozenset(_SUFFIXES & Image.registered_extensions().keys())
+
+
+def scan(folders: Iterable[ClassFolder], others: Counter[str] | None = None) -> list[ImageRecord]:
     """Return a record of every image in some folders and below, sorted by id.
+
+    Args:
+        folders: Which ones.
+        others: Counts the other files by suffix.
 
     Raises:
         DataError: images are links to files that are not there, cannot be read, or have a name that is not UTF-8.
     """
     images, dangling = [], []
     for folder in folders:
-        for path in _pictures(folder.path):
+        for path in _files(folder.path):
+            if not _is_picture(path):
+                if others is not None:
+                    others[Path(path).suffix.lower()] += 1
+                continue
             image_id = f"{folder.prefix}/{Path(path).relative_to(folder.path).as_posix()}"
             if not os.path.isfile(path):
                 dangling.append(path)
@@ -129,7 +153,7 @@ def read_image(path: Path) -> Image.Image:
 
 
 def decode(source: Path | io.BytesIO, what: str) -> Image.Image:
-    """Decode an image to 8-bit RGB.
+    """Decode an image to 8-bit RGB as a viewer shows it: upright, and on white where it is transparent.
 
     Args:
         what: How an error begins.
@@ -139,11 +163,18 @@ def decode(source: Path | io.BytesIO, what: str) -> Image.Image:
     """
     try:
         with Image.open(source) as picture:
-            if picture.mode.startswith("I;16"):  # convert() would cut all values off at 255
-                return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
-            if picture.mode not in ("I", "F"):
-                return picture.convert("RGB")
+            picture.load()  # turns TIFF by itself
+            ImageOps.exif_transpose(picture, in_place=True)
             mode = picture.mode
+            if mode.startswith("I;16"):  # convert() would cut all values off at 255
+                values = np.asarray(picture)
+                bits = 12 if values.max(initial=0) < 1 << 12 else 16  # 12 are kept in 16, unscaled
+                return Image.fromarray((values >> (bits - 8)).astype(np.uint8)).convert("RGB")
+            if picture.has_transparency_data:
+                shown = picture.convert("RGBA")
+                return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
+            if mode not in ("I", "F"):
+                return picture.convert("RGB")
     except _UNDECODABLE as error:
         raise DataError(f"{what} cannot be decoded ({error}). Repair or remove it and run again.") from None
     raise DataError(f"{what} has pixels of 32 bits (mode {mode}), whose white is unknown. Convert it to 8 bits.")
@@ -164,11 +195,21 @@ def _classes(root: Path) -> list[tuple[Split | None, Path]]:
 
 def _folders(parent: Path) -> list[Path]:
     """List the folders in a folder, without what programs keep there, such as `.git`."""
-    return [path for path in sorted(parent.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    return [path for path in sorted(parent.iterdir()) if path.is_dir() and not _is_hidden(path.name)]
 
 
-def _pictures(folder: Path) -> Iterator[str]:
-    """Yield the paths of all pictures in a folder and below.
+def _is_hidden(name: str) -> bool:
+    """Say whether a file or folder is hidden or made by a program, such as `.ipynb_checkpoints` or `._crow.jpg`."""
+    return name.startswith(".") or name in _MADE
+
+
+def _is_picture(name: str) -> bool:
+    """Say whether a file is a picture by its suffix."""
+    return os.path.splitext(name)[1].lower() in suffixes()
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Yield the paths of all files in a folder and below, but hidden ones.
 
     Links to folders come last. None leads up to what holds the folder, such as other classes, and none in a circle.
     """
@@ -180,8 +221,9 @@ def _pictures(folder: Path) -> Iterator[str]:
                 inside.clear()
                 continue
             seen.add(real)
+            inside[:] = [name for name in inside if not _is_hidden(name)]
             waiting += [path for name in sorted(inside) if os.path.islink(path := os.path.join(base, name))]
-            yield from (os.path.join(base, name) for name in sorted(names) if name.lower().endswith(_SUFFIXES))
+            yield from (os.path.join(base, name) for name in sorted(names) if not _is_hidden(name))
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -195,7 +237,7 @@ def _unused(root: Path, classes: Sequence[Path]) -> Iterator[str]:
     for path in sorted(path for parent in above for path in parent.iterdir()):
         if path in above or path in classes:
             continue
-        if path.name.lower().endswith(_SUFFIXES) if path.is_file() else next(_pictures(path), None):
+        if _is_picture(path.name) if path.is_file() else any(map(_is_picture, _files(path))):
             yield path.relative_to(root).as_posix() + "/" * path.is_dir()
 
 

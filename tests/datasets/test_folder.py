@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from taxbench.datasets.dataset import load_dataset
 from taxbench.datasets.folder import class_names, read_image
@@ -191,6 +191,68 @@ def test_greyscale_of_16_bits_keeps_its_shades(tmp_path: Path, name: str) -> Non
     Image.fromarray(shades).save(tmp_path / name)
     pixels = np.asarray(read_image(tmp_path / name))
     assert pixels[0].tolist() == [[shade] * 3 for shade in (0, 0, 1, 127, 255)]
+
+
+def test_greyscale_of_12_bits_in_16_is_no_darker(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 0x7FF, 0xFFF]], np.uint16)).save(tmp_path / "scan.png")
+    assert np.asarray(read_image(tmp_path / "scan.png"))[0, :, 0].tolist() == [0, 127, 255]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_upright_however_the_camera_was_held(tmp_path: Path, suffix: str, orientation: int) -> None:
+    upright = Image.new("RGB", (48, 32), "white")
+    upright.paste((200, 0, 0), (0, 0, 24, 16))
+    upright.paste((0, 0, 200), (24, 16, 48, 32))
+    stored = {
+        1: lambda x: x, 2: ImageOps.mirror, 3: lambda x: x.rotate(180), 4: ImageOps.flip,
+        5: lambda x: x.transpose(Image.Transpose.TRANSPOSE), 6: lambda x: x.rotate(90, expand=True),
+        7: lambda x: x.transpose(Image.Transpose.TRANSVERSE), 8: lambda x: x.rotate(-90, expand=True),
+    }[orientation](upright)  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(
+        tmp_path / f"a.{suffix}", exif=exif, **{"jpg": {"quality": 95}, "webp": {"lossless": True}}.get(suffix, {})
+    )
+    shown = read_image(tmp_path / f"a.{suffix}")
+    assert shown.size == (48, 32)
+    np.testing.assert_allclose(np.asarray(shown).astype(int), np.asarray(upright), atol=100)
+
+
+def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (4, 1), (255, 0, 0, 0))
+    picture.putpixel((1, 0), (0, 0, 0, 255))
+    picture.save(tmp_path / "a.png")
+    picture.quantize(8).save(tmp_path / "palette.png")
+    for name in ("a.png", "palette.png"):
+        assert np.asarray(read_image(tmp_path / name))[0, :2].tolist() == [[255] * 3, [0] * 3], name
+
+
+def test_nothing_hidden_or_made_by_a_program_is_a_picture(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    before = load_dataset(f"folder:{root}", taxonomy)
+    source = next((root / "train" / "n1").glob("*.png"))
+    for name in (".ipynb_checkpoints/a.png", "deep/.thumbnails/a.png", "@eaDir/a.png", "._a.png"):
+        path = root / "train" / "n1" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source.read_bytes())
+    (root / "__MACOSX").mkdir()
+    after = load_dataset(f"folder:{root}", taxonomy)
+    assert after.fingerprint == before.fingerprint and not after.notes
+
+
+def test_pictures_of_every_suffix_that_pillow_opens_are_used_and_other_files_counted(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    folder, before = root / "train" / "n1", len(load_dataset(f"folder:{root}", taxonomy).images)
+    for suffix in ("JPE", "jfif", "ppm", "avif"):
+        Image.new("RGB", (16, 16)).save(folder / f"a.{suffix}")
+    for name in ("b.heic", "c.heic", "d.txt", "e"):
+        (folder / name).write_text("x")
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    assert len(dataset.images) == before + 4
+    assert all(dataset.read(image).mode == "RGB" for image in dataset.images)
+    (note,) = dataset.notes
+    assert note.endswith("not ones that Pillow opens: 2 .heic, 1 .txt, 1 without a suffix.")
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
