@@ -12,7 +12,6 @@ import xxhash
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from taxbench.features.decode import read_preprocessing
 from taxbench.features.families import (
     SEED,
     Tower,
@@ -23,6 +22,7 @@ from taxbench.features.families import (
     read_config,
     registers,
 )
+from taxbench.features.preprocessing import FILES, check_preprocessing, read_preprocessing
 from taxbench.registry.models import ENTRY_POINTS, PLUGGED, model_source
 from taxbench.specs.feature_key import FeatureReadout, Pool, Pooled, Preprocessing
 from taxbench.specs.sources import EncoderSpec
@@ -51,6 +51,8 @@ class EncoderCard:
     and as far as it has them `pooler_output` and `hidden_states`, whose last item is not read."""
     outline: Callable[[], nn.Module] | None = None
     """Returns the same model without weights, on the meta device, to learn shapes; None: `load` serves for that too."""
+    folder: Path | None = None
+    """Where its own image processor is, with which its preprocessing is compared."""
     tower: str = ""
     """The part of a larger model that this is, by the name in its configuration."""
     prefix_tokens: int = 0
@@ -198,10 +200,10 @@ def describe_encoder(spec: EncoderSpec) -> EncoderCard:
     if spec.source.startswith(PLUGGED):
         return _plugged(spec)
     source = model_source(spec.source)
-    files = model_files(source, spec.gated, extra=("preprocessor_config.json",))
+    files = model_files(source, spec.gated, either=FILES)
     name, config = read_config(files["config.json"].parent)
     image_size = getattr(config, "image_size", None) or 224
-    preprocessing = read_preprocessing(files["preprocessor_config.json"], image_size)
+    preprocessing = read_preprocessing(next(files[name] for name in FILES if name in files), image_size)
     size = (preprocessing.height, preprocessing.width)
     family = family_of(config, size, spec.source)
     pooled = spec.pooled or (family.pooled if family.pooled != "pooler" or has_pooler(config) else family.inner)
@@ -218,6 +220,7 @@ def describe_encoder(spec: EncoderSpec) -> EncoderCard:
         load=tower.random if spec.random else tower.pretrained,
         outline=tower.outline,
         tower=name,
+        folder=tower.folder,
         prefix_tokens=family.class_tokens + registers(config),
         patch=patch_side(family, config),
         pooled=pooled,
@@ -231,6 +234,8 @@ def load_encoder(card: EncoderCard, device: torch.device, dtype: torch.dtype, co
     Raises:
         ModelError: its weights are missing or do not fit.
     """
+    if card.folder:
+        check_preprocessing(card.folder, card.preprocessing)
     model = card.load(dtype)
     # Channels-last convolutions are about 1.7 times faster on CPUs and never slower; transformers blocks do not care.
     model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]

@@ -21,13 +21,21 @@ from taxbench.util.errors import ModelError, TaxbenchError, first_line, with_net
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
-def model_files(source: str, gated: bool, extra: tuple[str, ...] = ()) -> dict[str, Path]:
-    """Return the paths of `config.json` and of the `extra` files.
+def model_files(source: str, gated: bool, either: tuple[str, ...] = ()) -> dict[str, Path]:
+    """Return the paths of `config.json` and of the first of other files that is there.
 
     Raises:
         ModelError: a file is not to be had; says whether to download, to ask for access, or to look for a typo.
     """
-    return {name: _file(source, gated, name) for name in ("config.json", *extra)}
+    found, problems = {"config.json": _file(source, gated, "config.json")}, list[ModelError]()
+    for name in either:
+        try:
+            return {**found, name: _file(source, gated, name)}
+        except ModelError as error:
+            problems.append(error)
+    if problems:
+        raise problems[0]
+    return found
 
 
 def weight_files(source: str, gated: bool) -> list[Path]:

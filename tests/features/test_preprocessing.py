@@ -7,11 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from transformers import AutoImageProcessor
 
-from taxbench.features.decode import read_preprocessing, resize
+from taxbench.features.decode import resize
+from taxbench.features.encoders import describe_encoder, load_encoder
+from taxbench.features.preprocessing import read_preprocessing
+from taxbench.registry.models import find_encoder
 from taxbench.specs.feature_key import Preprocessing
 from taxbench.util.errors import ModelError
+from tests.features.tiny_encoders import TINY
 
 WIDE = Preprocessing(height=20, width=30, resample="bicubic", rescale=1 / 255, mean=(0, 0, 0), std=(1, 1, 1))
 
@@ -64,7 +70,7 @@ def test_other_colour_modes_become_rgb(mode: str) -> None:
 def test_the_input_size_is_what_reaches_the_model(
     fields: dict[str, object], height: int, width: int, tmp_path: Path
 ) -> None:
-    (tmp_path / "p.json").write_text(json.dumps(fields))
+    (tmp_path / "p.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3, **fields}))
     found = read_preprocessing(tmp_path / "p.json", 48)
     assert (found.height, found.width) == (height, width)
 
@@ -78,12 +84,73 @@ def test_steps_that_are_switched_off_change_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"size": {"longest_edge": 3}}', '{"image_mean": [0.5]}', '{"resample": 9}']
+    ("text", "said"),
+    [
+        ("{", "Expecting"),
+        ("[]", "has no attribute"),
+        ('{"size": {"longest_edge": 3}}', "pictures keep their shape"),
+        ('{"size": {"max_height": 3, "max_width": 4}}', "pictures keep their shape"),
+        ("{}", "no 'image_mean'"),
+        ('{"image_mean": [0.5, 0.5], "image_std": 1}', "not enough values"),
+        ('{"do_normalize": false, "resample": 9}', "no 9"),
+        ('{"do_normalize": false, "resample": "sharp"}', "no 'sharp'"),
+    ],
 )
-def test_a_file_that_does_not_say_is_an_error_that_names_it(text: str, tmp_path: Path) -> None:
+def test_a_file_that_does_not_say_is_an_error_that_names_it(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(text)
-    with pytest.raises(ModelError, match=r"p\.json' does not say how pictures are prepared"):
+    with pytest.raises(ModelError, match=rf"p\.json' does not say how pictures are prepared \(.*{said}") as raised:
         read_preprocessing(tmp_path / "p.json", 8)
+    assert "\n" not in str(raised.value)
+
+
+def test_one_number_may_stand_for_all_channels_and_a_filter_for_its_number(tmp_path: Path) -> None:
+    fields = {"size": 8, "image_mean": [0.5], "image_std": 0.25, "resample": "bicubic"}
+    (tmp_path / "p.json").write_text(json.dumps(fields))
+    found = read_preprocessing(tmp_path / "p.json", 8)
+    assert (found.mean, found.std, found.resample) == ((0.5,) * 3, (0.25,) * 3, "bicubic")
+
+
+CASES = {
+    "BGR, said": ({"image_processor_type": "MobileViTImageProcessor", "do_flip_channel_order": True}, "flipped"),
+    "BGR, by default": ({"image_processor_type": "MobileViTImageProcessor"}, "flipped"),
+    "an offset": ({"image_processor_type": "EfficientNetImageProcessor", "rescale_offset": True}, "other numbers"),
+    "a crop": ({"image_processor_type": "CLIPImageProcessor", "do_center_crop": True, "crop_size": 32}, ""),
+    "no normalisation": ({"image_processor_type": "ViTImageProcessor", "do_normalize": False}, ""),
+    "what the class says": ({"image_processor_type": "DeiTImageProcessor"}, ""),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_processor_is_followed_or_refused(case: str, tmp_path: Path) -> None:
+    fields, said = CASES[case]
+    folder = TINY["vit"].save(tmp_path / "encoder")
+    (folder / "preprocessor_config.json").write_text(json.dumps({"size": {"height": 32, "width": 32}, **fields}))
+
+    def load() -> Preprocessing:
+        card = describe_encoder(find_encoder(str(folder)))
+        load_encoder(card, torch.device("cpu"), torch.float32)
+        return card.preprocessing
+
+    if said:
+        with pytest.raises(ModelError, match=said):
+            load()
+        return
+    found, own = load(), AutoImageProcessor.from_pretrained(folder, backend="pil")
+    square = picture(32, 32)
+    pixels = (resize(square, found) * found.rescale - np.reshape(found.mean, (3, 1, 1))) / np.reshape(
+        found.std, (3, 1, 1)
+    )
+    theirs = own(square, do_resize=False, do_center_crop=False, return_tensors="np")["pixel_values"][0]
+    np.testing.assert_allclose(pixels, theirs, atol=1e-5)
+
+
+def test_a_processor_may_lie_where_transformers_5_saves_it(tmp_path: Path) -> None:
+    folder = TINY["vit"].save(tmp_path / "encoder")
+    raw = (folder / "preprocessor_config.json").read_text()
+    before = describe_encoder(find_encoder(str(folder))).preprocessing
+    (folder / "preprocessor_config.json").unlink()
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": json.loads(raw)}))
+    assert describe_encoder(find_encoder(str(folder))).preprocessing == before
 
 
 def test_decoding_processes_import_no_torch() -> None:
