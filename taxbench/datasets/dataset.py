@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -86,7 +86,24 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
         raise UsageError(
             f"The dataset '{kind}', of another package, returns a {type(dataset).__name__}, not a Dataset."
         )
-    return dataset
+    note = _duplicates(dataset.images)
+    return replace(dataset, notes=(*dataset.notes, note)) if note else dataset
+
+
+def _duplicates(images: Sequence[ImageRecord]) -> str:
+    """Say how many pictures are the same as others, byte for byte, and what that spoils; nothing where none are."""
+    first: dict[str, ImageRecord] = {}
+    pairs = [(first[image.digest], image) for image in images if first.setdefault(image.digest, image) is not image]
+    if not pairs:
+        return ""
+    apart = [(a, b) for a, b in pairs if a.split != b.split]
+    other = [(a, b) for a, b in pairs if a.leaf != b.leaf]
+    a, b = (apart or other or pairs)[0]
+    where = f", {len(apart)} of them in another split" * bool(apart) + f", {len(other)} under another leaf" * bool(
+        other
+    )
+    drawn = "" if a.split else " Splits are drawn, and may test a head on what it was trained on."
+    return f"{len(pairs)} pictures are the same as others, byte for byte{where}, such as '{a.id}' and '{b.id}'.{drawn}"
 
 
 def first_twice(names: Sequence[str]) -> str | None:

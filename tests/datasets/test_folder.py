@@ -139,7 +139,8 @@ def test_every_name_of_a_split_is_known(tmp_path: Path, name: str) -> None:
     make(root / name, "{name}")
     dataset = load_dataset(f"folder:{root}", taxonomy)
     splits = {image.id.split("/")[0]: image.split for image in dataset.images}
-    assert splits == {"training": "train", name: "val", "test": "test"} and not dataset.notes
+    assert splits == {"training": "train", name: "val", "test": "test"}
+    assert all("byte for byte" in note for note in dataset.notes)  # of the pictures copied above
 
 
 def test_pictures_outside_class_folders_are_noted(tmp_path: Path) -> None:
@@ -219,6 +220,21 @@ def test_a_picture_is_upright_however_the_camera_was_held(tmp_path: Path, suffix
     np.testing.assert_allclose(np.asarray(shown).astype(int), np.asarray(upright), atol=100)
 
 
+def test_the_same_picture_twice_is_counted_and_said(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    for source, copy in (("train/n1/train0", "test/n1/test0"), ("train/n1/train1", "train/n2/train1")):
+        (root / f"{copy}.png").write_bytes((root / f"{source}.png").read_bytes())
+    (note,) = load_dataset(f"folder:{root}", taxonomy).notes
+    assert note == (
+        "2 pictures are the same as others, byte for byte, 1 of them in another split, 1 under another leaf, such as "
+        "'test/n1/test0.png' and 'train/n1/train0.png'."
+    )
+    flat, taxonomy = make(tmp_path / "flat" / "photos", "{name}")
+    (flat / "n1" / "copy.png").write_bytes((flat / "n1" / "train0.png").read_bytes())
+    (note,) = load_dataset(f"folder:{flat}", taxonomy).notes
+    assert note.startswith("1 pictures are the same") and "may test a head on what it was trained on" in note
+
+
 def test_what_is_transparent_is_white(tmp_path: Path) -> None:
     picture = Image.new("RGBA", (4, 1), (255, 0, 0, 0))
     picture.putpixel((1, 0), (0, 0, 0, 255))
@@ -244,8 +260,8 @@ def test_nothing_hidden_or_made_by_a_program_is_a_picture(tmp_path: Path) -> Non
 def test_pictures_of_every_suffix_that_pillow_opens_are_used_and_other_files_counted(tmp_path: Path) -> None:
     root, taxonomy = make(tmp_path / "photos")
     folder, before = root / "train" / "n1", len(load_dataset(f"folder:{root}", taxonomy).images)
-    for suffix in ("JPE", "jfif", "ppm", "avif"):
-        Image.new("RGB", (16, 16)).save(folder / f"a.{suffix}")
+    for shade, suffix in enumerate(("JPE", "jfif", "ppm", "avif")):
+        Image.new("RGB", (16, 16), (50 * shade,) * 3).save(folder / f"a.{suffix}")
     for name in ("b.heic", "c.heic", "d.txt", "e"):
         (folder / name).write_text("x")
     dataset = load_dataset(f"folder:{root}", taxonomy)
