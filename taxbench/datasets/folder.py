@@ -8,7 +8,7 @@ import io
 import os
 import warnings
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -71,7 +71,8 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
         raise DataError(
             f"{len(unlisted)} of {len(names)} class folders of '{root}' are not in the taxonomy: "
             f"{first_few(unlisted, 10)}."
-            f"{did_you_mean(unlisted[0], listed.leaf_of_folder)} Add a line for each, or move the folders away."
+            f"{did_you_mean(unlisted[0], listed.leaf_of_folder)}{_unsorted(classes)} Add a line for each, or move the "
+            "folders away."
         )
     others: Counter[str] = Counter()
     folders = (
@@ -92,6 +93,14 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
         )
     kept = keep_leaves(listed.taxonomy, {image.leaf for image in images})
     return Dataset(f"folder:{root.name}", tuple(images), kept, DECODER, partial(_read, root), notes=tuple(notes))
+
+
+def _unsorted(classes: Sequence[tuple[Split | None, Path]]) -> str:
+    """Say of a split with one folder of pictures, as Tiny ImageNet's validation has it, that it names no classes."""
+    loose = [folder for _, folder in classes if folder.name == "images" and _folders(folder.parent) == [folder]]
+    return (
+        f" The pictures of '{loose[0]}' are in no class folders: move '{loose[0].parent.name}' away." if loose else ""
+    )
 
 
 def class_names(root: Path) -> list[str]:
@@ -180,11 +189,23 @@ def decode(source: Path | io.BytesIO, what: str) -> Image.Image:
     raise DataError(f"{what} has pixels of 32 bits (mode {mode}), whose white is unknown. Convert it to 8 bits.")
 
 
+def own_splits(names: Collection[str]) -> dict[str, Split]:
+    """Say what a dataset's splits are here; nothing where they cannot both train and test.
+
+    Without a test split, the one for validation takes its place.
+    """
+    ours = {name: SPLITS[name.lower()] for name in names}
+    kinds = set(ours.values())
+    if kinds == {"train", "val"}:
+        return {name: "test" if kind == "val" else kind for name, kind in ours.items()}
+    return ours if kinds >= {"train", "test"} else {}
+
+
 def _classes(root: Path) -> list[tuple[Split | None, Path]]:
     """List the class folders with their splits. A folder named like a split is one only if it holds folders."""
-    splits = [(split, root / name) for name, split in SPLITS.items() if (root / name).is_dir()]
-    above: list[tuple[Split | None, Path]] = [(split, folder) for split, folder in splits if _folders(folder)]
-    found = [(split, folder) for split, parent in above or [(None, root)] for folder in _folders(parent)]
+    above = [path for path in _folders(root) if path.name.lower() in SPLITS and _folders(path)]
+    split_of = own_splits([path.name for path in above])
+    found = [(split_of.get(parent.name), folder) for parent in above or [root] for folder in _folders(parent)]
     for _, folder in found:
         if problem := unwritable(normal(folder.name)):
             raise DataError(

@@ -5,7 +5,7 @@ which map them into memory and need no network.
 """
 
 import io
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import xxhash
 from PIL import Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord, Split
-from taxbench.datasets.folder import DECODER, SPLITS, decode
+from taxbench.datasets.folder import DECODER, SPLITS, decode, own_splits
 from taxbench.taxonomy.choice import taxonomy_of
 from taxbench.taxonomy.tables import normal
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
@@ -76,7 +76,7 @@ def open_images(source: str) -> HubImages:
     parts = _load(source)
     splits, ignored = {}, []
     for name, part in sorted(parts.items()):
-        if name not in SPLITS:
+        if name.lower() not in SPLITS:
             ignored.append(name)
             continue
         image, label = _columns(source, part)
@@ -103,7 +103,7 @@ def as_dataset(name: str, found: HubImages, listed: TaxonomyFile) -> Dataset:
             f"{did_you_mean(lacking[0], found.labels)} Its labels: "
             f"{first_few(sorted(found.labels))}. Remove or correct those lines."
         )
-    split_of = _own_splits({name for name, split in found.splits.items() if any(split.labels)})
+    split_of = own_splits({name for name, split in found.splits.items() if any(split.labels)})
     images = [
         image
         for hub_name, split in found.splits.items()
@@ -186,15 +186,6 @@ def _labels(part: Any, column: str) -> Iterator[str | None]:
         yield from (None if value is None or value < 0 else names[value] for value in values)
     else:
         yield from (normal(str(value)).strip() or None if value is not None else None for value in values)
-
-
-def _own_splits(labelled: Collection[str]) -> dict[str, Split]:
-    """Say what the labelled splits are here; nothing where they cannot both train and test."""
-    ours = {name: SPLITS[name] for name in labelled}
-    kinds = set(ours.values())
-    if kinds == {"train", "val"}:
-        return {name: "test" if kind == "val" else kind for name, kind in ours.items()}
-    return ours if {"train", "test"} <= kinds else {}
 
 
 def _records(name: str, split: HubSplit, own: Split | None, leaf_of: Mapping[str, str]) -> Iterator[ImageRecord]:

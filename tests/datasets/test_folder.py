@@ -143,6 +143,26 @@ def test_every_name_of_a_split_is_known(tmp_path: Path, name: str) -> None:
     assert all("byte for byte" in note for note in dataset.notes)  # of the pictures copied above
 
 
+@pytest.mark.parametrize(("moved", "splits"), [
+    ({"train": "Train", "test": "TEST"}, {"train", "test"}),
+    ({"test": "val"}, {"train", "test"}),  # as ImageNet is published
+    ({"test": "unused"}, {None}),  # one split alone is divided as a folder without any
+])  # fmt: skip
+def test_splits_are_what_they_can_be(tmp_path: Path, moved: dict[str, str], splits: set[str | None]) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    for name, other in moved.items():
+        (root / name).rename(root / other)
+    assert {image.split for image in load_dataset(f"folder:{root}", taxonomy).images} == splits
+
+
+def test_a_split_without_class_folders_is_explained(tmp_path: Path) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    (root / "val" / "images").mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(root / "val" / "images" / "val_0.png")
+    with pytest.raises(DataError, match=r"The pictures of '.*val/images' are in no class folders: move 'val' away"):
+        load_dataset(f"folder:{root}", taxonomy)
+
+
 def test_pictures_outside_class_folders_are_noted(tmp_path: Path) -> None:
     root, taxonomy = make(tmp_path / "photos")
     make(root / "raw" / "deep", "{name}")
