@@ -58,7 +58,7 @@ class FrozenLM:
     def positions(self) -> int | None:
         """Return how many positions the model knows, or None where it does not say."""
         found = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        return found if isinstance(found, int) else None
+        return found if isinstance(found, int) and found > 0 else None  # XLNet says -1
 
     def embedding_rms(self) -> float:
         """Return the root mean square of the input embeddings, the scale at which soft tokens should start."""

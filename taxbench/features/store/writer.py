@@ -26,10 +26,11 @@ class EntryLock:
     process: they keep processes apart, not the threads of one.
 
     Raises:
-        CacheError: the folder cannot be written.
+        CacheError: the folder cannot be written, or its file system has no locks.
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -41,23 +42,35 @@ class EntryLock:
     def try_shard(self, shard: int) -> bool:
         """Take a shard's byte if no other process holds it."""
         try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, shard)
+            self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB, shard)
         except (BlockingIOError, PermissionError):
             return False
         return True
 
     def release_shard(self, shard: int) -> None:
         """Give a shard's byte back."""
-        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, shard)
+        self._lock(fcntl.LOCK_UN, shard)
 
     @contextmanager
     def manifest(self) -> Iterator[None]:
         """Hold the manifest's byte, waiting for it."""
-        fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, _MANIFEST)
+        self._lock(fcntl.LOCK_EX, _MANIFEST)
         try:
             yield
         finally:
-            fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _MANIFEST)
+            self._lock(fcntl.LOCK_UN, _MANIFEST)
+
+    def _lock(self, how: int, byte: int) -> None:
+        """Take or give back one byte; raises as `fcntl` does where another process holds it."""
+        try:
+            fcntl.lockf(self._fd, how, 1, byte)
+        except (BlockingIOError, PermissionError):
+            raise
+        except OSError as error:  # ENOLCK, ENOSYS or EOPNOTSUPP: NFS and Lustre as some clusters mount them
+            raise CacheError(
+                f"The file system of '{self._folder}' gives no locks ({error.strerror}), and without them two "
+                "processes spoil each other's features. Put the cache on a local disk: --cache DIR."
+            ) from None
 
     def close(self) -> None:
         """Close the entry's lock file, which gives every byte back."""

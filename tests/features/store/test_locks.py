@@ -1,5 +1,7 @@
 """Locks: one process a shard, freed however the process ends."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -109,3 +111,12 @@ def test_a_folder_that_cannot_be_made_is_reported_with_what_to_do(tmp_path: Path
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match=r"file/entry' cannot be written .*--cache DIR"):
         EntryLock(tmp_path / "file" / "entry")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    lock = EntryLock(tmp_path / "entry")
+    monkeypatch.setattr(fcntl, "lockf", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    for take in (lambda: lock.try_shard(0), lambda: lock.manifest().__enter__()):
+        with pytest.raises(CacheError, match=rf"file system of '{tmp_path}/entry' gives no locks .*--cache DIR"):
+            take()
