@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.connection import Pipe as pipe
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 from PIL import Image
@@ -40,6 +40,29 @@ def resize(picture: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling[preprocessing.resample.upper()])
     return np.ascontiguousarray(np.asarray(picture, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def _shared_file(size: int) -> IO[bytes]:
+    """Return an unlinked file with room for so many bytes: in memory, else (containers give 64 MB of it) on a disk.
+
+    Room is taken at once: a file that only says how long it is kills whoever writes beyond what there is, by SIGBUS.
+
+    Raises:
+        DataError: there is room nowhere.
+    """
+    places = [folder for folder in ("/dev/shm", tempfile.gettempdir()) if os.path.isdir(folder)]
+    for folder in places:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
+        try:
+            os.posix_fallocate(file.fileno(), 0, size) if hasattr(os, "posix_fallocate") else file.truncate(size)
+        except OSError:
+            file.close()
+        else:
+            return file
+    raise DataError(
+        f"There is no room for {size >> 20} MB of decoded pictures in {' or '.join(places)}. Make some, set TMPDIR to "
+        "another disk, or extract the features without processes first: taxbench extract --workers 0."
+    )
 
 
 Read = Callable[[ImageRecord], Image.Image]
@@ -83,9 +106,7 @@ class DecodePool:
         if not workers:
             self._slots = np.empty(shape, np.uint8)
             return
-        shared = "/dev/shm" if os.path.isdir("/dev/shm") else None
-        with tempfile.TemporaryFile(dir=shared) as file:
-            file.truncate(int(np.prod(shape)))
+        with _shared_file(int(np.prod(shape))) as file:
             self._slots = np.frombuffer(mmap.mmap(file.fileno(), 0), np.uint8).reshape(shape)
             setup = pickle.dumps(_Setup(sys.path, shape, read, preprocessing, yielding))
             for _ in range(workers):
@@ -145,7 +166,7 @@ class DecodePool:
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
         return DataError(
             f"A decoding process ended {how} at the images '{images[0].id}' to '{images[-1].id}'. If memory ran "
-            "out, try fewer workers; --workers 0 decodes without processes. The same command goes on from there."
+            "out, 'taxbench extract --workers 0' decodes without processes. The same command goes on from there."
         )
 
 

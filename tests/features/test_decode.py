@@ -1,5 +1,6 @@
 """Decoding processes: in order, in bounded memory, and gone when the program is, however it ends."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -44,6 +45,23 @@ def die(image: ImageRecord) -> Image.Image:
     """Stand in for a decoder that crashes."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
+
+
+def test_little_shared_memory_is_made_up_for_by_a_disk_and_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, allocate = [], os.posix_fallocate
+
+    def full(fd: int, start: int, size: int) -> None:
+        taken.append(os.readlink(f"/proc/self/fd/{fd}"))
+        if len(taken) != 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        allocate(fd, start, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with DecodePool(draw, SIZE, 3, 2) as pool:
+        assert all(found.good.all() for found in pool.map(batches(4, 3)))
+    assert taken[0].startswith("/dev/shm/") and not taken[1].startswith("/dev/shm/")
+    with pytest.raises(DataError, match=r"no room for 0 MB .*set TMPDIR.*--workers 0"):
+        DecodePool(draw, SIZE, 3, 2)
 
 
 def test_a_process_that_dies_is_an_error_that_names_the_images() -> None:
