@@ -1,7 +1,7 @@
 """Files of features in other formats: npy, npz, pt, safetensors and HDF5 are read, npy and safetensors are written."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import xxhash
 
 from taxbench.datasets.dataset import first_twice
 from taxbench.features.store.reader import FeatureTable, as_float
-from taxbench.util.errors import DataError, UsageError, first_line
+from taxbench.util.errors import DataError, UsageError, first_few, first_line
+from taxbench.util.hub import is_pointer
 from taxbench.util.paths import replacing
 
 READS = (".npy", ".npz", ".pt", ".pth", ".safetensors", ".h5", ".hdf5")
@@ -32,6 +33,8 @@ class FeatureFile:
             raise UsageError(f"No such file: '{path}'.")
         if path.suffix not in READS:
             raise UsageError(f"'{path}' is of no kind that can be imported. Expected one of {', '.join(READS)}.")
+        if is_pointer(path):
+            raise DataError(f"'{path}' is a git-lfs pointer and not the file itself. To fetch it, type: git lfs pull")
         try:
             self._rows, stored = _READERS[path.suffix](path)
         except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
@@ -40,7 +43,7 @@ class FeatureFile:
         if len(shape) not in (2, 3):
             raise DataError(f"The features in '{path}' have the shape {shape}; expected (n, f) or (n, t, f).")
         self.tokens, self.width = (1, shape[1]) if len(shape) == 2 else shape[1:]
-        names = tuple(ids.read_text(encoding="utf-8").splitlines()) if ids else stored
+        names = tuple(ids.read_text(encoding="utf-8-sig").rstrip().splitlines()) if ids else stored
         if names is None:
             raise DataError(f"'{path}' holds no 'ids': give them with --ids FILE, one image id a line.")
         self.ids = names
@@ -112,13 +115,13 @@ def _npy(path: Path) -> Stored:
 def _npz(path: Path) -> Stored:
     """Load `features`, and `ids` if there are any, from a .npz file."""
     with np.load(path, allow_pickle=False) as file:
-        return file["features"], _names(file["ids"]) if "ids" in file else None
+        return file[_key(file.files)], _names(file["ids"]) if "ids" in file else None
 
 
 def _hdf5(path: Path) -> Stored:
     """Open the dataset `features` of an HDF5 file, and read `ids` if there are any."""
     file = h5py.File(path, "r")
-    return file["features"], _names(file["ids"][...]) if "ids" in file else None
+    return file[_key(file.keys())], _names(file["ids"][...]) if "ids" in file else None
 
 
 def _safetensors(path: Path) -> Stored:
@@ -127,7 +130,7 @@ def _safetensors(path: Path) -> Stored:
 
     with safe_open(path, "pt") as file:
         ids = (file.metadata() or {}).get("ids")
-        return file.get_tensor("features").float().numpy(), _names(json.loads(ids)) if ids else None
+        return file.get_tensor(_key(file.keys())).float().numpy(), _names(json.loads(ids)) if ids else None
 
 
 def _torch(path: Path) -> Stored:
@@ -142,7 +145,17 @@ def _torch(path: Path) -> Stored:
         raise ValueError("it holds more than tensors, and other things are not loaded: they could run code") from None
     if isinstance(found, torch.Tensor):
         return found.float().numpy(), None
-    return found["features"].float().numpy(), _names(found["ids"]) if "ids" in found else None
+    return found[_key(found)].float().numpy(), _names(found["ids"]) if "ids" in found else None
+
+
+def _key(keys: Iterable[Any]) -> Any:
+    """Return what the features are called in a file: `features`, or the only thing there is beside the ids."""
+    given = [key for key in keys if key != "ids"]
+    if "features" in given:
+        return "features"
+    if len(given) == 1:
+        return given[0]
+    raise ValueError(f"expected 'features' and 'ids', found {first_few(map(repr, given)) or 'nothing'}")
 
 
 def _names(values: Sequence[Any]) -> tuple[str, ...]:

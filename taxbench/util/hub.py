@@ -118,7 +118,7 @@ def reading(source: str, gated: bool, failed: str) -> Iterator[None]:
 def _explained(source: str, gated: bool, failed: str, error: Exception) -> str:
     """Say what is wrong with a model's files and what to do, from what was raised and from the files themselves."""
     folder = Path(source)
-    if (path := next(filter(_is_pointer, _inside(folder)), None)) is not None:
+    if (path := next(filter(is_pointer, _inside(folder)), None)) is not None:
         return f"'{path}' is a git-lfs pointer and not the file itself. To fetch it, type: git -C '{folder}' lfs pull"
     if (path := next(filter(_is_broken, _inside(folder)), None)) is not None:
         return f"'{path}' is cut short or damaged. Fetch it again."
@@ -146,7 +146,7 @@ def _inside(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file()) if is_model else []
 
 
-def _is_pointer(path: Path) -> bool:
+def is_pointer(path: Path) -> bool:
     """Say whether git-lfs left a few lines in the place of a file."""
     with path.open("rb") as file:
         return file.read(40).startswith(b"version https://git-lfs")

@@ -99,7 +99,7 @@ class Hostile:
         ({"features": np.zeros((3, 2))}, "holds no 'ids'.*--ids FILE"),
         ({"features": np.zeros((2, 2)), "ids": np.array(["a", "a"])}, "'a' is duplicated"),
         ({"features": np.zeros(2), "ids": np.array(["a", "b"])}, r"shape \(2,\); expected \(n, f\)"),
-        ({"other": np.zeros((2, 2))}, "features is not a file in the archive"),
+        ({"image": np.zeros((2, 2)), "names": np.zeros(2)}, "expected 'features' and 'ids', found 'image', 'names'"),
     ],
 )
 def test_a_file_that_does_not_hold_together_is_refused(
@@ -108,6 +108,25 @@ def test_a_file_that_does_not_hold_together_is_refused(
     np.savez(tmp_path / "x.npz", **content)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=words):
         FeatureFile(tmp_path / "x.npz")
+
+
+def test_the_only_array_of_a_file_is_its_features(tmp_path: Path) -> None:
+    rows, ids = np.ones((2, 3), np.float32), tmp_path / "ids.txt"
+    ids.write_text("a.jpg\nb.jpg\n\n", encoding="utf-8-sig")  # as editors leave it: a mark in front, a line behind
+    np.savez(tmp_path / "x.npz", rows)
+    torch.save({"image_features": torch.from_numpy(rows)}, tmp_path / "x.pt")
+    save_file({"embeddings": torch.from_numpy(rows)}, tmp_path / "x.safetensors")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("clip", data=rows)
+    for suffix in ("npz", "pt", "safetensors", "h5"):
+        found = FeatureFile(tmp_path / f"x.{suffix}", ids)
+        assert found.ids == ("a.jpg", "b.jpg") and (found.take(np.arange(2))[:, 0] == rows).all()
+
+
+def test_a_pointer_of_git_lfs_is_no_file_of_features(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    with pytest.raises(DataError, match="is a git-lfs pointer"):
+        FeatureFile(tmp_path / "x.npy")
 
 
 def test_a_pickle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
