@@ -1,12 +1,14 @@
 """Leaves, their hypernyms, and the TSV that people write them in."""
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from taxbench.taxonomy.tables import read_table, unwritable, write_table
-from taxbench.util.errors import DataError, UsageError
+from taxbench.util.errors import DataError, UsageError, first_few
 
 WORDNET = "wordnet"
 """What --taxonomy says in place of a file to have the taxonomy made from WordNet."""
@@ -58,7 +60,7 @@ class TaxonomyFile:
     taxonomy: Taxonomy
     leaf_of_folder: Mapping[str, str]
     notes: tuple[str, ...] = ()
-    """What a person should look at, where the taxonomy was made by a program."""
+    """What a person should look at: names that nobody would say, or senses that a program chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,16 @@ def read_taxonomy(path: Path) -> TaxonomyFile:
     """
     hypernyms_of: dict[str, tuple[str, ...]] = {}
     leaf_of_folder: dict[str, str] = {}
+    odd: dict[str, str] = {}
     for row in read_rows(path):
+        for term in (row.leaf, *row.hypernyms):
+            if problem := _unspoken(term):
+                odd.setdefault(term, f"{term!r} in line {row.line} ({problem})")
         if hypernyms_of.setdefault(row.leaf, row.hypernyms) != row.hypernyms:
             raise DataError(f"{path}:{row.line}: the leaf '{row.leaf}' is listed twice with different hypernyms")
         leaf_of_folder[row.folder] = row.leaf
-    return TaxonomyFile(Taxonomy(hypernyms_of), leaf_of_folder)
+    note = f"{path}: nobody says {first_few(odd.values())}. They are asked as they stand; better rename them."
+    return TaxonomyFile(Taxonomy(hypernyms_of), leaf_of_folder, (note,) if odd else ())
 
 
 def read_rows(path: Path) -> list[TaxonomyRow]:
@@ -165,6 +172,22 @@ def _check_term(what: str, term: str, line: int, seen: dict[str, tuple[str, int]
     before, where = seen.setdefault(term.casefold(), (term, line))
     if before != term:
         raise DataError(f"{what} '{term}' differs only by case from '{before}' in line {where}. Write both the same.")
+
+
+# What no person would say in a question, in names as data sets and programs spell them.
+_UNSPOKEN = {
+    r"[,;]": "several names",
+    r"_": "an underscore",
+    r"\.[nvars]\.\d\d$": "a synset of WordNet",
+    r"^\d+[._ -]": "a number in front",
+}
+
+
+def _unspoken(term: str) -> str:
+    """Say why nobody would say a name; the empty string where somebody would."""
+    if any(letter != " " and unicodedata.category(letter) in ("Cf", "Zs") for letter in term):
+        return "an invisible letter"
+    return next((what for pattern, what in _UNSPOKEN.items() if re.search(pattern, term)), "")
 
 
 def _columns(path: Path, line: int, header: Sequence[str]) -> tuple[str, str]:

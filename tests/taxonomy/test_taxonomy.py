@@ -70,3 +70,22 @@ def test_what_would_not_read_back_is_not_written(tmp_path: Path, leaf: str) -> N
     with pytest.raises(DataError, match=r"made\.tsv' cannot hold .*ow', which"):
         write_taxonomy(tmp_path / "made.tsv", TaxonomyFile(Taxonomy({"crow": ()}), {leaf: "crow"}))
     assert not (tmp_path / "made.tsv").exists()
+
+
+def test_names_that_nobody_says_are_noted_with_their_line(tmp_path: Path) -> None:
+    odd = {
+        "black stork, Ciconia nigra": "several names",
+        "black_stork": "an underscore",
+        "stork.n.01": "a synset of WordNet",
+        "001.Albatross": "a number in front",
+        "black\u00a0stork": "an invisible letter",
+        "st\u200bork": "an invisible letter",
+    }
+    path = tmp_path / "t.tsv"
+    for name, what in odd.items():
+        path.write_text(f"folder\tleaf\thypernyms\na\tcrow\tbird\nb\t{name}\tbird\n")
+        (note,) = read_taxonomy(path).notes
+        assert f"nobody says {name!r} in line 3 ({what})" in note
+    for name in ("hot dog", "T-shirt", "jack-o'-lantern", "café", "Mt. Fuji"):
+        path.write_text(f"folder\tleaf\thypernyms\na\t{name}\tthing\n")
+        assert not read_taxonomy(path).notes
