@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from taxbench._version import NUMERICS
 from taxbench.board.build import FORMS, build, make_board, stale
 from taxbench.board.load import RESULTS, load_records
 from taxbench.board.resampling import FILE, Cached, Resampled, read_resamplings
@@ -146,7 +145,7 @@ def test_a_new_seed_of_a_published_system_joins_its_row(tmp_path: Path) -> None:
     known = [read_result(folder / RESULT) for folder in folders]
     run = known[0].run.model_copy(update={"seed": 1})
     new = known[0].model_copy(update={"run": run, "versions": known[0].versions.model_copy(
-        update={"taxbench": "0.9.0", "numerics": NUMERICS, "python": "3.14.0", "scikit_learn": None})})  # fmt: skip
+        update={"taxbench": "0.9.0", "python": "3.14.0", "scikit_learn": None})})  # fmt: skip
     predictions = (folders[0] / "predictions.npz").read_bytes()
     write_result(result_folder(tmp_path, run), new, predictions, Timing(machine="here", seconds={}))
     assert json.loads(next(tmp_path.rglob(RESULT)).read_text())["schema_version"] == 3
