@@ -9,6 +9,7 @@ import os
 import warnings
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import NoReturn
 import numpy as np
 import PIL
 import xxhash
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord, Split
 from taxbench.taxonomy.choice import taxonomy_of
@@ -35,6 +36,12 @@ SPLITS: dict[str, Split] = {
 _UNDECODABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".heic", ".heif", ".bmp", ".dib",
              ".gif", ".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"}  # fmt: skip
+# What makes a picture upright, by EXIF's number for how it lies.
+_TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 # Folders that programs make beside pictures, with copies of them.
 _MADE = ("__MACOSX", "@eaDir", "__pycache__")
 # Pillow warns of large pictures, and raises at those twice as large.
@@ -172,21 +179,32 @@ def decode(source: Path | io.BytesIO, what: str) -> Image.Image:
     """
     try:
         with Image.open(source) as picture:
-            picture.load()  # turns TIFF by itself
-            ImageOps.exif_transpose(picture, in_place=True)
             mode = picture.mode
-            if mode.startswith("I;16"):  # convert() would cut all values off at 255
-                values = np.asarray(picture)
-                bits = 12 if values.max(initial=0) < 1 << 12 else 16  # 12 are kept in 16, unscaled
-                return Image.fromarray((values >> (bits - 8)).astype(np.uint8)).convert("RGB")
-            if picture.has_transparency_data:
-                shown = picture.convert("RGBA")
-                return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
             if mode not in ("I", "F"):
-                return picture.convert("RGB")
+                return _upright(picture, _eight_bits(picture))
     except _UNDECODABLE as error:
         raise DataError(f"{what} cannot be decoded ({error}). Repair or remove it and run again.") from None
     raise DataError(f"{what} has pixels of 32 bits (mode {mode}), whose white is unknown. Convert it to 8 bits.")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Return a picture in 8-bit RGB, on white where it is transparent."""
+    if picture.mode.startswith("I;16"):  # convert() would cut all values off at 255
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        shown = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _upright(picture: Image.Image, shown: Image.Image) -> Image.Image:
+    """Turn what is shown as the camera was held; TIFF is turned by Pillow itself."""
+    if picture.format == "TIFF":
+        return shown
+    orientation = None
+    with suppress(Exception):  # cameras and programs write broken EXIF, and Pillow raises whatever it meets there
+        orientation = picture.getexif().get(ExifTags.Base.Orientation)
+    return shown.transpose(_TURNED[orientation]) if orientation in _TURNED else shown
 
 
 def own_splits(names: Collection[str]) -> dict[str, Split]:

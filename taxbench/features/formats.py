@@ -37,9 +37,9 @@ class FeatureFile:
             raise DataError(f"'{path}' is a git-lfs pointer and not the file itself. To fetch it, type: git lfs pull")
         try:
             self._rows, stored = _READERS[path.suffix](path)
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+            shape = tuple(self._rows.shape)
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
             raise DataError(f"'{path}' cannot be read as features ({first_line(error)}).") from None
-        shape = tuple(self._rows.shape)
         if len(shape) not in (2, 3):
             raise DataError(f"The features in '{path}' have the shape {shape}; expected (n, f) or (n, t, f).")
         self.tokens, self.width = (1, shape[1]) if len(shape) == 2 else shape[1:]

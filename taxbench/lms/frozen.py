@@ -178,7 +178,7 @@ def load_lm(
     with suppress(ValueError):  # a model without fused attention keeps its own
         model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
     tokenizer = load_tokenizer(source, spec.gated)
-    digest = digest or weights_digest(source, spec.gated, tokenizer=True)
+    digest = digest or weights_digest(source, spec.gated, tokenizer)
     return FrozenLM(spec, _freeze(model, device), tokenizer, digest, device)
 
 

@@ -1,7 +1,7 @@
 """What runs share: the dataset, features, the language model, its random twin, and the questions put to them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -88,6 +88,8 @@ class RunContext:
     """Wall time by phase."""
     shared: LRUCache = field(default_factory=LRUCache)
     """What closed-form heads share."""
+    answered: dict[Hashable, dict[int, float]] = field(default_factory=dict)
+    """What heads to which images look alike have answered; see `FittedHead`."""
     _twin_of: tuple[int, FrozenLM] | None = None
     _scorers: dict[tuple[Any, ...], QuestionScorer] = field(default_factory=dict)
     _prompts: dict[tuple[Any, ...], tuple[PromptSpec, float | None]] = field(default_factory=dict)

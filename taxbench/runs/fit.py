@@ -163,17 +163,15 @@ class HeadJob:
 
     def _remembering(self, fitted: FittedHead) -> FittedHead:
         """Where images look alike to a head, have it answer from what the same head was asked in other runs."""
-        looks, scorer = fitted.images.looks, fitted.scorer
-        if looks is None:
+        if fitted.images.looks is None:
             return fitted
         weights = hashlib.sha256()
         for value in fitted.head.state_dict().values():
-            weights.update(value.cpu().numpy().tobytes())
-        protocol, prompt, order = self.protocol, self.key.prompt, self.key.trainer.order
-        answers = protocol.task.questions.answers
-        key = (weights.hexdigest(), scorer.lm.digest, protocol.questions, answers, prompt, order)
-        shape = (int(looks.max()) + 1, len(protocol.questions))
-        return replace(fitted, answered=self.context.shared.get(key, lambda: np.full(shape, np.nan, np.float32)))
+            weights.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        protocol, key = self.protocol, self.key
+        asked = (protocol.questions, protocol.task.questions.answers, key.prompt, key.trainer.order)
+        known = (key.head.model_dump_json(), weights.hexdigest(), fitted.scorer.lm.digest, *asked)
+        return replace(fitted, answered=self.context.answered.setdefault(known, {}))
 
     @property
     def _info(self) -> HeadInfo:

@@ -150,5 +150,6 @@ def head_key(run: RunSpec, variant: Variant, head: HeadSpec, code: str, sees_fea
     """Return the key of a run's own head, or of the head that a control makes; encoders share one without features."""
     shared = {name: getattr(run, name) for name in RunSpec.model_fields if name not in ("task", "scoring", "head")}
     training = {name: part for name, part in identity_of(run.task).items() if name in TRAINING_FIELDS}
-    shared["encoder"] = run.encoder if sees_features else None
+    # A graded re-pairing follows the features, and with it what any head is trained on and told.
+    shared["encoder"] = run.encoder if sees_features or run.task.counterfactual.kind == "graded" else None
     return HeadKey(training=training, variant=variant, head=head, code=code, **shared)

@@ -81,8 +81,8 @@ class FittedHead:
     scorer: QuestionScorer
     fitted: dict[str, JsonValue] = field(default_factory=dict)
     """What the head chose by itself."""
-    answered: np.ndarray | None = None
-    """Where images look alike to the head: its margins so far, NaN for what was not asked.  # (looks, v) float32"""
+    answered: dict[int, float] | None = None
+    """Where images look alike to the head: its margins so far, by look · terms + term."""
 
 
 def predict_margins(fitted: FittedHead, questions: QuestionSet, report: Reporter, label: str = "ask") -> np.ndarray:
@@ -93,20 +93,23 @@ def predict_margins(fitted: FittedHead, questions: QuestionSet, report: Reporter
     """
     if fitted.answered is None or fitted.images.looks is None:
         return _margins(fitted, questions, report, label)
-    answered = fitted.answered.ravel()  # a view
-    place = fitted.images.looks[questions.image] * fitted.answered.shape[1] + questions.term
+    place = fitted.images.looks[questions.image] * len(fitted.scorer.table.ids) + questions.term
     _, first = np.unique(place, return_index=True)
     once = np.zeros(len(questions), bool)
-    once[first] = np.isnan(answered[place[first]])
+    once[first] = [key not in fitted.answered for key in place[first].tolist()]
     if once.any():
-        answered[place[once]] = _margins(fitted, questions.where(once), report, label)
-    return np.asarray(answered[place])
+        # Each in a row of its own, so that no answer depends on what else was asked.
+        found = _margins(fitted, questions.where(once), report, label, together=1)
+        fitted.answered.update(zip(place[once].tolist(), found.tolist(), strict=True))
+    return np.array([fitted.answered[key] for key in place.tolist()], np.float32)
 
 
 @torch.inference_mode()
-def _margins(fitted: FittedHead, questions: QuestionSet, report: Reporter, label: str) -> np.ndarray:
-    """Return the margin of every question; see `predict_margins`.  # (q,) float32"""
-    rows, head, images, scorer = group_by_image(questions, _QUESTIONS), fitted.head, fitted.images, fitted.scorer
+def _margins(
+    fitted: FittedHead, questions: QuestionSet, report: Reporter, label: str, together: int = _QUESTIONS
+) -> np.ndarray:
+    """Return the margin of every question, some of an image asked together; see `predict_margins`.  # (q,) float32"""
+    rows, head, images, scorer = group_by_image(questions, together), fitted.head, fitted.images, fitted.scorer
     k = head.mapped(images(rows.image[:1])).shape[1]
     budget = RowBudget(scorer.row_bytes(k, rows.term.shape[1], training=False), scorer.lm.device, jobs=2)
     found = np.full(len(questions), np.nan, np.float32)
@@ -140,6 +143,7 @@ def leaf_loss(fitted: FittedHead, protocol: Protocol) -> float:
     questions = protocol.validation()
     training = fitted.head.training
     fitted.head.eval()
+    # Quiet, and so not to be stopped: a training would go on from a checkpoint that lacks this validation.
     margins = predict_margins(fitted, questions, Reporter(quiet=True), "validate")
     fitted.head.train(training)
     return float(answer_losses(torch.from_numpy(margins), torch.from_numpy(questions.answer)).mean())

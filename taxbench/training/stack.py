@@ -24,7 +24,7 @@ from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.training.head_state import HeadBatch, HeadTrainingState
 from taxbench.training.parallel import split_threads, wait_for_all
 from taxbench.training.predict import FittedHead, RowBudget, answer_losses, leaf_loss, out_of_memory
-from taxbench.util.errors import TrainingError, first_line
+from taxbench.util.errors import TaxbenchError, TrainingError, first_line
 from taxbench.util.progress import Reporter
 
 _CHECKPOINT_SECONDS = 60.0
@@ -86,8 +86,9 @@ def _validate(state: HeadTrainingState, scorer: QuestionScorer, report: Reporter
         return
     try:
         loss = leaf_loss(FittedHead(state.head, state.images, scorer), state.protocol)
-    except TrainingError as error:
-        state.fail(f"The head cannot be validated: {error}")
+    except TaxbenchError as error:
+        if may_stop:
+            state.fail(f"The head cannot be validated: {error}")
         return
     if may_stop:
         state.validated(loss)

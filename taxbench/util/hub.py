@@ -65,7 +65,8 @@ def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **o
         ModelError: it is missing, gated, incomplete, or not loadable by the installed transformers.
     """
     options = {"use_safetensors": True, "trust_remote_code": False, **options}
-    with reading(source, gated, f"'{source}' cannot be loaded as a {auto.__name__}"):
+    where = str(Path(source, options["gguf_file"])) if "gguf_file" in options else source
+    with reading(where, gated, f"'{where}' cannot be loaded as a {auto.__name__}"):
         model, loaded = auto.from_pretrained(source, dtype=dtype, output_loading_info=True, **options)
     if getattr(model, "_hf_peft_config_loaded", False):
         raise ModelError(_ADAPTER.format(source))
@@ -87,10 +88,10 @@ def load_tokenizer(source: str, gated: bool, **options: Any) -> Any:
     """
     from transformers import AutoTokenizer
 
-    folder = Path(source)
-    if folder.is_dir() and not options and not any(map(_TOKENIZER.fullmatch, (path.name for path in folder.iterdir()))):
+    if Path(source).is_dir() and not options and not _tokenizer_files(Path(source)):
         raise ModelError(f"The model directory '{source}' has no tokenizer, such as tokenizer.json or tokenizer.model.")
-    with reading(source, gated, f"The tokenizer of '{source}' cannot be loaded"):
+    where = str(Path(source, options.get("gguf_file", "")))
+    with reading(where, gated, f"The tokenizer of '{where}' cannot be loaded"):
         return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
 
 
@@ -141,15 +142,25 @@ def _explained(source: str, gated: bool, failed: str, error: Exception) -> str:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """Return the files of a local model directory."""
-    is_model = (folder / "config.json").is_file()
-    return sorted(path for path in folder.iterdir() if path.is_file()) if is_model else []
+    """Return the files of a local model directory that transformers reads."""
+    if not (folder / "config.json").is_file():
+        return []
+    weights = [path for pattern in ("*.safetensors", "*.bin") for path in sorted(folder.glob(pattern))]
+    return [folder / "config.json", *weights, *_tokenizer_files(folder)]
+
+
+def _tokenizer_files(folder: Path) -> list[Path]:
+    """Return the files of a directory that decide how text becomes tokens."""
+    return sorted(path for path in folder.iterdir() if _TOKENIZER.fullmatch(path.name) and path.is_file())
 
 
 def is_pointer(path: Path) -> bool:
     """Say whether git-lfs left a few lines in the place of a file."""
-    with path.open("rb") as file:
-        return file.read(40).startswith(b"version https://git-lfs")
+    try:
+        with path.open("rb") as file:
+            return file.read(40).startswith(b"version https://git-lfs")
+    except OSError:
+        return False
 
 
 def _is_broken(path: Path) -> bool:
@@ -160,8 +171,10 @@ def _is_broken(path: Path) -> bool:
                 pass
         elif path.suffix == ".json":
             json.loads(path.read_bytes())
-    except (SafetensorError, OSError, ValueError):
+    except (SafetensorError, ValueError):
         return True
+    except OSError:
+        return False
     return False
 
 
@@ -183,15 +196,16 @@ _TOKENIZING = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.js
                "merges.txt", "tokenizer.model", "chat_template.jinja")  # fmt: skip
 _TOKENIZER = re.compile(
     r"tokenizer.*|special_tokens_map\.json|added_tokens\.json|.*vocab.*|.*merges.*|.*\.(model|tiktoken|spm|bpe|jinja)|"
-    r"chat_template.*|normalizer\.json"
+    r"chat_template.*|normalizer\.json|.*tekken.*\.json|bpe\.codes|dict\.txt"
 )
 
 
-def weights_digest(source: str, gated: bool, tokenizer: bool = False) -> str:
+def weights_digest(source: str, gated: bool, tokenizer: Any = None) -> str:
     """Digest the bytes of a model's configuration and weights, so that a renamed copy is the same model.
 
     Args:
-        tokenizer: Whether the files count as well that decide how text becomes tokens, whatever they are called.
+        tokenizer: The model's; the files that make it count as well, whatever they are called: all of a directory, of a
+            model of the hub those that it names, however many others were fetched.
 
     Raises:
         ModelError: a file is not to be had, or an adapter lies beside them, which transformers may load or not.
@@ -200,7 +214,11 @@ def weights_digest(source: str, gated: bool, tokenizer: bool = False) -> str:
         raise ModelError(_ADAPTER.format(source))
     state = xxhash.xxh3_128()
     config = model_files(source, gated)["config.json"]
-    names = {path.name for path in config.parent.iterdir() if _TOKENIZER.fullmatch(path.name)} if tokenizer else set()
+    names: set[str] = set()
+    if tokenizer is not None:
+        named = {*_TOKENIZING, *getattr(tokenizer, "vocab_files_names", {}).values()}
+        there = {path.name for path in _tokenizer_files(config.parent)}
+        names = there if Path(source).is_dir() else there & named
     ordered = [*(name for name in _TOKENIZING if name in names), *sorted(names.difference(_TOKENIZING))]
     for path in (config, *weight_files(source, gated), *(config.parent / name for name in ordered)):
         state.update(path.name.encode())

@@ -7,7 +7,7 @@ import torch
 
 from taxbench.heads.base import SoftHead
 from taxbench.specs.run import TRAINING_FIELDS, EncoderId, HeadKey, HeadSpec, RunSpec, ScoringSpec, head_key
-from taxbench.specs.task import FullDeprivation, TaskSpec, WithinCategory
+from taxbench.specs.task import FullDeprivation, Graded, TaskSpec, WithinCategory
 from taxbench.training.head_state import checkpoint_path, head_path, load_head, save_head
 from taxbench.util.errors import CacheError
 from tests.board.test_rows import result
@@ -78,5 +78,8 @@ def test_tasks_that_train_alike_share_heads_and_others_do_not() -> None:
     assert head_key(elsewhere, "none", RUN.head, "code").digest != KEY.digest
     blind = [head_key(run, "none", RUN.head, "code", sees_features=False).digest for run in (RUN, elsewhere)]
     assert blind[0] == blind[1] != KEY.digest
+    graded = RUN.task.model_copy(update={"counterfactual": Graded(kind="graded", similarity=0.5)})
+    runs = (changed(task=graded), elsewhere.model_copy(update={"task": graded}))  # paired by what the encoder sees
+    assert len({head_key(run, "none", RUN.head, "code", sees_features=False).digest for run in runs}) == 2
     calibrated = changed(scoring=ScoringSpec(calibration="batch"))
     assert calibrated.digest != RUN.digest and head_key(calibrated, "none", RUN.head, "code").digest == KEY.digest

@@ -113,13 +113,15 @@ def test_every_load_forbids_code() -> None:
     assert [call for call in calls if "trust_remote_code=False" not in call[1] and "**options" not in call[1]] == []
 
 
-@pytest.mark.parametrize("name", ["vocab.tiktoken", "tokenizer.model.v3", "spiece.model", "chat_template.jinja"])
+@pytest.mark.parametrize("name", ["vocab.tiktoken", "tokenizer.model.v3", "spiece.model", "tekken.json"])
 def test_a_tokenizer_s_files_are_of_the_model_s_digest_whatever_they_are_called(lm: Path, name: str) -> None:
     before = load(lm).digest  # type: ignore[attr-defined]
     (lm / name).write_text("{{ messages }}")
     after = load(lm).digest  # type: ignore[attr-defined]
     assert before != after
     (lm / "README.md").write_text("x")
+    (lm / "tokenizer").mkdir()
+    (lm / "vocab.txt").symlink_to("nowhere")
     assert load(lm).digest == after  # type: ignore[attr-defined]
 
 
