@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from taxbench.lms.gguf import unpack_gguf
+from taxbench.lms.token_embedding import config_number, token_embedding
 from taxbench.registry.models import model_source
 from taxbench.specs.sources import GGUF, LMSpec
 from taxbench.util.errors import ModelError
@@ -36,7 +37,7 @@ class FrozenLM:
     """The type that the model computes in."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "embed", _embedding(self.model, self.spec.name))
+        object.__setattr__(self, "embed", token_embedding(self.model, self.spec.name))
         object.__setattr__(self, "dtype", self.model.dtype)
 
     @property
@@ -75,55 +76,6 @@ class FrozenLM:
         """Return the token that opens a row, or nothing where the model has none."""
         token = self.tokenizer.bos_token_id
         return [] if token is None else [int(token)]
-
-
-# What models that cannot be asked in a way are seen to raise.
-REFUSALS = (ValueError, RuntimeError, LookupError, TypeError, AttributeError)
-
-
-@torch.inference_mode()
-def _embedding(model: Any, name: str) -> Any:
-    """Return what makes vectors of tokens that a model answers to as to the tokens themselves; seen on eight of them.
-
-    Most models rescale embeddings inside their embedding layer, or whatever they are given. Falcon-H1 does it where it
-    looks tokens up and nowhere else, so its vectors have to come rescaled.
-
-    Raises:
-        ModelError: there is no such scale: the model does more with tokens than to embed them.
-    """
-    table, config = model.get_input_embeddings(), model.config.get_text_config()
-    n = table.weight.shape[0]
-    ids = (torch.arange(8, device=table.weight.device) * (n // 16) + n // 8)[None]
-    try:
-        own = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.float()
-        scales = (1.0, *(_number(config, each) for each in ("embedding_multiplier", "embed_scale", "scale_emb")))
-        far = []
-        for scale in filter(None, scales):
-            given = model.base_model(inputs_embeds=table(ids) * scale, use_cache=False).last_hidden_state.float()
-            far.append(float((given - own).square().mean().sqrt() / own.square().mean().sqrt()))
-            if not far[-1] > _EMBEDDED:  # NaN is for the check of its answers
-                return table if scale == 1 else nn.Sequential(table, _Scaled(scale))
-    except REFUSALS:
-        return table  # what it says to vectors will be told when it is asked
-    raise ModelError(
-        f"'{name}' answers otherwise to a token's embedding than to the token (its states move by {min(far):.0%}): "
-        "what stands in the place of an image would not be read as it reads words."
-    )
-
-
-_EMBEDDED = 0.05  # a share of the size of states, beyond the rounding of any number type
-
-
-class _Scaled(nn.Module):
-    """Multiplies by a number."""
-
-    def __init__(self, scale: float) -> None:
-        super().__init__()
-        self.scale = scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Multiply.  # any shape"""
-        return x * self.scale
 
 
 def text_tokens(lm: FrozenLM, text: str, after: str) -> Tensor:
@@ -250,9 +202,9 @@ class OutputLayer:
             done: Whether it will be given the logits of the model itself and only has to pick from them.
         """
         layer, config = lm.model.get_output_embeddings(), lm.model.config.get_text_config()
-        cap = _number(config, "final_logit_softcapping")
-        scale = (_number(config, "logit_scale") or 1.0) * (_number(config, "lm_head_multiplier") or 1.0)
-        scale /= _number(config, "logits_scaling") or 1.0
+        cap = config_number(config, "final_logit_softcapping")
+        scale = (config_number(config, "logit_scale") or 1.0) * (config_number(config, "lm_head_multiplier") or 1.0)
+        scale /= config_number(config, "logits_scaling") or 1.0
         return cls(layer.weight, getattr(layer, "bias", None), scale, cap, done)
 
     def logits_of(self, hidden: Tensor, tokens: Sequence[int]) -> Tensor:
@@ -278,12 +230,6 @@ class OutputLayer:
         """Rescale and soft-cap logits as the language model's configuration says."""
         logits = logits * self.scale if self.scale != 1 else logits
         return logits if self.cap is None else (torch.tanh(to_float64(logits) / self.cap) * self.cap).to(logits.dtype)
-
-
-def _number(config: Any, name: str) -> float | None:
-    """Return a number of a language model's configuration; None where it has none."""
-    value = getattr(config, name, None)
-    return float(value) if isinstance(value, int | float) else None  # mpt has a word here
 
 
 def to_float64(x: Tensor) -> Tensor:
