@@ -27,7 +27,7 @@ from taxbench.registry.models import ENTRY_POINTS, PLUGGED, model_source
 from taxbench.specs.feature_key import FeatureReadout, Pool, Pooled, Preprocessing
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
-from taxbench.util.hub import model_files, weights_digest
+from taxbench.util.hub import config_file, first_file, weights_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,18 +200,18 @@ def describe_encoder(spec: EncoderSpec) -> EncoderCard:
     if spec.source.startswith(PLUGGED):
         return _plugged(spec)
     source = model_source(spec.source)
-    files = model_files(source, spec.gated, either=FILES)
-    name, config = read_config(files["config.json"].parent)
+    path = config_file(source, spec.gated)
+    name, config = read_config(path.parent)
     image_size = getattr(config, "image_size", None) or 224
-    preprocessing = read_preprocessing(next(files[name] for name in FILES if name in files), image_size)
+    preprocessing = read_preprocessing(first_file(source, spec.gated, FILES), image_size)
     size = (preprocessing.height, preprocessing.width)
     family = family_of(config, size, spec.source)
     pooled = spec.pooled or (family.pooled if family.pooled != "pooler" or has_pooler(config) else family.inner)
     if pooled == "cls" and not family.class_tokens:
         raise ModelError(f"'{spec.name}' ({config.model_type}) has no class token. Expected pooled: mean or pooler.")
-    digest = _random_digest(files["config.json"]) if spec.random else weights_digest(source, spec.gated)
+    digest = _random_digest(path) if spec.random else weights_digest(source, spec.gated)
     # Loading goes by the folder, so that the weights that are digested here are the weights that are used.
-    tower = Tower(files["config.json"].parent, name, config, family, pooled, size)
+    tower = Tower(path.parent, name, config, family, pooled, size)
     return EncoderCard(
         spec=spec,
         family=config.model_type,

@@ -12,7 +12,7 @@ import xxhash
 from taxbench.datasets.dataset import first_twice
 from taxbench.features.store.reader import FeatureTable, as_float
 from taxbench.util.errors import DataError, UsageError, first_few, first_line
-from taxbench.util.hub import is_pointer
+from taxbench.util.hub import lfs_pointer
 from taxbench.util.paths import replacing
 
 READS = (".npy", ".npz", ".pt", ".pth", ".safetensors", ".h5", ".hdf5")
@@ -33,8 +33,8 @@ class FeatureFile:
             raise UsageError(f"No such file: '{path}'.")
         if path.suffix not in READS:
             raise UsageError(f"'{path}' is of no kind that can be imported. Expected one of {', '.join(READS)}.")
-        if is_pointer(path):
-            raise DataError(f"'{path}' is a git-lfs pointer and not the file itself. To fetch it, type: git lfs pull")
+        if pointer := lfs_pointer(path):
+            raise DataError(pointer)
         try:
             self._rows, stored = _READERS[path.suffix](path)
             shape = tuple(self._rows.shape)

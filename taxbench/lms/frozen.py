@@ -16,7 +16,7 @@ from taxbench.lms.token_embedding import config_number, token_embedding
 from taxbench.registry.models import model_source
 from taxbench.specs.sources import GGUF, LMSpec
 from taxbench.util.errors import ModelError
-from taxbench.util.hub import load_pretrained, load_tokenizer, model_files, weight_files, weights_digest
+from taxbench.util.hub import config_file, load_pretrained, load_tokenizer, weight_files, weights_digest
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import QUIET, Reporter
 from taxbench.util.seeds import derive_seed
@@ -100,7 +100,7 @@ def find_files(spec: LMSpec, cache: Path | None = None, report: Reporter = QUIET
         folder, digest = unpack_gguf(spec, cache_folder(cache), report)
         return str(folder), digest
     source = model_source(spec.source)
-    model_files(source, spec.gated)
+    config_file(source, spec.gated)
     return source, None
 
 
@@ -122,7 +122,7 @@ def load_lm(
     from transformers import AutoModelForCausalLM
 
     source, digest = find_files(spec, cache, report)
-    _check_kind(source, json.loads(model_files(source, spec.gated)["config.json"].read_text(encoding="utf-8")))
+    _check_kind(source, json.loads(config_file(source, spec.gated).read_text(encoding="utf-8")))
     # Older models (GPT-J, OPT) come as torch's files only, of which transformers then reads nothing but tensors.
     safe = weight_files(source, spec.gated)[0].suffix == ".safetensors"
     model = load_pretrained(AutoModelForCausalLM, source, spec.gated, dtype, use_safetensors=safe)

@@ -6,7 +6,7 @@ it into which file it is, what is wrong with it, and what to do. Code that a che
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,21 +21,24 @@ from taxbench.util.errors import ModelError, TaxbenchError, first_line, with_net
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
-def model_files(source: str, gated: bool, either: tuple[str, ...] = ()) -> dict[str, Path]:
-    """Return the paths of `config.json` and of the first of other files that is there.
+def first_file(source: str, gated: bool, names: Iterable[str]) -> Path:
+    """Return the first of some files of a model that is there; fetch it if need be.
 
     Raises:
-        ModelError: a file is not to be had; says whether to download, to ask for access, or to look for a typo.
+        ModelError: none is to be had; says whether to download, to ask for access, or to look for a typo.
     """
-    found, problems = {"config.json": _file(source, gated, "config.json")}, list[ModelError]()
-    for name in either:
+    problems: list[ModelError] = []
+    for name in names:
         try:
-            return {**found, name: _file(source, gated, name)}
+            return _file(source, gated, name)
         except ModelError as error:
             problems.append(error)
-    if problems:
-        raise problems[0]
-    return found
+    raise problems[0]
+
+
+def config_file(source: str, gated: bool) -> Path:
+    """Return the path of a model's `config.json`; raise ModelError as `first_file` does."""
+    return first_file(source, gated, ("config.json",))
 
 
 def weight_files(source: str, gated: bool) -> list[Path]:
@@ -44,18 +47,11 @@ def weight_files(source: str, gated: bool) -> list[Path]:
     Raises:
         ModelError: there are none.
     """
-    problems: list[ModelError] = []
-    for name in _WEIGHTS:
-        try:
-            found = _file(source, gated, name)
-        except ModelError as error:
-            problems.append(error)
-            continue
-        if not name.endswith(".index.json"):
-            return [found]
-        shards = json.loads(found.read_text(encoding="utf-8"))["weight_map"].values()
-        return [_file(source, gated, shard) for shard in sorted(set(shards))]
-    raise problems[0]
+    found = first_file(source, gated, _WEIGHTS)
+    if not found.name.endswith(".index.json"):
+        return [found]
+    shards = json.loads(found.read_text(encoding="utf-8"))["weight_map"].values()
+    return [_file(source, gated, shard) for shard in sorted(set(shards))]
 
 
 def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **options: Any) -> Any:
@@ -65,7 +61,7 @@ def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **o
         ModelError: it is missing, gated, incomplete, or not loadable by the installed transformers.
     """
     options = {"use_safetensors": True, "trust_remote_code": False, **options}
-    where = str(Path(source, options["gguf_file"])) if "gguf_file" in options else source
+    where = _where(source, options)
     with reading(where, gated, f"'{where}' cannot be loaded as a {auto.__name__}"):
         model, loaded = auto.from_pretrained(source, dtype=dtype, output_loading_info=True, **options)
     if getattr(model, "_hf_peft_config_loaded", False):
@@ -90,9 +86,14 @@ def load_tokenizer(source: str, gated: bool, **options: Any) -> Any:
 
     if Path(source).is_dir() and not options and not _tokenizer_files(Path(source)):
         raise ModelError(f"The model directory '{source}' has no tokenizer, such as tokenizer.json or tokenizer.model.")
-    where = str(Path(source, options.get("gguf_file", "")))
+    where = _where(source, options)
     with reading(where, gated, f"The tokenizer of '{where}' cannot be loaded"):
         return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
+
+
+def _where(source: str, options: dict[str, Any]) -> str:
+    """Return what is read by these options: a GGUF file in a directory, or the directory or hub id itself."""
+    return str(Path(source, options["gguf_file"])) if "gguf_file" in options else source
 
 
 @contextmanager
@@ -119,26 +120,27 @@ def reading(source: str, gated: bool, failed: str) -> Iterator[None]:
 def _explained(source: str, gated: bool, failed: str, error: Exception) -> str:
     """Say what is wrong with a model's files and what to do, from what was raised and from the files themselves."""
     folder = Path(source)
-    if (path := next(filter(is_pointer, _inside(folder)), None)) is not None:
-        return f"'{path}' is a git-lfs pointer and not the file itself. To fetch it, type: git -C '{folder}' lfs pull"
+    if pointer := next(filter(None, map(lfs_pointer, _inside(folder))), None):
+        return pointer
     if (path := next(filter(_is_broken, _inside(folder)), None)) is not None:
         return f"'{path}' is cut short or damaged. Fetch it again."
-    config = folder / "config.json"
-    said = _json(config) if config.is_file() else {}
     if "trust_remote_code" in str(error) or "custom code" in str(error):
-        return f"'{source}' brings code of its own ('auto_map' in config.json), and taxbench runs none. {_KNOWN}"
+        return (
+            f"'{source}' brings code of its own ('auto_map' in config.json), and taxbench runs none. Give a "
+            "model of an architecture that transformers knows."
+        )
     if isinstance(error, ImportError):
-        method = (said.get("quantization_config") or {}).get("quant_method")
+        config = folder / "config.json"
+        said = json.loads(config.read_bytes()).get("quantization_config") if config.is_file() else None
+        method = (said or {}).get("quant_method")
         way = f"It is quantised ({method}): give its plain weights or a GGUF file. " if method else ""
         return f"{failed}: a package is missing. {way}{first_line(error)}"
     if isinstance(error, OSError):
         return _missing(source, gated, error)
-    newer = (
-        ""
-        if isinstance(error, RuntimeError)
-        else " Files of a newer format want: pip install -U transformers tokenizers"
-    )
-    return f"{failed}: {first_line(error)}.{newer}".replace("..", ".")
+    problem = f"{failed}: {first_line(error).rstrip('.')}."
+    if isinstance(error, RuntimeError):
+        return problem
+    return f"{problem} Files of a newer format want: pip install -U transformers tokenizers"
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -154,13 +156,15 @@ def _tokenizer_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _TOKENIZER.fullmatch(path.name) and path.is_file())
 
 
-def is_pointer(path: Path) -> bool:
-    """Say whether git-lfs left a few lines in the place of a file."""
+def lfs_pointer(path: Path) -> str:
+    """Say how to fetch a file in whose place git-lfs left a few lines; the empty string for others."""
     try:
         with path.open("rb") as file:
-            return file.read(40).startswith(b"version https://git-lfs")
+            is_pointer = file.read(40).startswith(b"version https://git-lfs")
     except OSError:
-        return False
+        return ""
+    fetch = f"git -C '{path.parent}' lfs pull"
+    return f"'{path}' is a git-lfs pointer and not the file itself. To fetch it, type: {fetch}" if is_pointer else ""
 
 
 def _is_broken(path: Path) -> bool:
@@ -178,18 +182,10 @@ def _is_broken(path: Path) -> bool:
     return False
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """Return what a JSON file holds; nothing where that is no object."""
-    said = json.loads(path.read_bytes())
-    return said if isinstance(said, dict) else {}
-
-
 _ADAPTER = (
     "'{}' has an adapter beside its weights (adapter_config.json). Merge it into them (peft: merge_and_unload, then "
     "save_pretrained), or move it away."
 )
-_KNOWN = "Give a model of an architecture that transformers knows."
-
 
 # Files that decide how text becomes tokens. The first ones have been digested in this order from the beginning.
 _TOKENIZING = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
@@ -213,7 +209,7 @@ def weights_digest(source: str, gated: bool, tokenizer: Any = None) -> str:
     if _local(source, "adapter_config.json"):
         raise ModelError(_ADAPTER.format(source))
     state = xxhash.xxh3_128()
-    config = model_files(source, gated)["config.json"]
+    config = config_file(source, gated)
     names: set[str] = set()
     if tokenizer is not None:
         named = {*_TOKENIZING, *getattr(tokenizer, "vocab_files_names", {}).values()}
