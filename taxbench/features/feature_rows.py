@@ -107,30 +107,34 @@ class ShuffledFeatures:
         return self._rows.statistics(images)
 
 
-class NameFeatures:
-    """What images are called: the index of each one's name, as one feature, for heads that see no pictures.
+class _Numbers:
+    """One whole number an image, as one feature, for heads that see no pictures.
 
     Args:
-        names: Index of every image's name.  # (n,)
+        numbers: Of every image.  # (n,)
     """
 
     tokens, width = 1, 1
 
-    def __init__(self, names: np.ndarray, device: torch.device) -> None:
-        self.looks: np.ndarray | None = names
-        self._names = torch.from_numpy(names).float().to(device)[:, None, None]
+    def __init__(self, numbers: np.ndarray, device: torch.device) -> None:
+        self.looks: np.ndarray | None = numbers
+        self._numbers = torch.from_numpy(numbers).float().to(device)[:, None, None]
 
     def __call__(self, images: np.ndarray) -> Tensor:
-        """Return the names of images.  # (b,) → (b, 1, 1) float32"""
-        return self._names[torch.from_numpy(images).to(self._names.device)]
+        """Return the numbers of images.  # (b,) → (b, 1, 1) float32"""
+        return self._numbers[torch.from_numpy(images).to(self._numbers.device)]
 
     def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return mean 0 and deviation 1, which leave the indices of names as they are.  # (1,), (1,) float32"""
-        return torch.zeros(1, device=self._names.device), torch.ones(1, device=self._names.device)
+        """Return mean 0 and deviation 1, which leave the numbers as they are.  # (1,), (1,) float32"""
+        return torch.zeros(1, device=self._numbers.device), torch.ones(1, device=self._numbers.device)
 
 
-class NoFeatures(NameFeatures):
-    """Nothing about any of n images: one number, the same for all."""
+class NameFeatures(_Numbers):
+    """What images are called: the index of each one's name."""
+
+
+class NoFeatures(_Numbers):
+    """Nothing about any of n images: the same number for all."""
 
     def __init__(self, n: int, device: torch.device) -> None:
         super().__init__(np.zeros(n, np.int64), device)

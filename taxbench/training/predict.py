@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from torch import Tensor
 from torch.nn import functional
 
-from taxbench.features.feature_rows import FeatureRows, Images, NameFeatures, NoFeatures
+from taxbench.features.feature_rows import FeatureRows, Images, NameFeatures
 from taxbench.features.store.reader import free_memory
 from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.lms.question_scorer import QuestionScorer
@@ -154,8 +154,7 @@ def blank_margins(fitted: FittedHead, terms: np.ndarray) -> np.ndarray | None:
 
     None where there is no such thing: where the LM is not asked, and where images are names.
     """
-    named = isinstance(fitted.images, NameFeatures) and not isinstance(fitted.images, NoFeatures)
-    if named or not isinstance(fitted.head, SoftHead | FixedHead):
+    if isinstance(fitted.images, NameFeatures) or not isinstance(fitted.head, SoftHead | FixedHead):
         return None
     mean = fitted.head.mean
     empty = FeatureRows(mean.expand(1, fitted.images.tokens, -1), mean.device)
