@@ -99,9 +99,8 @@ def _duplicates(images: Sequence[ImageRecord]) -> str:
     apart = [(a, b) for a, b in pairs if a.split != b.split]
     other = [(a, b) for a, b in pairs if a.leaf != b.leaf]
     a, b = (apart or other or pairs)[0]
-    where = f", {len(apart)} of them in another split" * bool(apart) + f", {len(other)} under another leaf" * bool(
-        other
-    )
+    kinds = ((apart, "of them in another split"), (other, "under another leaf"))
+    where = "".join(f", {len(some)} {what}" for some, what in kinds if some)
     drawn = "" if a.split else " Splits are drawn, and may test a head on what it was trained on."
     return f"{len(pairs)} pictures are the same as others, byte for byte{where}, such as '{a.id}' and '{b.id}'.{drawn}"
 

@@ -110,9 +110,9 @@ class EquivalenceCheck:
 
     How far rounding alone moves an answer depends on the model and the number type, so that is measured: the model
     itself again, with soft tokens that differ in their last bits; half a step of the logits at least, on which all
-    margins may happen to stay. Packing moved answers at most 1.3 times as far in
-    bfloat16 for models that can be packed, 6 to 12 times under ALiBi, 30 times and more where logits are rescaled. (A
-    fixed tolerance refused a Llama of 1 B parameters in bfloat16 on a GPU.)
+    margins may happen to stay. Packing moved answers at most 1.3 times as far in bfloat16 for models that can be
+    packed, 6 to 12 times under ALiBi, 30 times and more where logits are rescaled. (A fixed tolerance refused a Llama
+    of 1 B parameters in bfloat16 on a GPU.)
     """
 
     soft_tokens: Tensor  # (4, 2, d)

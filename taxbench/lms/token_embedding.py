@@ -1,9 +1,10 @@
 """What stands for tokens where a language model is given vectors: it must answer to both alike."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from taxbench.util.errors import ModelError
 
@@ -36,7 +37,7 @@ def token_embedding(model: Any, name: str) -> Any:
             given = model.base_model(inputs_embeds=table(ids) * scale, use_cache=False).last_hidden_state.float()
             far.append(float((given - own).square().mean().sqrt() / own.square().mean().sqrt()))
             if not far[-1] > _EMBEDDED:  # NaN is for the check of its answers
-                return table if scale == 1 else nn.Sequential(table, _Scaled(scale))
+                return table if scale == 1 else _scaled(table, scale)
     except REFUSALS:
         return table  # what it says to vectors will be told when it is asked
     raise ModelError(
@@ -48,16 +49,9 @@ def token_embedding(model: Any, name: str) -> Any:
 _EMBEDDED = 0.05  # a share of the size of states, beyond the rounding of any number type
 
 
-class _Scaled(nn.Module):
-    """Multiplies by a number."""
-
-    def __init__(self, scale: float) -> None:
-        super().__init__()
-        self.scale = scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Multiply.  # any shape"""
-        return x * self.scale
+def _scaled(table: Any, scale: float) -> Callable[[Tensor], Tensor]:
+    """Return a table of embeddings whose vectors are multiplied by a number."""
+    return lambda ids: table(ids) * scale
 
 
 def config_number(config: Any, name: str) -> float | None:
