@@ -62,11 +62,11 @@ class HeadSpec(Spec):
 class TrainerSpec(Spec, strict=True):
     """How a head is trained through the frozen LM."""
 
-    epochs: int = Field(default=1, ge=1)
+    epochs: int = Field(default=4, ge=1)
     """Passes over the training images; negatives and order are drawn anew in each."""
     batch_images: int = Field(default=16, ge=1)
     """Images a step; each comes with all its questions."""
-    learning_rate: float = Field(default=3e-3, gt=0, allow_inf_nan=False)
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     """AdamW's highest step size."""
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """AdamW's decay of the weights."""
