@@ -123,16 +123,14 @@ def test_a_graded_re_pairing_reaches_the_similarity_it_is_asked_for(cache: Path,
 def test_a_task_s_settings_apply_and_the_command_line_overrides_them(
     cache: Path, outcome: dict[str, Any], tmp_path: Path
 ) -> None:
-    task = tmp_path / "short.yaml"
-    task.write_text(
-        "name: short\nversion: 1\nsummary: s\nextends: leaf\ncontrols: []\nheldout_leaves: 0.9\n"
-        "settings: {epochs: 2, hidden: 8, dropout: 0.0}\n"
-    )
-    done = run(
-        cache, tmp_path / "out", "--task", f"{task},leaf", "--set", "hidden=16", "--set", "batch_images=64", "--json"
-    )
+    tasks = {"short": "settings: {epochs: 1, hidden: 8, dropout: 0.0}\n", "plain": ""}
+    for name, lines in tasks.items():
+        text = f"name: {name}\nversion: 1\nsummary: s\nextends: leaf\ncontrols: []\nheldout_leaves: 0.9\n{lines}"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    named = ",".join(str(tmp_path / f"{name}.yaml") for name in tasks)
+    done = run(cache, tmp_path / "out", "--task", named, "--set", "hidden=16", "--set", "batch_images=64", "--json")
     short, plain = json.loads(done.stdout)
-    assert (short["run"]["trainer"]["epochs"], plain["run"]["trainer"]["epochs"]) == (2, 1)
+    assert (short["run"]["trainer"]["epochs"], plain["run"]["trainer"]["epochs"]) == (1, 4)
     assert short["run"]["head"]["settings"] == {"tokens": 1, "hidden": 16, "dropout": 0.0}
     assert plain["run"]["head"]["settings"] == {"tokens": 1, "hidden": 16, "dropout": 0.3}
 
@@ -147,7 +145,7 @@ def test_the_worked_example_of_the_tasks_page_works_as_it_is_printed(
     assert [line[1] for line in lines] == ["validate", "show", "run"]
     shown = []
     for line in lines:
-        fast = ["--cache", str(cache), "--set", "batch_images=128"] if line[1] == "run" else []
+        fast = ["--cache", str(cache), "--set", "batch_images=128", "--set", "epochs=1"] if line[1] == "run" else []
         command = [sys.executable, "-m", *line, *fast]
         shown.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
     assert "Does this photo show " in shown[1]

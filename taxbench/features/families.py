@@ -1,6 +1,7 @@
 """How each architecture of transformers is read. A new one is one entry of `FAMILIES`."""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import nn
 
 from taxbench.specs.feature_key import Pooled
 from taxbench.util.errors import ModelError, did_you_mean
-from taxbench.util.hub import load_pretrained, reading
+from taxbench.util.hub import load_pretrained, reading, weight_names
 
 SEED = 0
 """Of the weights of random twins."""
@@ -38,8 +39,6 @@ class Family:
     """Leading tokens of the output that are neither patches nor registers."""
     patch: int | None = None
     """Pixels along the side of a token of the output; None: the configuration's `patch_size`. Unused by maps."""
-    renamed: tuple[tuple[str, str], ...] = ()
-    """Names of weights, as regular expressions, and what they are in this class."""
     prepare: Callable[[Any], None] | None = None
     """What is changed in the configuration before the model is built."""
     shuffles: bool = False
@@ -61,9 +60,7 @@ FAMILIES = {
     # before it, and so do the patches of layer -1. LLaVA reads those of layer -2 (https://arxiv.org/abs/2304.08485).
     "clip_vision_model": Family("CLIPVisionModel", "pooler", "cls", 1),
     # The losses see the class token (https://arxiv.org/abs/2112.04482); the dense pooler of transformers is in none.
-    "flava_image_model": Family(
-        "FlavaImageModel", "cls", "cls", 1, renamed=((r"^image_model\.", "flava.image_model."),)
-    ),
+    "flava_image_model": Family("FlavaImageModel", "cls", "cls", 1),
     "vit": Family("ViTModel", "cls", "cls", 1),  # https://arxiv.org/abs/2010.11929
     # Linear probes read an auxiliary class token (https://arxiv.org/abs/2111.06377).
     "vit_mae": Family("ViTMAEModel", "cls", "cls", 1, prepare=_mask_nothing, shuffles=True),
@@ -185,10 +182,22 @@ class Tower:
             dtype=dtype,
             config=self._config(),
             use_safetensors=any(self.folder.glob("*.safetensors")),
-            key_mapping=dict(self.family.renamed) or None,
+            key_mapping=self._place(),
             **self._options(),
         )
         return self._ready(model)
+
+    def _place(self) -> dict[str, str] | None:
+        """Return how weights are renamed where the tower is a part of a larger model, such as `vision_tower.`.
+
+        None where they have their own names already, or names that only transformers knows to translate.
+        """
+        own = {name for name in self.outline().state_dict() if not name.endswith("num_batches_tracked")}
+        there = weight_names(str(self.folder), gated=False)
+        first = min(own)
+        places = {name.removesuffix(first) for name in there if name.endswith(first)}
+        places = {place for place in places if all(place + name in there for name in own)}
+        return {f"^{re.escape(place)}": "" for place in places} if len(places) == 1 and "" not in places else None
 
     def random(self, dtype: torch.dtype) -> nn.Module:
         """Build the tower with random weights, always the same; no other random numbers are affected."""

@@ -54,6 +54,16 @@ def weight_files(source: str, gated: bool) -> list[Path]:
     return [_file(source, gated, shard) for shard in sorted(set(shards))]
 
 
+def weight_names(source: str, gated: bool) -> set[str]:
+    """Return the names of a model's weights in its safetensors; nothing of torch's files, which tell none unread."""
+    names: set[str] = set()
+    for path in weight_files(source, gated):
+        if path.suffix == ".safetensors":
+            with reading(source, gated, f"'{path}' cannot be read"), safe_open(path, "pt") as file:
+                names.update(file.keys())
+    return names
+
+
 def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **options: Any) -> Any:
     """Load a model through a class of transformers; safetensors only, unless the options say otherwise.
 

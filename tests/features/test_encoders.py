@@ -12,6 +12,7 @@ import pytest
 import torch
 import transformers as hf
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from taxbench.features.decode import resize
@@ -232,6 +233,23 @@ def test_another_pooled_vector_can_be_asked_for(saved: Saved) -> None:
         load(saved("vit-classifier"), pooled="pooler")
     with pytest.raises(ModelError, match="no class token"):
         load(saved("resnet"), pooled="cls")
+
+
+@pytest.mark.parametrize("place", ["vision_tower.vision_model.", "model.vision_tower.", "encoder.tower."])
+def test_a_tower_is_found_in_a_larger_model_by_the_names_of_its_weights(
+    saved: Saved, tmp_path: Path, place: str
+) -> None:
+    folder = Path(shutil.copytree(saved("llava"), tmp_path / "llava"))
+    weights = load_file(folder / "model.safetensors")
+    moved = {name.replace("vision_tower.", place): weight for name, weight in weights.items()}
+    assert moved.keys().isdisjoint(name for name in weights if name.startswith("vision_tower."))
+    save_file(moved, folder / "model.safetensors", {"format": "pt"})
+    for pool in ("pooled", "tokens"):
+        close(*(read(load(each), pictures((32, 32)), (-1, pool))[0] for each in (folder, saved("llava"))))
+    without = {name: weight for name, weight in moved.items() if not name.endswith("patch_embedding.weight")}
+    save_file(without, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="parts are missing"):
+        load(folder)
 
 
 def test_what_is_no_encoder_is_refused(tmp_path: Path, tiny_llama: Path) -> None:

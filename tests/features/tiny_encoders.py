@@ -147,6 +147,15 @@ TINY = {
         1,
         tower="image_config",
     ),
+    "llava": Tiny(
+        lambda: hf.LlavaForConditionalGeneration(
+            hf.LlavaConfig(vision_config=hf.CLIPVisionConfig(**VIT), text_config=hf.LlamaConfig(**TEXT))
+        ),
+        lambda folder: hf.LlavaForConditionalGeneration.from_pretrained(folder).model.vision_tower,
+        pooler,
+        1,
+        tower="vision_config",
+    ),
     "vit": Tiny(lambda: hf.ViTModel(hf.ViTConfig(**VIT)), auto, cls, 1),
     "vit-classifier": Tiny(
         lambda: hf.ViTForImageClassification(hf.ViTConfig(**VIT)),
