@@ -44,6 +44,28 @@ def test_animals_come_before_fur_flesh_and_people(made: TaxonomyFile) -> None:
     assert people.leaves_of["person"] == ("baby", "boy", "girl", "kid", "woman")
 
 
+def test_things_come_before_people_who_are_never_called_so() -> None:
+    food, tools = ["hot_dog", "brownie", "taco", "smoothie"], ["toaster", "printer", "rake", "screw"]
+    table = wordnet_taxonomy([*food, *tools, "pizza", "hammer", "crow", "knight", "king"], min_leaves=2).taxonomy
+    assert {"hot dog", *food[1:], "pizza"} <= {*table.leaves_of["food"]}
+    assert {"crow", *tools}.isdisjoint(table.leaves_of["person"])
+    assert table.leaves_of["person"] == ("king", "knight")  # not pieces of chess
+
+
+def test_folders_of_known_data_sets_are_read() -> None:
+    ancestry = "00000_Animalia_Chordata_Aves_Passeriformes_Corvidae_Corvus_corax"
+    given = {
+        "001.Black_footed_Albatross": "Black footed Albatross", "n02085620-Chihuahua": "Chihuahua",
+        "042_otter": "otter", "n02096585-Boston_bull": "Boston bull", ancestry: "raven", "3-D glasses": "3-D glasses",
+    }  # fmt: skip
+    table = wordnet_taxonomy([*given, "wren", "pug"], min_leaves=2)
+    assert {folder: table.leaf_of_folder[folder] for folder in given} == given
+    assert table.taxonomy.leaves_of["bird"] == ("Black footed Albatross", "raven", "wren")
+    assert {"Chihuahua", "Boston bull", "pug"} <= {*table.taxonomy.leaves_of["animal"]}
+    with pytest.raises(DataError, match="no noun 'Corvus nemo'"):
+        wordnet_taxonomy([ancestry.replace("corax", "nemo"), "wren"])
+
+
 def test_names_synsets_and_numbers_mean_the_same() -> None:
     by_number = wordnet_taxonomy(["n01579028", *LEAVES[1:]])
     by_synset = wordnet_taxonomy(["crow.n.01", *LEAVES[1:]])
