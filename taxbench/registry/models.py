@@ -1,5 +1,6 @@
 """Find encoders and language models: an alias of the YAML registry, a local directory, or a Hugging Face id."""
 
+import re
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,7 @@ ENTRY_POINTS = "taxbench.encoders"
 """The group under which installed packages offer encoders; what they must name: `features.encoders.EncoderCard`."""
 PLUGGED = "entry-point:"
 """How the source of an encoder from another package begins; the entry point's value follows."""
+_REVISION = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
 _RANDOM = "random-"
 _FILES = {EncoderSpec: "encoders.yaml", LMSpec: "lms.yaml"}
 
@@ -64,8 +66,12 @@ def model_source(source: str) -> str:
     """Return the directory or the hub id that a model of a registry is loaded from.
 
     Raises:
-        ModelError: it should lie in a package, and does not.
+        ModelError: it should lie in a package, and does not; or it is a revision that cannot be fetched.
     """
+    if revision := _REVISION.fullmatch(source):
+        from taxbench.util.hub import revision_folder
+
+        return str(revision_folder(*revision.groups()))
     if not source.startswith(PACKAGED):
         return source
     package, _, inside = source.removeprefix(PACKAGED).partition("/")
@@ -117,10 +123,11 @@ def _find(name: str, kind: type[S], word: str) -> S:
         if not path.is_file():
             raise UsageError(f"There is no file '{name}'.")
         return kind(name=path.stem, source=str(path.resolve()))
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+    if name.partition("@")[0].count("/") == 1 and not name.startswith((".", "/", "~")):
         return kind(name=name, source=name)
     hint, file = did_you_mean(name, known), ", a GGUF file" if kind is LMSpec else ""
     raise UsageError(
-        f"Unknown {word} '{name}': expected an alias, a directory{file} or a Hugging Face id (owner/name).{hint} "
+        f"Unknown {word} '{name}': expected an alias, a directory{file} or a Hugging Face id (owner/name, or "
+        f"owner/name@revision).{hint} "
         f"Type 'taxbench ls {word}s' to see the aliases."
     )

@@ -14,8 +14,8 @@ class EncoderSpec(Spec):
 
     name: str
     source: str
-    """A Hugging Face id, a local directory in Hugging Face format, `package:PACKAGE/FOLDER` for one in an installed
-    package, `pixels`, or `entry-point:VALUE`."""
+    """A Hugging Face id, with `@REVISION` or without, a local directory in Hugging Face format,
+    `package:PACKAGE/FOLDER` for one in an installed package, `pixels`, or `entry-point:VALUE`."""
     summary: str = ""
     pooled: Pooled | None = None
     """How the pooled vector is made; None: as the architecture's authors do (`features/families.py`)."""
@@ -30,7 +30,8 @@ class LMSpec(Spec):
 
     name: str
     source: str
-    """A Hugging Face id, a local directory in Hugging Face format, `package:PACKAGE/FOLDER`, or a GGUF file."""
+    """A Hugging Face id, with `@REVISION` or without, a local directory in Hugging Face format,
+    `package:PACKAGE/FOLDER`, or a GGUF file."""
     summary: str = ""
     gated: bool = False
     """Whether its licence must be accepted on the hub first."""

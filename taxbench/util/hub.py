@@ -21,6 +21,23 @@ from taxbench.util.errors import ModelError, TaxbenchError, first_line, with_net
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
+_OTHERS = ("*.onnx*", "*.h5", "*.msgpack", "*.gguf", "*.pth", "*.ot", "onnx/*", "original/*")  # for other programs
+
+
+def revision_folder(model: str, revision: str) -> Path:
+    """Return the local directory of a model of the hub at a branch, tag or commit; fetch what is not there yet.
+
+    Raises:
+        ModelError: it is not to be had.
+    """
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        return Path(snapshot_download(model, revision=revision, ignore_patterns=list(_OTHERS)))
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:
+        raise ModelError(_missing(f"{model}@{revision}", gated=False, error=error)) from None
+
+
 def first_file(source: str, gated: bool, names: Iterable[str]) -> Path:
     """Return the first of some files of a model that is there; fetch it if need be.
 
@@ -263,10 +280,11 @@ def _missing(source: str, gated: bool, error: Exception) -> str:
     """Return the message that a hub model or model directory is missing, and how to get it."""
     if Path(source).is_dir():
         return f"The model directory '{source}' cannot be loaded: {first_line(error)}"
-    download = f"hf download {source}"
+    model, _, revision = source.partition("@")
+    download = f"hf download {model}" + (f" --revision {revision}" if revision else "")
     if gated or "gated" in str(error).lower():
         return (
-            f"The model '{source}' is gated: accept its licence at https://huggingface.co/{source}, then type "
+            f"The model '{source}' is gated: accept its licence at https://huggingface.co/{model}, then type "
             f"'hf auth login' and '{download}'."
         )
     return (

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from taxbench.features.encoders import describe_encoder, load_encoder
-from taxbench.lms.frozen import load_lm
+from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.util.errors import ModelError, UsageError
@@ -146,3 +146,23 @@ def test_a_folder_that_is_no_model_says_what_it_holds(tmp_path: Path, files: lis
         (tmp_path / name).write_text("{}")
     with pytest.raises(UsageError, match=said):
         find_lm(str(tmp_path))
+
+
+def test_a_revision_of_the_hub_can_be_named(lm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tmp_path / "hub" / "models--owner--name"
+    for revision, step in (("0" * 40, "step3000"), ("1" * 40, "step4000")):
+        shutil.copytree(lm, kept / "snapshots" / revision)
+        (kept / "refs").mkdir(exist_ok=True)
+        (kept / "refs" / step).write_text(revision)
+    edit(kept / "snapshots" / ("1" * 40), "config.json", rms_norm_eps=0.5)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    def loaded(name: str) -> FrozenLM:
+        return load_lm(find_lm(name), torch.device("cpu"), torch.float32)
+
+    early, late, local = loaded("owner/name@step3000"), loaded("owner/name@step4000"), loaded(str(lm))
+    assert early.spec.name == "owner/name@step3000" and early.digest == local.digest != late.digest
+    assert (early.model.config.rms_norm_eps, late.model.config.rms_norm_eps) == (local.model.config.rms_norm_eps, 0.5)
+    with pytest.raises(ModelError, match="type 'hf download owner/name --revision step5000'"):
+        loaded("owner/name@step5000")
