@@ -179,6 +179,7 @@ class Protocol:
         asked = self.train_questions(0)
         hypernym = self.vocabulary.is_hypernym(asked.term)
         images, true = self.images("train"), true_pairs(self.dataset.taxonomy)
+        digests = {self.dataset.images[image].digest for image in images}
         possible, kept = (int(table[self.leaf[images]].sum()) for table in (true, true & self._allowed.asked))
         return Evidence(
             n_images=len(images),
@@ -190,6 +191,7 @@ class Protocol:
             leaks=self.leaks,
             dropped_leaves=self.dropped,
             unpictured_leaves=self.leaves_without_images,
+            seen_images=sum(self.dataset.images[i].digest in digests for i in np.flatnonzero(self.splits == "test")),
             fixed_points=fixed_points(self.pairing) if self.task.counterfactual.kind != "none" else (),
         )
 

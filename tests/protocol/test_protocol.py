@@ -48,6 +48,19 @@ def test_training_never_asks_a_hypernym_nor_a_heldout_leaf(name: str) -> None:
     assert not {protocol.dataset.taxonomy.leaves[i] for i in protocol.leaf[trained_images]} & set(protocol.heldout)
 
 
+def test_test_pictures_that_training_has_seen_are_counted() -> None:
+    whole = dataset()
+    assert Protocol(task("unseen_hypernym"), whole, seed=3).evidence().seen_images == 0
+    images = [replace(image, split="test" if image.id.endswith("5") else "train") for image in whole.images]
+    bird, fish, tool = (
+        next(i for i, image in enumerate(images) if image.id == f"{name}0/05") for name in ("bird", "fish", "tool")
+    )
+    images[bird] = replace(images[bird], digest=images[bird - 1].digest)  # of its own leaf
+    images[fish] = replace(images[fish], digest=images[tool].digest)  # both are test pictures
+    protocol = Protocol(task("seen_hypernym"), replace(whole, images=tuple(images)), seed=3)
+    assert protocol.evidence().seen_images == ("bird0" not in protocol.heldout)
+
+
 def test_a_leaf_without_a_training_picture_is_neither_trained_nor_asked_and_is_recorded() -> None:
     whole = dataset()
     lacking = ("bird0", "tool1")  # all their pictures are test pictures
