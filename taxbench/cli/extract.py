@@ -16,6 +16,8 @@ from taxbench.util.progress import Reporter
 @click.option("--pool", default="pooled", show_default=True, help="pooled, tokens, or gridK; several by commas.")
 @click.option("--layers", default="-1", show_default=True, help="Hidden states by commas; -1 is the output.")
 @click.option("--storage", type=click.Choice(["float16", "bfloat16"]), default="float16", show_default=True)
+@click.option("--crop", type=click.Choice(["none", "center"]), default="none", show_default=True,
+              help="none: resized straight to the input; center: as the encoder's own processor does.")  # fmt: skip
 @device_option
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images the encoder sees at once.")
 @click.option("--workers", type=click.IntRange(0), help="Decoding processes [default: one a core, at most 16].")

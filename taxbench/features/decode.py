@@ -29,7 +29,7 @@ from taxbench.util.errors import DataError
 
 
 def resize(picture: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
-    """Resize a picture straight to the input size, the one preprocessing path of the suite.
+    """Resize a picture to the input size, straight or to cut out its centre: the one path of the suite.
 
     Returns:
         Pixels, contiguous.  # (3, height, width) uint8
@@ -37,9 +37,21 @@ def resize(picture: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     size = (preprocessing.width, preprocessing.height)
     if picture.mode != "RGB":
         picture = picture.convert("RGB")
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling[preprocessing.resample.upper()])
+    whole = _before_crop(picture.size, preprocessing.resize) if preprocessing.resize else size
+    if picture.size != whole:
+        picture = picture.resize(whole, Image.Resampling[preprocessing.resample.upper()])
+    if whole != size:
+        left, top = (whole[0] - size[0]) // 2, (whole[1] - size[1]) // 2
+        picture = picture.crop((left, top, left + size[0], top + size[1]))
     return np.ascontiguousarray(np.asarray(picture, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def _before_crop(size: tuple[int, int], resize: tuple[int, ...]) -> tuple[int, int]:
+    """Return the width and height to which a picture is resized before its centre is cut out."""
+    if len(resize) == 2:
+        return resize[1], resize[0]
+    short, (width, height) = resize[0], size
+    return (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
 
 
 def _shared_file(size: int) -> IO[bytes]:

@@ -24,7 +24,7 @@ from taxbench.features.families import (
 )
 from taxbench.features.preprocessing import FILES, check_preprocessing, read_preprocessing
 from taxbench.registry.models import ENTRY_POINTS, PLUGGED, model_source
-from taxbench.specs.feature_key import FeatureReadout, Pool, Pooled, Preprocessing
+from taxbench.specs.feature_key import Crop, FeatureReadout, Pool, Pooled, Preprocessing
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
 from taxbench.util.hub import config_file, first_file, weights_digest
@@ -187,12 +187,17 @@ class Encoder:
         return averaged.flatten(2).transpose(1, 2).contiguous()
 
 
-def describe_encoder(spec: EncoderSpec) -> EncoderCard:
+def describe_encoder(spec: EncoderSpec, crop: Crop = "none") -> EncoderCard:
     """Return what is known of an encoder without loading it; a model of the hub is fetched if it is not here.
+
+    Args:
+        crop: Whether pictures are resized straight to its input size, or cut as its own image processor does.
 
     Raises:
         ModelError: it is missing, gated, no image encoder, or has no usable preprocessing.
     """
+    if crop != "none" and (spec.source == "pixels" or spec.source.startswith(PLUGGED)):
+        raise ModelError(f"'{spec.name}' has no image processor of its own. Leave out crop={crop}.")
     if spec.random and (spec.source == "pixels" or spec.source.startswith(PLUGGED)):
         raise ModelError(f"'{spec.name}': only encoders in Hugging Face format have a random twin.")
     if spec.source == "pixels":
@@ -203,7 +208,7 @@ def describe_encoder(spec: EncoderSpec) -> EncoderCard:
     path = config_file(source, spec.gated)
     name, config = read_config(path.parent)
     image_size = getattr(config, "image_size", None) or 224
-    preprocessing = read_preprocessing(first_file(source, spec.gated, FILES), image_size)
+    preprocessing = read_preprocessing(first_file(source, spec.gated, FILES), image_size, crop)
     size = (preprocessing.height, preprocessing.width)
     family = family_of(config, size, spec.source)
     pooled = spec.pooled or (family.pooled if family.pooled != "pooler" or has_pooler(config) else family.inner)

@@ -129,7 +129,7 @@ class RunContext:
         if self.config.imported:
             table = imported_table(self.cache, self.config.imported, self.dataset)
             return FeatureSet(table.key, lambda: [table], True, self.dataset, self.device, self.timed)
-        card = describe_encoder(self.config.encoder)
+        card = describe_encoder(self.config.encoder, wanted.crop)
         how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.config.origin)
         reading = card.reading(wanted.layer, wanted.pool)
         read = partial(features_of, self.dataset, card, [reading], how, self.cache, self.report)

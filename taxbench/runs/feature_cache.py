@@ -19,7 +19,7 @@ from taxbench.features.store.reader import FeatureTable, as_float, open_shard
 from taxbench.features.store.writer import shard_path
 from taxbench.registry.models import find_encoder
 from taxbench.runs.config import origin_of
-from taxbench.specs.feature_key import EntryInfo, FeatureOptions, FeatureReadout, StorageDtype, Verification
+from taxbench.specs.feature_key import Crop, EntryInfo, FeatureOptions, FeatureReadout, StorageDtype, Verification
 from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.errors import CacheError, TaxbenchError, UsageError
 from taxbench.util.paths import cache_folder
@@ -39,6 +39,7 @@ class ExtractOptions:
     pool: str = "pooled"
     layers: str = "-1"
     storage: StorageDtype = "float16"
+    crop: Crop = "none"
     device: str = "auto"
     batch: int = 64
     workers: int | None = None
@@ -59,7 +60,7 @@ def extract(options: ExtractOptions, report: Reporter) -> list[EntryInfo]:
     dataset = load_dataset(options.dataset, taxonomy)
     for note in dataset.notes:
         report.say(note)
-    card = describe_encoder(spec)
+    card = describe_encoder(spec, options.crop)
     how = Extraction(
         device,
         pick_dtype(device.type),
@@ -101,7 +102,7 @@ def _wanted(options: ExtractOptions) -> list[FeatureOptions]:
     """
     try:
         return [
-            FeatureOptions(pool=pool, layer=int(layer), storage=options.storage)
+            FeatureOptions(pool=pool, layer=int(layer), storage=options.storage, crop=options.crop)
             for layer in options.layers.split(",")
             for pool in options.pool.split(",")
         ]
@@ -133,7 +134,7 @@ def _encode_again(table: FeatureTable, device: torch.device, sample: int) -> dic
     if source.kind == "imported":
         raise UsageError("The features were imported: what made them is not known here.")
     dataset = load_dataset(origin.dataset, Path(origin.taxonomy) if origin.taxonomy else None)
-    card = describe_encoder(find_encoder(origin.encoder))
+    card = describe_encoder(find_encoder(origin.encoder), "center" if source.preprocessing.resize else "none")
     dtype = getattr(torch, source.compute_dtype)
     now = feature_key(dataset, card, source.reading, Extraction(device, dtype, table.key.storage_dtype))
     if now != table.key:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from taxbench.specs.spec import Spec, content_hash
+from taxbench.specs.spec import ADDED, Spec, content_hash
 
 
 def _check_pool(text: str) -> str:
@@ -20,6 +20,8 @@ Pool = Annotated[str, AfterValidator(_check_pool)]
 """`pooled`: one vector an image (t = 1); `tokens`: the patch grid; `gridK`: the grid averaged to K × K."""
 Pooled = Literal["mean", "cls", "pooler", "flat"]
 """A pooled vector: mean over patches, the first token, the model's own pooler, or all pixels in a row."""
+Crop = Literal["none", "center"]
+"""`none`: pictures are resized straight to the input size; `center`: as the checkpoint's own image processor does."""
 StorageDtype = Literal["float16", "bfloat16"]
 
 IMPORTED = "imported:"
@@ -35,15 +37,19 @@ class FeatureOptions(Spec, strict=True):
     """Which hidden state: -1 is the encoder's output, -2 the output of the block before, 0 the embeddings."""
     storage: StorageDtype = "float16"
     """The type on disk."""
+    crop: Annotated[Crop, ADDED] = "none"
+    """none: pictures are resized straight to the input size, as published; center: as the encoder's own image processor
+    does, most often the shorter side first, and then the centre is cut out."""
 
     @property
     def reading(self) -> str:
-        """Say what is read off the encoder."""
-        return self.pool if self.layer == -1 else f"{self.pool}, layer {self.layer}"
+        """Say what is read off the encoder, and of which part of the picture."""
+        layer = "" if self.layer == -1 else f", layer {self.layer}"
+        return f"{self.pool}{layer}{'' if self.crop == 'none' else f', crop={self.crop}'}"
 
 
 class Preprocessing(Spec):
-    """How a decoded picture becomes the encoder's input. The picture is resized straight to the input size."""
+    """How a decoded picture becomes the encoder's input: resized, cropped, rescaled, normalised."""
 
     height: int
     width: int
@@ -52,6 +58,9 @@ class Preprocessing(Spec):
     """What 8-bit values are multiplied by before normalisation, usually 1/255."""
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    resize: Annotated[tuple[int] | tuple[int, int] | None, ADDED] = None
+    """What the picture is resized to before its centre of the input size is cut out: the shorter side, or height and
+    width; None: it is resized straight to the input size."""
 
 
 class FeatureReadout(Spec):

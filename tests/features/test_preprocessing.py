@@ -3,20 +3,26 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 from PIL import Image
 from transformers import AutoImageProcessor
 
 from taxbench.features.decode import resize
 from taxbench.features.encoders import describe_encoder, load_encoder
-from taxbench.features.preprocessing import read_preprocessing
+from taxbench.features.preprocessing import check_preprocessing, read_preprocessing
+from taxbench.features.store.index import entries
 from taxbench.registry.models import find_encoder
+from taxbench.runs.feature_cache import ExtractOptions, extract, verify
 from taxbench.specs.feature_key import Preprocessing
 from taxbench.util.errors import ModelError
+from taxbench.util.progress import Reporter
+from tests.datasets.test_folder import make
 from tests.features.tiny_encoders import TINY
 
 WIDE = Preprocessing(height=20, width=30, resample="bicubic", rescale=1 / 255, mean=(0, 0, 0), std=(1, 1, 1))
@@ -157,3 +163,60 @@ def test_decoding_processes_import_no_torch() -> None:
     code = "import sys, taxbench.features.decode; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+PROCESSORS = {
+    "clip": hf.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32),
+    "dinov2": hf.BitImageProcessor(size={"shortest_edge": 37}, crop_size={"height": 32, "width": 32}),
+    "mobilenet": hf.MobileNetV1ImageProcessor(size={"shortest_edge": 36}, crop_size=32),
+    "deit": hf.DeiTImageProcessor(size={"height": 40, "width": 36}, crop_size={"height": 32, "width": 32}),
+    "convnext": hf.ConvNextImageProcessor(size={"shortest_edge": 32}, crop_pct=0.875),
+    "convnext-large": hf.ConvNextImageProcessor(size={"shortest_edge": 384}),
+    "vit": hf.ViTImageProcessor(size={"height": 32, "width": 32}),
+    "siglip": hf.SiglipImageProcessor(size={"height": 32, "width": 48}),
+}
+
+
+@pytest.mark.parametrize("shape", [(80, 50), (50, 80), (33, 33), (401, 10), (32, 32)])
+@pytest.mark.parametrize("kind", PROCESSORS)
+def test_the_centre_is_cut_out_as_the_checkpoint_s_own_processor_does(
+    kind: str, shape: tuple[int, int], tmp_path: Path
+) -> None:
+    PROCESSORS[kind].save_pretrained(tmp_path)
+    own = AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
+    found = read_preprocessing(tmp_path / "preprocessor_config.json", 32, "center")
+    check_preprocessing(tmp_path, found)
+    given = picture(*shape)
+    expected = own(given, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+    assert (resize(given, found) == expected).all()
+    straight = read_preprocessing(tmp_path / "preprocessor_config.json", 32)
+    assert (found == straight) == (kind in ("convnext-large", "vit", "siglip"))
+    if shape == (80, 50) and found != straight:
+        assert (resize(given, straight) != expected).any()
+
+
+def test_a_processor_that_keeps_the_shape_of_pictures_cannot_be_followed(tmp_path: Path) -> None:
+    hf.CLIPImageProcessor(size={"shortest_edge": 32}, do_center_crop=False).save_pretrained(tmp_path)
+    whole = read_preprocessing(tmp_path / "preprocessor_config.json", 32, "center")
+    with pytest.raises(ModelError, match="other numbers of a picture than to resize it, cut its centre out"):
+        check_preprocessing(tmp_path, whole)
+    (tmp_path / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match=r"has no image processor of its own\. Leave out crop=center"):
+        describe_encoder(find_encoder("pixels"), "center")
+
+
+def test_cut_pictures_have_a_key_of_their_own_and_others_keep_theirs(tmp_path: Path) -> None:
+    TINY["clip"].save(tmp_path / "clip")
+    edit = json.loads((tmp_path / "clip" / "preprocessor_config.json").read_text())
+    edit |= {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 40}, "do_center_crop": True}
+    (tmp_path / "clip" / "preprocessor_config.json").write_text(json.dumps({**edit, "crop_size": 32}))
+    options = ExtractOptions(encoder=str(tmp_path / "clip"), cache=str(tmp_path / "cache"))
+    root, taxonomy = make(tmp_path / "photos")
+    options = replace(options, dataset=f"folder:{root}", taxonomy=str(taxonomy))
+    (straight,), (cut,) = (extract(replace(options, crop=crop), Reporter()) for crop in ("none", "center"))
+    assert straight.key != cut.key
+    for each in entries(tmp_path / "cache"):
+        checked = verify(each, "cpu")
+        assert checked.good and checked.sampled > 0 and not checked.note
+        resized = each.manifest.key.source.preprocessing.resize  # type: ignore[union-attr]
+        assert resized == (None if each.folder.name == straight.key else (40,))

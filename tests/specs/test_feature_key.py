@@ -26,7 +26,7 @@ CHANGES: dict[type[Spec], dict[str, object]] = {
     FeatureReadout: {"tower": "vision_config", "layer": -2, "pool": "tokens", "pooled": "cls", "prefix_tokens": 5},
     Preprocessing: {
         "height": 256, "width": 256, "resample": "bilinear", "rescale": 1.0, "mean": (0.0, 0.0, 0.0),
-        "std": (1.0, 1.0, 1.0),
+        "std": (1.0, 1.0, 1.0), "resize": (256,),
     },
     Imported: {"name": "others", "file_digest": "x"},
 }  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 import xxhash
 
 from taxbench.specs.feature_key import FeatureKey, Layout, ShardHeader, StorageDtype
-from taxbench.specs.spec import canonical_json
+from taxbench.specs.spec import canonical_json, identity_of
 
 # What a row's byte in `status` says.
 ABSENT, OK, UNDECODABLE, NOT_FINITE = 0, 1, 2, 3
@@ -112,7 +112,7 @@ def make_skeleton(key: FeatureKey, layout: Layout, shard: int, rows: Sequence[tu
     Args:
         rows: Image id and content digest of every row of the shard.
     """
-    header = canonical_json(ShardHeader(key=key, layout=layout, shard=shard))
+    header = canonical_json(identity_of(ShardHeader(key=key, layout=layout, shard=shard)))
     ids, contents = (np.array([row[i].encode() for row in rows], dtype=bytes) for i in (0, 1))
     n = len(rows)
     memory = _Memory()
