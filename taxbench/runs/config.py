@@ -147,16 +147,46 @@ def resolve(options: Options) -> RunConfig:
 
 
 def options_from(kind: type[D], given: dict[str, Any]) -> D:
-    """Build options from keyword arguments of the Python interface.
+    """Build options from keyword arguments of the Python interface, in the words of Python or of the command line.
+
+    Args:
+        kind: Which options.
+        given: Their values: what would be typed, or numbers, paths, and lists where several are separated by commas;
+            None is the default. `settings` may be a dictionary.
 
     Raises:
-        UsageError: there is no such option.
+        UsageError: there is no such option, or a value is of another kind.
     """
-    known = [field.name for field in fields(kind)]
+    known = {field.name: field.default for field in fields(kind)}
     for name in given:
         if name not in known:
             raise UsageError(f"Unknown option '{name}'.{did_you_mean(name, known)} Options: {', '.join(known)}.")
-    return kind(**given)
+    return kind(**{name: _typed(name, value, known[name]) for name, value in given.items() if value is not None})
+
+
+def _typed(name: str, value: Any, usual: Any) -> Any:
+    """Return the value of an option as the command line would have it, from what Python people write."""
+    if isinstance(usual, tuple):  # settings, and folders of tasks
+        if isinstance(value, dict):
+            value = [f"{key}={_words(name, each)}" for key, each in value.items()]
+        several = value if isinstance(value, list | tuple) else [value]
+        return tuple(Path(each) if name == "include" else _words(name, each) for each in several)
+    if isinstance(usual, bool | int) or name == "workers":
+        if not isinstance(value, int):
+            raise UsageError(f"Invalid {name}: expected a whole number, found a {type(value).__name__}.")
+        return value
+    return f"folder:{value}" if name == "dataset" and isinstance(value, Path) else _words(name, value)
+
+
+def _words(name: str, value: Any) -> str:
+    """Return the text of a value, or of several separated by commas; raise UsageError where it has none."""
+    if isinstance(value, list | tuple | range):
+        return ",".join(_words(name, each) for each in value)
+    if not isinstance(value, str | int | float | Path):
+        raise UsageError(
+            f"Invalid {name}: expected text, a number, a path or a list of them, found a {type(value).__name__}."
+        )
+    return str(value)
 
 
 def _seeds(text: str) -> tuple[int, ...]:

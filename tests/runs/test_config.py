@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.runs.config import Options, resolve
+from taxbench.runs.config import Options, options_from, resolve
+from taxbench.runs.feature_cache import ExtractOptions
 from taxbench.tasks.inheritance import BUILTIN
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import validate
@@ -85,3 +86,26 @@ def test_settings_of_heads_make_a_grid_without_repetitions() -> None:
     ]  # fmt: skip
     with pytest.raises(UsageError, match="nothing has the setting 'hiden'"):
         resolve(Options(settings=("hiden=3",)))
+
+
+def test_options_in_python_s_own_words_are_those_of_the_command_line() -> None:
+    typed = Options(task="leaf,seen_hypernym", head="mlp,linear", seeds="42,7", dataset="folder:photos",
+                    taxonomy="t.tsv", settings=("hidden=8,16", "frame=qa"), include=(Path("mine"),))  # fmt: skip
+    given = {"task": ["leaf", "seen_hypernym"], "head": ("mlp", "linear"), "seeds": [42, 7], "dataset": Path("photos"),
+             "taxonomy": Path("t.tsv"), "settings": {"hidden": [8, 16], "frame": "qa"}, "include": "mine",
+             "device": None, "model": None}  # fmt: skip
+    assert options_from(Options, given) == typed
+    assert options_from(Options, {"seeds": 42, "settings": "hidden=8"}) == Options(settings=("hidden=8",))
+    assert options_from(Options, {"seeds": range(3)}).seeds == "0,1,2"
+    assert options_from(ExtractOptions, {"layers": [-1, -2], "workers": 0}) == ExtractOptions(layers="-1,-2", workers=0)
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"seed": 42}, "Unknown option 'seed'. Did you mean 'seeds'?"),
+    ({"head": object()}, "Invalid head: expected text, a number, a path or a list of them, found a object."),
+    ({"settings": {"hidden": {8}}}, "Invalid settings: .*found a set"),
+    ({"batch": "many"}, "Invalid batch: expected a whole number, found a str"),
+])  # fmt: skip
+def test_options_of_another_kind_are_told(given: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        options_from(ExtractOptions if "batch" in given else Options, given)
