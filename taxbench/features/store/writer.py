@@ -4,6 +4,8 @@ A lock byte for each shard says which process may fill it."""
 
 import fcntl
 import os
+import struct
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from taxbench.specs.feature_key import FeatureKey, Layout, Manifest
 from taxbench.util.errors import CacheError
 from taxbench.util.paths import sync_folder
 
+_OF_OPEN_FILE: int | None = getattr(fcntl, "F_OFD_SETLK", None) if sys.platform == "linux" else None
+_OF_OPEN_FILE_WAITING: int = getattr(fcntl, "F_OFD_SETLKW", 0)
 # Past any shard: held while the manifest is written.
 _MANIFEST = 1 << 30
 
@@ -22,8 +26,8 @@ _MANIFEST = 1 << 30
 class EntryLock:
     """The lock file of an entry, byte i for shard i.
 
-    The system frees a byte when its holder ends, however it ends. The locks are those of POSIX, which belong to a
-    process: they keep processes apart, not the threads of one.
+    The system frees a byte when its holder ends, however it ends. The locks belong to this open file where the system
+    has such (Linux): POSIX's own belong to the process, and vanish when it closes the file anywhere else.
 
     Raises:
         CacheError: the folder cannot be written, or its file system has no locks.
@@ -61,9 +65,14 @@ class EntryLock:
             self._lock(fcntl.LOCK_UN, _MANIFEST)
 
     def _lock(self, how: int, byte: int) -> None:
-        """Take or give back one byte; raises as `fcntl` does where another process holds it."""
+        """Take or give back one byte; raises as `fcntl` does where somebody else holds it."""
         try:
-            fcntl.lockf(self._fd, how, 1, byte)
+            if _OF_OPEN_FILE is None:
+                fcntl.lockf(self._fd, how, 1, byte)
+            else:
+                kind = fcntl.F_UNLCK if how == fcntl.LOCK_UN else fcntl.F_WRLCK
+                wait = _OF_OPEN_FILE if how & fcntl.LOCK_NB else _OF_OPEN_FILE_WAITING
+                fcntl.fcntl(self._fd, wait, struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0))  # struct flock
         except (BlockingIOError, PermissionError):
             raise
         except OSError as error:  # ENOLCK, ENOSYS or EOPNOTSUPP: NFS and Lustre as some clusters mount them

@@ -99,6 +99,21 @@ def test_the_manifest_is_written_by_one_process_at_a_time_whatever_shards_are_he
     lock.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="locks of an open file are Linux's")
+def test_a_shard_is_kept_when_its_holder_closes_the_lock_file_elsewhere(tmp_path: Path) -> None:
+    lock = EntryLock(tmp_path)
+    assert lock.try_shard(0)
+    for look in (lambda: (tmp_path / "lock").read_bytes(), EntryLock(tmp_path).close):
+        look()
+    holder, here = Holder(tmp_path, "0,1"), EntryLock(tmp_path)
+    assert holder.got == "1"
+    assert not here.try_shard(0)  # nor does another part of this process get it
+    holder.kill()
+    lock.close()
+    assert here.try_shard(0)
+    here.close()
+
+
 def test_the_lock_file_stays_empty(tmp_path: Path) -> None:
     lock = EntryLock(tmp_path)
     with lock.manifest():
@@ -116,7 +131,8 @@ def test_a_folder_that_cannot_be_made_is_reported_with_what_to_do(tmp_path: Path
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     lock = EntryLock(tmp_path / "entry")
-    monkeypatch.setattr(fcntl, "lockf", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    for name in ("lockf", "fcntl"):
+        monkeypatch.setattr(fcntl, name, lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
     for take in (lambda: lock.try_shard(0), lambda: lock.manifest().__enter__()):
         with pytest.raises(CacheError, match=rf"file system of '{tmp_path}/entry' gives no locks .*--cache DIR"):
             take()
