@@ -1,21 +1,24 @@
 """Write and read the record of a run: result.json, its predictions, and the wall times beside it."""
 
+import errno
 import hashlib
 import json
 import math
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from taxbench.results.migrations import migrate
-from taxbench.specs.result import PredictionsFile, Result, Timing
+from taxbench.specs.result import PredictionsFile, Result, Timing, Versions
 from taxbench.specs.run import RunSpec
-from taxbench.util.errors import DataError, first_line
-from taxbench.util.paths import read_within, replacing
+from taxbench.util.errors import CacheError, DataError, first_line
+from taxbench.util.paths import PARTIAL, beside, read_within, replacing, sync_folder
 
 RESULT = "result.json"
 TIMING = "timing.json"
@@ -35,16 +38,64 @@ def predictions_file(content: bytes, questions: str, n_questions: int) -> Predic
 
 
 def write_result(folder: Path, result: Result, predictions: bytes, timing: Timing) -> None:
-    """Write a record; `result.json` goes first and comes last, so a folder that has one is complete."""
+    """Write a record, whole or not at all: beside its place, and then moved there in one step.
+
+    Of processes that make the same record the first wins, and what the others made is dropped, so that one believed
+    dead cannot spoil what another finished. An unfinished record, or one of other versions, is replaced.
+
+    Raises:
+        CacheError: the folder cannot be written, or the disk is full.
+    """
     assert result.predictions is not None
-    (folder / RESULT).unlink(missing_ok=True)
-    for name, content in (
-        (result.predictions.file, predictions),
-        (TIMING, (timing.model_dump_json(indent=1) + "\n").encode()),
-        (RESULT, result_bytes(result)),
-    ):
-        with replacing(folder / name) as partial:
-            partial.write_bytes(content)
+    made = beside(folder)
+    try:
+        for name, content in (
+            (result.predictions.file, predictions),
+            (TIMING, (timing.model_dump_json(indent=1) + "\n").encode()),
+            (RESULT, result_bytes(result)),
+        ):
+            with replacing(made / name) as partial:
+                partial.write_bytes(content)
+        while not _moved(made, folder):
+            with suppress(DataError):
+                if finished(folder, result.digest, result.versions):
+                    break
+            with suppress(FileNotFoundError):  # another process was faster
+                folder.rename(old := beside(folder))
+                shutil.rmtree(old, ignore_errors=True)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _moved(made: Path, folder: Path) -> bool:
+    """Move a folder to its place unless a folder with files is there; say whether it was."""
+    try:
+        made.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise CacheError(f"'{folder}' cannot be written ({error.strerror}). The same command goes on.") from None
+        return False
+    return True
+
+
+def finished(folder: Path, digest: str, versions: Versions) -> Result | None:
+    """Return the record of a run that a folder has already, made by versions that give the same numbers; else None.
+
+    Args:
+        digest: The run's.
+
+    Raises:
+        DataError: there is a record, and it cannot be read or its predictions are not those it was written with.
+    """
+    if not (path := folder / RESULT).is_file():
+        return None
+    stored = read_result(path)
+    if stored.digest != digest or stored.versions.computing != versions.computing:
+        return None
+    if not predictions_are_whole(folder, stored):
+        raise DataError(f"The predictions beside '{path}' are missing or damaged.")
+    return stored
 
 
 def result_bytes(result: Result) -> bytes:
@@ -134,5 +185,6 @@ def _finite(text: str) -> float:
 
 
 def find_results(folders: Iterable[Path]) -> list[Path]:
-    """Return every `result.json` below the folders, sorted."""
-    return sorted({path for folder in folders for path in folder.rglob(RESULT)})
+    """Return every `result.json` below the folders, sorted; none of a record that is being written."""
+    found = {path for folder in folders for path in folder.rglob(RESULT)}
+    return sorted(path for path in found if not path.parent.name.endswith(PARTIAL))

@@ -22,14 +22,7 @@ from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
 from taxbench.results.predictions import OWN, Collector, Predictions, half, write_predictions
-from taxbench.results.records import (
-    RESULT,
-    predictions_are_whole,
-    predictions_file,
-    read_result,
-    result_folder,
-    write_result,
-)
+from taxbench.results.records import RESULT, finished, predictions_file, result_folder, write_result
 from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import machine, versions
@@ -160,19 +153,11 @@ def finish(runs: Plan, context: RunContext) -> Iterator[Result]:
 
 def _stored(planned: PlannedRun, report: Reporter) -> Result | None:
     """Return the record of a run that is there already, made by code and versions that give the same numbers."""
-    path = planned.folder / RESULT
-    if not path.is_file():
-        return None
     try:
-        stored = read_result(path)
+        return finished(planned.folder, planned.spec.digest, versions())
     except DataError as error:
-        report.say(f"{error} It is made anew.")
+        report.say(f"{error} The run is made anew.")
         return None
-    same = stored.digest == planned.spec.digest and stored.versions.computing == versions().computing
-    if same and not predictions_are_whole(planned.folder, stored):
-        report.say(f"The predictions beside '{path}' are missing or damaged. The run is made anew.")
-        return None
-    return stored if same else None
 
 
 def _heads_of(runs: Plan) -> Iterator[HeadJob]:

@@ -1,6 +1,7 @@
 """Where things are kept, and how a file is written so that it is either whole or not there."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,6 +10,9 @@ from taxbench.util.errors import CacheError, DataError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of the package; beside it, in a checkout, lies the rest of the repository."""
+
+PARTIAL = ".partial"
+"""How the hidden names end of what is not whole yet."""
 
 
 def cache_folder(chosen: Path | None = None) -> Path:
@@ -25,6 +29,12 @@ def cache_folder(chosen: Path | None = None) -> Path:
     return Path(platformdirs.user_cache_dir("taxbench"))
 
 
+def beside(path: Path) -> Path:
+    """Return a hidden name beside a file or folder that nobody else writes to: process numbers are those of one host,
+    or of one container, and many may share a disk."""
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{PARTIAL}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well, fsync it and move it over `path` in one step.
@@ -35,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))  # a link stays a link
     if path.exists() and not path.is_file():
         raise CacheError(f"'{path}' cannot be written: it is there and no regular file. Choose another name.")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial

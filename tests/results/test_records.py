@@ -1,12 +1,23 @@
 """Records on disk: read strictly, and named by what they are."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from taxbench.results.records import find_results, parse_json, read_result, result_bytes, result_folder
-from taxbench.util.errors import DataError
+from taxbench.results.records import (
+    find_results,
+    finished,
+    parse_json,
+    read_result,
+    result_bytes,
+    result_folder,
+    write_result,
+)
+from taxbench.specs.result import Result, Timing
+from taxbench.util.errors import CacheError, DataError
+from taxbench.util.paths import beside
 from tests.board.hostile import honest
 
 
@@ -15,6 +26,48 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_result(tmp_path / "run" / "result.json") == result
     assert (tmp_path / "run" / "result.json").read_bytes() == result_bytes(result)
     assert find_results([tmp_path, tmp_path / "run"]) == [tmp_path / "run" / "result.json"]
+
+
+def test_of_processes_that_make_the_same_record_the_first_wins(tmp_path: Path) -> None:
+    """One believed dead, which writes late, spoils nothing; what is unfinished, damaged or older is replaced."""
+    folder = tmp_path / "out" / "run"
+    result = honest(folder)
+    predictions = (folder / "predictions.npz").read_bytes()
+
+    def write(machine: str, like: Result = result) -> str:
+        write_result(folder, like, predictions, Timing(machine=machine, seconds={}))
+        assert finished(folder, like.digest, like.versions) == like
+        assert [path.name for path in folder.parent.iterdir()] == ["run"]
+        return str(json.loads((folder / "timing.json").read_text())["machine"])
+
+    assert write("late") == "none"  # what `honest` wrote
+    (folder / "predictions.npz").write_bytes(predictions[:-9])
+    with pytest.raises(DataError, match="missing or damaged"):
+        finished(folder, result.digest, result.versions)
+    assert write("whole") == "whole"
+    (folder / "result.json").unlink()
+    assert write("unfinished") == "unfinished"
+    newer = result.model_copy(update={"versions": result.versions.model_copy(update={"torch": "99.0"})})
+    assert write("newer", newer) == "newer"
+
+
+def test_a_record_that_cannot_be_written_leaves_the_one_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = honest(tmp_path / "run")
+    newer = result.model_copy(update={"versions": result.versions.model_copy(update={"torch": "99.0"})})
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(CacheError, match="No space left on device"):
+        write_result(tmp_path / "run", newer, b"x", Timing(machine="here", seconds={}))
+    assert read_result(tmp_path / "run" / "result.json") == result
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_record_that_is_being_written_is_none(tmp_path: Path) -> None:
+    result = honest(tmp_path / "run")
+    shutil.copytree(tmp_path / "run", beside(tmp_path / "run"))
+    assert find_results([tmp_path]) == [tmp_path / "run" / "result.json"]
+    assert read_result(find_results([tmp_path])[0]) == result
 
 
 def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:

@@ -50,3 +50,15 @@ def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(bytes(11))
     with pytest.raises(DataError, match="has 11 bytes; a record has at most 10"):
         read_within(tmp_path / "large", 10, "a record has at most")
+
+
+def test_two_processes_of_one_number_on_two_hosts_write_beside_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getpid", lambda: 1)  # as in two containers
+    with replacing(tmp_path / "file") as one, replacing(tmp_path / "file") as other:
+        one.write_text("one")
+        other.write_text("other")
+        assert one != other and one.read_text() == "one"
+    assert (tmp_path / "file").read_text() == "one"  # the last to end
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
