@@ -72,20 +72,25 @@ def known_datasets() -> dict[str, DatasetEntry]:
     return known | _BUILT_IN
 
 
-def dataset_loader(name: str) -> Callable[[str, Path | None], Any]:
-    """Return what loads datasets of a kind.
-
-    Raises:
-        UsageError: no dataset has that name, or the package that offers it is broken.
-    """
-    known = known_datasets()
-    kind = name.partition(":")[0]
+def check_dataset(name: str) -> str:
+    """Return the name of a dataset as it stands; raise UsageError where there is none of its kind."""
+    known, kind = known_datasets(), name.partition(":")[0]
     if kind not in known:
         again = "" if known.keys() - _BUILT_IN else " Datasets of packages are not found: pip install -e . again."
         raise UsageError(
             f"Unknown dataset '{name}'.{did_you_mean(kind, known)} Datasets: {', '.join(known)}; see 'taxbench ls "
             f"datasets'.{again}"
         )
+    return name
+
+
+def dataset_loader(name: str) -> Callable[[str, Path | None], Any]:
+    """Return what loads datasets of a kind.
+
+    Raises:
+        UsageError: no dataset has that name, or the package that offers it is broken.
+    """
+    known, kind = known_datasets(), check_dataset(name).partition(":")[0]
     module, _, function = known[kind].loader.partition(":")
     try:
         loader: Callable[[str, Path | None], Any] = getattr(import_module(module), function)

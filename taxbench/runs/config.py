@@ -24,6 +24,7 @@ from taxbench.util.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+_OWN = "-"
 ALL = "all"
 """What stands for every head."""
 
@@ -73,24 +74,13 @@ class GridCell:
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """The options with every name resolved."""
+class Inputs:
+    """The images, the encoder and the language model of a run."""
 
-    tasks: tuple[TaskSpec, ...]
-    cells: tuple[GridCell, ...]
-    """Every task with every head and every choice of settings."""
-    groups: tuple[GroupSpec, ...]
-    """The groups and curves that were named."""
-    notes: tuple[str, ...]
-    """What the user should know about the files that were named."""
-    encoder: EncoderSpec
-    lm: LMSpec
     dataset: str
     taxonomy: Path | None
-    seeds: tuple[int, ...]
-    device: str
-    cache: Path | None
-    out: Path
+    encoder: EncoderSpec
+    lm: LMSpec
 
     @property
     def imported(self) -> str | None:
@@ -102,28 +92,59 @@ class RunConfig:
         """Return what is recorded beside extracted features."""
         return origin_of(self.dataset, self.taxonomy, self.encoder)
 
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The options with every name resolved."""
+
+    tasks: tuple[TaskSpec, ...]
+    cells: tuple[GridCell, ...]
+    """Every task with every head and every choice of settings."""
+    groups: tuple[GroupSpec, ...]
+    """The groups and curves that were named."""
+    notes: tuple[str, ...]
+    """What the user should know about the files that were named."""
+    inputs: tuple[Inputs, ...]
+    """Every language model with every dataset and every encoder, in this order."""
+    seeds: tuple[int, ...]
+    device: str
+    cache: Path | None
+    out: Path
+
+    @property
+    def size(self) -> int:
+        """Return the number of runs."""
+        return len(self.inputs) * len(self.seeds) * len(self.cells)
+
     def describe(self) -> str:
         """Return lines that name every option and setting in force."""
-        lines = [
-            f"dataset {self.dataset} · encoder {self.encoder.name} · model {self.lm.name} · "
-            f"seeds {', '.join(map(str, self.seeds))} · device {self.device} · results in {self.out}"
-        ]
+        named = (("dataset", [each.dataset for each in self.inputs]),
+                 ("encoder", [each.encoder.name for each in self.inputs]),
+                 ("model", [each.lm.name for each in self.inputs]), ("seeds", map(str, self.seeds)))  # fmt: skip
+        lists = " · ".join(f"{what} {', '.join(dict.fromkeys(names))}" for what, names in named)
+        lines = [f"{lists} · device {self.device} · results in {self.out}"]
         for setting in dict.fromkeys(map(GridCell.describe, self.cells)):
             names = [cell.task.name for cell in self.cells if cell.describe() == setting]
             lines.append(f"tasks {', '.join(names)} · {setting}")
         return "\n".join(lines)
 
-    def name_of(self, cell: GridCell) -> str:
-        """Return what tells a cell from the others: its task, its head where there are several, its varied settings."""
-        several = len({other.head.name for other in self.cells}) > 1
-        return " ".join([cell.task.name, *([cell.head.name] if several else []), *cell.varied])
+    def name_of(self, inputs: Inputs, cell: GridCell, seed: int) -> str:
+        """Return what tells a run from the others: its task, its seed, and what there are several of."""
+        several = (
+            (inputs.lm.name, {each.lm for each in self.inputs}),
+            (inputs.dataset, {each.dataset for each in self.inputs}),
+            (inputs.encoder.name, {each.encoder for each in self.inputs}),
+            (cell.head.name, {each.head.name for each in self.cells}),
+        )
+        varied = [name for name, all_of_them in several if len(all_of_them) > 1]
+        return " ".join([cell.task.name, *varied, *cell.varied, f"seed {seed}"])
 
 
 def resolve(options: Options) -> RunConfig:
     """Turn the options of a run into specs; every name is checked before any work begins.
 
     Raises:
-        UsageError: a name, a seed or a setting is wrong.
+        UsageError: names, a seed or a setting are wrong; all names at once.
         TaskError: a task file is broken.
     """
     names = [name.strip() for name in options.task.split(",")]
@@ -135,10 +156,7 @@ def resolve(options: Options) -> RunConfig:
         notes=tuple(map(str, warnings_for(registry, names, tasks))),
         groups=tuple(groups),
         cells=_grid(tasks, heads, options.settings),
-        encoder=find_encoder(options.encoder),
-        lm=find_lm(options.model),
-        dataset=options.dataset,
-        taxonomy=Path(options.taxonomy).expanduser() if options.taxonomy else None,
+        inputs=_inputs(options),
         seeds=_seeds(options.seeds),
         device=options.device,
         cache=Path(options.cache) if options.cache else None,
@@ -211,6 +229,37 @@ def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Orig
         taxonomy=None if taxonomy is None else str(taxonomy if str(taxonomy) == WORDNET else taxonomy.resolve()),
         encoder=encoder.source if Path(encoder.source).is_dir() else encoder.name,
     )
+
+
+def _inputs(options: Options) -> tuple[Inputs, ...]:
+    """Return every model with every dataset and encoder that the options name; raise UsageError for all wrong names."""
+    problems: list[UsageError] = []
+    lms: list[LMSpec] = []
+    encoders: list[EncoderSpec] = []
+    for text, find, good in ((options.model, find_lm, lms), (options.encoder, find_encoder, encoders)):
+        for name in names_in(text):
+            try:
+                good.append(find(name))  # type: ignore[arg-type]
+            except UsageError as error:
+                problems.append(error)
+    datasets, text = names_in(options.dataset), str(options.taxonomy or _OWN)
+    taxonomies = [text] if Path(text).expanduser().exists() else [name.strip() for name in text.split(",")]
+    if len(taxonomies) not in (1, len(datasets)):
+        expected = f"expected one file for all {len(datasets)} datasets, or one for each in their order"
+        problems.append(UsageError(f"--taxonomy {text}: {expected}, with {_OWN} where a dataset brings its own."))
+    if problems:
+        raise problems[0] if len(problems) == 1 else UsageError("\n".join(map(str, problems)))
+    paths = [None if name == _OWN else Path(name).expanduser() for name in taxonomies]
+    pairs = list(zip(datasets, paths if len(paths) > 1 else paths * len(datasets), strict=True))
+    return tuple(Inputs(dataset, path, encoder, lm) for lm, (dataset, path), encoder in product(lms, pairs, encoders))
+
+
+def names_in(text: str) -> list[str]:
+    """Return names separated by commas, each once; a path that is there may have commas of its own."""
+    kind, _, argument = text.partition(":")
+    if "," in text and "," not in kind and Path(argument or text).expanduser().exists():
+        return [text]
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or [text]
 
 
 def _heads(text: str) -> list[HeadInfo]:

@@ -22,11 +22,12 @@ from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
 from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.counterfactual import Pairing
 from taxbench.protocol.protocol import Protocol
-from taxbench.runs.config import GridCell, RunConfig
+from taxbench.runs.config import GridCell, Inputs, RunConfig
 from taxbench.runs.environment import code
 from taxbench.runs.prompts import Wording, choose_prompt
 from taxbench.specs.feature_key import FeatureKey, FeatureOptions
 from taxbench.specs.result import Code
+from taxbench.specs.sources import LMSpec
 from taxbench.specs.task import PromptSpec
 from taxbench.training.parallel import threads_of_a_job
 from taxbench.util.devices import pick_device, pick_dtype
@@ -79,19 +80,46 @@ class FeatureSet:
 
 
 @dataclass
-class RunContext:
-    """What the runs of one command share. Each part loads when first needed and is kept."""
+class LoadedLM:
+    """A frozen language model, with what is made of it and kept."""
 
-    config: RunConfig
-    report: Reporter
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Wall time by phase."""
-    shared: LRUCache = field(default_factory=LRUCache)
+    lm: FrozenLM
+    twin_of: tuple[int, FrozenLM] | None = None
+    """The random twin of a seed; one is kept, since runs of one seed share it."""
+    scorers: dict[tuple[Any, ...], QuestionScorer] = field(default_factory=dict)
+
+    def twin(self, seed: int) -> FrozenLM:
+        """Return the language model with random weights."""
+        if self.twin_of is None or self.twin_of[0] != seed:
+            own = {key: scorer for key, scorer in self.scorers.items() if scorer.lm is self.lm}
+            self.scorers, self.twin_of = own, None  # the last twin makes room first
+            self.twin_of = (seed, random_twin(self.lm, seed))
+        return self.twin_of[1]
+
+
+@dataclass
+class Shared:
+    """What the contexts of one command share."""
+
+    datasets: dict[tuple[str, Path | None], Dataset] = field(default_factory=dict)
+    loaded: dict[LMSpec, LoadedLM] = field(default_factory=dict)
+    """The language model in use, and no other."""
+    fits: LRUCache = field(default_factory=LRUCache)
     """What closed-form heads share."""
     answered: dict[Hashable, dict[int, float]] = field(default_factory=dict)
     """What heads to which images look alike have answered; see `FittedHead`."""
-    _twin_of: tuple[int, FrozenLM] | None = None
-    _scorers: dict[tuple[Any, ...], QuestionScorer] = field(default_factory=dict)
+
+
+@dataclass
+class RunContext:
+    """What the runs with the same inputs share. Each part loads when first needed and is kept."""
+
+    config: RunConfig
+    inputs: Inputs
+    report: Reporter
+    shared: Shared = field(default_factory=Shared)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time by phase."""
     _prompts: dict[tuple[Any, ...], tuple[PromptSpec, float | None]] = field(default_factory=dict)
     _features: dict[FeatureOptions, FeatureSet] = field(default_factory=dict)
 
@@ -108,11 +136,13 @@ class RunContext:
     @cached_property
     def dataset(self) -> Dataset:
         """Return the dataset."""
-        with self.timed("dataset"):
-            dataset = load_dataset(self.config.dataset, self.config.taxonomy)
-        for note in dataset.notes:
-            self.report.say(note)
-        return dataset
+        key = (self.inputs.dataset, self.inputs.taxonomy)
+        if key not in self.shared.datasets:
+            with self.timed("dataset"):
+                self.shared.datasets[key] = load_dataset(*key)
+            for note in self.shared.datasets[key].notes:
+                self.report.say(note)
+        return self.shared.datasets[key]
 
     def features(self, wanted: FeatureOptions) -> FeatureSet:
         """Return features, extracted once, when they are first used.
@@ -126,22 +156,31 @@ class RunContext:
 
     def _described(self, wanted: FeatureOptions) -> FeatureSet:
         """Return the features that runs want, imported or of the encoder, without extracting them."""
-        if self.config.imported:
-            table = imported_table(self.cache, self.config.imported, self.dataset)
+        if self.inputs.imported:
+            table = imported_table(self.cache, self.inputs.imported, self.dataset)
             return FeatureSet(table.key, lambda: [table], True, self.dataset, self.device, self.timed)
-        card = describe_encoder(self.config.encoder, wanted.crop)
-        how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.config.origin)
+        card = describe_encoder(self.inputs.encoder, wanted.crop)
+        how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.inputs.origin)
         reading = card.reading(wanted.layer, wanted.pool)
         read = partial(features_of, self.dataset, card, [reading], how, self.cache, self.report)
         key = feature_key(self.dataset, card, reading, how)
         cached = read_table(self.cache, key) is not None
         return FeatureSet(key, read, cached, self.dataset, self.device, self.timed)
 
-    @cached_property
+    @property
+    def loaded(self) -> LoadedLM:
+        """Return the language model with what is made of it; one that was in use before makes room."""
+        if self.inputs.lm not in self.shared.loaded:
+            self.shared.loaded.clear()
+            with self.timed("lm"):
+                lm = load_lm(self.inputs.lm, self.device, pick_dtype(self.device.type), self.cache)
+            self.shared.loaded[self.inputs.lm] = LoadedLM(lm)
+        return self.shared.loaded[self.inputs.lm]
+
+    @property
     def lm(self) -> FrozenLM:
         """Return the frozen language model."""
-        with self.timed("lm"):
-            return load_lm(self.config.lm, self.device, pick_dtype(self.device.type), self.cache)
+        return self.loaded.lm
 
     @cached_property
     def code(self) -> Code:
@@ -156,28 +195,21 @@ class RunContext:
             self._prompts[key] = choose_prompt(self.lm, wording, cell.prompt, self.cache, self.report)
         return self._prompts[key]
 
-    def twin(self, seed: int) -> FrozenLM:
-        """Return the language model with random weights; one is kept, since runs of one seed share it."""
-        if self._twin_of is None or self._twin_of[0] != seed:
-            own = {key: scorer for key, scorer in self._scorers.items() if scorer.lm is self.lm}
-            self._scorers, self._twin_of = own, None  # the last twin makes room first
-            self._twin_of = (seed, random_twin(self.lm, seed))
-        return self._twin_of[1]
-
     def scorer(self, protocol: Protocol, order: Order, prompt: PromptSpec, twin: int | None = None) -> QuestionScorer:
         """Return a language model ready to be asked a protocol's questions; runs that ask the same share it.
 
         Args:
             twin: The seed of its random twin, in its place.
         """
-        lm = self.lm if twin is None else self.twin(twin)
+        lm = self.lm if twin is None else self.loaded.twin(twin)
+        scorers = self.loaded.scorers
         answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
         key = (lm.digest, protocol.questions, answers, order, prompt)
-        if key not in self._scorers:
-            self._scorers[key] = QuestionScorer.of(lm, protocol.questions, answers, order, prompt)
-            if note := self._scorers[key].note:
+        if key not in scorers:
+            scorers[key] = QuestionScorer.of(lm, protocol.questions, answers, order, prompt)
+            if note := scorers[key].note:
                 self.report.say(note)
-        return self._scorers[key]
+        return scorers[key]
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

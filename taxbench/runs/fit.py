@@ -171,7 +171,7 @@ class HeadJob:
         protocol, key = self.protocol, self.key
         asked = (protocol.questions, protocol.task.questions.answers, key.prompt, key.trainer.order)
         known = (key.head.model_dump_json(), weights.hexdigest(), fitted.scorer.lm.digest, *asked)
-        return replace(fitted, answered=self.context.answered.setdefault(known, {}))
+        return replace(fitted, answered=self.context.shared.answered.setdefault(known, {}))
 
     @property
     def _info(self) -> HeadInfo:
@@ -220,7 +220,7 @@ class HeadJob:
             seed=derive_seed(key.seed, "fit", key.head.name),
             cache=self.context.cache,
             features_key=f"{self._info.sees} {key.encoder and key.encoder.features}{shuffled}",
-            shared=self.context.shared,
+            shared=self.context.shared.fits,
         )
 
 

@@ -10,15 +10,15 @@ from typing import Any, get_args
 from taxbench.heads.loading import head_spec
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.results.records import RESULT, read_result
-from taxbench.runs.config import GridCell, RunConfig
+from taxbench.runs.config import GridCell, Inputs, RunConfig
 from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
-from taxbench.runs.runner import check, finish, plan
+from taxbench.runs.runner import Tally, check, finish, plan
 from taxbench.specs.feature_key import FeatureOptions, StorageDtype
 from taxbench.specs.result import Code, Result, Scores, Versions
 from taxbench.specs.run import RunSpec
 from taxbench.util.errors import DataError, TaxbenchError, UsageError
-from taxbench.util.paths import cache_folder
+from taxbench.util.paths import cache_folder, check_writable
 from taxbench.util.progress import Reporter
 from taxbench.util.text import plain
 
@@ -130,7 +130,8 @@ def reproduce(place: Path, again: ReproduceOptions, report: Reporter) -> Reprodu
     record = read_result(path)
     with TemporaryDirectory(prefix="taxbench-") as work:
         context = _context(_config(record, again, Path(work)), record, again, report)
-        check(context)
+        check_writable(context.config.out)
+        check([context])
         context.config = _stored_alike(context, record)
         runs = plan(context)
         ((_, planned),) = runs
@@ -143,7 +144,7 @@ def reproduce(place: Path, again: ReproduceOptions, report: Reporter) -> Reprodu
         changed = _identities(record, planned.spec)
         for each in changed:
             report.say(f"not as recorded: {each.what}: {each.recorded} then, {each.here} now")
-        (result,) = finish(runs, context)
+        (result,) = finish(runs, context, Tally(1))
     return compared(str(place), record, result, changed, again.tolerance)
 
 
@@ -184,10 +185,7 @@ def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
         cells=(cell,),
         groups=(),
         notes=(),
-        encoder=encoder,
-        lm=lm,
-        dataset=again.dataset or record.dataset,
-        taxonomy=again.taxonomy,
+        inputs=(Inputs(again.dataset or record.dataset, again.taxonomy, encoder, lm),),
         seeds=(record.seed,),
         device=again.device or run.device,
         cache=_fresh_cache(work, again.cache),
@@ -212,7 +210,7 @@ def _named(what: str, name: str, how: str, given: str | None = None) -> Iterator
 
 def _context(config: RunConfig, record: Result, again: ReproduceOptions, report: Reporter) -> RunContext:
     """Return the context of the reproduced run, after finding its device and dataset here."""
-    context, run = RunContext(config, report), record.run
+    context, run = RunContext(config, config.inputs[0], report), record.run
     try:
         _ = context.device
     except UsageError as error:

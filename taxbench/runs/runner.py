@@ -8,7 +8,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -24,7 +24,7 @@ from taxbench.registry.heads import head_info
 from taxbench.results.predictions import OWN, Collector, Predictions, half, write_predictions
 from taxbench.results.records import RESULT, finished, predictions_file, result_folder, write_result
 from taxbench.runs.config import GridCell, RunConfig
-from taxbench.runs.context import FeatureSet, RunContext
+from taxbench.runs.context import FeatureSet, RunContext, Shared
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
 from taxbench.scoring.metrics import calibrate, category_scores, fit_threshold, score, summarise
@@ -61,23 +61,48 @@ def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
     Raises:
         TaxbenchError: at the end, where runs failed; at once, where none can be.
     """
-    context = RunContext(config, report)
-    check(context)
-    return finish(plan(context), context)
+    check_writable(config.out)
+    for note in config.notes:
+        report.say(note)
+    shared, tally = Shared(), Tally(config.size)
+    contexts = [RunContext(config, inputs, report, shared) for inputs in config.inputs]
+    check(contexts)
+    for context in contexts:
+        yield from finish(plan(context), context, tally)
+    if tally.failed:
+        raise TaxbenchError("\n".join([f"{len(tally.failed)} of {config.size} runs failed.", *tally.failed]))
 
 
-def check(context: RunContext) -> None:
+def check(contexts: list[RunContext]) -> None:
     """Find out now what is missing, not after an hour of features.
 
     Raises:
-        TaxbenchError: the device, the dataset, the LM's files or the folder of results is not to be had.
+        TaxbenchError: the device, datasets, files of LMs or encoders are not to be had; all at once.
     """
-    config = context.config
-    _ = context.device, context.dataset, context.code  # the commit, before anyone edits the code
-    find_files(config.lm, context.cache, context.report)
-    check_writable(config.out)
-    for note in config.notes:
-        context.report.say(note)
+    problems: dict[str, TaxbenchError] = {}
+    for context in contexts:
+        _ = context.device, context.code  # the commit, before anyone edits the code
+        files = partial(find_files, context.inputs.lm, context.cache, context.report)
+        for find in (partial(getattr, context, "dataset"), files):
+            try:
+                find()
+            except TaxbenchError as error:
+                problems.setdefault(str(error), error)
+    if len(problems) == 1:
+        raise next(iter(problems.values()))
+    if problems:
+        raise TaxbenchError("\n".join(problems))
+
+
+@dataclass
+class Tally:
+    """How far a command has come."""
+
+    total: int
+    done: int = 0
+    """Runs that ended, one way or the other."""
+    failed: list[str] = field(default_factory=list)
+    """Those that failed, and why."""
 
 
 Plan = deque[tuple[str, PlannedRun | TaxbenchError]]
@@ -88,7 +113,7 @@ def plan(context: RunContext) -> Plan:
     """Work out every run of the grid: its identity, its questions, the heads it needs. No features are extracted."""
     config, known, runs = context.config, dict[str, HeadJob](), Plan()
     for seed, cell in product(config.seeds, config.cells):
-        name = f"{config.name_of(cell)} seed {seed}"
+        name = config.name_of(context.inputs, cell, seed)
         try:
             features = context.features(cell.features)
             spec = run_spec(cell, seed, features, context)
@@ -103,18 +128,18 @@ def plan(context: RunContext) -> Plan:
 
 def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContext) -> RunSpec:
     """Return the identity of one run."""
-    config, key = context.config, features.key
+    inputs, key = context.inputs, features.key
     lm, dataset = context.lm, context.dataset
     return RunSpec(
         task=cell.task.as_run(),
         dataset=DatasetId(name=dataset.name, fingerprint=dataset.fingerprint),
         encoder=EncoderId(
-            name=config.encoder.name,
+            name=inputs.encoder.name,
             digest=key.source.digest,
             features=key.digest,
-            options=None if config.imported else cell.features,
+            options=None if inputs.imported else cell.features,
         ),
-        lm=LMId(name=config.lm.name, digest=lm.digest, dtype=_dtype_name(lm.dtype)),
+        lm=LMId(name=inputs.lm.name, digest=lm.digest, dtype=_dtype_name(lm.dtype)),
         head=cell.head,
         trainer=cell.trainer,
         scoring=cell.scoring,
@@ -124,11 +149,15 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
     )
 
 
-def finish(runs: Plan, context: RunContext) -> Iterator[Result]:
-    """Fit and score planned runs one after the other, and take them off the plan; see `run`."""
-    report, total, failed = context.report, len(runs), list[str]()
-    for number in range(1, total + 1):
-        name, planned = runs.popleft()
+def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
+    """Fit and score planned runs one after the other, and take them off the plan; see `run`.
+
+    Raises:
+        TaxbenchError: the only run of a command failed.
+    """
+    report = context.report
+    while runs:
+        (name, planned), tally.done = runs.popleft(), tally.done + 1
         try:
             if isinstance(planned, TaxbenchError):
                 raise planned
@@ -137,18 +166,16 @@ def finish(runs: Plan, context: RunContext) -> Iterator[Result]:
             else:
                 result = measure(planned, _heads_of(runs), context)
         except TaxbenchError as error:
-            if total == 1:
+            if tally.total == 1:
                 raise
-            failed.append(f"{name}: {error}")
-            report.say(f"[{number}/{total}] {name} FAILED: {error}")
+            tally.failed.append(f"{name}: {error}")
+            report.say(f"[{tally.done}/{tally.total}] {name} FAILED: {error}")
             continue
         headline = result.run.task.headline
         f1 = result.scores[headline].macro_f1
         shown = "no score, every term was asked with one answer only" if f1 is None else f"macro-F1 {f1:.3f}"
-        report.say(f"[{number}/{total}] {name}: {headline} {shown}")
+        report.say(f"[{tally.done}/{tally.total}] {name}: {headline} {shown}")
         yield result
-    if failed:
-        raise TaxbenchError("\n".join([f"{len(failed)} of {total} runs failed.", *failed]))
 
 
 def _stored(planned: PlannedRun, report: Reporter) -> Result | None:

@@ -13,13 +13,14 @@ import taxbench
 from taxbench.lms.frozen import FrozenLM
 from taxbench.results.predictions import read_predictions
 from taxbench.results.records import read_result
-from taxbench.runs import fit
+from taxbench.runs import context, fit
 from taxbench.runs.config import Options, resolve
 from taxbench.runs.runner import run as run_all
 from taxbench.specs.result import Result
 from taxbench.training.head_state import HeadTrainingState
 from taxbench.util.errors import TaxbenchError, TrainingError, UsageError
 from taxbench.util.progress import Reporter
+from tests.conftest import save_tiny_lm
 from tests.registry.test_heads import package
 
 LEAVES = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool", "trout": "fish", "shark": "fish"}
@@ -279,9 +280,13 @@ def test_heads_and_settings_multiply() -> None:
         ("linear", None, 2),
         ("linear", None, 3),
     ]
-    assert config.name_of(config.cells[1]) == "unseen_hypernym mlp hidden=8 epochs=3"
-    assert config.name_of(config.cells[5]) == "unseen_hypernym linear epochs=3"
-    assert resolve(options()).name_of(resolve(options()).cells[0]) == "unseen_hypernym"
+    names = [config.name_of(*config.inputs, cell, 42) for cell in config.cells]
+    assert (names[1], names[5]) == (
+        "unseen_hypernym mlp hidden=8 epochs=3 seed 42",
+        "unseen_hypernym linear epochs=3 seed 42",
+    )
+    plain = resolve(options())
+    assert plain.name_of(*plain.inputs, *plain.cells, 42) == "unseen_hypernym seed 42"
 
 
 def test_a_head_brings_its_own_features_and_trainer_settings_and_the_user_overrides_them() -> None:
@@ -303,3 +308,55 @@ def test_a_head_brings_its_own_features_and_trainer_settings_and_the_user_overri
 def test_wrong_heads_and_settings_are_named(given: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         resolve(options(**given))
+
+
+def test_a_grid_of_inputs_gives_the_bytes_of_its_runs_alone(
+    run,  # type: ignore[no-untyped-def]
+    place: Path,
+    tiny_llama: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = save_tiny_lm("gpt2", tmp_path / "other")
+    loaded: list[str] = []
+    load = context.load_lm
+    monkeypatch.setattr(context, "load_lm", lambda spec, *rest: (loaded.append(spec.name), load(spec, *rest))[1])
+    models, task = [tiny_llama, other], str(place / "all.yaml")
+    results = run("many", model=",".join(map(str, models)), encoder="pixels,pocket", task=task)
+    names = [(each.run.lm.name, each.run.encoder.name) for each in results]
+    assert names == [(model.name, encoder) for model in models for encoder in ("pixels", "pocket")]
+    assert loaded == [model.name for model in models]  # once, whatever is asked through it
+    run("alone", model=str(other), encoder="pocket", task=task)
+    many, alone = predictions(tmp_path / "many"), predictions(tmp_path / "alone")
+    assert len(many) == 4 and len(alone) == 1 and all(many[name] == content for name, content in alone.items())
+
+
+def test_inputs_are_named_where_there_are_several(place: Path, tiny_llama: Path) -> None:
+    several = options(model=f"pocket,{tiny_llama}", encoder="pixels", head="mlp,linear",
+                      dataset=f"pocket,folder:{place / 'photos'}", taxonomy=f"-,{place / 'photos.tsv'}")  # fmt: skip
+    config = resolve(several)
+    assert [(each.lm.name, each.dataset, each.taxonomy) for each in config.inputs] == [
+        (model, dataset, taxonomy)
+        for model in ("pocket", tiny_llama.name)
+        for dataset, taxonomy in (("pocket", None), (f"folder:{place / 'photos'}", place / "photos.tsv"))
+    ]
+    assert config.size == 8
+    assert config.name_of(config.inputs[0], config.cells[1], 42) == "unseen_hypernym pocket pocket linear seed 42"
+
+
+def test_all_that_is_wrong_with_inputs_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UsageError) as raised:
+        resolve(options(model="poket,gemma-4", encoder="dinov2,pixel", dataset="pocket,cifar100", taxonomy="a,b,c"))
+    said = str(raised.value).splitlines()
+    assert [words in line for words, line in zip(("'poket'", "'gemma-4'", "'pixel'", "--taxonomy"), said, strict=True)]
+    missing = options(model="owner/one,owner/two", dataset="pocket,folder:nowhere", cache=str(tmp_path))
+    with pytest.raises(TaxbenchError) as raised_too:
+        list(run_all(resolve(missing), Reporter(quiet=True)))
+    assert all(name in str(raised_too.value) for name in ("owner/one", "owner/two", "nowhere"))
+
+
+def test_a_path_may_have_commas_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a,b").mkdir()
+    (config,) = resolve(options(dataset=f"folder:{tmp_path / 'a,b'}")).inputs
+    assert config.dataset == f"folder:{tmp_path / 'a,b'}"
