@@ -10,7 +10,7 @@ import numpy as np
 from taxbench.board.board import NOTHING, Entry, Estimate, Rank, Row
 from taxbench.board.roles import ROLES, recipe_of, role_of
 from taxbench.board.rows import estimate, row_key
-from taxbench.scoring.bootstrap import interval
+from taxbench.scoring.bootstrap import DIFFERENCE, interval
 from taxbench.specs.task import TaskSpec
 
 Replicates = Mapping[str, np.ndarray]
@@ -127,7 +127,8 @@ def _coherence_effect(rows: dict[str, Row], replicates: Replicates) -> Estimate:
     both = [replicates.get(row_key(row)) for row in (high, low)]
     if both[0] is None or both[1] is None:
         return estimate(values)
-    return estimate(values, interval(both[0] - both[1], min(_clusters(high), _clusters(low))))
+    ends = interval(both[0] - both[1], min(_clusters(high), _clusters(low)), scale=DIFFERENCE)
+    return estimate(values, ends)
 
 
 def _ranked(entries: list[Entry], replicates: Replicates) -> list[tuple[Entry, Rank]]:
@@ -161,7 +162,7 @@ def _surely_better(a: Entry, b: Entry, replicates: Replicates, alpha: float) -> 
     first, second = (replicates.get(row_key(_row(entry))) for entry in (a, b))
     if first is None or second is None:
         return False
-    low, _ = interval(first - second, min(_clusters(_row(a)), _clusters(_row(b))), alpha)
+    low, _ = interval(first - second, min(_clusters(_row(a)), _clusters(_row(b))), alpha, DIFFERENCE)
     return low is not None and low > 0
 
 

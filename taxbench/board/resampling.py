@@ -12,7 +12,7 @@ from pydantic import AfterValidator, ConfigDict, ValidationError
 
 from taxbench.board.rows import Interval, group_key
 from taxbench.results.predictions import OWN, Predictions
-from taxbench.scoring.bootstrap import REPLICATES, Replicates, interval, replicates
+from taxbench.scoring.bootstrap import DIFFERENCE, REPLICATES, SCORE, Replicates, interval, replicates
 from taxbench.specs.result import Result
 from taxbench.specs.spec import Spec
 from taxbench.util.errors import CacheError, DataError
@@ -171,7 +171,10 @@ def _resampled(group: list[Result], predictions: list[Predictions]) -> Resampled
         held = _over_seeds(predictions, "heldout_leaf", OWN)
         scores |= {"heldout_f1": (held.macro_f1, held.n_terms), "heldout_auroc": (held.auroc, held.n_terms)}
     kept = b"" if np.isnan(own.macro_f1).any() else np.round(own.macro_f1 * _UNIT).astype("<u2").tobytes()
-    ends = {name: interval(values, n) for name, (values, n) in scores.items()}
+    ends = {
+        name: interval(values, n, scale=DIFFERENCE if name == "transfer" else SCORE)
+        for name, (values, n) in scores.items()
+    }
     return Resampled(
         intervals={name: (_round(low), _round(high)) for name, (low, high) in ends.items()},
         f1=base64.b64encode(kept).decode(),

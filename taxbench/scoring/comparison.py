@@ -8,7 +8,7 @@ from scipy.stats import binomtest, permutation_test
 from scipy.stats import t as student
 
 from taxbench.results.predictions import OWN, Predictions
-from taxbench.scoring.bootstrap import Replicates, interval, replicates, standard_error
+from taxbench.scoring.bootstrap import DIFFERENCE, Replicates, interval, replicates, standard_error
 from taxbench.scoring.metrics import term_f1
 from taxbench.util.errors import UsageError, did_you_mean, first_few
 
@@ -264,7 +264,7 @@ def _difference(drawn: list[list[Replicates]], score: str) -> ScoreDifference:
     """Return one score of both sides and its difference, paired by the names of terms and leaves."""
     a, b = (np.mean([getattr(each, score) for each in side], axis=0) for side in drawn)
     n_terms = min(each.n_terms for side in drawn for each in side)
-    low, high = interval(a - b, n_terms)
+    low, high = interval(a - b, n_terms, scale=DIFFERENCE)
     return ScoreDifference(_score(a), _score(b), _score(a - b), standard_error(a - b, n_terms), low, high)
 
 

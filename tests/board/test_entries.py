@@ -13,7 +13,7 @@ from taxbench.board.entries import _ranked, newest
 from taxbench.board.load import load_records
 from taxbench.board.rows import make_table
 from taxbench.heads.loading import head_spec
-from taxbench.scoring.bootstrap import interval, replicates
+from taxbench.scoring.bootstrap import DIFFERENCE, interval, replicates
 from taxbench.specs.run import DatasetId, EncoderId
 from taxbench.util.progress import Reporter
 from tests.board.boards import TASKS
@@ -122,7 +122,7 @@ def test_ranges_of_equal_systems_hold_every_place_as_often_as_they_say() -> None
             for [one] in draw(design, Effects("equal", own_leaf=0.3, seeds=(0.0,)), rng, 8)
         ]
         values = [each.macro_f1 for each in drawn]
-        apart = [(interval(a - b, 12, 0.05 / 7)[0] or 0) > 0 for a, b in permutations(values, 2)]
+        apart = [(interval(a - b, 12, 0.05 / 7, DIFFERENCE)[0] or 0) > 0 for a, b in permutations(values, 2)]
         parted += any(apart)
     assert parted <= 9  # an entry's seven differences hold at once in 95 %; those of all eight entries in rather fewer
 

@@ -8,7 +8,16 @@ from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
 from taxbench.results.predictions import Predictions
-from taxbench.scoring.bootstrap import METHOD, _weights, interval, replicates, scored_terms, standard_error
+from taxbench.scoring.bootstrap import (
+    DIFFERENCE,
+    METHOD,
+    SCORE,
+    _weights,
+    interval,
+    replicates,
+    scored_terms,
+    standard_error,
+)
 from taxbench.scoring.metrics import score
 from tests.scoring.simulation import (
     DESIGNS,
@@ -86,16 +95,31 @@ def test_differences_are_paired() -> None:
     one, other = (replicates(each, "unseen") for each in drawn(systems=2))
     apart = [standard_error(each.macro_f1, each.n_terms) for each in (one, other)]
     assert standard_error(one.macro_f1 - other.macro_f1, one.n_terms) < 0.8 * min(apart)
-    assert interval(one.macro_f1 - one.macro_f1, one.n_terms) == (0, 0)
+    assert interval(one.macro_f1 - one.macro_f1, one.n_terms, scale=DIFFERENCE) == (0, 0)
 
 
-def test_terms_alone_give_the_interval_of_a_mean() -> None:
+@pytest.mark.parametrize("scale", [SCORE, DIFFERENCE])
+def test_terms_alone_give_the_interval_of_a_mean(scale: tuple[float, float]) -> None:
     rng, n = np.random.default_rng(0), 14
-    scores = rng.normal(size=n)
+    scores = rng.uniform(*scale, size=n)
     by_term = rng.dirichlet(np.ones(n), 200_000) @ scores
     values = np.concatenate([[scores.mean()], by_term, np.zeros(2 * len(by_term))])
-    reach = student.ppf(0.975, n - 1) * scores.std(ddof=1) / n**0.5
-    assert interval(values, n) == pytest.approx((scores.mean() - reach, scores.mean() + reach), abs=0.01 * reach)
+    share, width = (scores.mean() - scale[0]) / (scale[1] - scale[0]), scale[1] - scale[0]
+    reach = student.ppf(0.975, n - 1) * scores.std(ddof=1) / n**0.5 / (width * share * (1 - share))
+    odds = share / (1 - share) * np.exp([-reach, reach])
+    assert interval(values, n, scale=scale) == pytest.approx(odds / (1 + odds) * width + scale[0], abs=2e-3)
+
+
+@pytest.mark.parametrize("scale", [SCORE, DIFFERENCE])
+def test_no_interval_leaves_the_scale(scale: tuple[float, float]) -> None:
+    rng = np.random.default_rng(0)
+    for mean in np.linspace(*scale, 11):
+        values = np.clip(mean + rng.normal(0, 0.3, 301), *scale)
+        values[0] = mean
+        low, high = interval(values, 2, scale=scale)
+        assert low is not None and high is not None and scale[0] <= low <= mean <= high <= scale[1]
+        inside = scale[0] < mean < scale[1]
+        assert (high - low > 0.9 * (scale[1] - scale[0])) == inside
 
 
 def test_no_score_has_no_interval() -> None:
@@ -120,10 +144,11 @@ def test_intervals_cover_the_truth_and_naive_ones_do_not(design: Design, effects
     assert of_questions < 0.7
 
 
-def test_the_method_is_renumbered_when_it_gives_other_replicates() -> None:
+def test_the_method_is_renumbered_when_it_gives_others() -> None:
     [one] = drawn()
     found = replicates(one, "unseen")
     places = [0, 1, 1001, 2001]
-    assert METHOD == 1, "put the figures of the new method here"
+    assert METHOD == 2, "put the figures of the new method here"
     assert found.macro_f1[places] == pytest.approx([0.62079, 0.60334, 0.61662, 0.55891], abs=2e-5)
     assert found.auroc[places] == pytest.approx([0.82283, 0.80447, 0.80344, 0.80149], abs=2e-5)
+    assert interval(found.macro_f1, found.n_terms) == pytest.approx((0.41992, 0.78732), abs=2e-5)
