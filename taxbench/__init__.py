@@ -28,7 +28,8 @@ def run(*, quiet: bool = False, **options: Any) -> "list[Result]":
     Raises:
         TaxbenchError: anything a user can mend; the text says how.
     """
-    from taxbench.runs.config import Options, options_from, resolve
+    from taxbench.runs.config import resolve
+    from taxbench.runs.run_options import Options, options_from
     from taxbench.runs.runner import run as run_all
     from taxbench.util.progress import Reporter
 
@@ -45,9 +46,9 @@ def extract(*, quiet: bool = False, **options: Any) -> "list[EntryInfo]":
     Raises:
         TaxbenchError: anything a user can mend; the text says how.
     """
-    from taxbench.runs.config import options_from
     from taxbench.runs.feature_cache import ExtractOptions
     from taxbench.runs.feature_cache import extract as put
+    from taxbench.runs.run_options import options_from
     from taxbench.util.progress import Reporter
 
     return put(options_from(ExtractOptions, options), Reporter(quiet))

@@ -8,7 +8,8 @@ import click
 
 from taxbench.cli.completion import complete_encoder, complete_head, complete_model, complete_setting, complete_task
 from taxbench.cli.options import dataset_options, device_option, include_path
-from taxbench.runs.config import Options, RunConfig, resolve
+from taxbench.runs.config import RunConfig, resolve
+from taxbench.runs.run_options import Options
 from taxbench.util.progress import Reporter
 
 if TYPE_CHECKING:

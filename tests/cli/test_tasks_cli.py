@@ -11,7 +11,8 @@ import yaml
 from click.shell_completion import ShellComplete
 
 from taxbench.cli.main import call, cli
-from taxbench.runs.config import Options, resolve
+from taxbench.runs.config import resolve
+from taxbench.runs.run_options import Options
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.yaml_file import parse_yaml
 from tests.datasets.test_folder import make

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.runs.config import Options, options_from, resolve
+from taxbench.runs.config import resolve
 from taxbench.runs.feature_cache import ExtractOptions
+from taxbench.runs.run_options import Options, options_from
 from taxbench.tasks.inheritance import BUILTIN
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import validate

@@ -15,8 +15,9 @@ from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.registry.models import find_lm
 from taxbench.runs import prompts
-from taxbench.runs.config import Options, resolve
+from taxbench.runs.config import resolve
 from taxbench.runs.prompts import Wording, choose_prompt, frame_margins, identity_questions, name_scores
+from taxbench.runs.run_options import Options
 from taxbench.specs.task import RAW, PromptSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import UsageError

@@ -14,7 +14,8 @@ from taxbench.lms.frozen import FrozenLM
 from taxbench.results.predictions import read_predictions
 from taxbench.results.records import read_result
 from taxbench.runs import context, fit
-from taxbench.runs.config import Options, resolve
+from taxbench.runs.config import resolve
+from taxbench.runs.run_options import Options
 from taxbench.runs.runner import run as run_all
 from taxbench.specs.result import Result
 from taxbench.training.head_state import HeadTrainingState

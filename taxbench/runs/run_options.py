@@ -1,0 +1,94 @@
+"""What a user asks for, as typed on the command line or written in Python; `config.py` resolves the names."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from taxbench.util.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+D = TypeVar("D", bound="DataclassInstance")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a run as typed, with the suite's defaults."""
+
+    task: str = "unseen_hypernym"
+    model: str = "pocket"
+    encoder: str = "pocket"
+    dataset: str = "pocket"
+    taxonomy: str | None = None
+    head: str = "mlp"
+    seeds: str = "42"
+    device: str = "auto"
+    cache: str | None = None
+    out: str = "results"
+    settings: tuple[str, ...] = ()
+    """`key=value` for the features, the trainer or the head."""
+    include: tuple[Path, ...] = ()
+    """Folders with more task files."""
+
+
+def options_from(kind: type[D], given: dict[str, Any]) -> D:
+    """Build options from keyword arguments of the Python interface, in the words of Python or of the command line.
+
+    Args:
+        kind: Which options.
+        given: Their values: what would be typed, or numbers, paths, and lists where several are separated by commas;
+            None is the default. `settings` may be a dictionary.
+
+    Raises:
+        UsageError: there is no such option, or a value is of another kind.
+    """
+    known = {field.name: field.default for field in fields(kind)}
+    for name in given:
+        if name not in known:
+            raise UsageError(f"Unknown option '{name}'.{did_you_mean(name, known)} Options: {', '.join(known)}.")
+    return kind(**{name: _typed(name, value, known[name]) for name, value in given.items() if value is not None})
+
+
+def _typed(name: str, value: Any, usual: Any) -> Any:
+    """Return the value of an option as the command line would have it, from what Python people write."""
+    if isinstance(usual, tuple):  # settings, and folders of tasks
+        if isinstance(value, dict):
+            value = [f"{key}={_words(name, each)}" for key, each in value.items()]
+        several = value if isinstance(value, list | tuple) else [value]
+        return tuple(Path(each) if name == "include" else _words(name, each) for each in several)
+    if isinstance(usual, bool | int) or name == "workers":
+        if not isinstance(value, int):
+            raise UsageError(f"Invalid {name}: expected a whole number, found a {type(value).__name__}.")
+        return value
+    return f"folder:{value}" if name == "dataset" and isinstance(value, Path) else _words(name, value)
+
+
+def _words(name: str, value: Any) -> str:
+    """Return the text of a value, or of several separated by commas; raise UsageError where it has none."""
+    if isinstance(value, list | tuple | range):
+        return ",".join(_words(name, each) for each in value)
+    if not isinstance(value, str | int | float | Path):
+        raise UsageError(
+            f"Invalid {name}: expected text, a number, a path or a list of them, found a {type(value).__name__}."
+        )
+    return str(value)
+
+
+def names_in(text: str) -> list[str]:
+    """Return names separated by commas, each once; a path that is there may have commas of its own."""
+    kind, _, argument = text.partition(":")
+    if "," in text and "," not in kind and Path(argument or text).expanduser().exists():
+        return [text]
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or [text]
+
+
+def seeds_in(text: str) -> tuple[int, ...]:
+    """Return the seeds that `--seeds` lists by commas, each once; raise UsageError for others."""
+    try:
+        seeds = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise UsageError(f"--seeds '{text}': expected whole numbers separated by commas, such as 42,218,7.") from None
+    if any(seed < 0 for seed in seeds):
+        raise UsageError(f"--seeds '{text}': seeds are not negative.")
+    return seeds
