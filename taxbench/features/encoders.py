@@ -22,12 +22,12 @@ from taxbench.features.families import (
     read_config,
     registers,
 )
-from taxbench.features.preprocessing import FILES, check_preprocessing, read_preprocessing
+from taxbench.features.preprocessing import check_preprocessing, preprocessing_file, read_preprocessing
 from taxbench.registry.models import ENTRY_POINTS, PLUGGED, model_source
 from taxbench.specs.feature_key import Crop, FeatureReadout, Pool, Pooled, Preprocessing
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
-from taxbench.util.hub import config_file, first_file, weights_digest
+from taxbench.util.hub import config_file, weights_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class EncoderCard:
     and as far as it has them `pooler_output` and `hidden_states`, whose last item is not read."""
     outline: Callable[[], nn.Module] | None = None
     """Returns the same model without weights, on the meta device, to learn shapes; None: `load` serves for that too."""
-    folder: Path | None = None
-    """Where its own image processor is, with which its preprocessing is compared."""
+    processor: tuple[Path, Crop] | None = None
+    """The file of its own image processor, with which its preprocessing is compared, and how pictures are cut."""
     tower: str = ""
     """The part of a larger model that this is, by the name in its configuration."""
     prefix_tokens: int = 0
@@ -208,7 +208,8 @@ def describe_encoder(spec: EncoderSpec, crop: Crop = "none") -> EncoderCard:
     path = config_file(source, spec.gated)
     name, config = read_config(path.parent)
     image_size = getattr(config, "image_size", None) or 224
-    preprocessing = read_preprocessing(first_file(source, spec.gated, FILES), image_size, crop)
+    file = preprocessing_file(source, spec.gated)
+    preprocessing = read_preprocessing(file, image_size, crop)
     size = (preprocessing.height, preprocessing.width)
     family = family_of(config, size, spec.source)
     pooled = spec.pooled or (family.pooled if family.pooled != "pooler" or has_pooler(config) else family.inner)
@@ -225,7 +226,7 @@ def describe_encoder(spec: EncoderSpec, crop: Crop = "none") -> EncoderCard:
         load=tower.random if spec.random else tower.pretrained,
         outline=tower.outline,
         tower=name,
-        folder=tower.folder,
+        processor=(file, crop),
         prefix_tokens=family.class_tokens + registers(config),
         patch=patch_side(family, config),
         pooled=pooled,
@@ -239,8 +240,8 @@ def load_encoder(card: EncoderCard, device: torch.device, dtype: torch.dtype, co
     Raises:
         ModelError: its weights are missing or do not fit.
     """
-    if card.folder:
-        check_preprocessing(card.folder, card.preprocessing)
+    if card.processor:
+        check_preprocessing(card.processor[0], card.preprocessing, card.processor[1])
     model = card.load(dtype)
     # Channels-last convolutions are about 1.7 times faster on CPUs and never slower; transformers blocks do not care.
     model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]

@@ -5,31 +5,51 @@ normalises it. What a checkpoint says of that is followed; one that wants more (
 """
 
 import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from pydantic import ValidationError
 
 from taxbench.features.decode import resize
 from taxbench.specs.feature_key import Crop, Preprocessing
-from taxbench.util.errors import ModelError
-from taxbench.util.hub import reading
+from taxbench.util.errors import ModelError, first_line
+from taxbench.util.hub import first_file, reading
 
-FILES = ("preprocessor_config.json", "processor_config.json")
-"""Where it is said, the first that is there; transformers 5 writes the second for models of pictures and text."""
+_FILE, _INSIDE = "preprocessor_config.json", "processor_config.json"
 # By number, Pillow's own constants, or by name.
 _RESAMPLE: dict[int | str, str] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 _RESAMPLE |= {name: name for name in _RESAMPLE.values()}
 # What every processor decides; where a file leaves one out, its class has a default.
-_DECIDED = {"do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std", "resample"}
+_DECIDED = {"do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std", "resample", "size",
+            "do_center_crop", "crop_size"}  # fmt: skip
+# What a file may say beside it that changes no picture, or is dealt with here.
+_KNOWN = _DECIDED | {"do_resize", "do_convert_rgb", "crop_pct", "do_flip_channel_order"}
+_LARGEST = 4096  # pixels; more is a count of pixels, or nonsense
+
+
+def preprocessing_file(source: str, gated: bool) -> Path:
+    """Return the file that says it, as transformers chooses: that of the whole processor if it speaks of pictures.
+
+    Raises:
+        ModelError: there is none.
+    """
+    with suppress(ModelError, ValueError, OSError):
+        path = first_file(source, gated, (_INSIDE,))
+        if isinstance(json.loads(path.read_bytes()).get("image_processor"), dict):
+            return path
+    return first_file(source, gated, (_FILE, _INSIDE))
 
 
 def read_preprocessing(path: Path, image_size: Any, crop: Crop = "none") -> Preprocessing:
     """Read the input size and normalisation that a model was trained with.
 
     Args:
-        path: One of `FILES` in the model's folder.
+        path: What `preprocessing_file` returns.
         image_size: The size that the model's own configuration names, for files that name none.
         crop: Whether the centre is cut out as they say, or the whole picture is resized.
 
@@ -37,8 +57,7 @@ def read_preprocessing(path: Path, image_size: Any, crop: Crop = "none") -> Prep
         ModelError: the file does not say, or wants what is not done here.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        raw = raw.get("image_processor", raw)
+        raw = _said(path)
         if not raw.keys() >= _DECIDED:
             raw = _defaults(path.parent) | raw
         if raw.get("do_flip_channel_order"):
@@ -55,42 +74,66 @@ def read_preprocessing(path: Path, image_size: Any, crop: Crop = "none") -> Prep
             std=_channels(raw["image_std"]) if normalize else (1.0, 1.0, 1.0),
             resize=whole,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        missing = f"no {error}" if isinstance(error, KeyError) else error
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        missing = f"no {error}" if isinstance(error, KeyError) else first_line(error)
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False)[0]
+            missing = f"{first['loc'][0]} {first['input']!r}: {first['msg']}"
         raise ModelError(f"'{path}' does not say how pictures are prepared ({missing}).") from None
 
 
-def check_preprocessing(folder: Path, preprocessing: Preprocessing) -> None:
+def check_preprocessing(path: Path, preprocessing: Preprocessing, crop: Crop = "none") -> None:
     """Compare what is done to a picture with what the checkpoint's own processor does to it.
 
-    Where pictures are resized straight, it is one of the input size; else one that is wider and one that is higher.
+    Where pictures are resized straight, it is one of the input size; else one that is wider and one that is higher. All
+    have a margin, which some processors cut off.
 
     Raises:
-        ModelError: the numbers differ.
+        ModelError: the numbers differ; or there is no processor to compare with, and the file wants what is not known.
     """
     height, width = preprocessing.height, preprocessing.width
-    straight = preprocessing.resize is None
-    options = {"do_resize": False, "do_center_crop": False} if straight else {}
-    shapes = [(height, width)] if straight else [(height + 7, 2 * width + 3), (2 * height + 5, width + 9)]
+    options = {"do_resize": False, "do_center_crop": False} if crop == "none" else {}
+    shapes = [(height, width)] if crop == "none" else [(height + 7, 2 * width + 3), (2 * height + 5, width + 9)]
     draw = np.random.default_rng(0)
     for shape in shapes:
-        picture = Image.fromarray(draw.integers(0, 256, (*shape, 3), np.uint8))
+        noise = np.full((*shape, 3), 255, np.uint8)
+        inner = noise[shape[0] // 8 : -(shape[0] // 8) or None, shape[1] // 8 : -(shape[1] // 8) or None]
+        inner[:] = draw.integers(0, 256, inner.shape, np.uint8)
+        picture = Image.fromarray(noise)
         try:
-            with reading(str(folder), False, "A picture cannot be prepared"):
-                processor = _processor(folder)
+            with reading(str(path.parent), False, "A picture cannot be prepared"):
+                processor = _processor(path.parent)
                 found = processor(picture, return_tensors="np", **options)["pixel_values"][0]
         except ModelError:
-            return  # transformers has none for it: what its file says is all there is
+            return _check_known(path, crop)
         pixels, theirs = resize(picture, preprocessing).transpose(1, 2, 0), np.asarray(found, np.float64)
         ours = (pixels * preprocessing.rescale - np.array(preprocessing.mean)) / np.array(preprocessing.std)
         ours = ours.transpose(2, 0, 1)
         far = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else float("inf")
         if not far < 1e-3 * max(1.0, float(np.abs(theirs).max())):
-            cut = "" if straight else "resize it, cut its centre out, "
+            cut = "" if crop == "none" else "resize it, cut its centre out, "
             raise ModelError(
-                f"The {type(processor).__name__} of '{folder}' makes other numbers of a picture than to {cut}"
+                f"The {type(processor).__name__} of '{path.parent}' makes other numbers of a picture than to {cut}"
                 f"rescale and normalise it (they differ by up to {far:.2g}), which taxbench does not do."
             )
+
+
+def _check_known(path: Path, crop: Crop) -> None:
+    """Refuse a file that wants steps that are not known, where transformers has no processor to compare with."""
+    unknown = [key for key, value in _said(path).items() if key.startswith(("do_", "rescale_")) and value]
+    unknown = [key for key in unknown if key not in _KNOWN]
+    if unknown or crop != "none":
+        wants = f"wants {', '.join(unknown)}" if unknown else "is to be followed"
+        raise ModelError(f"'{path}' {wants}, and transformers has no processor to compare with. Give another encoder.")
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """Return what a file says of pictures."""
+    raw: dict[str, Any] = json.loads(path.read_bytes())
+    if not isinstance(raw, dict):
+        raise ValueError("it is no mapping")
+    found: dict[str, Any] = raw.get("image_processor", raw)
+    return found
 
 
 def _processor(folder: Path) -> Any:
@@ -98,7 +141,17 @@ def _processor(folder: Path) -> Any:
     from transformers import AutoImageProcessor
 
     with reading(str(folder), False, f"The image processor of '{folder}' cannot be loaded"):
-        return AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+        found = AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+    said = next((_said(path) for name in (_INSIDE, _FILE) if (path := folder / name).is_file()), {})
+    kind = said.get("image_processor_type") or said.get("feature_extractor_type") or type(found).__name__
+    if _plain(kind) != _plain(type(found).__name__) or "auto_map" in said:  # then it took the one of the model's kind
+        raise ModelError(f"transformers has no {kind}.")
+    return found
+
+
+def _plain(kind: Any) -> str:
+    """Return the name of an image processor without its backend, as older files call it."""
+    return re.sub(r"(Pil|Fast)$", "", str(kind)).replace("FeatureExtractor", "ImageProcessor")
 
 
 def _defaults(folder: Path) -> dict[str, Any]:
@@ -127,12 +180,16 @@ def _channels(values: Any) -> tuple[float, float, float]:
 def _input_size(raw: dict[str, Any], image_size: Any) -> tuple[int, int]:
     """Return the height and width that reach the model: what is left after a crop, if there is one."""
     size = (raw.get("crop_size") if raw.get("do_center_crop") else None) or raw.get("size") or image_size
-    if isinstance(size, dict):
+    if isinstance(size, Mapping):
         if not size.get("height") and not size.get("shortest_edge"):
-            raise ValueError(f"a size of {size}: pictures keep their shape")
+            raise ValueError(f"a size of {dict(size)}: pictures keep their shape")
         height = size.get("height") or size["shortest_edge"]
-        return height, size.get("width") or height
-    height, width = size if isinstance(size, list | tuple) else (size, size)
+        width = size.get("width") or height
+    else:
+        height, width = size if isinstance(size, list | tuple) else (size, size)
+    for side in (height, width):
+        if isinstance(side, bool) or not 0 < side <= _LARGEST:
+            raise ValueError(f"a size of {side} pixels: expected 1 to {_LARGEST}")
     return height, width
 
 

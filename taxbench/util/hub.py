@@ -64,11 +64,17 @@ def weight_files(source: str, gated: bool) -> list[Path]:
     Raises:
         ModelError: there are none.
     """
-    found = first_file(source, gated, _WEIGHTS)
+    config = config_file(source, gated)
+    with reading(source, gated, f"'{config}' cannot be read"):
+        named = json.loads(config.read_bytes()).get("transformers_weights")  # where transformers then looks
+    found = first_file(source, gated, (str(named),) if named else _WEIGHTS)
     if not found.name.endswith(".index.json"):
         return [found]
-    shards = json.loads(found.read_text(encoding="utf-8"))["weight_map"].values()
-    return [_file(source, gated, shard) for shard in sorted(set(shards))]
+    with reading(source, gated, f"'{found}' is no list of weights"):
+        shards = {str(shard) for shard in json.loads(found.read_bytes())["weight_map"].values()}
+    if not shards:
+        raise ModelError(f"'{found}' is no list of weights: it names none. Fetch it again.")
+    return [_file(source, gated, shard) for shard in sorted(shards)]
 
 
 def weight_names(source: str, gated: bool) -> set[str]:
@@ -164,17 +170,18 @@ def _explained(source: str, gated: bool, failed: str, error: Exception) -> str:
         return f"{failed}: a package is missing. {way}{first_line(error)}"
     if isinstance(error, OSError):
         return _missing(source, gated, error)
-    problem = f"{failed}: {first_line(error).rstrip('.')}."
-    if isinstance(error, RuntimeError):
-        return problem
-    return f"{problem} Files of a newer format want: pip install -U transformers tokenizers"
+    said = f"no {error}" if isinstance(error, KeyError) and error.args else " ".join(str(error).split())
+    problem = f"{failed}: {said[:_LONGEST].rstrip('.') or type(error).__name__}."
+    newer = type(error) is Exception or "does not recognize this architecture" in said  # tokenizers raise no other
+    return f"{problem} Files of a newer format want: pip install -U transformers tokenizers" if newer else problem
 
 
 def _inside(folder: Path) -> list[Path]:
     """Return the files of a local model directory that transformers reads."""
     if not (folder / "config.json").is_file():
         return []
-    weights = [path for pattern in ("*.safetensors", "*.bin") for path in sorted(folder.glob(pattern))]
+    kinds = ("*.safetensors", "*.bin", "*.index.json", "*processor_config.json")
+    weights = [path for pattern in kinds for path in sorted(folder.glob(pattern))]
     return [folder / "config.json", *weights, *_tokenizer_files(folder)]
 
 
@@ -209,6 +216,7 @@ def _is_broken(path: Path) -> bool:
     return False
 
 
+_LONGEST = 300
 _ADAPTER = (
     "'{}' has an adapter beside its weights (adapter_config.json). Merge it into them (peft: merge_and_unload, then "
     "save_pretrained), or move it away."

@@ -93,7 +93,7 @@ def test_steps_that_are_switched_off_change_nothing(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("{", "Expecting"),
-        ("[]", "has no attribute"),
+        ("[]", "it is no mapping"),
         ('{"size": {"longest_edge": 3}}', "pictures keep their shape"),
         ('{"size": {"max_height": 3, "max_width": 4}}', "pictures keep their shape"),
         ("{}", "no 'image_mean'"),
@@ -116,13 +116,18 @@ def test_one_number_may_stand_for_all_channels_and_a_filter_for_its_number(tmp_p
     assert (found.mean, found.std, found.resample) == ((0.5,) * 3, (0.25,) * 3, "bicubic")
 
 
+HALF = {"image_mean": 0.5, "image_std": 0.5}
 CASES = {
     "BGR, said": ({"image_processor_type": "MobileViTImageProcessor", "do_flip_channel_order": True}, "flipped"),
     "BGR, by default": ({"image_processor_type": "MobileViTImageProcessor"}, "flipped"),
     "an offset": ({"image_processor_type": "EfficientNetImageProcessor", "rescale_offset": True}, "other numbers"),
     "a crop": ({"image_processor_type": "CLIPImageProcessor", "do_center_crop": True, "crop_size": 32}, ""),
     "no normalisation": ({"image_processor_type": "ViTImageProcessor", "do_normalize": False}, ""),
-    "what the class says": ({"image_processor_type": "DeiTImageProcessor"}, ""),
+    "what the class says": ({"image_processor_type": "DeiTImageProcessor", "crop_size": 32}, ""),
+    "a margin cut off": ({"image_processor_type": "NougatImageProcessor"}, "other numbers"),
+    "an unknown class": ({**HALF, "image_processor_type": "MyProcessor", "do_grayscale": True}, "wants do_grayscale"),
+    "code of its own": ({**HALF, "auto_map": {"AutoImageProcessor": "a.B"}, "do_invert": True}, "wants do_invert"),
+    "an unknown class, no more": ({**HALF, "image_processor_type": "MyProcessor"}, "-"),
 }
 
 
@@ -137,6 +142,9 @@ def test_a_processor_is_followed_or_refused(case: str, tmp_path: Path) -> None:
         load_encoder(card, torch.device("cpu"), torch.float32)
         return card.preprocessing
 
+    if said == "-":
+        load()
+        return
     if said:
         with pytest.raises(ModelError, match=said):
             load()
@@ -148,6 +156,41 @@ def test_a_processor_is_followed_or_refused(case: str, tmp_path: Path) -> None:
     )
     theirs = own(square, do_resize=False, do_center_crop=False, return_tensors="np")["pixel_values"][0]
     np.testing.assert_allclose(pixels, theirs, atol=1e-5)
+
+
+def test_what_a_file_leaves_out_of_sizes_is_its_class_s(tmp_path: Path) -> None:
+    fields = {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 40}, "crop_size": 32}
+    for said, size in ((fields, 32), ({"image_processor_type": "CLIPImageProcessor"}, 224)):
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+        found = read_preprocessing(tmp_path / "preprocessor_config.json", 48)
+        assert (found.height, found.width) == (size, size)
+
+
+def test_the_file_of_the_whole_processor_comes_first_as_for_transformers(tmp_path: Path) -> None:
+    folder = TINY["vit"].save(tmp_path / "encoder")
+    raw = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps({**raw, "size": {"height": 24, "width": 24}}))
+    assert describe_encoder(find_encoder(str(folder))).preprocessing.height == 24
+    (folder / "processor_config.json").write_text(json.dumps({"processor_class": "ViTProcessor"}))
+    assert describe_encoder(find_encoder(str(folder))).preprocessing.height == 24
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": raw}))
+    assert describe_encoder(find_encoder(str(folder))).preprocessing.height == 32
+
+
+@pytest.mark.parametrize("kind", ["Owlv2ImageProcessor", "DeepseekVLImageProcessor", "DonutImageProcessor"])
+def test_a_processor_that_does_more_than_cut_is_refused(kind: str, tmp_path: Path) -> None:
+    folder = TINY["vit"].save(tmp_path / "encoder")
+    raw = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps({**raw, "image_processor_type": kind, "do_pad": True}))
+    with pytest.raises(ModelError, match="other numbers of a picture than to resize it"):
+        load_encoder(describe_encoder(find_encoder(str(folder)), "center"), torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize("size", [-5, True, 2_000_000, {"height": 0, "width": 3, "shortest_edge": 0}])
+def test_a_size_that_no_picture_has_is_refused(size: object, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(json.dumps({"size": size, "image_mean": 0.5, "image_std": 0.5}))
+    with pytest.raises(ModelError, match=r"p\.json' does not say how pictures are prepared \(a size of"):
+        read_preprocessing(tmp_path / "p.json", 8)
 
 
 def test_a_processor_may_lie_where_transformers_5_saves_it(tmp_path: Path) -> None:
@@ -185,7 +228,7 @@ def test_the_centre_is_cut_out_as_the_checkpoint_s_own_processor_does(
     PROCESSORS[kind].save_pretrained(tmp_path)
     own = AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
     found = read_preprocessing(tmp_path / "preprocessor_config.json", 32, "center")
-    check_preprocessing(tmp_path, found)
+    check_preprocessing(tmp_path / "preprocessor_config.json", found, "center")
     given = picture(*shape)
     expected = own(given, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
     assert (resize(given, found) == expected).all()
@@ -199,7 +242,7 @@ def test_a_processor_that_keeps_the_shape_of_pictures_cannot_be_followed(tmp_pat
     hf.CLIPImageProcessor(size={"shortest_edge": 32}, do_center_crop=False).save_pretrained(tmp_path)
     whole = read_preprocessing(tmp_path / "preprocessor_config.json", 32, "center")
     with pytest.raises(ModelError, match="other numbers of a picture than to resize it, cut its centre out"):
-        check_preprocessing(tmp_path, whole)
+        check_preprocessing(tmp_path / "preprocessor_config.json", whole, "center")
     (tmp_path / "preprocessor_config.json").unlink()
     with pytest.raises(ModelError, match=r"has no image processor of its own\. Leave out crop=center"):
         describe_encoder(find_encoder("pixels"), "center")

@@ -55,7 +55,7 @@ class Tiny:
 def save_preprocessing(folder: Path, size: tuple[int, int]) -> None:
     """Write a `preprocessor_config.json`."""
     fields = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.25, 0.3], "resample": 3, "rescale_factor": 1 / 255}
-    text = json.dumps({"size": {"height": size[0], "width": size[1]}, **fields})
+    text = json.dumps({"size": {"height": size[0], "width": size[1]}, "do_center_crop": False, **fields})
     (folder / "preprocessor_config.json").write_text(text)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from taxbench.features.encoders import describe_encoder, load_encoder
@@ -23,7 +24,7 @@ def lm(tiny_llama: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_llama, tmp_path / "lm"))
 
 
-def load(folder: Path) -> object:
+def load(folder: Path) -> FrozenLM:
     return load_lm(find_lm(str(folder)), torch.device("cpu"), torch.float32)
 
 
@@ -146,6 +147,33 @@ def test_a_folder_that_is_no_model_says_what_it_holds(tmp_path: Path, files: lis
         (tmp_path / name).write_text("{}")
     with pytest.raises(UsageError, match=said):
         find_lm(str(tmp_path))
+
+
+def test_weights_of_another_name_are_those_that_are_digested(lm: Path) -> None:
+    before = load(lm)
+    edit(lm, "config.json", transformers_weights="alt.safetensors")
+    with pytest.raises(ModelError, match=r"has no alt\.safetensors"):
+        load(lm)
+    digests = set()
+    for factor in (1.5, 0.5):
+        weights = {name: weight * factor for name, weight in load_file(lm / "model.safetensors").items()}
+        save_file(weights, lm / "alt.safetensors", {"format": "pt"})
+        found = load(lm)
+        digests.add(found.digest)
+        scale = found.model.lm_head.weight.norm() / before.model.lm_head.weight.norm()
+        assert float(scale) == pytest.approx(factor)
+    assert len(digests) == 2
+
+
+@pytest.mark.parametrize("text", [
+    "version https://git-lfs.github.com/spec/v1\n", "{", "[]", "{}", '{"weight_map": null}', '{"weight_map": 3}',
+    '{"weight_map": {}}', '{"weight_map": {"a": "gone.safetensors"}}',
+])  # fmt: skip
+def test_a_list_of_weights_that_cannot_be_read_is_named(lm: Path, text: str) -> None:
+    (lm / "model.safetensors").unlink()
+    (lm / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(ModelError, match=r"model\.safetensors\.index\.json'|has no gone\.safetensors"):
+        load(lm)
 
 
 def test_a_revision_of_the_hub_can_be_named(lm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
