@@ -24,7 +24,7 @@ from taxbench.datasets.dataset import Dataset, ImageRecord, Split
 from taxbench.taxonomy.choice import taxonomy_of
 from taxbench.taxonomy.tables import normal, unwritable
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
-from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few
+from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few, first_line
 
 DECODER = f"pillow {PIL.__version__}, upright on white"
 # How folders and the hub name splits, and what they are here.
@@ -32,8 +32,6 @@ SPLITS: dict[str, Split] = {
     "train": "train", "training": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-# What Pillow raises at a file that it cannot decode.
-_UNDECODABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".heic", ".heif", ".bmp", ".dib",
              ".gif", ".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"}  # fmt: skip
 # What makes a picture upright, by EXIF's number for how it lies.
@@ -182,8 +180,10 @@ def decode(source: Path | io.BytesIO, what: str) -> Image.Image:
             mode = picture.mode
             if mode not in ("I", "F"):
                 return _upright(picture, _eight_bits(picture))
-    except _UNDECODABLE as error:
-        raise DataError(f"{what} cannot be decoded ({error}). Repair or remove it and run again.") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise whatever they happen to meet
+        raise DataError(f"{what} cannot be decoded ({first_line(error)}). Repair or remove it and run again.") from None
     raise DataError(f"{what} has pixels of 32 bits (mode {mode}), whose white is unknown. Convert it to 8 bits.")
 
 

@@ -21,6 +21,7 @@ from taxbench.taxonomy.tables import normal
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
 from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few, first_line, with_network
 
+_IMAGES = ("image", "img", "jpg", "picture", "photo")
 _LABELS = ("label", "labels", "class", "category", "fine_label")
 _BATCH = 64
 
@@ -162,6 +163,7 @@ def _columns(source: str, part: Any) -> tuple[str, str]:
 
     features: dict[str, Any] = part.features
     images = [name for name, kind in features.items() if isinstance(kind, datasets.Image)]
+    images = [name for name in _IMAGES if name in images] or images
     classes = [name for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
     strings = [name for name, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
     usual = [name for name in _LABELS if name in strings]

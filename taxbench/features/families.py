@@ -12,7 +12,7 @@ from torch import nn
 
 from taxbench.specs.feature_key import Pooled
 from taxbench.util.errors import ModelError, did_you_mean
-from taxbench.util.hub import load_pretrained, reading, weight_names
+from taxbench.util.hub import load_pretrained, reading, weight_files, weight_names
 
 SEED = 0
 """Of the weights of random twins."""
@@ -84,12 +84,14 @@ def read_config(folder: Path) -> tuple[str, Any]:
     Raises:
         ModelError: the installed transformers does not know the architecture.
     """
-    from transformers import AutoConfig
+    from transformers import AutoConfig, PretrainedConfig
 
     with reading(str(folder), False, f"'{folder / 'config.json'}' cannot be read"):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     for part in ("vision_config", "image_config"):
         if hasattr(config, part):
+            if not isinstance(getattr(config, part), PretrainedConfig):
+                raise ModelError(f"'{folder / 'config.json'}' cannot be read: its {part} is no mapping.")
             return part, getattr(config, part)
     return "", config
 
@@ -181,7 +183,7 @@ class Tower:
             gated=False,
             dtype=dtype,
             config=self._config(),
-            use_safetensors=any(self.folder.glob("*.safetensors")),
+            use_safetensors=weight_files(str(self.folder), False)[0].suffix == ".safetensors",
             key_mapping=self._place(),
             **self._options(),
         )
@@ -208,7 +210,8 @@ class Tower:
 
     def outline(self) -> nn.Module:
         """Build the tower without weights, to learn the shapes of what it gives."""
-        with torch.device("meta"):
+        config = self.folder / "config.json"
+        with reading(str(self.folder), False, f"'{config}' describes no model"), torch.device("meta"):
             return self._ready(self._class()(self._config(), **self._options()))
 
     def _class(self) -> Any:

@@ -38,12 +38,17 @@ class FeatureFile:
         try:
             self._rows, stored = _READERS[path.suffix](path)
             shape = tuple(self._rows.shape)
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-            raise DataError(f"'{path}' cannot be read as features ({first_line(error)}).") from None
-        if len(shape) not in (2, 3):
+        except MemoryError:
+            raise
+        except Exception as error:  # five libraries, which raise whatever they happen to meet
+            said = "it is empty" if path.stat().st_size == 0 else first_line(error) or type(error).__name__
+            raise DataError(f"'{path}' cannot be read as features ({said}).") from None
+        if len(shape) not in (2, 3) or 0 in shape:
             raise DataError(f"The features in '{path}' have the shape {shape}; expected (n, f) or (n, t, f).")
+        if (kind := np.dtype(self._rows.dtype)).kind not in "fiub":
+            raise DataError(f"The features in '{path}' are of the type {kind}; expected real numbers.")
         self.tokens, self.width = (1, shape[1]) if len(shape) == 2 else shape[1:]
-        names = tuple(ids.read_text(encoding="utf-8-sig").rstrip().splitlines()) if ids else stored
+        names = _listed(ids) if ids else stored
         if names is None:
             raise DataError(f"'{path}' holds no 'ids': give them with --ids FILE, one image id a line.")
         self.ids = names
@@ -70,6 +75,19 @@ class FeatureFile:
             while block := file.read(1 << 24):
                 state.update(block)
         return state.hexdigest()
+
+
+def _listed(path: Path) -> tuple[str, ...]:
+    """Return the ids in a text file, one a line.
+
+    Raises:
+        DataError: it cannot be read as text.
+    """
+    try:
+        return tuple(line.rstrip() for line in path.read_text(encoding="utf-8-sig").strip().splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise DataError(f"The ids in '{path}' cannot be read ({why}). Expected one image id a line.") from None
 
 
 def write_features(table: FeatureTable, path: Path) -> list[Path]:
@@ -130,7 +148,7 @@ def _safetensors(path: Path) -> Stored:
 
     with safe_open(path, "pt") as file:
         ids = (file.metadata() or {}).get("ids")
-        return file.get_tensor(_key(file.keys())).float().numpy(), _names(json.loads(ids)) if ids else None
+        return _real(file.get_tensor(_key(file.keys()))), _names(json.loads(ids)) if ids else None
 
 
 def _torch(path: Path) -> Stored:
@@ -144,8 +162,15 @@ def _torch(path: Path) -> Stored:
     except pickle.UnpicklingError:
         raise ValueError("it holds more than tensors, and other things are not loaded: they could run code") from None
     if isinstance(found, torch.Tensor):
-        return found.float().numpy(), None
-    return found[_key(found)].float().numpy(), _names(found["ids"]) if "ids" in found else None
+        return _real(found), None
+    return _real(found[_key(found)]), _names(found["ids"]) if "ids" in found else None
+
+
+def _real(features: Any) -> np.ndarray:
+    """Return a tensor as float32; raise ValueError where it holds complex numbers."""
+    if features.is_complex():
+        raise ValueError("its numbers are complex")
+    return np.asarray(features.float().numpy())
 
 
 def _key(keys: Iterable[Any]) -> Any:

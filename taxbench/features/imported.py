@@ -1,6 +1,9 @@
 """Bring your own features: copy a file's rows into the cache, where `--encoder imported:NAME` finds them."""
 
-from contextlib import closing
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from taxbench.util.errors import CacheError, DataError, UsageError, did_you_mean
 from taxbench.util.progress import Reporter
 
 _SPAN_BLOCKS = 16
+_LOST = 0.05  # of what tells images apart
 
 
 def import_features(
@@ -29,6 +33,8 @@ def import_features(
         DataError: an image has no features, or they are not finite in the storage type.
         CacheError: the cache cannot be written.
     """
+    if not re.fullmatch(r"[^\s,/]{1,100}", name):
+        raise UsageError(f"Invalid name '{name}': expected 1 to 100 letters without blanks, commas and slashes.")
     order = _order(file, dataset)
     key = FeatureKey(
         source=Imported(name=name, file_digest=file.digest()),
@@ -43,16 +49,19 @@ def import_features(
                 f"taxbench cache gc {entry.folder.name}"
             )
     layout = plan_layout(key.n_images, TokenShape(file.tokens, file.width), storage)
-    manifest = begin_entry(cache, key, layout, Origin(dataset=dataset.name, encoder=str(file.path.resolve())))
+    origin = Origin(dataset=dataset.name, encoder=str(file.path.resolve()))
     folder = entry_folder(cache, key)
+    fresh = not folder.exists()
+    manifest = begin_entry(cache, key, layout, origin)
     with (
+        _dropped_where_useless(folder if fresh else None),
         closing(EntryLock(folder)) as lock,
         report.bar(f"import {file.path.name}", key.n_images, "img") as advance,
     ):
         for shard in range(layout.shards):
             if not shard_path(folder, shard).is_file():
                 if not lock.try_shard(shard):
-                    raise CacheError(f"Another process is importing '{name}'. Wait for it, then run again.")
+                    raise CacheError(f"Another process is importing '{file.path}'. Wait for it, then run again.")
                 rows = layout.rows_of(shard)
                 names = [(image.id, image.digest) for image in dataset.images[rows.start : rows.stop]]
                 _copy_shard(file, order, begin_shard(folder, manifest, shard, names), manifest, shard)
@@ -110,12 +119,36 @@ def _copy_shard(file: FeatureFile, order: np.ndarray, writer: ShardWriter, manif
     step = _SPAN_BLOCKS * manifest.layout.block_rows
     for start in range(rows.start, rows.stop, step):
         picked = order[start : min(rows.stop, start + step)]
-        features = torch.from_numpy(file.take(picked)).to(getattr(torch, manifest.layout.dtype))
-        wild = ~torch.isfinite(features).flatten(1).all(1).numpy()
-        if wild.any():
-            raise DataError(
-                f"The features of '{file.ids[picked[wild.argmax()]]}' in '{file.path}' are not finite in "
-                f"{manifest.layout.dtype}. If they are in the file, try --storage bfloat16."
-            )
+        given = torch.from_numpy(file.take(picked))
+        features = given.to(getattr(torch, manifest.layout.dtype))
+        _check_kept(given, features, [file.ids[row] for row in picked], file.path)
         writer.write(start - rows.start, features.view(torch.uint16).numpy(), np.full(len(picked), OK, np.uint8))
     writer.seal()
+
+
+def _check_kept(given: torch.Tensor, kept: torch.Tensor, ids: list[str], path: Path) -> None:
+    """Raise DataError where rows are not finite, or the storage type loses what tells them apart."""
+    dtype = str(kept.dtype).removeprefix("torch.")
+    wild = ~torch.isfinite(kept).flatten(1).all(1).numpy()
+    if wild.any():
+        row = int(wild.argmax())
+        good = bool(torch.isfinite(given[row]).all())
+        how = f"too large for {dtype}: type --storage bfloat16" if good else "not all finite numbers"
+        raise DataError(f"The features of '{ids[row]}' in '{path}' are {how}.")
+    lost, spread = float((kept.float() - given).norm()), float((given - given.mean(0)).norm())
+    if len(given) > 1 and lost > _LOST * spread:
+        raise DataError(
+            f"{dtype} loses what tells the images of '{path}' apart (its rounding is {lost / max(spread, 1e-30):.0%} "
+            "of their differences). Centre and rescale them, so that they are near 1."
+        )
+
+
+@contextmanager
+def _dropped_where_useless(folder: Path | None) -> Iterator[None]:
+    """Leave no entry behind of features that cannot be used; it would keep their name from others."""
+    try:
+        yield
+    except DataError:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -28,6 +28,7 @@ def token_embedding(model: Any, name: str) -> Any:
     """
     table, config = model.get_input_embeddings(), model.config.get_text_config()
     n = table.weight.shape[0]
+    limit = _EXACT if table.weight.dtype == torch.float32 else _ROUNDED
     ids = (torch.arange(8, device=table.weight.device) * (n // 16) + n // 8)[None]
     try:
         own = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.float()
@@ -36,17 +37,17 @@ def token_embedding(model: Any, name: str) -> Any:
         for scale in filter(None, scales):
             given = model.base_model(inputs_embeds=table(ids) * scale, use_cache=False).last_hidden_state.float()
             far.append(float((given - own).square().mean().sqrt() / own.square().mean().sqrt()))
-            if not far[-1] > _EMBEDDED:  # NaN is for the check of its answers
+            if not far[-1] > limit:  # NaN is for the check of its answers
                 return table if scale == 1 else _scaled(table, scale)
     except REFUSALS:
         return table  # what it says to vectors will be told when it is asked
     raise ModelError(
-        f"'{name}' answers otherwise to a token's embedding than to the token (its states move by {min(far):.0%}): "
+        f"'{name}' answers otherwise to a token's embedding than to the token (its states move by {min(far):.1%}): "
         "what stands in the place of an image would not be read as it reads words."
     )
 
 
-_EMBEDDED = 0.05  # a share of the size of states, beyond the rounding of any number type
+_EXACT, _ROUNDED = 1e-3, 0.05  # shares of the size of states: beyond the rounding of float32, and of shorter numbers
 
 
 def _scaled(table: Any, scale: float) -> Callable[[Tensor], Tensor]:

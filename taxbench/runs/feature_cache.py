@@ -53,6 +53,8 @@ def extract(options: ExtractOptions, report: Reporter) -> list[EntryInfo]:
     Raises:
         TaxbenchError: a name is wrong, a part is missing, or the cache cannot be written.
     """
+    if options.batch < 1 or (options.workers or 0) < 0:
+        raise UsageError(f"--batch {options.batch} --workers {options.workers}: expected at least 1 and 0.")
     wanted = _wanted(options)
     spec = find_encoder(options.encoder)
     device = pick_device(options.device)
@@ -108,9 +110,7 @@ def _wanted(options: ExtractOptions) -> list[FeatureOptions]:
         ]
     except ValidationError as error:
         first: Any = error.errors(include_url=False)[0]
-        raise UsageError(
-            f"--{first['loc'][0]} {first['input']}: expected pooled, tokens or gridK, such as grid4."
-        ) from None
+        raise UsageError(f"--{first['loc'][0]} {first['input']}: {first['msg']}.") from None
     except ValueError:
         raise UsageError(f"--layers '{options.layers}': expected whole numbers by commas, such as -1,-2.") from None
 

@@ -46,7 +46,7 @@ _USUAL_SENSES = 2
 _SHOWN = 20
 _SYNSET = re.compile(r"[^\s]+\.n\.\d\d")
 _WNID = re.compile(r"(n\d{8})(?:[-_. ]+(?P<name>.+))?")
-_NUMBERED = re.compile(r"^\d{2,}[-_. ]+(?=[^\W\d])")
+_NUMBERED = re.compile(r"^(?:\d{2,}[-_. ]+|\d\. )(?=[^\W\d])")
 # iNaturalist's folders: number, kingdom, phylum, class, order, family, genus and species.
 _ANCESTRY = re.compile(r"\d+_[A-Z][a-z]+(?:_[A-Za-z]+){4}_(?P<genus>[A-Z][a-z]+)_(?P<species>[a-z-]+)")
 _PHYSICAL = "physical_entity.n.01"
@@ -226,7 +226,7 @@ def _find_all(graph: _Graph, leaves: Sequence[str]) -> list[_Leaf]:
 def _find(graph: _Graph, given: str) -> _Leaf:
     """Find the meaning of a leaf."""
     nouns = graph.nouns
-    if number := _WNID.fullmatch(given):
+    if number := _WNID.fullmatch(re.sub(r"^(\d{8})-n$", r"n\1", given)):  # WordNet's own way to write it
         if int(number[1][1:]) not in nouns.at_offset:
             raise DataError(
                 f"WordNet 3.0 has no noun synset '{number[1]}'. Expected n and eight digits, as in ImageNet."

@@ -180,6 +180,11 @@ _UNSPOKEN = {
     r"_": "an underscore",
     r"\.[nvars]\.\d\d$": "a synset of WordNet",
     r"^\d+[._ -]": "a number in front",
+    r"\bn\d{8}\b|^\d{8}-n$": "a number of WordNet",
+    r"\.(?i:jpe?g|png|webp)$": "the name of a file",
+    r"[/<>|\\]|%[0-9A-Fa-f]{2}": "a sign",
+    r"^(?i:an?|the) ": "an article",
+    r"^(?i:nan|none|null)$": "an empty cell",
 }
 
 

@@ -289,6 +289,8 @@ def _missing(source: str, gated: bool, error: Exception) -> str:
     if Path(source).is_dir():
         return f"The model directory '{source}' cannot be loaded: {first_line(error)}"
     model, _, revision = source.partition("@")
+    if type(error).__name__ == "HFValidationError":
+        return f"'{source}' is no model of the hub: expected OWNER/NAME, or OWNER/NAME@REVISION, or a local directory."
     download = f"hf download {model}" + (f" --revision {revision}" if revision else "")
     if gated or "gated" in str(error).lower():
         return (

@@ -60,7 +60,7 @@ def test_every_format_gives_the_rows_in_the_datasets_order(tmp_path: Path, suffi
 def test_token_grids_and_bfloat16_keep_their_values(tmp_path: Path) -> None:
     grid = np.random.default_rng(2).normal(size=(130, 5, 3)).astype(np.float32) * 1e6  # too large for float16
     np.savez(tmp_path / "x.npz", features=grid, ids=np.array(IDS))
-    with pytest.raises(DataError, match=r"image00000.*not finite in float16.*bfloat16"):
+    with pytest.raises(DataError, match=r"image00000.*too large for float16: type --storage bfloat16"):
         import_features(load(tmp_path / "x.npz"), "half", DATASET, "float16", tmp_path, QUIET)
     import_features(load(tmp_path / "x.npz"), "brain", DATASET, "bfloat16", tmp_path, QUIET)
     values = imported_table(tmp_path, "brain", DATASET).as_tensor()
@@ -85,6 +85,54 @@ def test_importing_twice_is_one_entry_and_another_file_wants_another_name(tmp_pa
     np.savez(path, features=FILE_ROWS + 1, ids=np.array(FILE_IDS))
     with pytest.raises(UsageError, match=rf"other features 'imported:mine'.*cache gc {first.folder.name}"):
         import_features(load(path), "mine", DATASET, "float16", tmp_path, QUIET)
+
+
+def test_features_that_cannot_be_used_leave_nothing_behind(tmp_path: Path) -> None:
+    for rows, words in (
+        (FILE_ROWS * np.nan, "are not all finite numbers"),
+        (FILE_ROWS.astype(np.float32) * 1e-9, "float16 loses what tells the images of .* apart"),
+        (FILE_ROWS.astype(np.float32) + 3e4, "float16 loses what tells the images of .* apart"),
+    ):
+        np.savez(tmp_path / "x.npz", features=rows, ids=np.array(FILE_IDS))
+        with pytest.raises(DataError, match=words):
+            import_features(load(tmp_path / "x.npz"), "mine", DATASET, "float16", tmp_path, QUIET)
+    import_features(load(save(tmp_path / "x.npz")), "mine", DATASET, "float16", tmp_path, QUIET)  # the name is free
+    for name in ("", "a b", "a,b", "a/b"):
+        with pytest.raises(UsageError, match="Invalid name"):
+            import_features(load(tmp_path / "x.npz"), name, DATASET, "float16", tmp_path, QUIET)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".safetensors", ".h5"])
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04cut", b"\x93NUMPY\x01"])
+def test_what_is_no_file_of_features_is_named(tmp_path: Path, suffix: str, content: bytes) -> None:
+    (tmp_path / f"x{suffix}").write_bytes(content)
+    with pytest.raises(
+        DataError, match=rf"x\{suffix}' cannot be read as features \({'it is empty' if not content else '.+'}\)"
+    ):
+        FeatureFile(tmp_path / f"x{suffix}")
+
+
+@pytest.mark.parametrize("rows", [
+    np.zeros((2, 3), complex), np.zeros((2, 3), "datetime64[s]"), np.full((2, 3), "a"), np.zeros((2, 0)),
+    np.zeros((2, 1, 0)), np.zeros((0, 3)),
+])  # fmt: skip
+def test_what_are_no_real_numbers_are_no_features(tmp_path: Path, rows: np.ndarray) -> None:
+    np.savez(tmp_path / "x.npz", features=rows, ids=np.array(["a", "b"]))
+    with pytest.raises(DataError, match=r"expected real numbers|expected \(n, f\) or"):
+        FeatureFile(tmp_path / "x.npz")
+    torch.save(torch.zeros(2, 3, dtype=torch.complex64), tmp_path / "x.pt")
+    with pytest.raises(DataError, match="complex"):
+        FeatureFile(tmp_path / "x.pt")
+
+
+def test_ids_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((2, 3)))
+    (tmp_path / "utf16.txt").write_text("a\nb\n", encoding="utf-16")
+    for name in ("nope.txt", ".", "utf16.txt"):
+        with pytest.raises(DataError, match=r"The ids in .* cannot be read"):
+            FeatureFile(tmp_path / "x.npy", tmp_path / name)
+    (tmp_path / "ids.txt").write_text("\na.jpg \nb.jpg\t\n")
+    assert FeatureFile(tmp_path / "x.npy", tmp_path / "ids.txt").ids == ("a.jpg", "b.jpg")
 
 
 class Hostile:
