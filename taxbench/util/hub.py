@@ -93,12 +93,18 @@ def load_pretrained(auto: Any, source: str, gated: bool, dtype: torch.dtype, **o
     Raises:
         ModelError: it is missing, gated, incomplete, or not loadable by the installed transformers.
     """
-    options = {"use_safetensors": True, "trust_remote_code": False, **options}
+    options = {"use_safetensors": True, "trust_remote_code": False, "ignore_mismatched_sizes": True, **options}
     where = _where(source, options)
     with reading(where, gated, f"'{where}' cannot be loaded as a {auto.__name__}"):
         model, loaded = auto.from_pretrained(source, dtype=dtype, output_loading_info=True, **options)
     if getattr(model, "_hf_peft_config_loaded", False):
         raise ModelError(_ADAPTER.format(source))
+    if wrong := sorted(loaded["mismatched_keys"]):
+        name, there, wanted = wrong[0]
+        raise ModelError(
+            f"The weights of '{source}' do not fit its config.json: {len(wrong)} have another shape ('{name}' is "
+            f"{tuple(there)}, not {tuple(wanted)})."
+        )
     # Transformers draws what is missing at random and merely warns. The counter of batch norm is used in training only.
     lacking = sorted(name for name in loaded["missing_keys"] if not name.endswith("num_batches_tracked"))
     if lacking:

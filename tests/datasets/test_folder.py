@@ -51,6 +51,17 @@ def spec(made: tuple[Path, Path]) -> tuple[str, Path]:
     return f"folder:{made[0]}", made[1]
 
 
+@pytest.mark.parametrize("error", [RuntimeError("planes"), TypeError("rational"), AttributeError("x"), EOFError()])
+def test_whatever_a_decoder_raises_is_said_of_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    dataset = load_dataset(f"folder:{root}", taxonomy)
+    monkeypatch.setattr(Image.Image, "convert", lambda *_, **__: (_ for _ in ()).throw(error))
+    with pytest.raises(DataError, match=r"train0\.png' cannot be decoded"):
+        dataset.read(next(image for image in dataset.images if image.id.endswith("train0.png")))
+
+
 def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     root, taxonomy = make(tmp_path / "photos")
     (root / "train" / "n1" / "train0.png").write_bytes(b"\x89PNG no picture")

@@ -77,6 +77,16 @@ def test_parquet_files_load_with_their_splits(tmp_path: Path, column: str) -> No
     assert Counter(assign_splits(dataset, 42).tolist()) == {"train": 12, "val": 3, "test": 6}
 
 
+def test_the_image_is_taken_from_the_column_that_is_called_so(tmp_path: Path) -> None:
+    kinds = datasets.Features({"mask": datasets.Image(), "image": datasets.Image(), "label": datasets.Value("string")})
+    rows = [{"mask": {"bytes": png(0), "path": None}, "image": {"bytes": png(1 + i), "path": None}, "label": LABELS[i]}
+            for i in range(len(LABELS))]  # fmt: skip
+    (tmp_path / "d").mkdir()
+    datasets.Dataset.from_list(rows, kinds).to_parquet(tmp_path / "d" / "train-00000-of-00001.parquet")
+    dataset = load_dataset(f"hf:{tmp_path / 'd'}", first_few(tmp_path))
+    assert len({image.digest for image in dataset.images}) == len(dataset.images) > 1
+
+
 def test_place_does_not_change_the_fingerprint(tmp_path: Path) -> None:
     one, two = (parquet(tmp_path / place / "birds", {"train": 4, "test": 2}) for place in ("a", "b"))
     assert len({load_dataset(f"hf:{root}", first_few(tmp_path)).fingerprint for root in (one, two)}) == 1

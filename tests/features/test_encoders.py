@@ -252,6 +252,25 @@ def test_a_tower_is_found_in_a_larger_model_by_the_names_of_its_weights(
         load(folder)
 
 
+@pytest.mark.parametrize(("field", "value"), [
+    ("vision_config", None), ("vision_config", []), ("patch_size", 0), ("num_attention_heads", 0),
+    ("hidden_act", "nosuch"), ("image_size", None), ("hidden_size", "wide"),
+])  # fmt: skip
+def test_a_configuration_that_makes_no_sense_is_named(saved: Saved, tmp_path: Path, field: str, value: object) -> None:
+    folder = Path(shutil.copytree(saved("vit" if field != "vision_config" else "clip"), tmp_path / "encoder"))
+    said = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**said, field: value}))
+    with pytest.raises(ModelError, match=r"config\.json|preprocessor_config|parts are missing"):
+        read(load(folder), pictures((32, 32)), (-1, "grid2"))
+
+
+def test_weights_of_other_programs_beside_them_do_no_harm(saved: Saved, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(saved("vit"), tmp_path / "encoder"))
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").rename(folder / "open_clip_model.safetensors")
+    close(*(read(load(each), pictures((32, 32)), (-1, "pooled"))[0] for each in (folder, saved("vit"))))
+
+
 def test_what_is_no_encoder_is_refused(tmp_path: Path, tiny_llama: Path) -> None:
     llama = Path(shutil.copytree(tiny_llama, tmp_path / "llama"))
     with pytest.raises(ModelError, match=r"no preprocessor_config\.json"):

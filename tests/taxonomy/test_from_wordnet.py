@@ -57,6 +57,7 @@ def test_folders_of_known_data_sets_are_read() -> None:
     given = {
         "001.Black_footed_Albatross": "Black footed Albatross", "n02085620-Chihuahua": "Chihuahua",
         "042_otter": "otter", "n02096585-Boston_bull": "Boston bull", ancestry: "raven", "3-D glasses": "3-D glasses",
+        "02123045-n": "tabby", "1. hammer": "hammer",
     }  # fmt: skip
     table = wordnet_taxonomy([*given, "wren", "pug"], min_leaves=2)
     assert {folder: table.leaf_of_folder[folder] for folder in given} == given

@@ -80,12 +80,31 @@ def test_names_that_nobody_says_are_noted_with_their_line(tmp_path: Path) -> Non
         "001.Albatross": "a number in front",
         "black\u00a0stork": "an invisible letter",
         "st\u200bork": "an invisible letter",
+        "n01855672": "a number of WordNet",
+        "goose (n01855672)": "a number of WordNet",
+        "goose.jpg": "the name of a file",
+        "snow%20goose": "a sign",
+        "goose/duck": "a sign",
+        "<b>goose</b>": "a sign",
+        "a goose": "an article",
+        "NaN": "an empty cell",
     }
     path = tmp_path / "t.tsv"
     for name, what in odd.items():
         path.write_text(f"folder\tleaf\thypernyms\na\tcrow\tbird\nb\t{name}\tbird\n")
         (note,) = read_taxonomy(path).notes
         assert f"nobody says {name!r} in line 3 ({what})" in note
-    for name in ("hot dog", "T-shirt", "jack-o'-lantern", "café", "Mt. Fuji"):
+    for name in (
+        "hot dog",
+        "T-shirt",
+        "jack-o'-lantern",
+        "café",
+        "Mt. Fuji",
+        "iPod",
+        "theatre",
+        "anise",
+        "naan",
+        "V8 engine",
+    ):
         path.write_text(f"folder\tleaf\thypernyms\na\t{name}\tthing\n")
         assert not read_taxonomy(path).notes
