@@ -41,7 +41,7 @@ def test_names_choose_one_system_and_all_tasks_of_both_are_compared(results: Pat
     ("hed=mlp", r"no result has 'hed'\. Did you mean 'head'"),
     ("model=speaker", r"2 systems[\s\S]*head=linear +\(leaf, unseen_hypernym; seeds 7, 42\)[\s\S]*"
      r"compare model=speaker,head=linear model=speaker,head=mlp --results"),
-    ("head=mlp,epochs=3", "no result has epochs=3. There are 1"), ("nowhere", "No such folder: 'nowhere'"),
+    ("head=mlp,epochs=3", "no result has epochs=3. There are 4"), ("nowhere", "No such folder: 'nowhere'"),
     ("head=mlp,device", "no result has head=mlp,device"), ("=mlp", "no result has ''"),
 ])  # fmt: skip
 def test_what_is_no_one_system_is_said(results: Path, name: str, said: str) -> None:
@@ -53,8 +53,8 @@ def test_a_folder_is_a_side_and_settings_behind_the_same_names_tell_systems_apar
     record(tmp_path / "a")
     record(tmp_path / "b", trainer=TrainerSpec(epochs=3))
     found = compare_systems(find_system(str(tmp_path / "a"), []), find_system(str(tmp_path / "b"), []))
-    assert [(each.fact, each.a, each.b) for each in found.apart] == [("epochs", "1", "3")]
-    with pytest.raises(UsageError, match=r"2 systems[\s\S]*epochs=1 [\s\S]*epochs=3 "):
+    assert [(each.fact, each.a, each.b) for each in found.apart] == [("epochs", "4", "3")]
+    with pytest.raises(UsageError, match=r"2 systems[\s\S]*epochs=4 [\s\S]*epochs=3 "):
         find_system(str(tmp_path), [])
     assert find_system("epochs=3", [tmp_path]).tasks
 
