@@ -81,7 +81,7 @@ def test_words_for_features_that_nobody_wrote_are_refused(words: object) -> None
 
 def test_no_identity_of_a_published_record_has_moved() -> None:
     folders = sorted(path.parent for path in PUBLISHED.glob("*/*/result.json"))
-    assert len(folders) == 162
+    assert len(folders) >= 162
     for folder in folders:
         result = read_result(folder / "result.json")
         assert (
