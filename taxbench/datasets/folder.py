@@ -89,6 +89,9 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
         raise DataError(f"The folder '{root}' holds no image ({', '.join(sorted(suffixes()))}) in a class folder.")
     _check_classes(root, taxonomy, listed, images)
     notes = [*listed.notes]
+    inside = [path for _, folder in classes for path in _folders(folder) if path.name.lower() in SPLITS]
+    if inside:
+        notes.append(f"'{inside[0]}' is not taken for a split: splits stand above the classes, as in train/CLASS.")
     if unused := list(_unused(root, [folder for _, folder in classes])):
         notes.append(f"Pictures of '{root}' that are in no class folder are not used: {first_few(unused)}.")
     if others:
@@ -101,7 +104,10 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
 
 
 def _unsorted(classes: Sequence[tuple[Split | None, Path]]) -> str:
-    """Say of a split with one folder of pictures, as Tiny ImageNet's validation has it, that it names no classes."""
+    """Say what a folder is that is no class: it holds the classes, or all pictures of a split (Tiny ImageNet)."""
+    deeper = next((folder for _, folder in classes if _folders(folder)), None)
+    if deeper is not None:
+        return f" '{deeper}' holds {len(_folders(deeper))} folders: if they are the classes, give folder:{deeper}."
     loose = [folder for _, folder in classes if folder.name == "images" and _folders(folder.parent) == [folder]]
     return (
         f" The pictures of '{loose[0]}' are in no class folders: move '{loose[0].parent.name}' away." if loose else ""

@@ -20,6 +20,7 @@ from taxbench.taxonomy.choice import taxonomy_of
 from taxbench.taxonomy.tables import normal
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
 from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few, first_line, with_network
+from taxbench.util.hub import lfs_pointer
 
 _IMAGES = ("image", "img", "jpg", "picture", "photo")
 _LABELS = ("label", "labels", "class", "category", "fine_label")
@@ -143,6 +144,9 @@ def _load(source: str) -> Mapping[str, Any]:
         *(datasets.exceptions.DatasetsError, HfHubHTTPError, HFValidationError, OSError, ValueError, RuntimeError),
         *(TypeError, LookupError, AttributeError),
     )
+    files = [file for kind in ("*.arrow", "*.parquet") for file in local.rglob(kind)] if local.is_dir() else []
+    if pointer := next(filter(None, map(lfs_pointer, sorted(files))), None):
+        raise DataError(pointer)
     try:
         opened = datasets.load_from_disk(path) if saved else datasets.load_dataset(path)
     except problems as error:

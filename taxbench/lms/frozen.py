@@ -96,7 +96,7 @@ def find_files(spec: LMSpec, cache: Path | None = None, report: Reporter = QUIET
     Raises:
         ModelError: it is missing, gated, or damaged.
     """
-    if spec.source.lower().endswith(GGUF):
+    if spec.source.lower().endswith(GGUF) and not Path(spec.source).is_dir():
         folder, digest = unpack_gguf(spec, cache_folder(cache), report)
         return str(folder), digest
     source = model_source(spec.source)

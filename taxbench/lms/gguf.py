@@ -18,7 +18,7 @@ import torch
 from taxbench.registry.package_source import package_folders
 from taxbench.specs.sources import GGUF, LMSpec
 from taxbench.util.errors import CacheError, ModelError, first_line
-from taxbench.util.hub import load_pretrained, load_tokenizer
+from taxbench.util.hub import lfs_pointer, load_pretrained, load_tokenizer
 from taxbench.util.progress import Reporter
 
 _BLOCK = 1 << 24
@@ -133,6 +133,8 @@ def _check_whole(path: Path) -> None:
     """
     from gguf import GGUFReader
 
+    if pointer := lfs_pointer(path):
+        raise ModelError(pointer)
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise ModelError(f"'{path}' is no GGUF file: it does not begin with the letters GGUF.")

@@ -1,6 +1,7 @@
 """What a user asks for, as typed on the command line or written in Python; `config.py` resolves the names."""
 
 from dataclasses import dataclass, fields
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,7 +69,7 @@ def _words(name: str, value: Any) -> str:
     """Return the text of a value, or of several separated by commas; raise UsageError where it has none."""
     if isinstance(value, list | tuple | range):
         return ",".join(_words(name, each) for each in value)
-    if not isinstance(value, str | int | float | Path):
+    if not isinstance(value, str | Real | Path):
         raise UsageError(
             f"Invalid {name}: expected text, a number, a path or a list of them, found a {type(value).__name__}."
         )

@@ -165,7 +165,7 @@ def _explained(source: str, gated: bool, failed: str, error: Exception) -> str:
         return f"'{path}' is cut short or damaged. Fetch it again."
     if "trust_remote_code" in str(error) or "custom code" in str(error):
         return (
-            f"'{source}' brings code of its own ('auto_map' in config.json), and taxbench runs none. Give a "
+            f"'{source}' brings code of its own ('auto_map' in its configuration), and taxbench runs none. Give a "
             "model of an architecture that transformers knows."
         )
     if isinstance(error, ImportError):
@@ -174,6 +174,9 @@ def _explained(source: str, gated: bool, failed: str, error: Exception) -> str:
         method = (said or {}).get("quant_method")
         way = f"It is quantised ({method}): give its plain weights or a GGUF file. " if method else ""
         return f"{failed}: a package is missing. {way}{first_line(error)}"
+    if "backend tokenizer" in str(error) or "tiktoken" in str(error):
+        there = ", ".join(path.name for path in _tokenizer_files(folder)) if folder.is_dir() else "its files"
+        return f"{failed}: {there} are damaged, or not all that make one (tokenizer.json, or tokenizer.model)."
     if isinstance(error, OSError):
         return _missing(source, gated, error)
     said = f"no {error}" if isinstance(error, KeyError) and error.args else " ".join(str(error).split())

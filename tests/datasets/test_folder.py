@@ -62,6 +62,18 @@ def test_whatever_a_decoder_raises_is_said_of_the_picture(
         dataset.read(next(image for image in dataset.images if image.id.endswith("train0.png")))
 
 
+def test_a_folder_that_holds_the_classes_is_named(tmp_path: Path) -> None:
+    _, taxonomy = make(tmp_path / "r" / "images", "{name}")
+    taxonomy = taxonomy.rename(tmp_path / "t.tsv")
+    with pytest.raises(
+        DataError, match=r"'.*r/images' holds 3 folders: if they are the classes, give folder:.*r/images\."
+    ):
+        load_dataset(f"folder:{tmp_path / 'r'}", taxonomy)
+    make(tmp_path / "s", "{name}/{split}")
+    (note,) = load_dataset(f"folder:{tmp_path / 's'}", taxonomy).notes
+    assert "n1/test' is not taken for a split: splits stand above the classes" in note
+
+
 def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     root, taxonomy = make(tmp_path / "photos")
     (root / "train" / "n1" / "train0.png").write_bytes(b"\x89PNG no picture")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from taxbench.runs.config import resolve
@@ -98,6 +99,7 @@ def test_options_in_python_s_own_words_are_those_of_the_command_line() -> None:
     assert options_from(Options, given) == typed
     assert options_from(Options, {"seeds": 42, "settings": "hidden=8"}) == Options(settings=("hidden=8",))
     assert options_from(Options, {"seeds": range(3)}).seeds == "0,1,2"
+    assert options_from(Options, {"seeds": np.int64(7)}).seeds == "7"
     assert options_from(ExtractOptions, {"layers": [-1, -2], "workers": 0}) == ExtractOptions(layers="-1,-2", workers=0)
 
 

@@ -202,3 +202,26 @@ def test_weights_of_another_shape_are_named(lm: Path) -> None:
         ModelError, match=r"do not fit its config\.json: 2 have another shape \('.*' is \(\d+, .*not \(7, "
     ):
         load(lm)
+
+
+@pytest.mark.parametrize("kept", [["tokenizer_config.json"], ["tokenizer_config.json", "tokenizer.model"]])
+def test_a_tokenizer_without_its_files_says_what_is_there(lm: Path, kept: list[str]) -> None:
+    (lm / "tokenizer.json").unlink()
+    for name in set(kept) - {path.name for path in lm.iterdir()}:
+        (lm / name).write_bytes(b"garbage")
+    with pytest.raises(
+        ModelError, match=r"tokenizer.* (are damaged, or not all that make one|has no tokenizer|missing)"
+    ):
+        load(lm)
+
+
+def test_a_pointer_of_git_lfs_is_no_gguf_file(tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    (tmp_path / "lm.gguf").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    with pytest.raises(ModelError, match=r"lm\.gguf' is a git-lfs pointer"):
+        load_lm(find_lm(str(tmp_path / "lm.gguf")), torch.device("cpu"), torch.float32, tmp_path)
+
+
+def test_a_directory_may_be_called_like_a_gguf_file(lm: Path, tmp_path: Path) -> None:
+    shutil.copytree(lm, tmp_path / "my.gguf")
+    assert load(tmp_path / "my.gguf").digest == load(lm).digest
