@@ -147,7 +147,7 @@ def test_a_head_or_an_image_that_is_no_number_leaves_the_others_untouched(
     train(scorer, sick_head, well, sick_image)
     (alone,) = train(scorer, state(scorer, images, make_protocol(2)))
     assert equal(weights(well), weights(alone))
-    with pytest.raises(TrainingError, match=r"train mlp, step 1\)\. Try --set learning_rate=0.0003"):
+    with pytest.raises(TrainingError, match=r"train mlp, step 1\)\. Try --set learning_rate=0.0001"):
         sick_head.finish()
     image = protocol.dataset.images[protocol.images("train")[3]].id
     with pytest.raises(TrainingError, match=rf"train mlp, step \d+\)\. The features of '{image}' are not numbers"):
