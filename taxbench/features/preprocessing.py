@@ -59,12 +59,12 @@ def read_preprocessing(path: Path, image_size: Any, crop: Crop = "none") -> Prep
     try:
         raw = _said(path)
         if not raw.keys() >= _DECIDED:
-            raw = _defaults(path.parent) | raw
+            raw = _defaults(path) | raw
         if raw.get("do_flip_channel_order"):
             raise ModelError(f"'{path}' wants the channels of pictures flipped (BGR), which taxbench does not do.")
         height, width = _input_size(raw, image_size)
         normalize = raw.get("do_normalize", True)
-        whole = _before_crop(_processor(path.parent).to_dict(), (height, width)) if crop == "center" else None
+        whole = _before_crop(_processor(path).to_dict(), (height, width)) if crop == "center" else None
         return Preprocessing(
             height=height,
             width=width,
@@ -102,7 +102,7 @@ def check_preprocessing(path: Path, preprocessing: Preprocessing, crop: Crop = "
         picture = Image.fromarray(noise)
         try:
             with reading(str(path.parent), False, "A picture cannot be prepared"):
-                processor = _processor(path.parent)
+                processor = _processor(path)
                 found = processor(picture, return_tensors="np", **options)["pixel_values"][0]
         except ModelError:
             return _check_known(path, crop)
@@ -136,13 +136,13 @@ def _said(path: Path) -> dict[str, Any]:
     return found
 
 
-def _processor(folder: Path) -> Any:
-    """Load the checkpoint's own image processor, the one that works on Pillow's pictures."""
+def _processor(path: Path) -> Any:
+    """Load the image processor that a file describes, the one that works on Pillow's pictures."""
     from transformers import AutoImageProcessor
 
+    folder, said = path.parent, _said(path)
     with reading(str(folder), False, f"The image processor of '{folder}' cannot be loaded"):
         found = AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
-    said = next((_said(path) for name in (_INSIDE, _FILE) if (path := folder / name).is_file()), {})
     kind = said.get("image_processor_type") or said.get("feature_extractor_type") or type(found).__name__
     if _plain(kind) != _plain(type(found).__name__) or "auto_map" in said:  # then it took the one of the model's kind
         raise ModelError(f"transformers has no {kind}.")
@@ -154,10 +154,10 @@ def _plain(kind: Any) -> str:
     return re.sub(r"(Pil|Fast)$", "", str(kind)).replace("FeatureExtractor", "ImageProcessor")
 
 
-def _defaults(folder: Path) -> dict[str, Any]:
+def _defaults(path: Path) -> dict[str, Any]:
     """Return what the class of the checkpoint's image processor decides, nothing where transformers knows none."""
     try:
-        found: dict[str, Any] = _processor(folder).to_dict()
+        found: dict[str, Any] = _processor(path).to_dict()
     except ModelError:
         return {}
     return {key: found[key] for key in (*_DECIDED, "do_flip_channel_order") if key in found}

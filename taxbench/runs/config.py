@@ -178,10 +178,10 @@ def _inputs(options: Options) -> tuple[Inputs, ...]:
 
 def _heads(text: str) -> list[HeadInfo]:
     """Return the heads that `--head` names: one, several by commas, or `all`."""
-    names = list(all_heads()) if text == ALL else [name.strip() for name in text.split(",") if name.strip()]
+    names = list(all_heads()) if text == ALL else names_in(text)
     if ALL in names:
         raise UsageError(f"--head {text}: '{ALL}' is every head and stands alone. Type --head {ALL}.")
-    return [head_info(name) for name in dict.fromkeys(names or [text])]
+    return [head_info(name) for name in names]
 
 
 def _grid(tasks: list[TaskSpec], heads: list[HeadInfo], settings: tuple[str, ...]) -> tuple[GridCell, ...]:
