@@ -10,12 +10,15 @@ from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.spec import ADDED, Spec, content_hash, identity_of
 from taxbench.specs.task import RAW, PromptSpec, TaskSpec
 
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{1,128}(-random-[0-9]{1,20})?$")]
+"""Hexadecimal digits, and the seed where weights are random."""
+
 
 class DatasetId(Spec):
     """Which pictures, leaves and hypernyms."""
 
     name: str
-    fingerprint: str
+    fingerprint: Digest
     """Digest of image ids, contents, leaves, splits and the taxonomy."""
 
 
@@ -23,9 +26,9 @@ class EncoderId(Spec):
     """Which features."""
 
     name: str
-    digest: str
+    digest: str = Field(pattern=r"^[A-Za-z0-9_.+:-]{1,128}$")
     """Digest of the encoder's weights and configuration."""
-    features: str
+    features: Digest
     """Key of the feature cache entry."""
     options: FeatureOptions | None = FeatureOptions()
     """Which of the encoder's features they are; null: imported ones, which say no more."""
@@ -46,7 +49,7 @@ class LMId(Spec):
     """Which frozen language model, and how it computed."""
 
     name: str
-    digest: str
+    digest: Digest
     dtype: Literal["float32", "bfloat16", "float16"]
 
 

@@ -20,7 +20,7 @@ def scores(f1: float | None) -> Scores:
 def result(seed: int = 42, f1: float | None = 0.8, twin: float = 0.4, **changes: object) -> Result:
     run = RunSpec(
         task=find_tasks().tasks["unseen_hypernym"], dataset=DatasetId(name="pocket", fingerprint="f"),
-        encoder=EncoderId(name="pocket", digest="e", features="k"), lm=LMId(name="pocket", digest="l", dtype="float32"),
+        encoder=EncoderId(name="pocket", digest="e", features="c"), lm=LMId(name="pocket", digest="b", dtype="float32"),
         head=HeadSpec(name="mlp"), trainer=TrainerSpec(), seed=seed,
     ).model_copy(update=changes)  # fmt: skip
     evidence = Evidence(n_images=1, n_leaf_questions=1, n_hypernym_questions=0, removed_fraction=1.0, heldout_leaves=(),
@@ -76,7 +76,7 @@ def test_a_run_that_lies_in_two_folders_counts_once_and_other_code_stands_apart(
 def test_rows_say_what_is_not_as_by_default_and_what_tells_them_apart() -> None:
     task = find_tasks().tasks["unseen_hypernym"]
     versions = [task.model_copy(update={"heldout_leaves": share, "name": "u"}) for share in (0.2, 0.3)]
-    other = DatasetId(name="pocket", fingerprint="g")
+    other = DatasetId(name="pocket", fingerprint="ff")
     rows = make_table(
         [
             result(),
@@ -86,7 +86,7 @@ def test_rows_say_what_is_not_as_by_default_and_what_tells_them_apart() -> None:
         ]
     )
     assert {row.setting for row in rows} == {"", "epochs=3, dropout=0.5"}
-    assert {row.dataset for row in rows} == {"pocket f", "pocket g"}
+    assert {row.dataset for row in rows} == {"pocket f", "pocket ff"}
     text = text_table(rows)
     assert text.startswith(
         "**LM pocket ← encoder pocket · dataset pocket f · seeds 42**"
@@ -118,8 +118,8 @@ def test_published_figures_stand_beside_runs_of_the_same_task_dataset_encoder_an
     paper = tasks["paper_full"]
     ran = result(
         7, 0.7, task=paper, dataset=DatasetId(name="things", fingerprint="f"),
-        encoder=EncoderId(name="dinov2-reg-large", digest="e", features="k"),
-        lm=LMId(name="qwen3-1.7b", digest="l", dtype="float32"),
+        encoder=EncoderId(name="dinov2-reg-large", digest="e", features="c"),
+        lm=LMId(name="qwen3-1.7b", digest="b", dtype="float32"),
     )  # fmt: skip
     found = compare_with_published(make_table([ran]), tasks)
     cells = {(each.split, each.control): each for each in found}

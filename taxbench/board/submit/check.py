@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,53 +37,56 @@ class Outcome:
         )
 
 
-@dataclass(slots=True)
 class Together:
-    """What can only be seen where records stand beside each other."""
+    """What can only be seen where records stand beside each other: each says of some things what others say too."""
 
-    _runs: dict[str, tuple[Path, str]] = field(default_factory=dict)
-    _questions: dict[str, tuple[Path, str]] = field(default_factory=dict)
-    _models: dict[tuple[str, str], tuple[Path, str]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, ...], tuple[Path, str]] = {}  # what was said of a thing, and where
 
     def beside(self, each: Examined) -> Examined:
         """Return a record with the reasons that come from those seen before; a fine one is remembered."""
         if each.reasons or each.result is None or each.result.predictions is None:
             return each
-        return replace(each, reasons=tuple(map(escaped, self._problems(each.folder, each.result))))
+        said = {key: (each.folder, value) for key, value in _statements(each.result).items()}
+        for key, (_, value) in said.items():
+            place, known = self._seen.get(key, (each.folder, value))
+            if known != value:
+                return replace(each, reasons=(escaped(_contradiction(each.result, key, value, known, place)),))
+        self._seen = said | self._seen
+        return each
 
-    def _problems(self, folder: Path, result: Result) -> list[str]:
-        """Return what contradicts records checked before: same run, questions and model digests."""
-        assert result.predictions is not None
-        # The commit may be another, where it changed nothing that the version of the code goes by.
-        content = hashlib.sha256(result.model_dump_json(exclude={"code"}).encode()).hexdigest()
-        first, other = self._runs.get(result.digest, (folder, content))
-        if other != content:
-            return [
-                f"The run {result.digest} also lies in '{first}', with other content: one run has one record. Remove "
-                "one of them."
-            ]
-        run = result.run
-        # A graded re-pairing goes by the features.
-        graded = run.encoder.features if run.task.counterfactual.kind == "graded" else ""
-        key = " ".join([run.task.identity, run.dataset.fingerprint, str(run.seed), graded])
-        place, questions = self._questions.setdefault(key, (folder, result.predictions.questions))
-        if questions != result.predictions.questions:
-            return [
-                f"It was asked other questions ({result.predictions.questions[:12]}…) than '{place}' "
-                f"({questions[:12]}…), although both are {run.task.identity} on {run.dataset.name} "
-                f"{run.dataset.fingerprint} with seed {run.seed}. One of the two was not made by this protocol: run "
-                "both again."
-            ]
-        models = (("lm", run.lm.name, run.lm.digest), ("encoder", run.encoder.name, run.encoder.digest))
-        for kind, name, digest in models:
-            place, known = self._models.setdefault((kind, name), (folder, digest))
-            if known != digest:
-                return [
-                    f"The {kind} '{name}' has the digest {digest}, and in '{place}' {known}: on one board a name "
-                    "stands for the same weights. Give one of them another name, or run it again."
-                ]
-        self._runs[result.digest] = first, content
-        return []
+
+def _statements(result: Result) -> dict[tuple[str, ...], str]:
+    """Return what a record says of a run, of the questions of a task and seed, and of weights behind names."""
+    assert result.predictions is not None
+    run = result.run
+    # A graded re-pairing goes by the features.
+    graded = run.encoder.features if run.task.counterfactual.kind == "graded" else ""
+    # The commit may be another, where it changed nothing that the version of the code goes by.
+    content = result.model_dump_json(exclude={"code"}).encode()
+    return {
+        ("run", result.digest): hashlib.sha256(content).hexdigest(),
+        ("questions", run.task.identity, run.dataset.fingerprint, str(run.seed), graded): result.predictions.questions,
+        ("lm", run.lm.name): run.lm.digest,
+        ("encoder", run.encoder.name): run.encoder.digest,
+    }
+
+
+def _contradiction(result: Result, key: tuple[str, ...], value: str, known: str, place: Path) -> str:
+    """Return the reason to refuse a record that says another thing than the one at a place."""
+    run = result.run
+    if key[0] == "run":
+        return f"The run {key[1]} also lies in '{place}', with other content: one run has one record. Remove one."
+    if key[0] == "questions":
+        return (
+            f"It was asked other questions ({value[:12]}…) than '{place}' ({known[:12]}…), although both are "
+            f"{run.task.identity} on {run.dataset.name} {run.dataset.fingerprint} with seed {run.seed}. One of the two "
+            "was not made by this protocol: run both again."
+        )
+    return (
+        f"The {key[0]} '{key[1]}' has the digest {value}, and in '{place}' {known}: on one board a name stands for "
+        "the same weights. Give one of them another name, or run it again."
+    )
 
 
 def check_all(folders: Sequence[Path], registry: TaskRegistry, report: Reporter) -> list[Outcome]:
@@ -127,8 +130,8 @@ def examine_all(folders: Iterable[Path], registry: TaskRegistry, report: Reporte
     for root in roots:
         require_folder(root)
     found = [look_through(root) for root in roots]
-    records = list(dict.fromkeys(folder for each in found for folder in each.records))
-    others = dict(other for each in found for other in each.not_belonging())
+    records = list(dict.fromkeys(folder for each, _ in found for folder in each))
+    others = {path: reason for _, each in found for path, reason in each.items()}
     if not records and not others:
         raise UsageError(
             f"Nothing lies below {first_few(roots)}. Make results first: taxbench run --task unseen_hypernym"

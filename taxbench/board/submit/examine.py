@@ -5,11 +5,9 @@ its predictions. What it cannot: that the predictions are those of the model nam
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from taxbench.board.load import PREDICTIONS
 from taxbench.board.submit.names import name_problems, value_problems, word_problems
@@ -21,7 +19,7 @@ from taxbench.results.predictions import Predictions, parse_predictions
 from taxbench.results.records import RESULT, parse_json, parse_result
 from taxbench.scoring.rescore import differences, rescore
 from taxbench.specs.controls import CONTROLS
-from taxbench.specs.result import SCHEMA_VERSION, Result
+from taxbench.specs.result import SCHEMA_VERSION, PredictionsFile, Result
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.util.errors import DataError, did_you_mean, first_few
@@ -30,7 +28,7 @@ from taxbench.util.text import escaped
 _MOST_REASONS = 12
 _OLDEST = 2
 """The first form of records whose predictions can be scored anew."""
-_FOR_PEOPLE = frozenset({"summary", "tags"})
+_AGAIN = "Run it again with this version."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,60 +46,29 @@ class Examined:
 
 def examine(folder: Path, registry: TaskRegistry) -> Examined:
     """Check one record; what is wrong with it is a reason, never an exception."""
+    result, reasons, record, content = None, list[str](), b"", b""
     try:
         record = read_plain(folder / RESULT)
         raw = parse_json(record, RESULT)
-        _refuse_older(raw)
+        version = raw.get("schema_version")
+        if type(version) is int and 0 < version < _OLDEST:
+            raise DataError(
+                f"{RESULT} is of form {version}, whose predictions cannot be scored anew; expected form {_OLDEST} to "
+                f"{SCHEMA_VERSION}. {_AGAIN}"
+            )
         result = parse_result(record, RESULT)
-    except DataError as error:
-        return Examined(folder, (escaped(str(error)),))
-    of_task = [*_task_problems(result.run.task, registry)]
-    reasons = [
-        *value_problems(raw),
-        *_form_problems(migrate(raw), result.model_dump(mode="json"), ""),
-        *name_problems(result),
-        *of_task,
-        *_head_problems(result),
-    ]
-    content = b""
-    try:
+        of_task = [*_task_problems(result.run.task, registry)]
+        reasons += value_problems(migrate(raw), result.model_dump(mode="json"))
+        reasons += [*name_problems(result), *of_task, *_head_problems(result)]
         content = read_plain(folder / PREDICTIONS)
         reasons += _prediction_problems(result, content, known_task=not of_task)
     except DataError as error:
         reasons.append(str(error))
-    return Examined(folder, _in_short(reasons), result, record, content)
-
-
-def _in_short(reasons: list[str]) -> tuple[str, ...]:
-    """Return an examined record's reasons, each once and safe to print, the first few of many."""
     shown = [escaped(reason) for reason in dict.fromkeys(reasons)]
     more = len(shown) - _MOST_REASONS
-    return tuple(shown if more <= 0 else [*shown[:_MOST_REASONS], f"And {more} more reasons."])
-
-
-def _refuse_older(raw: dict[str, Any]) -> None:
-    """Raise DataError where an examined record's form is too old to be scored anew."""
-    version = raw.get("schema_version")
-    if type(version) is int and 0 < version < _OLDEST:
-        raise DataError(
-            f"{RESULT} is of form {version}, whose predictions cannot be scored anew; expected form {_OLDEST} to "
-            f"{SCHEMA_VERSION}. Run it again with this version of taxbench."
-        )
-
-
-def _form_problems(raw: Any, read: Any, where: str) -> Iterator[str]:
-    """Yield values that stand there in another form than they are read: 1 for true, "0.9" for 0.9.
-
-    Another program may read them differently, so that a record would not mean one thing.
-    """
-    if isinstance(raw, dict) and isinstance(read, dict):
-        for key, value in raw.items():
-            yield from _form_problems(value, read.get(key), f"{where}.{key}" if where else key)
-    elif isinstance(raw, list) and isinstance(read, list) and len(raw) == len(read):
-        for index, (one, other) in enumerate(zip(raw, read, strict=True)):
-            yield from _form_problems(one, other, f"{where}[{index}]")
-    elif type(raw) is not type(read) or raw != read:
-        yield f"{where} is written as {json.dumps(raw)[:60]}; taxbench writes {json.dumps(read)[:60]}."
+    if more > 0:
+        shown[_MOST_REASONS:] = [f"And {more} more reasons."]
+    return Examined(folder, tuple(shown), result, record, content)
 
 
 def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
@@ -115,14 +82,13 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
         return
     if task.identity != own.identity:
         what = "another version" if task.version != own.version else "the same version with other content"
-        yield f"The task is {task.identity}, which is {what} than here, {own.identity}. Run it again with this version."
+        yield f"The task is {task.identity}, which is {what} than here, {own.identity}. {_AGAIN}"
         return
     expected = tuple(name for name in own.controls if name in task.controls or not CONTROLS[name].added)
     own = own.as_run().model_copy(update={"controls": expected})
     for name in TaskSpec.model_fields:
-        said, meant = getattr(task, name), getattr(own, name)
-        if name not in _FOR_PEOPLE and said != meant:
-            yield f"run.task.{name} is {said}; {own.identity} here has {meant}. Run it again with this version."
+        if name not in ("summary", "tags") and getattr(task, name) != getattr(own, name):  # those are for people
+            yield f"run.task.{name} is {getattr(task, name)}; {own.identity} here has {getattr(own, name)}. {_AGAIN}"
 
 
 def _head_problems(result: Result) -> Iterator[str]:
@@ -130,10 +96,9 @@ def _head_problems(result: Result) -> Iterator[str]:
     head = result.run.head
     if head.name not in heads() or not head_info(head.name).module.startswith("taxbench.heads."):
         if not head.source:
-            hint = did_you_mean(head.name, heads())
             yield (
                 f"The head '{head.name}' is not one of taxbench's and carries no digest of a package's code in "
-                f"run.head.source.{hint} See 'taxbench ls heads'."
+                f"run.head.source.{did_you_mean(head.name, heads())} See 'taxbench ls heads'."
             )
         return
     if head.source:
@@ -142,10 +107,10 @@ def _head_problems(result: Result) -> Iterator[str]:
     for key in head.settings.keys() - known.keys():
         hint = did_you_mean(key, known)
         yield f"The head '{head.name}' has no setting '{key}'.{hint} Its settings: {first_few(known, 20)}."
-    for key in known.keys() - head.settings.keys():
-        yield f"run.head.settings lacks '{key}', a setting of the head '{head.name}'. Run it again with this version."
     for key, default in known.items():
-        if key in head.settings and not _like(head.settings[key], default):
+        if key not in head.settings:
+            yield f"run.head.settings lacks '{key}', a setting of the head '{head.name}'. {_AGAIN}"
+        elif not _like(head.settings[key], default):
             yield f"run.head.settings.{key} is {head.settings[key]!r}; expected a value like {default!r}."
     own = head_info(head.name)
     for name, given, expected in (("note", result.note, own.note), ("is_control", result.is_control, own.control)):
@@ -166,16 +131,15 @@ def _prediction_problems(result: Result, content: bytes, *, known_task: bool) ->
     """Yield how an examined record's predictions fail: digest, columns, questions, scores anew."""
     said = result.predictions
     if said is None:
-        yield f"{RESULT} names no predictions, so nothing can be scored anew. Run it again with this version."
+        yield f"{RESULT} names no predictions, so nothing can be scored anew. {_AGAIN}"
         return
-    found = hashlib.sha256(content).hexdigest()
-    if found != said.sha256:
+    if (found := hashlib.sha256(content).hexdigest()) != said.sha256:
         yield (
             f"{PREDICTIONS} has the SHA-256 {found[:12]}…, not {said.sha256[:12]}… as {RESULT} says: it was edited, "
             "damaged, or is that of another run. Send both files as they were written."
         )
     predictions = parse_predictions(content, PREDICTIONS)
-    problems = [*_column_problems(result, predictions)]
+    problems = [*_column_problems(result.run.task, said, predictions)]
     yield from problems
     if known_task:
         yield from question_problems(result, predictions)
@@ -183,12 +147,9 @@ def _prediction_problems(result: Result, content: bytes, *, known_task: bool) ->
         yield from (f"{difference}." for difference in differences(result, rescore(result, predictions)))
 
 
-def _column_problems(result: Result, predictions: Predictions) -> Iterator[str]:
+def _column_problems(task: TaskSpec, said: PredictionsFile, predictions: Predictions) -> Iterator[str]:
     """Yield how the columns contradict the record."""
-    said, task = result.predictions, result.run.task
-    assert said is not None
-    yield from word_problems("images", predictions.images, are_files=True)
-    for what in ("splits", "leaves", "terms"):
+    for what in ("images", "splits", "leaves", "terms"):
         yield from word_problems(what, getattr(predictions, what))
     if predictions.splits != task.evaluate:
         yield (
@@ -201,8 +162,8 @@ def _column_problems(result: Result, predictions: Predictions) -> Iterator[str]:
     if len(predictions) != said.n_questions:
         yield f"{PREDICTIONS} has {len(predictions):,} questions, not {said.n_questions:,} as {RESULT} says."
     yield from size_problems(predictions)
-    if predictions.questions_digest() != said.questions:
+    if (digest := predictions.questions_digest()) != said.questions:
         yield (
-            f"The questions in {PREDICTIONS} have the digest {predictions.questions_digest()[:12]}…, not "
-            f"{said.questions[:12]}… as {RESULT} says: they were edited."
+            f"The questions in {PREDICTIONS} have the digest {digest[:12]}…, not {said.questions[:12]}… as {RESULT} "
+            "says: they were edited."
         )

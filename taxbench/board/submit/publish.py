@@ -27,7 +27,7 @@ def add(folders: Iterable[Path], board: Path, registry: TaskRegistry, report: Re
         CacheError: the leaderboard cannot be written.
     """
     together = Together()
-    for folder in look_through(board / RESULTS).records:
+    for folder in look_through(board / RESULTS)[0]:
         with suppress(DataError):  # a broken one says nothing here; `check` names it
             together.beside(Examined(folder, (), parse_result(read_plain(folder / RESULT), RESULT)))
     outcomes, places = list[Outcome](), list(folders)
@@ -61,7 +61,7 @@ def push(board: Path, repository: str, *, direct: bool = False) -> str:
     links = sorted(path for path in board.rglob("*") if path.is_symlink())
     if links:
         raise TaxbenchError(f"Links would be followed, out of the leaderboard: {first_few(links)}. Remove them first.")
-    api, records = HfApi(), len(look_through(board / RESULTS).records)
+    api, records = HfApi(), len(look_through(board / RESULTS)[0])
     with _in_words(repository):
         api.create_repo(repository, repo_type="dataset", exist_ok=True)
         made = api.upload_folder(
