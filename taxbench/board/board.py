@@ -170,6 +170,15 @@ class Entry:
         """Return the place of its rows."""
         return self.dataset, self.lm, self.encoder, self.head, self.setting
 
+    def score(self, role: str, name: str = "f1") -> Estimate:
+        """Return a score of the row that asks a part of the question: the field of that name."""
+        found: Estimate = getattr(self.rows[role], name) if role in self.rows else NOTHING
+        return found
+
+    def control(self, name: str) -> Estimate:
+        """Return a control of F1 on unseen hypernyms."""
+        return self.rows["unseen"].controls.get(name, NOTHING) if "unseen" in self.rows else NOTHING
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:

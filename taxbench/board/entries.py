@@ -1,6 +1,6 @@
 """The lines of the board: everything asked of one (dataset, LM, encoder, head, setting), and where it ranks."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -9,7 +9,7 @@ import numpy as np
 
 from taxbench.board.board import NOTHING, Entry, Estimate, Rank, Row
 from taxbench.board.roles import ROLES, recipe_of, role_of
-from taxbench.board.rows import estimate, row_key
+from taxbench.board.rows import Interval, estimate, row_key
 from taxbench.scoring.bootstrap import DIFFERENCE, interval
 from taxbench.specs.task import TaskSpec
 
@@ -29,16 +29,19 @@ def make_entries(rows: Iterable[Row], replicates: Replicates) -> list[Entry]:
         for place, own in places.items()
     ]
     contests: dict[str, list[Entry]] = {}
+    found = list[Entry]()
     for entry in entries:
-        if not (entry.missing or entry.is_control or _row(entry).f1.mean is None):
-            contests.setdefault(entry.dataset, []).append(entry)
-    changed: dict[int, Entry] = {}
+        out = entry.missing or entry.is_control or entry.score("unseen").mean is None
+        (found if out else contests.setdefault(entry.dataset, [])).append(entry)
     for contest in contests.values():
-        alike, others = _of_the_same_seeds(contest)
-        changed |= {id(entry): replace(entry, rank=rank) for entry, rank in _ranked(alike, replicates)}
-        seeds = ", ".join(map(str, alike[0].seeds))
-        changed |= {id(entry): replace(entry, missing=(f"seeds {seeds}, as those ranked have",)) for entry in others}
-    return sorted((changed.get(id(entry), entry) for entry in entries), key=_order)
+        # Other seeds than most have ask about other pictures.
+        count = Counter(entry.seeds for entry in contest)
+        most = max(count, key=lambda seeds: (count[seeds], len(seeds), seeds))
+        alike = [entry for entry in contest if entry.seeds == most]
+        found += [replace(entry, rank=rank) for entry, rank in _ranked(alike, replicates)]
+        missing = (f"seeds {', '.join(map(str, most))}, as those ranked have",)
+        found += [replace(entry, missing=missing) for entry in contest if entry.seeds != most]
+    return sorted(found, key=lambda each: (each.dataset, each.rank.place if each.rank else 10**9, *each.place[1:]))
 
 
 def role_rows(rows: Iterable[Row]) -> list[tuple[str, Row]]:
@@ -47,9 +50,9 @@ def role_rows(rows: Iterable[Row]) -> list[tuple[str, Row]]:
     Nothing of two tasks is ranked or pooled. Of several that ask the same part the suite's own counts, else the one
     that most rows are of. Tasks that are not the suite's must ask as the one does that is ranked.
     """
-    datasets: dict[str, list[Row]] = {}
+    datasets = defaultdict[str, list[Row]](list)
     for row in newest(rows):
-        datasets.setdefault(row.dataset, []).append(row)
+        datasets[row.dataset].append(row)
     return [
         (role, row)
         for block in datasets.values()
@@ -84,18 +87,9 @@ def newest(rows: Iterable[Row]) -> list[Row]:
     """
     everything = [(row, row.task.identity) for row in rows]
     usual = Counter(identity for _, identity in everything)
-    best: dict[str, tuple[int, int, str]] = {}
-    for row, identity in everything:
-        rank = (row.task.version, usual[identity], identity)
-        best[row.name] = max(best.get(row.name, rank), rank)
-    return [row for row, identity in everything if best[row.name][-1] == identity]
-
-
-def _of_the_same_seeds(contest: list[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Part entries with the seeds that most of them have from the others: other seeds ask about other pictures."""
-    count = Counter(entry.seeds for entry in contest)
-    most = max(count, key=lambda seeds: (count[seeds], len(seeds), seeds))
-    return [e for e in contest if e.seeds == most], [e for e in contest if e.seeds != most]
+    ranks = sorted((row.task.version, usual[identity], identity, row.name) for row, identity in everything)
+    best = {name: identity for _, _, identity, name in ranks}
+    return [row for row, identity in everything if best[row.name] == identity]
 
 
 def _entry(rows: dict[str, Row], tasks: Mapping[str, str], replicates: Replicates) -> Entry:
@@ -123,12 +117,16 @@ def _coherence_effect(rows: dict[str, Row], replicates: Replicates) -> Estimate:
     """Return F1 with visual similarity kept minus F1 with it destroyed, seed by seed and item by item."""
     high, low = rows["high"], rows["low"]
     pairs = zip(high.f1_by_seed, low.f1_by_seed, strict=True)
-    values = [None if a is None or b is None else a - b for a, b in pairs]
-    both = [replicates.get(row_key(row)) for row in (high, low)]
-    if both[0] is None or both[1] is None:
-        return estimate(values)
-    ends = interval(both[0] - both[1], min(_clusters(high), _clusters(low)), scale=DIFFERENCE)
-    return estimate(values, ends)
+    return estimate([None if a is None or b is None else a - b for a, b in pairs], _apart(high, low, replicates))
+
+
+def _apart(a: Row, b: Row, replicates: Replicates, alpha: float = 0.05) -> Interval:
+    """Return the interval of the F1 of one row minus that of another; without predictions there is none."""
+    first, second = replicates.get(row_key(a)), replicates.get(row_key(b))
+    if first is None or second is None:
+        return None, None
+    scored = min(sum(term.f1 is not None for term in row.terms) for row in (a, b))
+    return interval(first - second, scored, alpha, DIFFERENCE)
 
 
 def _ranked(entries: list[Entry], replicates: Replicates) -> list[tuple[Entry, Rank]]:
@@ -140,7 +138,7 @@ def _ranked(entries: list[Entry], replicates: Replicates) -> list[tuple[Entry, R
     the place that other items would give on average. A band is the best entry not in a band yet with all that are not
     worse than it for sure. Where predictions are missing nothing is sure.
     """
-    entries = sorted(entries, key=lambda entry: (-(_row(entry).f1.mean or 0.0), *entry.place))
+    entries = sorted(entries, key=lambda entry: (-(entry.score("unseen").mean or 0.0), *entry.place))
     n = len(entries)
     alpha = 0.05 / max(1, n - 1)
     better = np.zeros((n, n), dtype=bool)
@@ -159,24 +157,5 @@ def _ranked(entries: list[Entry], replicates: Replicates) -> list[tuple[Entry, R
 
 def _surely_better(a: Entry, b: Entry, replicates: Replicates, alpha: float) -> bool:
     """Tell whether an entry beats another: the interval of their unseen F1 difference lies above 0."""
-    first, second = (replicates.get(row_key(_row(entry))) for entry in (a, b))
-    if first is None or second is None:
-        return False
-    low, _ = interval(first - second, min(_clusters(_row(a)), _clusters(_row(b))), alpha, DIFFERENCE)
+    low, _ = _apart(a.rows["unseen"], b.rows["unseen"], replicates, alpha)
     return low is not None and low > 0
-
-
-def _row(entry: Entry) -> Row:
-    """Return the row that an entry is ranked by: unseen hypernyms."""
-    return entry.rows["unseen"]
-
-
-def _clusters(row: Row) -> int:
-    """Return how many terms of an entry's row have a score: the clusters that its intervals rest on."""
-    return sum(term.f1 is not None for term in row.terms)
-
-
-def _order(entry: Entry) -> tuple[str, int, tuple[str, ...]]:
-    """Return the sort key of the board's entries: dataset, rank, then names."""
-    place = entry.rank.place if entry.rank else 10**9
-    return entry.dataset, place, (entry.lm, entry.encoder, entry.head, entry.setting)

@@ -1,11 +1,13 @@
 """The published scores: every cell of arXiv 2603.07474, and its visual coherence by category."""
 
 import csv
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taxbench.board.board import Reference
 from taxbench.datasets.dataset import first_twice
@@ -26,6 +28,10 @@ _SIMILARITY = {
 }
 _TEXT = {"1b": "lm_text_f1_Qwen3-1.7B", "500m": "lm_text_f1_Qwen3-0.6B"}
 """The column with the text-only F1 of the LM that a system's name stands for; of the other LMs there is none."""
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    str: str, bool: "true".__eq__, int: int, float: float, float | None: lambda text: float(text) if text else None,
+}  # fmt: skip
+"""How a cell of the published scores is read, by the type of its field."""
 _COLUMN = re.compile(r"f1_(.+)-things(-local-shuffled|-shuffled|-random|)")
 
 
@@ -37,34 +43,11 @@ def published_folder() -> Path:
 
 @lru_cache(maxsize=1)
 def references() -> tuple[Reference, ...]:
-    """Return every published cell, in the order of the file.
-
-    Raises:
-        DataError: the file is damaged.
-    """
+    """Return every published cell, in the order of the file."""
     path = published_folder() / "results.csv"
-    return tuple(_reference(path, number, cells) for number, cells in _lines(path))
-
-
-def _reference(path: Path, number: int, cells: dict[str, str]) -> Reference:
-    """Return one line of the table of published scores as a reference."""
-    return Reference(
-        dataset=_text(path, cells, "dataset"),
-        encoder=_text(path, cells, "encoder"),
-        lm=_text(path, cells, "lm"),
-        random_lm=_text(path, cells, "random_lm") == "true",
-        deprivation=_text(path, cells, "deprivation"),
-        level=_number(path, number, cells, "level"),
-        pairing=_text(path, cells, "pairing"),
-        split=_text(path, cells, "split"),
-        f1=_known(path, number, cells, "f1"),
-        sd=_number(path, number, cells, "sd"),
-        two_class_sd=_number(path, number, cells, "two_class_sd"),
-        n_seeds=int(_known(path, number, cells, "n_seeds")),
-        two_class_f1=_number(path, number, cells, "two_class_f1"),
-        chance_f1=_number(path, number, cells, "chance_f1"),
-        n_categories=int(_known(path, number, cells, "n_categories")),
-        source=_text(path, cells, "source"),
+    return tuple(
+        Reference(**{field.name: _PARSERS[field.type](cells[field.name]) for field in fields(Reference)})
+        for _, cells in _lines(path)
     )
 
 
@@ -81,20 +64,20 @@ def read_coherence(path: Path) -> "list[Observation]":
     from taxbench.scoring.regression import Observation
 
     found = []
-    for number, cells in _lines(path):
+    for where, cells in _lines(path):
         for name, match in ((name, _COLUMN.fullmatch(name)) for name in cells):
             if match is None or not cells[name].strip():
                 continue
             system, variant = match.groups()
             pairing, similarity = _SIMILARITY[variant]
-            text = None if variant == "-random" else _TEXT.get(system.partition("+")[2])
+            text = "" if variant == "-random" else _TEXT.get(system.partition("+")[2], "")
             observation = Observation(
-                category=_text(path, cells, "category"),
+                category=_cell(cells, "category", where),
                 system=f"{system}-random" if variant == "-random" else system,
                 pairing=pairing,
-                f1=_score(path, number, cells, name, 0),
-                similarity=_score(path, number, cells, similarity, -1),
-                text_only=None if not text or not cells.get(text, "").strip() else _score(path, number, cells, text, 0),
+                f1=_score(cells, name, where),
+                similarity=_score(cells, similarity, where, -1),
+                text_only=_score(cells, text, where) if cells.get(text, "").strip() else None,
             )
             found.append(observation)
     if not found:
@@ -102,8 +85,8 @@ def read_coherence(path: Path) -> "list[Observation]":
     return found
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the lines of a table with their numbers; the header is line 1."""
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the lines of a table with their places; the header is line 1."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -115,41 +98,29 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             for number, cells in enumerate(reader, start=2):
                 if None in cells or None in cells.values():
                     raise DataError(f"{path}:{number}: the line has fewer or more cells than the header.")
-                yield number, cells
+                yield f"{path}:{number}", cells
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table of comma-separated values: {error}") from error
 
 
-def _text(path: Path, cells: dict[str, str], column: str) -> str:
-    """Return a cell of a table of published scores as text; raise where the column is missing."""
+def _cell(cells: dict[str, str], column: str, where: str) -> str:
+    """Return a cell of a table; raise where the column is missing."""
     if column not in cells:
-        raise DataError(f"{path}: the column '{column}' is missing.{did_you_mean(column, cells)}")
+        raise DataError(f"{where}: the column '{column}' is missing.{did_you_mean(column, cells)}")
     return cells[column]
 
 
-def _number(path: Path, number: int, cells: dict[str, str], column: str) -> float | None:
-    """Return a cell of a table of published scores as a number, None where it is empty."""
-    text = _text(path, cells, column)
+def _score(cells: dict[str, str], column: str, where: str, least: float = 0) -> float:
+    """Return a cell of a table as a score; raise where it is empty, no number, or out of range."""
+    text = _cell(cells, column, where).strip()
+    if not text:
+        raise DataError(f"{where}: the column '{column}' is empty.")
     try:
-        value = float(text) if text.strip() else None
+        value = float(text)
     except ValueError:
-        value = float("nan")
-    if value is not None and not -1e9 < value < 1e9:  # so is nan
-        raise DataError(f"{path}:{number}: '{text[:40]}' in the column '{column}' is not a number.")
-    return value
-
-
-def _score(path: Path, number: int, cells: dict[str, str], column: str, least: float) -> float:
-    """Return a cell of a table of published scores as a score; raise where it is out of range."""
-    value = _known(path, number, cells, column)
+        value = math.nan
+    if math.isnan(value):
+        raise DataError(f"{where}: '{text[:40]}' in the column '{column}' is not a number.")
     if not least <= value <= 1:
-        raise DataError(f"{path}:{number}: the column '{column}' has {value:g}; expected {least:g} to 1.")
-    return value
-
-
-def _known(path: Path, number: int, cells: dict[str, str], column: str) -> float:
-    """Return a cell of a table of published scores as a number; raise where it is empty."""
-    value = _number(path, number, cells, column)
-    if value is None:
-        raise DataError(f"{path}:{number}: the column '{column}' is empty.")
+        raise DataError(f"{where}: the column '{column}' has {value:g}; expected {least:g} to 1.")
     return value

@@ -1,8 +1,9 @@
 """The rows of the board: one for every (task, dataset, encoder, LM, head, setting), averaged over seeds."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
+from typing import Any
 
 from taxbench.board.board import Estimate, Record, Row, TermRow
 from taxbench.board.roles import task_order
@@ -27,7 +28,10 @@ def grouped(results: Iterable[Result]) -> list[list[Result]]:
     """
     groups: dict[str, dict[int, Result]] = {}
     for result in results:
-        group = groups.setdefault(_identity(result), {})
+        run = result.run
+        # Everything that changes a number but the seed, and the code.
+        rest = {name: part for name, part in run.identity_fields().items() if name not in ("task", "seed")}
+        group = groups.setdefault(content_hash([run.task.identity, rest, result.versions.computing]), {})
         if result.seed not in group or len(result.controls) >= len(group[result.seed].controls):
             group[result.seed] = result
     return [[group[seed] for seed in sorted(group)] for group in groups.values()]
@@ -45,162 +49,131 @@ def make_table(
         folders: Where each record lies, by `record_key`.
     """
     groups = grouped(results)
-    kept = [result for group in groups for result in group]
-    datasets, parts = _dataset_names(kept), _telling_apart(kept)
-    rows = [
-        _row(group, datasets[group[0].run.dataset], parts, (intervals or {}).get(group_key(group), {}), folders or {})
-        for group in groups
-    ]
+    # Datasets that share a name are named by their fingerprints as well: nothing of one is ranked against the other.
+    count = Counter(dataset.name for dataset in {group[0].run.dataset for group in groups})
+    alike = defaultdict[_Names, list[dict[str, str]]](list)
+    for group in groups:
+        alike[_names(group[0])].append(_identities(group[0], 8))
+    rows = []
+    for group in groups:
+        dataset, others = group[0].run.dataset, alike[_names(group[0])]
+        telling = {part for part in others[0] if len({identities.get(part) for identities in others}) > 1}
+        records = tuple(
+            Record(each.seed, each.digest, _sha256(each), (folders or {}).get(record_key(each), "")) for each in group
+        )
+        names = {
+            "dataset": f"{dataset.name} {dataset.fingerprint[:8]}" if count[dataset.name] > 1 else dataset.name,
+            "setting": _setting(group[0], telling),
+        }
+        rows.append(_row(group, names, records, (intervals or {}).get(group_key(group), {})))
     return sorted(rows, key=lambda row: (row.place, task_order(row.task)))
-
-
-def _dataset_names(results: Iterable[Result]) -> dict[DatasetId, str]:
-    """Name datasets that share a name by their fingerprints as well: nothing of one is ranked against the other."""
-    datasets = {result.run.dataset for result in results}
-    count = Counter(dataset.name for dataset in datasets)
-    return {
-        dataset: f"{dataset.name} {dataset.fingerprint[:8]}" if count[dataset.name] > 1 else dataset.name
-        for dataset in datasets
-    }
 
 
 def record_key(result: Result) -> str:
     """Return what tells a record from another, also from one of the same run made by other code."""
-    return f"{result.digest} {result.predictions.sha256 if result.predictions else ''}"
+    return f"{result.digest} {_sha256(result)}"
 
 
 def group_key(group: list[Result]) -> str:
     """Return what a row's resamplings follow from: the predictions of its seeds, its headline split, and the method."""
-    return _key(
-        group[0].run.task.headline, [result.predictions.sha256 if result.predictions else "" for result in group]
-    )
+    return content_hash([METHOD, REPLICATES, group[0].run.task.headline, list(map(_sha256, group))], 32)
 
 
 def row_key(row: Row) -> str:
     """Return the `group_key` of the results that a row was made of."""
-    return _key(row.split, [record.predictions for record in row.records])
+    return content_hash([METHOD, REPLICATES, row.split, [record.predictions for record in row.records]], 32)
 
 
-def _key(split: str, predictions: list[str]) -> str:
-    """Return the hash of all that a row's resamplings follow from."""
-    return content_hash([METHOD, REPLICATES, split, predictions], 32)
+def _sha256(result: Result) -> str:
+    """Return the digest of a record's predictions; of an older form that has none, nothing."""
+    return result.predictions.sha256 if result.predictions else ""
 
 
-def _row(
-    group: list[Result], dataset: str, parts: Mapping[_Names, set[str]], known: Intervals, folders: Mapping[str, str]
-) -> Row:
+def _row(group: list[Result], names: dict[str, str], records: tuple[Record, ...], known: Intervals) -> Row:
     """Return the row of the board that averages results over seeds."""
-    first = group[0]
-    split = first.run.task.headline
+    first, split = group[0], group[0].run.task.headline
     own = [result.scores.get(split) for result in group]
     held = [result.scores.get("heldout_leaf") for result in group]
-    twin = [result.controls.get("random_lm", {}).get(split) for result in group]
 
     def of(name: str, values: list[float | None]) -> Estimate:
         return estimate(values, known.get(name, (None, None)))
 
-    controls = dict.fromkeys(name for result in group for name in result.controls)
+    f1 = _column(own, "macro_f1")
+    controls = {
+        name: _column([result.controls.get(name, {}).get(split) for result in group], "macro_f1")
+        for name in dict.fromkeys(name for result in group for name in result.controls)
+    }
+    twin = controls.get("random_lm", [None] * len(group))
+    known_names = [result.name_auroc for result in group if result.name_auroc is not None]
+    weak = bool(known_names) and min(known_names) < WEAK_LM
+    weakness = f"this LM hardly tells names apart: AUROC {min(known_names):.2f}" if weak else ""
     return Row(
+        **names,
         task=first.run.task,
-        dataset=dataset,
         encoder=first.encoder,
         lm=first.lm,
         head=first.head,
         features=first.run.encoder.reading,
-        setting=_setting(first, parts[_names(first)]),
         seeds=tuple(result.seed for result in group),
         split=split,
         leaf_f1=of("leaf_f1", _column([result.scores.get("leaf") for result in group], "macro_f1")),
-        f1=of("f1", _column(own, "macro_f1")),
+        f1=of("f1", f1),
         fitted_f1=estimate(_column(own, "fitted_f1")),
         auroc=of("auroc", _column(own, "auroc")),
         accuracy=estimate(_column(own, "accuracy")),
-        controls={
-            name: of(name, _column([result.controls.get(name, {}).get(split) for result in group], "macro_f1"))
-            for name in controls
-        },
-        transfer=of("transfer", _minus(_column(own, "macro_f1"), _column(twin, "macro_f1"))),
+        controls={name: of(name, values) for name, values in controls.items()},
+        transfer=of("transfer", [None if a is None or b is None else a - b for a, b in zip(f1, twin, strict=True)]),
         heldout_f1=of("heldout_f1", _column(held, "macro_f1")),
         heldout_auroc=of("heldout_auroc", _column(held, "auroc")),
         similarity=estimate([result.visual_similarity.after for result in group]),
         metrics=tuple(metric.name for metric in first.run.task.metrics),
         primary=tuple(_column(own, first.run.task.primary)),
-        f1_by_seed=tuple(_column(own, "macro_f1")),
-        note="; ".join(filter(None, [first.note, _weakness(group)])),
+        f1_by_seed=tuple(f1),
+        note="; ".join(filter(None, [first.note, weakness])),
         is_control=first.is_control,
         split_f1=_splits([result.scores for result in group]),
         random_lm_split_f1=_splits([result.controls.get("random_lm", {}) for result in group]),
         terms=_terms(group, split),
         evidence=first.evidence,
         visual_similarity=first.visual_similarity,
-        identities=_whole_identities(first),
-        records=tuple(_record(result, folders) for result in group),
+        identities=_identities(first),
+        records=records,
     )
-
-
-def _weakness(group: list[Result]) -> str:
-    """Say where an LM knows too little of the names themselves for its row to mean anything."""
-    known = [result.name_auroc for result in group if result.name_auroc is not None]
-    return f"this LM hardly tells names apart: AUROC {min(known):.2f}" if known and min(known) < WEAK_LM else ""
-
-
-def _record(result: Result, folders: Mapping[str, str]) -> Record:
-    """Return what a row of the board says of one seed's record: digests and folder."""
-    predictions = result.predictions.sha256 if result.predictions else ""
-    return Record(result.seed, result.digest, predictions, folders.get(record_key(result), ""))
 
 
 def _terms(group: list[Result], split: str) -> tuple[TermRow, ...]:
     """Average the terms of a split over seeds; a term that has no score with one of them has none."""
-    found: dict[str, list[CategoryScore]] = {}
+    found, alike = defaultdict[str, list[CategoryScore]](list), defaultdict[str, list[float | None]](list)
     for result in group:
         for each in result.categories:
             if each.split == split:
-                found.setdefault(each.term, []).append(each)
-    alike: dict[str, list[float | None]] = {}
-    for result in group:
+                found[each.term].append(each)
         for similarity in result.visual_similarity.categories:
-            alike.setdefault(similarity.hypernym, []).append(similarity.after)
-    rows = []
-    for term in sorted(found):
-        some = found[term]
-        names = dict.fromkeys(name for each in some for name in each.controls)
-        rows.append(
-            TermRow(
-                term=term,
-                f1=estimate([each.f1 for each in some]).mean,
-                auroc=estimate([each.auroc for each in some]).mean,
-                controls={name: estimate([each.controls.get(name) for each in some]).mean for name in names},
-                similarity=estimate(alike.get(term, [])).mean,
-                n_questions=sum(each.n_positive + each.n_negative for each in some),
-            )
+            alike[similarity.hypernym].append(similarity.after)
+    return tuple(
+        TermRow(
+            term=term,
+            f1=estimate([each.f1 for each in some]).mean,
+            auroc=estimate([each.auroc for each in some]).mean,
+            controls={
+                name: estimate([each.controls.get(name) for each in some]).mean
+                for name in dict.fromkeys(name for each in some for name in each.controls)
+            },
+            similarity=estimate(alike[term]).mean,
+            n_questions=sum(each.n_positive + each.n_negative for each in some),
         )
-    return tuple(rows)
+        for term, some in sorted(found.items())
+    )
 
 
-def _identity(result: Result) -> str:
-    """Return what keeps rows apart: everything that changes a number but the seed, and the code."""
-    run = result.run
-    rest = {name: part for name, part in run.identity_fields().items() if name not in ("task", "seed")}
-    return content_hash([run.task.identity, rest, result.versions.computing])
-
-
-def _identities(result: Result) -> dict[str, str]:
-    """Return what may differ behind the same names."""
-    whole = _whole_identities(result)
-    return {
-        part: value[:8] if part in ("dataset", "encoder", "features", "lm") else value for part, value in whole.items()
-    }
-
-
-def _whole_identities(result: Result) -> dict[str, str]:
-    """Return the digests and versions behind the names in a row, in full."""
+def _identities(result: Result, digits: int | None = None) -> dict[str, str]:
+    """Return the digests, of so many digits, and the versions that may differ behind the same names."""
     run = result.run
     return {
-        "dataset": run.dataset.fingerprint,
-        "encoder": run.encoder.digest,
-        "features": run.encoder.features,
-        "lm": run.lm.digest,
+        "dataset": run.dataset.fingerprint[:digits],
+        "encoder": run.encoder.digest[:digits],
+        "features": run.encoder.features[:digits],
+        "lm": run.lm.digest[:digits],
         "dtype": run.lm.dtype,
         "device": run.device,
         **{name: value for name, value in result.versions.computing.items() if value},
@@ -212,19 +185,8 @@ def _names(result: Result) -> _Names:
     return result.run.dataset, result.lm, result.encoder, result.head
 
 
-def _telling_apart(results: list[Result]) -> dict[_Names, set[str]]:
-    """Return, for results of the same names, which of their identities are not all alike."""
-    by_names: dict[_Names, list[dict[str, str]]] = {}
-    for result in results:
-        by_names.setdefault(_names(result), []).append(_identities(result))
-    return {
-        names: {part for part in block[0] if len({identities.get(part) for identities in block}) > 1}
-        for names, block in by_names.items()
-    }
-
-
-def _setting(result: Result, parts: set[str]) -> str:
-    """Return what a row shows of settings: those not at their default, and identities that differ."""
+def _setting(result: Result, telling: set[str]) -> str:
+    """Return what a row shows of settings: those not at their default, and identities that tell rows apart."""
     run = result.run
     known = head_info(run.head.name) if run.head.name in heads() else None
     usual = TrainerSpec().model_dump() | ScoringSpec().model_dump() | RAW.model_dump()
@@ -234,7 +196,8 @@ def _setting(result: Result, parts: set[str]) -> str:
     if run.encoder.reading not in ("imported", known.pool if known else "pooled"):
         given["features"], usual = run.encoder.reading, usual | {"features": ""}
     changed = [f"{name}={value}" for name, value in given.items() if name not in usual or usual[name] != value]
-    return ", ".join([*changed, *(f"{name} {value}" for name, value in _identities(result).items() if name in parts)])
+    return ", ".join([*changed, *(f"{name} {value}" for name, value in _identities(result, 8).items()
+                                  if name in telling)])  # fmt: skip
 
 
 def _splits(scores: list[dict[str, Scores]]) -> dict[str, Estimate]:
@@ -242,17 +205,12 @@ def _splits(scores: list[dict[str, Scores]]) -> dict[str, Estimate]:
     return {split: estimate(_column([each.get(split) for each in scores], "macro_f1")) for split in scores[0]}
 
 
-def _column(scores: list[Scores | None], name: str) -> list[float | None]:
+def _column(scores: Sequence[Scores | None], name: str) -> list[Any]:
     """Return one score from each seed of a row; None where a seed has no scores."""
     return [None if score is None else getattr(score, name) for score in scores]
 
 
-def _minus(left: list[float | None], right: list[float | None]) -> list[float | None]:
-    """Return the seed-by-seed difference of two columns of a row; None where either is missing."""
-    return [None if a is None or b is None else a - b for a, b in zip(left, right, strict=True)]
-
-
-def estimate(values: list[float | None], interval: Interval = (None, None)) -> Estimate:
+def estimate(values: Sequence[float | None], interval: Interval = (None, None)) -> Estimate:
     """Return the mean and the spread over seeds; blank where a value is missing or there is none."""
     given = [value for value in values if value is not None]
     if not given or len(given) < len(values):

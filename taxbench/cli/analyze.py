@@ -25,7 +25,7 @@ def command(
     """
     from taxbench.board.analysis.generalisation import analyse, published_table
     from taxbench.board.analysis.generalisation_text import analysis_text
-    from taxbench.board.analysis.plain_json import plain_json
+    from taxbench.util.text import plain_json
 
     if published and places:
         raise UsageError("--published reads the published table and takes no folders. Leave one of them out.")

@@ -32,8 +32,8 @@ def command(ctx: click.Context, /, a: str, b: str, results: tuple[Path, ...], as
     Names are dataset, encoder, lm, head, features, every setting, dtype, device, numerics and others.
     """
     from taxbench.board.analysis.comparison_text import LEGEND, comparison_text
-    from taxbench.board.analysis.plain_json import plain_json
     from taxbench.board.analysis.systems import compare_systems, find_system
+    from taxbench.util.text import plain_json
 
     folders = list(results) or [Path("results")]
     tasks = [name.strip() for name in (chosen["tasks"] or "").split(",") if name.strip()]

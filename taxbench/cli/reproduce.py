@@ -32,8 +32,8 @@ def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) ->
     Task, head and settings are the record's own; only features may come from the cache. Names that were directories
     where the record was made need --dataset, --model or --encoder.
     """
-    from taxbench.board.analysis.plain_json import plain_json
     from taxbench.runs.reproduce import ReproduceOptions, reproduce
+    from taxbench.util.text import plain_json
 
     report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
     again = ReproduceOptions(**{field.name: given[field.name] for field in fields(ReproduceOptions)})

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from taxbench.results.predictions import Predictions, read_predictions
+from taxbench.results.predictions import Predictions
 from taxbench.scoring.metrics import Scorecard, score
-from taxbench.specs.result import Result, Scores
+from taxbench.specs.result import Result
 from taxbench.util.errors import DataError, first_few
 
 # What scoring may take: comparisons, and cells of the table behind the chance of a term. A stranger's file may ask for
@@ -30,18 +29,8 @@ class ScoreMismatch:
     recomputed: ScoreValue
 
     def __str__(self) -> str:
-        return f"{self.where} is {_shown(self.recorded)}, but {_shown(self.recomputed)} follows from the predictions"
-
-
-@dataclass(frozen=True, slots=True)
-class RescoredSplit:
-    """One split of a record, scored anew."""
-
-    split: str
-    recorded: Scores | None
-    recomputed: Scores | None
-    differences: tuple[ScoreMismatch, ...]
-    """Of its scores, its controls and its terms."""
+        said, meant = ("no score" if value is None else value for value in (self.recorded, self.recomputed))
+        return f"{self.where} is {said}, but {meant} follows from the predictions"
 
 
 def rescore(result: Result, predictions: Predictions) -> Scorecard:
@@ -63,22 +52,6 @@ def rescore(result: Result, predictions: Predictions) -> Scorecard:
             f"{len(predictions):,} questions about {len(predictions.terms):,} terms are more than can be scored here."
         )
     return score(predictions, controls, result.thresholds)
-
-
-def rescore_record(result: Result, path: Path) -> list[RescoredSplit]:
-    """Score a record anew from its file of predictions, split by split.
-
-    Raises:
-        DataError: the predictions cannot be read or scored.
-    """
-    card = rescore(result, read_predictions(path))
-    found = differences(result, card)
-    return [
-        RescoredSplit(
-            split, result.scores.get(split), card.scores.get(split), tuple(d for d in found if d.split == split)
-        )
-        for split in dict.fromkeys([*card.scores, *(difference.split for difference in found)])
-    ]
 
 
 def differences(result: Result, card: Scorecard) -> list[ScoreMismatch]:
@@ -108,11 +81,6 @@ def _scores(card: Scorecard | Result) -> Iterator[tuple[tuple[str, str], ScoreVa
                 yield from (((row.split, f"{where}.controls.{each}"), f1) for each, f1 in row.controls.items())
             elif name not in ("split", "term"):
                 yield (row.split, f"{where}.{name}"), value
-
-
-def _shown(value: ScoreValue) -> str:
-    """Return a score as the message of a mismatch shows it."""
-    return "no score" if value is None else str(value)
 
 
 def _most_cells(predictions: Predictions) -> int:

@@ -1,6 +1,14 @@
 """Numbers as text, and texts of strangers made harmless. Nothing here knows the board."""
 
+import json
 import unicodedata
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_jsonable_python
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 NOTHING_TO_SHOW = "–"
 
@@ -47,3 +55,8 @@ def escaped(text: str, most: int = 600) -> str:
     """Return a text that is safe to print and says what is in it: unseen letters as escapes, cut where it is long."""
     shown = "".join(each if each.isprintable() else f"\\u{{{ord(each):x}}}" for each in text)
     return shown if len(shown) <= most else f"{shown[:most]}… ({len(shown):,} letters)"
+
+
+def plain_json(found: "DataclassInstance", **more: Any) -> str:
+    """Return a dataclass, and what else is given, as indented JSON; numbers that are not finite are null."""
+    return json.dumps(to_jsonable_python(asdict(found) | more, inf_nan_mode="null"), indent=1)

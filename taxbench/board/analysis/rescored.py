@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from taxbench.board.load import record_paths
+from taxbench.results.predictions import read_predictions
 from taxbench.results.records import read_result
-from taxbench.scoring.rescore import RescoredSplit, rescore_record
+from taxbench.scoring.rescore import ScoreMismatch, differences, rescore
 from taxbench.specs.result import Scores
 from taxbench.util.errors import DataError
 from taxbench.util.text import NOTHING_TO_SHOW, escaped, number
@@ -22,14 +23,27 @@ class RescoredRun:
 
     folder: Path
     task: str
-    splits: tuple[RescoredSplit, ...]
+    recorded: dict[str, Scores]
+    """By split."""
+    recomputed: dict[str, Scores]
+    differences: tuple[ScoreMismatch, ...]
+    """Of its scores, its controls and its terms."""
     trouble: str = ""
     """Why it could not be scored."""
 
     @property
     def same(self) -> bool:
         """Say whether every score of the rescored record is what it was."""
-        return not self.trouble and not any(split.differences for split in self.splits)
+        return not self.trouble and not self.differences
+
+    @property
+    def by_split(self) -> dict[str, tuple[Scores | None, Scores | None, list[ScoreMismatch]]]:
+        """Return the scores of each split, as recorded and anew, and what of it differs."""
+        splits = dict.fromkeys([*self.recomputed, *(each.split for each in self.differences)])
+        return {
+            name: (self.recorded.get(name), self.recomputed.get(name), [d for d in self.differences if d.split == name])
+            for name in splits
+        }
 
 
 def rescore_all(folders: Sequence[Path]) -> list[RescoredRun]:
@@ -41,6 +55,20 @@ def rescore_all(folders: Sequence[Path]) -> list[RescoredRun]:
     return [_anew(path) for path in record_paths(folders)]
 
 
+def _anew(path: Path) -> RescoredRun:
+    """Return one record rescored from its predictions, or with the trouble that prevents it."""
+    task = ""
+    try:
+        result = read_result(path)
+        task = result.task
+        if result.predictions is None:
+            raise DataError("A record of an older form, whose predictions cannot be scored anew. Run it again.")
+        card = rescore(result, read_predictions(path.parent / result.predictions.file))
+        return RescoredRun(path.parent, task, result.scores, card.scores, tuple(differences(result, card)))
+    except DataError as error:
+        return RescoredRun(path.parent, task, {}, {}, (), str(error))
+
+
 def score_table(records: Iterable[RescoredRun]) -> str:
     """Return a table of rescored records, one line a split, and below it what differs."""
     rows, notes = [_HEADER], list[str]()
@@ -49,12 +77,12 @@ def score_table(records: Iterable[RescoredRun]) -> str:
         if record.trouble:
             rows.append([record.task or "?", *[NOTHING_TO_SHOW] * 5, "no", folder])
             notes.append(f"{folder}: {escaped(record.trouble)}")
-        for split in record.splits:
-            old, new = split.recorded, split.recomputed
-            same = "no" if split.differences else "yes"
-            scores = [_score(side, name) for name in ("macro_f1", "auroc") for side in (old, new)]
-            rows.append([record.task, split.split, *scores, same, folder])
-        notes += _differences(record, folder)
+        for split, (old, new, differing) in record.by_split.items():
+            scores = [number(getattr(side, name, None), 6) for name in ("macro_f1", "auroc") for side in (old, new)]
+            rows.append([record.task, split, *scores, "no" if differing else "yes", folder])
+        notes += [f"{folder}: {escaped(str(each))}" for each in record.differences[:_MOST_DIFFERENCES]]
+        if (more := len(record.differences) - _MOST_DIFFERENCES) > 0:
+            notes.append(f"{folder}: and {more} more")
     rows = [[escaped(cell, 200) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -71,38 +99,13 @@ def score_json(records: Iterable[RescoredRun]) -> list[dict[str, Any]]:
             "trouble": record.trouble,
             "splits": [
                 {
-                    "split": split.split,
-                    "recorded": split.recorded and split.recorded.model_dump(),
-                    "recomputed": split.recomputed and split.recomputed.model_dump(),
-                    "differences": [asdict(difference) for difference in split.differences],
+                    "split": split,
+                    "recorded": old and old.model_dump(),
+                    "recomputed": new and new.model_dump(),
+                    "differences": list(map(asdict, differing)),
                 }
-                for split in record.splits
+                for split, (old, new, differing) in record.by_split.items()
             ],
         }
         for record in records
     ]
-
-
-def _anew(path: Path) -> RescoredRun:
-    """Return one record rescored from its predictions, or with the trouble that prevents it."""
-    task = ""
-    try:
-        result = read_result(path)
-        task = result.task
-        if result.predictions is None:
-            raise DataError("A record of an older form, whose predictions cannot be scored anew. Run it again.")
-        return RescoredRun(path.parent, task, tuple(rescore_record(result, path.parent / result.predictions.file)))
-    except DataError as error:
-        return RescoredRun(path.parent, task, (), str(error))
-
-
-def _differences(record: RescoredRun, folder: str) -> list[str]:
-    """Return as text the first differences of a rescored record, and how many more there are."""
-    found = [difference for split in record.splits for difference in split.differences]
-    more = [f"{folder}: and {len(found) - _MOST_DIFFERENCES} more"] if len(found) > _MOST_DIFFERENCES else []
-    return [f"{folder}: {escaped(str(difference))}" for difference in found[:_MOST_DIFFERENCES]] + more
-
-
-def _score(scores: Scores | None, name: str) -> str:
-    """Return one score of a rescored split as text with six digits."""
-    return number(None if scores is None else getattr(scores, name), 6)

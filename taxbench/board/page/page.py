@@ -5,13 +5,14 @@ import hashlib
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from taxbench.board.board import NOTHING, Board, Entry, Estimate, GroupAverage, Row, TermRow
+from taxbench.board.board import Board, Entry, Estimate, GroupAverage, Row, TermRow
 from taxbench.board.page.charts import deprivation_charts, similarity_charts
 from taxbench.board.page.svg import shown, strip, swatch
 from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
@@ -124,10 +125,7 @@ def _columns(board: Board) -> list[Column]:
     """Return the columns of scores of the page's table; a control that no entry has gets none."""
 
     def of(role: str, field: str = "f1") -> Callable[[Entry], Estimate]:
-        return lambda entry: getattr(entry.rows[role], field) if role in entry.rows else NOTHING
-
-    def control(name: str) -> Callable[[Entry], Estimate]:
-        return lambda entry: row.controls.get(name, NOTHING) if (row := entry.rows.get(unseen)) else NOTHING
+        return lambda entry: entry.score(role, field)
 
     leaf, seen, unseen, high, low = ROLES
     columns = [
@@ -148,7 +146,9 @@ def _columns(board: Board) -> list[Column]:
     names = {name for each in board.entries if (row := each.rows.get(unseen)) for name in row.controls}
     for place, name in enumerate(in_order(names)):
         title, about = control_title(name), control_help(name)
-        columns.append(Column(f"c{place}", title, about, "Controls of unseen F1", (unseen,), control(name)))
+        columns.append(
+            Column(f"c{place}", title, about, "Controls of unseen F1", (unseen,), partial(Entry.control, name=name))
+        )
     return columns
 
 
@@ -213,11 +213,9 @@ def _cell(entry: Entry, column: Column) -> Cell:
 
 def _strip(entry: Entry) -> Markup:
     """Return the page's inline drawing of an entry's unseen F1 with its interval, chance and random LM."""
-    row = entry.rows.get("unseen")
-    if row is None or row.f1.mean is None:
-        return Markup("")
-    marks = [row.controls.get(name, NOTHING).mean for name in ("chance", "random_lm")]
-    return strip((row.f1.mean, row.f1.low, row.f1.high), marks)
+    f1 = entry.score("unseen")
+    marks = [entry.control(name).mean for name in ("chance", "random_lm")]
+    return Markup("") if f1.mean is None else strip((f1.mean, f1.low, f1.high), marks)
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from taxbench.board.board import NOTHING, Board, Entry, Estimate, Row, controls_of
+from taxbench.board.board import NOTHING, Board, Entry, Row, controls_of
 from taxbench.board.render.cells import latin, names_of, rank, said, seeds_of, with_interval
 from taxbench.specs.task import TaskSpec
 from taxbench.util.text import NOTHING_TO_SHOW, number, plain
@@ -30,25 +30,25 @@ def csv_text(rows: Sequence[Row]) -> str:
     Controls are columns `control_...`, F1 on every split `split_...`, that of the random LM `random_lm_split_...`.
     Text that a spreadsheet would compute as a formula begins with a quote.
     """
-    controls = controls_of(rows)
-    splits = sorted({split for row in rows for split in row.split_f1})
-    twins = sorted({split for row in rows for split in row.random_lm_split_f1})
-    titles = [*_SCORES, *(f"control_{name}" for name in controls), *(f"split_{name}" for name in splits)]
-    titles += [f"random_lm_split_{name}" for name in twins]
+    lines = [
+        {name: getattr(row, name) for name in _SCORES}
+        | {f"control_{name}": score for name, score in row.controls.items()}
+        | {f"split_{name}": score for name, score in row.split_f1.items()}
+        | {f"random_lm_split_{name}": score for name, score in row.random_lm_split_f1.items()}
+        for row in rows
+    ]
+    titles = [*_SCORES, *(f"control_{name}" for name in controls_of(rows))]
+    for kind in ("split_", "random_lm_split_"):
+        titles += sorted({title for line in lines for title in line if title.startswith(kind)})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     heads = ["task", *_NAMES, "seeds", "records", *(f"{title}{part}" for title in titles for part in _PARTS)]
-    writer.writerow([_harmless(head) for head in heads])
-    for row in rows:
-        scores: list[Estimate] = [getattr(row, name) for name in _SCORES]
-        scores += [row.controls.get(name, NOTHING) for name in controls]
-        scores += [row.split_f1.get(name, NOTHING) for name in splits]
-        scores += [row.random_lm_split_f1.get(name, NOTHING) for name in twins]
-        numbers = [getattr(score, part) for score in scores for part in _PARTS.values()]
+    writer.writerow(map(_harmless, heads))
+    for row, line in zip(rows, lines, strict=True):
         texts = [row.task.identity, *(getattr(row, name) for name in _NAMES)]
         texts += [" ".join(map(str, row.seeds)), " ".join(record.digest for record in row.records)]
-        cells = ["" if each is None else number(each, _DIGITS) for each in numbers]
-        writer.writerow([*map(_harmless, texts), *cells])
+        numbers = [getattr(line.get(title, NOTHING), part) for title in titles for part in _PARTS.values()]
+        writer.writerow([*map(_harmless, texts), *("" if each is None else number(each, _DIGITS) for each in numbers)])
     return text.getvalue()
 
 
@@ -139,23 +139,13 @@ def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:
 
 def _latex_scores(entry: Entry) -> list[str]:
     """Return the scores of an entry as cells of the exported LaTeX table."""
-
-    def f1(role: str) -> Estimate:
-        return entry.rows[role].f1 if role in entry.rows else NOTHING
-
-    unseen = entry.rows.get("unseen")
-    best = with_interval(f1("unseen"))
-    if entry.rank is not None and entry.rank.band == 1:
-        best = rf"\textbf{{{best}}}"
-    controls = [unseen.controls.get(name, NOTHING) if unseen else NOTHING for name in ("random_lm", "chance")]
+    best = with_interval(entry.score("unseen"))
     cells = [
-        number(f1("leaf").mean),
-        number(f1("seen").mean),
-        best,
-        with_interval(unseen.transfer if unseen else NOTHING),
-        number(f1("high").mean),
-        number(f1("low").mean),
+        *(number(entry.score(role).mean) for role in ("leaf", "seen")),
+        rf"\textbf{{{best}}}" if entry.rank is not None and entry.rank.band == 1 else best,
+        with_interval(entry.score("unseen", "transfer")),
+        *(number(entry.score(role).mean) for role in ("high", "low")),
         with_interval(entry.coherence_effect),
-        *(number(each.mean) for each in controls),
+        *(number(entry.control(name).mean) for name in ("random_lm", "chance")),
     ]
     return [re.sub(r"-(?=\d)", "$-$", re.sub(r"\[.*\]", r"{\\scriptsize\g<0>}", cell)) for cell in cells]

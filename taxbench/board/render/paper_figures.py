@@ -74,7 +74,7 @@ def _draw_bars(content: Bars) -> Canvas:
                 axes.plot([place - 0.12, place + 0.12], [twin, twin], color="white", linewidth=2.6, zorder=3)
                 axes.plot([place - 0.12, place + 0.12], [twin, twin], color="black", linewidth=1.2, zorder=4)
     axes.plot([], [], color="black", linewidth=1.2, label="random LM")
-    chance = [entry.rows["unseen"].controls.get("chance", NOTHING).mean for entry in entries]
+    chance = [entry.control("chance").mean for entry in entries]
     known = [value for value in chance if value is not None]
     if known:
         axes.axhline(sum(known) / len(known), color=_GREY, linewidth=0.8, linestyle=":", zorder=5, label="chance")

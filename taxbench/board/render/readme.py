@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from textwrap import fill
 
-from taxbench.board.board import NOTHING, Board, Entry, Reference, Row, controls_of
+from taxbench.board.board import Board, Entry, Reference, controls_of
 from taxbench.board.plots import plots
 from taxbench.board.render.cells import (
     markdown_table,
@@ -15,7 +15,6 @@ from taxbench.board.render.cells import (
     task_name,
     with_interval,
 )
-from taxbench.board.roles import ROLES
 from taxbench.datasets.known import known_datasets
 from taxbench.specs.controls import CONTROLS, control_title
 from taxbench.util.text import NOTHING_TO_SHOW, number
@@ -96,7 +95,9 @@ def _dataset(entries: Sequence[Entry]) -> list[str]:
     """Return the main table and the table of controls of one dataset."""
     names = names_of(entries)
     head = ["rank", "band", *names, *_COLUMNS]
-    lines = [[*_place(each), *_named(each, names), *_cells(each)] for each in entries]
+    lines = [
+        [rank(each), str(each.rank.band) if each.rank else "", *_named(each, names), *_cells(each)] for each in entries
+    ]
     known = known_datasets().get(entries[0].dataset)
     about = f"{known.summary} " if known else ""
     title = f"## Dataset {markdown_text(entries[0].dataset)}\n\n{about}{seeds_of(entries).capitalize()} an entry.\n"
@@ -106,12 +107,7 @@ def _dataset(entries: Sequence[Entry]) -> list[str]:
         blocks.append("Incomplete, and what is missing, or was not run with the same seeds:\n")
         blocks += [f"- {' · '.join(filter(None, _named(each, names)))}: {', '.join(each.missing)}" for each in missing]
         blocks.append("")
-    return blocks + _controls(entries)
-
-
-def _place(entry: Entry) -> list[str]:
-    """Return the README's cells of an entry's place: rank and band."""
-    return [rank(entry), "" if entry.rank is None else str(entry.rank.band)]
+    return blocks + _controls(entries, names)
 
 
 def _named(entry: Entry, names: dict[str, Callable[[Entry], str]]) -> list[str]:
@@ -125,65 +121,50 @@ _COLUMNS = ("unseen F1", "± seeds", "transfer", "coherence effect", "leaf F1", 
 
 def _cells(entry: Entry) -> list[str]:
     """Return an entry's scores as cells of the README's main table."""
-    leaf, seen, unseen, high, low = (entry.rows.get(role) for role in ROLES)
-    f1 = unseen.f1 if unseen else NOTHING
     return [
-        with_interval(f1),
-        number(f1.sd),
-        with_interval(unseen.transfer if unseen else NOTHING),
+        with_interval(entry.score("unseen")),
+        number(entry.score("unseen").sd),
+        with_interval(entry.score("unseen", "transfer")),
         with_interval(entry.coherence_effect),
-        *(number(row.f1.mean if row else None) for row in (leaf, seen, high, low)),
-        number(unseen.heldout_auroc.mean if unseen else None),
+        *(number(entry.score(role).mean) for role in ("leaf", "seen", "high", "low")),
+        number(entry.score("unseen", "heldout_auroc").mean),
     ]
 
 
-def _controls(entries: Sequence[Entry]) -> list[str]:
+def _controls(entries: Sequence[Entry], names: dict[str, Callable[[Entry], str]]) -> list[str]:
     """Return what F1 on unseen hypernyms would be without what is claimed."""
-    rows = [(entry, entry.rows["unseen"]) for entry in entries if "unseen" in entry.rows]
-    controls = controls_of(row for _, row in rows)
+    entries = [entry for entry in entries if "unseen" in entry.rows]
+    controls = controls_of(entry.rows["unseen"] for entry in entries)
     if not controls:
         return []
-    names = names_of(entries)
     lines = [[*names, "unseen F1", *(markdown_text(control_title(name)) for name in controls)]]
-    for entry, row in rows:
-        cells = [number(row.controls.get(name, NOTHING).mean) for name in controls]
-        lines.append([*_named(entry, names), number(row.f1.mean), *cells])
+    for entry in entries:
+        scores = (entry.score("unseen"), *map(entry.control, controls))
+        lines.append([*_named(entry, names), *(number(score.mean) for score in scores)])
     why = "**Controls**: F1 on the same unseen hypernyms without the thing that is claimed.\n"
     return [why, markdown_table(lines) + "\n"]
 
 
 def _others(board: Board) -> list[str]:
     """Return the tasks that are not part of an entry, folded up, and the averages of groups."""
-    rows = board.others
-    blocks = []
+    rows, blocks = board.others, list[tuple[str, list[list[str]]]]()
+    places = ["dataset", "LM", "encoder", "head", "setting"]
     if rows:
-        head = ["dataset", "LM", "encoder", "head", "setting", "task", "split", "F1", "AUROC", "transfer"]
-        lines = [head, *(_other(row, rows) for row in rows)]
-        blocks += [
-            "## Other tasks\n",
-            _folded(f"{len(rows)} rows: curves and other designs", markdown_table(said(lines))),
-        ]
+        lines = [[*places, "task", "split", "F1", "AUROC", "transfer"]]
+        for row in rows:
+            scores = [with_interval(row.f1), number(row.auroc.mean), with_interval(row.transfer)]
+            lines.append([*map(markdown_text, (*row.place, task_name(row, rows), row.split)), *scores])
+        blocks.append((f"{len(rows)} rows: curves and other designs", lines))
     if board.groups:
-        head = ["dataset", "LM", "encoder", "head", "setting", "group", "average", ""]
-        lines = [head]
+        lines = [[*places, "group", "average", ""]]
         for each in board.groups:
-            dataset, lm, encoder, name, setting = each.place
-            cells = map(markdown_text, (dataset, lm, encoder, name, setting, each.group))
-            lines.append([*cells, str(each.average), markdown_text(each.blank_because, 120)])
-        blocks.append(_folded("Averages over groups of tasks", markdown_table(said(lines))))
-    return blocks
-
-
-def _other(row: Row, rows: Sequence[Row]) -> list[str]:
-    """Return a row of another task as cells of the README's table of other tasks."""
-    names = (row.dataset, row.lm, row.encoder, row.head, row.setting, task_name(row, rows), row.split)
-    scores = [with_interval(row.f1), number(row.auroc.mean), with_interval(row.transfer)]
-    return [*map(markdown_text, names), *scores]
-
-
-def _folded(title: str, text: str) -> str:
-    """Return a part of the README in a Markdown block that opens on a click."""
-    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>\n"
+            names = map(markdown_text, (*each.place, each.group))
+            lines.append([*names, str(each.average), markdown_text(each.blank_because, 120)])
+        blocks.append(("Averages over groups of tasks", lines))
+    return ["## Other tasks\n"] * bool(rows) + [
+        f"<details><summary>{title}</summary>\n\n{markdown_table(said(lines))}\n\n</details>\n"
+        for title, lines in blocks
+    ]
 
 
 _PAIRINGS = {
