@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from taxbench.board.board import Board, Reference
 from taxbench.board.entries import make_entries
 from taxbench.board.group_averages import group_averages
-from taxbench.board.load import RESULTS, LoadedResults, load_records
+from taxbench.board.load import LoadedResults, load_records, results_of
 from taxbench.board.page.page import page
 from taxbench.board.references import references
 from taxbench.board.render.exports import csv_text, json_text, latex_text
@@ -15,7 +16,6 @@ from taxbench.board.render.readme import readme
 from taxbench.board.resampling import FILE, Resampled, differences, read_resamplings, resample, resamplings_text
 from taxbench.board.rows import grouped, make_table, row_key
 from taxbench.specs.task import GroupSpec
-from taxbench.util.errors import UsageError
 from taxbench.util.paths import replacing
 from taxbench.util.progress import Reporter
 
@@ -59,7 +59,7 @@ def build(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> tuple[Pa
     """
     from taxbench.board.render.paper_figures import figures  # matplotlib: only here
 
-    board, files = _texts(_found(root), groups, read_resamplings(root / FILE), report)
+    board, files = _texts(load_records([results_of(root)]), groups, read_resamplings(root / FILE), report)
     files |= {f"{FIGURES}/{name}": content for name, content in figures(board).items()}
     for name, content in files.items():
         with replacing(root / name) as partial:
@@ -79,26 +79,12 @@ def stale(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> list[str
     Raises:
         DataError: a record, or the file of resamplings, is damaged.
     """
-    found, kept = _found(root), read_resamplings(root / FILE)
+    found, kept = load_records([results_of(root)]), read_resamplings(root / FILE)
     if differences(kept, resample(grouped(found.results), {}, found.predictions, report)):
         return [FILE]
     _, files = _texts(found, groups, kept, report)
-    return [name for name, content in files.items() if not _holds(root / name, content)]
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    """Tell whether a file of the built leaderboard has exactly this content."""
-    return path.is_file() and path.read_bytes() == content
-
-
-def _found(root: Path) -> LoadedResults:
-    """Return the records of a leaderboard."""
-    if not (root / RESULTS).is_dir():
-        raise UsageError(
-            f"'{root}' is not a leaderboard: it has no folder {RESULTS}. Put records on it: taxbench leaderboard add "
-            "results"
-        )
-    return load_records([root / RESULTS])
+    places = {root / name: content for name, content in files.items()}
+    return [path.name for path, content in places.items() if not path.is_file() or path.read_bytes() != content]
 
 
 def _texts(
@@ -114,10 +100,7 @@ def _texts(
 def board_text(board: Board, form: str) -> str:
     """Return one form of the board, a key of `FORMS`."""
     makers: dict[str, Callable[[Board], str]] = {
-        "md": lambda board: readme(board, FIGURES),
-        "html": page,
-        "csv": lambda board: csv_text(board.rows),
-        "json": json_text,
-        "tex": latex_text,
-    }
+        "md": partial(readme, figures=FIGURES), "html": page,
+        "csv": lambda board: csv_text(board.rows), "json": json_text, "tex": latex_text,
+    }  # fmt: skip
     return makers[form](board)

@@ -1,16 +1,16 @@
 """Records on disk, and their predictions."""
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from taxbench.board.rows import record_key
-from taxbench.results.predictions import Predictions, parse_predictions, predictions_content
-from taxbench.results.records import RESULT, read_result, result_folder
+from taxbench.results.predictions import MOST_FILE, Predictions, parse_predictions
+from taxbench.results.records import find_results, read_result, result_folder
 from taxbench.specs.result import Result
 from taxbench.util.errors import DataError, UsageError
+from taxbench.util.paths import read_within
 
 RESULTS = "results"
 """The folder of a leaderboard that holds its records."""
@@ -49,7 +49,7 @@ def load_predictions(folder: Path, result: Result) -> Predictions:
             f"The record in '{folder}' is of an older form, whose predictions cannot be read any more. Run it again: "
             f"taxbench reproduce '{folder}' --out DIR"
         )
-    content = predictions_content(path)
+    content = read_within(path, MOST_FILE, "predictions have at most")
     if hashlib.sha256(content).hexdigest() != result.predictions.sha256:
         raise DataError(
             f"'{path}' is not the file that its record was written with: it was changed, or its run was broken off. "
@@ -84,12 +84,9 @@ def record_paths(folders: Sequence[Path]) -> list[Path]:
         UsageError: a folder is not there, or none of them holds a record.
         DataError: a folder cannot be read.
     """
-    found = set[Path]()
     for folder in folders:
         require_folder(folder)
-        for base, _, files in os.walk(folder, onerror=_closed):
-            found |= {Path(base, RESULT)} & {Path(base, name) for name in files}
-    paths = sorted(found)
+    paths = find_results(folders, _closed)
     if not paths:
         raise UsageError(f"No result.json below {', '.join(map(str, folders))}. Make one: taxbench run")
     return paths
@@ -98,6 +95,20 @@ def record_paths(folders: Sequence[Path]) -> list[Path]:
 def _closed(error: OSError) -> None:
     """Raise DataError for a folder of records that cannot be read, while they are loaded."""
     raise DataError(f"'{error.filename}' cannot be read ({error.strerror}), so the records in it cannot be shown.")
+
+
+def results_of(board: Path) -> Path:
+    """Return the folder of a leaderboard's records.
+
+    Raises:
+        UsageError: it is no leaderboard.
+    """
+    if (board / RESULTS).is_dir():
+        return board / RESULTS
+    raise UsageError(
+        f"'{board}' is not a leaderboard: it has no folder {RESULTS}. Put records on it: taxbench leaderboard add "
+        "results"
+    )
 
 
 def require_folder(folder: Path) -> None:

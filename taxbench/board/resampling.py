@@ -141,44 +141,42 @@ def differences(kept: Mapping[str, Resampled], made: Mapping[str, Resampled]) ->
 
 def _alike(kept: Resampled | None, made: Resampled | None) -> bool:
     """Tell whether two resamplings of a row have the same intervals and replicates, up to rounding."""
-    if kept is None or made is None or kept.intervals.keys() != made.intervals.keys():
+    if kept is None or made is None or kept.intervals.keys() != made.intervals.keys() or bool(kept.f1) != bool(made.f1):
         return False
-    for name, ends in made.intervals.items():
-        for one, other in zip(kept.intervals[name], ends, strict=True):
-            if (one is None) != (other is None) or (one is not None and other is not None and abs(one - other) > 1e-4):
-                return False
-    drawn, again = kept.replicates(), made.replicates()
-    if drawn is None or again is None:
-        return drawn is again
-    return bool(np.abs(drawn - again).max() <= 3 / _UNIT)
+    for one, other, most in (
+        ([kept.intervals[name] for name in made.intervals], list(made.intervals.values()), 1e-4),
+        (kept.replicates(), made.replicates(), 3 / _UNIT),
+    ):  # an end, or replicates, that are not known, are nan
+        arrays = (np.array(values, dtype=np.float64) for values in (one, other))
+        if not np.allclose(next(arrays), next(arrays), rtol=0, atol=most, equal_nan=True):
+            return False
+    return True
 
 
 def _resampled(group: list[Result], predictions: list[Predictions]) -> Resampled:
     """Resample the scores of one row, its seeds together."""
     headline, controls = group[0].run.task.headline, group[0].controls
     own = _over_seeds(predictions, headline, OWN)
-    scores = {"f1": (own.macro_f1, own.n_terms), "auroc": (own.auroc, own.n_terms)}
+    scores = {"f1": own.macro_f1, "auroc": own.auroc}
+    n_terms = dict.fromkeys(("f1", "auroc", "transfer"), own.n_terms)
     for name in controls:
         if name != "chance" and all(name in each.margins for each in predictions):
             control = _over_seeds(predictions, headline, name)
-            scores[name] = (control.macro_f1, control.n_terms)
+            scores[name], n_terms[name] = control.macro_f1, control.n_terms
             if name == "random_lm":
-                scores["transfer"] = (own.macro_f1 - control.macro_f1, own.n_terms)
-    if all("leaf" in each.splits for each in predictions):
-        leaf = _over_seeds(predictions, "leaf", OWN)
-        scores["leaf_f1"] = (leaf.macro_f1, leaf.n_terms)
-    if all("heldout_leaf" in each.splits for each in predictions):
-        held = _over_seeds(predictions, "heldout_leaf", OWN)
-        scores |= {"heldout_f1": (held.macro_f1, held.n_terms), "heldout_auroc": (held.auroc, held.n_terms)}
+                scores["transfer"] = own.macro_f1 - control.macro_f1
+    for split, kinds in (("leaf", {"leaf_f1": "macro_f1"}),
+                         ("heldout_leaf", {"heldout_f1": "macro_f1", "heldout_auroc": "auroc"})):  # fmt: skip
+        if all(split in each.splits for each in predictions):
+            drawn = _over_seeds(predictions, split, OWN)
+            scores |= {name: getattr(drawn, score) for name, score in kinds.items()}
+            n_terms |= dict.fromkeys(kinds, drawn.n_terms)
+    intervals = dict[str, Interval]()
+    for name, values in scores.items():
+        low, high = interval(values, n_terms[name], scale=DIFFERENCE if name == "transfer" else SCORE)
+        intervals[name] = (None, None) if low is None or high is None else (round(low, 6), round(high, 6))
     kept = b"" if np.isnan(own.macro_f1).any() else np.round(own.macro_f1 * _UNIT).astype("<u2").tobytes()
-    ends = {
-        name: interval(values, n, scale=DIFFERENCE if name == "transfer" else SCORE)
-        for name, (values, n) in scores.items()
-    }
-    return Resampled(
-        intervals={name: (_round(low), _round(high)) for name, (low, high) in ends.items()},
-        f1=base64.b64encode(kept).decode(),
-    )
+    return Resampled(intervals=intervals, f1=base64.b64encode(kept).decode())
 
 
 def _over_seeds(predictions: list[Predictions], split: str, name: str) -> Replicates:
@@ -186,8 +184,3 @@ def _over_seeds(predictions: list[Predictions], split: str, name: str) -> Replic
     found = [replicates(each, split, name) for each in predictions]
     f1, auroc = (np.mean([getattr(each, score) for each in found], axis=0) for score in ("macro_f1", "auroc"))
     return Replicates(f1, auroc, min(each.n_terms for each in found))
-
-
-def _round(value: float | None) -> float | None:
-    """Round the end of a resampled interval to six digits."""
-    return None if value is None else round(value, 6)

@@ -6,6 +6,7 @@ A record's scores are never changed: what an older form did not hold is left out
 import json
 import re
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,15 +17,10 @@ from taxbench.specs.run import RunSpec
 OLDEST = 1
 _NUMERICS = dict.fromkeys(("6bc408b4", "9679cb35", "5cc3b8e0", "71dfe9c1"), "1")
 """What today's code calls the code that a digest of the sources named: commits 66139ac to baecad4 changed no number."""
-_REPEATED: dict[str, Callable[[RunSpec], str | int]] = {
-    "digest": lambda run: run.digest,
-    "task": lambda run: run.task.identity,
-    "dataset": lambda run: run.dataset.name,
-    "encoder": lambda run: run.encoder.name,
-    "lm": lambda run: run.lm.name,
-    "head": lambda run: run.head.name,
-    "seed": lambda run: run.seed,
-}
+_REPEATED = {
+    "digest": "digest", "task": "task.identity", "dataset": "dataset.name", "encoder": "encoder.name",
+    "lm": "lm.name", "head": "head.name", "seed": "seed",
+}  # fmt: skip
 """What records of versions 1 and 2 repeated of their `run`."""
 
 
@@ -100,7 +96,13 @@ def _from_2(record: dict[str, Any]) -> dict[str, Any]:
     if isinstance(record.get("run"), dict):
         rest["run"] = _with_options(record["run"])
     if (run := _parsed(rest.get("run"))) is not None:
-        _check_agreement(record, run)
+        for name, place in _REPEATED.items():
+            recorded, meant = record.get(name), attrgetter(place)(run)
+            if json.dumps(recorded) != json.dumps(meant):
+                raise ValueError(
+                    f"{name} is '{str(recorded)[:100]}', but `run` says '{meant}': one of them was edited. Send the "
+                    "record as it was written"
+                )
     versions = _section(record, "versions")
     newer = ((record, "is_control"), (versions, "numerics"), (_section(_section(record, "run"), "encoder"), "options"))
     if names := [name for part, name in newer if name in part]:
@@ -109,17 +111,6 @@ def _from_2(record: dict[str, Any]) -> dict[str, Any]:
         release, _, code = text.partition("+")
         rest["versions"] = versions | {"taxbench": release, "numerics": _NUMERICS.get(code, code or release)}
     return rest | {"schema_version": 3, "is_control": str(record.get("note", "")).startswith("control")}
-
-
-def _check_agreement(record: dict[str, Any], run: RunSpec) -> None:
-    """Raise ValueError where an older record's repeated field contradicts its `run`."""
-    for name, meaning in _REPEATED.items():
-        recorded, meant = record.get(name), meaning(run)
-        if json.dumps(recorded) != json.dumps(meant):
-            raise ValueError(
-                f"{name} is '{str(recorded)[:100]}', but `run` says '{meant}': one of them was edited. Send the record "
-                "as it was written"
-            )
 
 
 def _with_options(run: dict[str, Any]) -> dict[str, Any]:

@@ -81,6 +81,11 @@ class Predictions:
         """Return some of the predictions' questions, without their margins."""
         return QuestionSet(self.image[rows].astype(np.int64), self.term[rows].astype(np.int64), self.answer[rows])
 
+    def in_words(self, row: int) -> str:
+        """Return one question with its answer."""
+        answer = "yes" if self.answer[row] else "no"
+        return f"is '{self.images[self.image[row]]}' '{self.terms[self.term[row]]}'? {answer}"
+
     def questions_digest(self) -> str:
         """Digest what was asked and what is true: the same for all runs of one task, dataset and seed."""
         state = hashlib.sha256()
@@ -152,12 +157,7 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         DataError: it cannot be read, is larger than any honest one, or its columns do not fit together.
     """
-    return parse_predictions(predictions_content(path), str(path))
-
-
-def predictions_content(path: Path) -> bytes:
-    """Return the bytes of a file of predictions, which its record's digest is of; errors as for `read_within`."""
-    return read_within(path, MOST_FILE, "predictions have at most")
+    return parse_predictions(read_within(path, MOST_FILE, "predictions have at most"), str(path))
 
 
 def parse_predictions(content: bytes, name: str) -> Predictions:
@@ -179,16 +179,14 @@ def parse_predictions(content: bytes, name: str) -> Predictions:
 def _columns(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the columns in a file of predictions, none before all their sizes are known to be sane."""
     members = archive.infolist()
-    names = [member.filename for member in members]
-    if len(members) > _MOST_COLUMNS or len(set(names)) < len(names):
+    if len(members) > _MOST_COLUMNS or len(archive.NameToInfo) < len(members):
         raise DataError(f"'{name}' holds {len(members)} columns, or one twice; expected each once.")
     for member in members:
         usual = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         # One damaged byte can turn the next column into a comment, and NumPy writes none.
         if not member.filename.endswith(".npy") or not usual or member.comment:
             raise DataError(f"'{name}' holds {member.filename!r}, which is not a column as NumPy packs them.")
-    total = sum(member.file_size for member in members)
-    if total > _MOST_BYTES:
+    if (total := sum(member.file_size for member in members)) > _MOST_BYTES:
         raise DataError(f"'{name}' unpacks to {total:,} bytes; predictions have at most {_MOST_BYTES:,}.")
     for member in members:
         with archive.open(member) as file:
@@ -217,37 +215,29 @@ def _checked(columns: dict[str, np.ndarray], name: str) -> Predictions:
     """Return the columns as predictions, once they fit together."""
     known = [each.name for each in fields(Predictions) if each.name != "margins"]
     margins = {key.removeprefix(_MARGIN): value for key, value in columns.items() if key.startswith(_MARGIN)}
-    for key in known:
+    for key in (*known, f"{_MARGIN}{OWN}"):
         if key not in columns:
-            raise DataError(
-                f"'{name}' has no column '{key}'.{did_you_mean(key, columns)} Columns: {first_few(columns, 20)}."
-            )
+            close, there = did_you_mean(key, columns), first_few(columns, 20)
+            raise DataError(f"'{name}' has no column '{key}'.{close} Columns: {there}.")
     for key in columns:
         if key not in (*known, "about") and not key.startswith(_MARGIN):
             raise DataError(f"'{name}' has a column '{key}' that means nothing.{did_you_mean(key, known)}")
-    if OWN not in margins:
-        raise DataError(f"'{name}' has no column '{_MARGIN}{OWN}', the answers of the run itself.")
     n_questions = columns["split"].size
-    names = {
-        key: _names(columns[key], f"'{name}': {key}", n_questions) for key in ("splits", "images", "leaves", "terms")
-    }
-    lengths = {"leaf_of": len(names["images"]), **dict.fromkeys(("split", "image", "term", "answer"), n_questions)}
-    for key, length in lengths.items():
-        if columns[key].shape != (length,):
-            raise DataError(f"'{name}': the column '{key}' has the shape {columns[key].shape}, not ({length},).")
-    for key, of in (("leaf_of", "leaves"), ("split", "splits"), ("image", "images"), ("term", "terms")):
-        codes = columns[key]
-        if codes.dtype.kind != "u" or codes.max(initial=0) >= max(1, len(names[of])):
-            raise DataError(f"'{name}': the column '{key}' must index {len(names[of])} {of}, as unsigned integers.")
-    if columns["answer"].dtype != bool or columns["answer"].view(np.uint8).max(initial=0) > 1:  # 2 would count twice
-        raise DataError(
-            f"'{name}': the column 'answer' holds something else than booleans ({columns['answer'].dtype})."
-        )
+    names: dict[str, Any] = {key: _names(columns[key], f"'{name}': {key}", n_questions) for key in known[:4]}
+    indexed = {"leaf_of": "leaves", "split": "splits", "image": "images", "term": "terms", "answer": ""}
+    for key, of in indexed.items():
+        column, what = columns[key], f"'{name}': the column '{key}'"
+        length = len(names["images"]) if key == "leaf_of" else n_questions
+        if column.shape != (length,):
+            raise DataError(f"{what} has the shape {column.shape}, not ({length},).")
+        if of and (column.dtype.kind != "u" or column.max(initial=0) >= max(1, len(names[of]))):
+            raise DataError(f"{what} must index {len(names[of])} {of}, as unsigned integers.")
+        if not of and (column.dtype != bool or column.view(np.uint8).max(initial=0) > 1):  # 2 would count twice
+            raise DataError(f"{what} holds something else than booleans ({column.dtype}).")
     for key, margin in margins.items():
         if margin.dtype != np.float16 or margin.shape != (n_questions,) or not np.isfinite(margin).all():
             raise DataError(f"'{name}': the column '{_MARGIN}{key}' must hold {n_questions} finite numbers, float16.")
-    everything: dict[str, Any] = {**names, **{key: columns[key] for key in lengths}, "margins": margins}
-    return Predictions(**everything)
+    return Predictions(**names | {key: columns[key] for key in indexed}, margins=margins)
 
 
 def _names(column: np.ndarray, what: str, n_questions: int) -> tuple[str, ...]:

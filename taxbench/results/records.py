@@ -4,10 +4,11 @@ import errno
 import hashlib
 import json
 import math
+import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,11 @@ def finished(folder: Path, digest: str, versions: Versions) -> Result | None:
     stored = read_result(path)
     if stored.digest != digest or stored.versions.computing != versions.computing:
         return None
-    if not predictions_are_whole(folder, stored):
-        raise DataError(f"The predictions beside '{path}' are missing or damaged.")
-    return stored
+    said = stored.predictions
+    with suppress(OSError):
+        if said is None or hashlib.sha256((folder / said.file).read_bytes()).hexdigest() == said.sha256:
+            return stored
+    raise DataError(f"The predictions beside '{path}' are missing or damaged.")
 
 
 def result_bytes(result: Result) -> bytes:
@@ -110,15 +113,6 @@ def read_result(path: Path) -> Result:
         DataError: it cannot be read, or is no record.
     """
     return parse_result(read_within(path, MOST_BYTES, "a record has at most"), str(path))
-
-
-def predictions_are_whole(folder: Path, result: Result) -> bool:
-    """Say whether the predictions beside a record are those it was written with."""
-    said = result.predictions
-    try:
-        return said is None or hashlib.sha256((folder / said.file).read_bytes()).hexdigest() == said.sha256
-    except OSError:
-        return False
 
 
 def parse_result(content: bytes, name: str) -> Result:
@@ -145,21 +139,20 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
     Raises:
         DataError: it is something else.
     """
+    again = " If it was cut off, copy it again."
     try:
         text = content.decode("utf-8")
-        found = json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number, parse_float=_finite)
+        found = json.loads(text, object_pairs_hook=_each_once, parse_constant=_finite, parse_float=_finite)
+        if not isinstance(found, dict):
+            raise ValueError("expected a JSON object")
+        return found
     except UnicodeDecodeError as error:
-        raise DataError(f"'{name}' is not a result: not UTF-8 at byte {error.start:,}.") from None
+        problem, again = f"not UTF-8 at byte {error.start:,}", ""
     except json.JSONDecodeError as error:
-        raise DataError(
-            f"'{name}' is not a result: not JSON at line {error.lineno} ({error.msg}). If it was cut off, copy it "
-            "again."
-        ) from None
+        problem = f"not JSON at line {error.lineno} ({error.msg})"
     except (ValueError, RecursionError) as error:
-        raise DataError(f"'{name}' is not a result: {first_line(error)}.") from None
-    if not isinstance(found, dict):
-        raise DataError(f"'{name}' is not a result: expected a JSON object.")
-    return found
+        problem, again = first_line(error), ""
+    raise DataError(f"'{name}' is not a result: {problem}.{again}")
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -171,20 +164,20 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(text: str) -> Any:
-    """Raise for NaN and Infinity in a record, which JSON does not know."""
-    raise ValueError(f"{text} is not a JSON number")
-
-
 def _finite(text: str) -> float:
-    """Return a number of a record's JSON as a float; raise where it overflows."""
+    """Return a number of a record's JSON as a float; raise for NaN and Infinity, which JSON does not know."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:40]} is too large a number")
+        is_word = text.lstrip("-").isalpha()
+        raise ValueError(f"{text} is not a JSON number" if is_word else f"{text[:40]} is too large a number")
     return number
 
 
-def find_results(folders: Iterable[Path]) -> list[Path]:
-    """Return every `result.json` below the folders, sorted; none of a record that is being written."""
-    found = {path for folder in folders for path in folder.rglob(RESULT)}
-    return sorted(path for path in found if not path.parent.name.endswith(PARTIAL))
+def find_results(folders: Iterable[Path], onerror: Callable[[OSError], None] | None = None) -> list[Path]:
+    """Return every `result.json` below the folders, sorted; none of a record that is being written.
+
+    Args:
+        onerror: Told of folders that cannot be read; without it they are passed over.
+    """
+    walks = (walk for folder in folders for walk in os.walk(folder, onerror=onerror))
+    return sorted({Path(base, RESULT) for base, _, files in walks if RESULT in files and not base.endswith(PARTIAL)})

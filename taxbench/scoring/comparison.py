@@ -96,7 +96,12 @@ def compare(
     terms = _terms(a, b, split, name)
     differences = np.array([term.difference for term in terms])
     mine, yours = (
-        np.concatenate([_right(one, pair[k], name) for one, pair in zip(side.predictions, rows, strict=True)])
+        np.concatenate(
+            [
+                (one.margins[name][pair[k]] > 0) == one.answer[pair[k]]
+                for one, pair in zip(side.predictions, rows, strict=True)
+            ]
+        )
         for k, side in enumerate((a, b))
     )
     only_a, only_b = int((mine & ~yours).sum()), int((yours & ~mine).sum())
@@ -222,22 +227,9 @@ def _matched(a: SystemScores, b: SystemScores, split: str) -> list[tuple[np.ndar
 def _questions(predictions: Predictions, split: str) -> tuple[np.ndarray, list[str]]:
     """Return the rows of a split sorted by question, and the questions in words."""
     rows = np.flatnonzero(predictions.rows_of(split))
-    said = np.array(
-        [
-            f"is '{predictions.images[image]}' '{predictions.terms[term]}'? {'yes' if answer else 'no'}"
-            for image, term, answer in zip(
-                predictions.image[rows], predictions.term[rows], predictions.answer[rows], strict=True
-            )
-        ],
-        dtype=object,
-    )
-    order = np.argsort(said, kind="stable")
-    return rows[order], said[order].tolist()
-
-
-def _right(predictions: Predictions, rows: np.ndarray, name: str) -> np.ndarray:
-    """Return which of a system's questions are answered right, for McNemar's test.  # (q,) bool"""
-    return np.asarray((predictions.margins[name][rows] > 0) == predictions.answer[rows])
+    said = {row: predictions.in_words(row) for row in rows.tolist()}
+    order = sorted(said, key=said.__getitem__)
+    return np.array(order, dtype=np.int64), [said[row] for row in order]
 
 
 def _terms(a: SystemScores, b: SystemScores, split: str, name: str) -> tuple[TermDifference, ...]:
@@ -264,10 +256,6 @@ def _difference(drawn: list[list[Replicates]], score: str) -> ScoreDifference:
     """Return one score of both sides and its difference, paired by the names of terms and leaves."""
     a, b = (np.mean([getattr(each, score) for each in side], axis=0) for side in drawn)
     n_terms = min(each.n_terms for side in drawn for each in side)
+    one, other, apart = (None if np.isnan(values[0]) else float(values[0]) for values in (a, b, a - b))
     low, high = interval(a - b, n_terms, scale=DIFFERENCE)
-    return ScoreDifference(_score(a), _score(b), _score(a - b), standard_error(a - b, n_terms), low, high)
-
-
-def _score(values: np.ndarray) -> float | None:
-    """Return the point estimate among the replicates of a compared score; None where it is NaN."""
-    return None if np.isnan(values[0]) else float(values[0])
+    return ScoreDifference(one, other, apart, standard_error(a - b, n_terms), low, high)

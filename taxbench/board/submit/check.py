@@ -97,13 +97,12 @@ def check_all(folders: Sequence[Path], registry: TaskRegistry, report: Reporter)
     Raises:
         UsageError: a folder is not there, or none of them holds anything.
     """
-    outcomes, together = list[Outcome](), Together()
-    for examined in examine_all(folders, registry, report):
-        each = together.beside(examined)
-        outcomes.append(Outcome(each.folder, "refused" if each.reasons else "fine", each.reasons))
+    together = Together()
+    examined = (together.beside(each) for each in examine_all(folders, registry, report))
+    outcomes = [Outcome(each.folder, "refused" if each.reasons else "fine", each.reasons) for each in examined]
     if all(each.status == "fine" for each in outcomes):
-        boards = [folder for folder in dict.fromkeys(folders) if (folder / RESULTS).is_dir()]
-        outcomes += [outcome for board in boards for outcome in _tables(board, registry, report)]
+        for board in dict.fromkeys(folder for folder in folders if (folder / RESULTS).is_dir()):
+            outcomes += _tables(board, registry, report)
     return outcomes
 
 
@@ -114,10 +113,9 @@ def _tables(board: Path, registry: TaskRegistry, report: Reporter) -> Iterator[O
     except DataError as error:
         yield Outcome(board, "refused", (escaped(str(error)),))
         return
+    again = f"taxbench leaderboard build --board {shlex.quote(str(board))}"
     for name in wrong:
-        place = shlex.quote(str(board))
-        reason = f"It is not what the records give. Make it anew: taxbench leaderboard build --board {place}"
-        yield Outcome(board / name, "refused", (escaped(reason),))
+        yield Outcome(board / name, "refused", (escaped(f"It is not what the records give. Make it anew: {again}"),))
 
 
 def examine_all(folders: Iterable[Path], registry: TaskRegistry, report: Reporter) -> Iterator[Examined]:

@@ -5,12 +5,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
-from taxbench.board.load import PREDICTIONS, RESULTS
+from taxbench.board.load import PREDICTIONS, RESULTS, results_of
 from taxbench.board.submit.check import Outcome, Together, examine_all
 from taxbench.board.submit.examine import Examined
 from taxbench.board.submit.record_files import look_through, read_plain
 from taxbench.results.records import RESULT, parse_result, result_folder
-from taxbench.specs.result import Result
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.util.errors import DataError, TaxbenchError, UsageError, first_few, first_line, with_network
 from taxbench.util.paths import replacing
@@ -54,14 +53,11 @@ def push(board: Path, repository: str, *, direct: bool = False) -> str:
     """
     from huggingface_hub import HfApi
 
-    if not (board / RESULTS).is_dir():
-        raise UsageError(
-            f"'{board}' is not a leaderboard: it has no folder {RESULTS}. Type 'taxbench leaderboard add ...'."
-        )
+    records = len(look_through(results_of(board))[0])
     links = sorted(path for path in board.rglob("*") if path.is_symlink())
     if links:
         raise TaxbenchError(f"Links would be followed, out of the leaderboard: {first_few(links)}. Remove them first.")
-    api, records = HfApi(), len(look_through(board / RESULTS)[0])
+    api = HfApi()
     with _in_words(repository):
         api.create_repo(repository, repo_type="dataset", exist_ok=True)
         made = api.upload_folder(
@@ -80,37 +76,39 @@ def _in_words(repository: str) -> Iterator[None]:
     unreachable: type[Exception] = cast(type[Exception], errors.HfHubHTTPError.__bases__[0])
     try:
         yield
+        return
     except errors.HFValidationError as error:
         raise UsageError(
             f"'{repository}' is not the name of a repository: expected owner/name ({first_line(error)})."
         ) from None
     except errors.LocalTokenNotFoundError:
-        raise TaxbenchError(
-            "You are not logged in to the hub. Type 'hf auth login' with a token that may write."
-        ) from None
+        trouble = "You are not logged in to the hub. Type 'hf auth login' with a token that may write."
     except errors.HfHubHTTPError as error:
-        raise TaxbenchError(
+        trouble = (
             f"The hub refuses the upload to '{repository}': {first_line(error)} Check the name, and with 'hf auth "
             "whoami' that you may write there; 'hf auth login' takes another token."
-        ) from None
+        )
     except (OSError, unreachable) as error:
-        raise TaxbenchError(
-            f"The hub cannot be reached ({first_line(error)}). {with_network()}type 'taxbench leaderboard push "
-            f"{repository}' again."
-        ) from None
+        again = f"{with_network()}type 'taxbench leaderboard push {repository}' again."
+        trouble = f"The hub cannot be reached ({first_line(error)}). {again}"
+    raise TaxbenchError(trouble)
 
 
 def _added(each: Examined, board: Path) -> Outcome:
     """Write both files of a record, or neither."""
     assert each.result is not None
     place = result_folder(board / RESULTS, each.result.run)
-    files = {PREDICTIONS: each.predictions, RESULT: each.record}  # the record last: a folder that has one is complete
     if (place / RESULT).exists():
         if _same(each, place):
             return Outcome(each.folder, "already there", place=place)
-        return Outcome(each.folder, "refused", (_taken(place, each.result),))
+        taken = (
+            f"Another record of the run {each.result.digest} is at '{place}'. The first one stays; to replace it, "
+            "remove that folder and add this one again."
+        )
+        return Outcome(each.folder, "refused", (taken,))
     try:
-        for name, content in files.items():
+        # The record last: a folder that has one is complete.
+        for name, content in ((PREDICTIONS, each.predictions), (RESULT, each.record)):
             with replacing(place / name) as partial:
                 partial.write_bytes(content)
     except BaseException:
@@ -129,11 +127,3 @@ def _same(each: Examined, place: Path) -> bool:
     except DataError:
         return False
     return answers == each.predictions and one.model_copy(update={"code": other.code}) == other
-
-
-def _taken(place: Path, result: Result) -> str:
-    """Return the message that another record of the run already stands where this one would be published."""
-    return (
-        f"Another record of the run {result.digest} is at '{place}'. The first one stays; to replace it, remove that "
-        "folder and add this one again."
-    )

@@ -78,17 +78,8 @@ def _difference(asked: Predictions, found: Predictions, seed: int) -> str:
     begins = f"The questions are not those that the protocol asks of '{_POCKET}' with seed {seed}"
     if len(asked) != len(found):
         return f"{begins}: {len(found):,}, not {len(asked):,}."
-    mine, theirs = _rows(asked), _rows(found)
-    place = next((i for i, (one, other) in enumerate(zip(mine, theirs, strict=True)) if one != other), None)
-    if place is None:
-        return f"{begins}: the leaves of its images are others."
-    return f"{begins}: question {place:,} is {theirs[place]}, not {mine[place]}."
-
-
-def _rows(predictions: Predictions) -> list[tuple[str, str, str, bool]]:
-    """Return the questions of predictions in words: split, image, term and answer of each."""
-    columns = zip(predictions.split, predictions.image, predictions.term, predictions.answer, strict=True)
-    return [
-        (predictions.splits[split], predictions.images[image], predictions.terms[term], bool(answer))
-        for split, image, term, answer in columns
-    ]
+    for row in range(len(asked)):
+        mine, theirs = (f"{each.splits[each.split[row]]}: {each.in_words(row)}" for each in (asked, found))
+        if mine != theirs:
+            return f"{begins}: question {row:,} is {theirs}, not {mine}."
+    return f"{begins}: the leaves of its images are others."
