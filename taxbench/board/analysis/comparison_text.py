@@ -21,8 +21,13 @@ def comparison_text(found: SystemComparison, terms: int) -> str:
     Args:
         terms: How many terms of each task are shown, those that differ most.
     """
-    tasks = _short_names(found.tasks)
-    blocks = [f"A: {markdown_text(found.a, 200)}\nB: {markdown_text(found.b, 200)}", _apart(found)]
+    names = [short_task(row.task) for row in found.tasks]
+    tasks = [row.task if names.count(name) > 1 else name for row, name in zip(found.tasks, names, strict=True)]
+    differ = [f"{each.fact} ({markdown_text(each.a)} | {markdown_text(each.b)})" for each in found.apart]
+    blocks = [
+        f"A: {markdown_text(found.a, 200)}\nB: {markdown_text(found.b, 200)}",
+        f"They differ in {', '.join(differ)}." if differ else "Their records differ in no fact: one system twice.",
+    ]
     blocks.append(markdown_table(_lines(found.tasks, tasks)))
     for row, task in zip(found.tasks, tasks, strict=True):
         blocks += _terms(row, task, terms)
@@ -35,44 +40,28 @@ def p_value(p: float | None) -> str:
     return NOTHING_TO_SHOW if p is None else "< 0.001" if p < 0.001 else number(p)
 
 
-def _apart(found: SystemComparison) -> str:
-    """Return the sentence of a comparison on what its two systems' records differ in."""
-    differ = [f"{each.fact} ({markdown_text(each.a)} | {markdown_text(each.b)})" for each in found.apart]
-    return f"They differ in {', '.join(differ)}." if differ else "Their records differ in no fact: one system twice."
-
-
-def _short_names(rows: Sequence[TaskComparison]) -> list[str]:
-    """Return names of tasks, whole where two have the same."""
-    names = [short_task(row.task) for row in rows]
-    return [row.task if names.count(name) > 1 else name for row, name in zip(rows, names, strict=True)]
-
-
 def _lines(rows: Sequence[TaskComparison], tasks: Sequence[str]) -> list[list[str]]:
     """Return a comparison's table as lines of cells: a header, then F1, tests and effect sizes by task."""
     lines = [
-        ["task", "split", "seeds", "F1 A", "F1 B", "A − B", "p", "Holm", "McNemar", "d_z", "detectable", "AUROC A − B",
-         "questions"]
-    ]  # fmt: skip
-    for row, task in zip(rows, tasks, strict=True):
-        each = row.comparison
-        lines.append(
-            [
-                markdown_text(task),
-                each.split,
-                ", ".join(map(str, each.seeds)),
-                number(each.macro_f1.a),
-                number(each.macro_f1.b),
-                _difference(each.macro_f1),
-                p_value(each.permutation_p),
-                p_value(row.holm_p) if len(rows) > 1 else NOTHING_TO_SHOW,
-                p_value(each.mcnemar_p),
-                signed(each.d_z, 2),
-                number(each.detectable),
-                _difference(each.auroc),
-                f"{each.n_questions:,}",
-            ]
-        )
-    return said(lines)
+        {
+            "task": markdown_text(task),
+            "split": each.split,
+            "seeds": ", ".join(map(str, each.seeds)),
+            "F1 A": number(each.macro_f1.a),
+            "F1 B": number(each.macro_f1.b),
+            "A − B": _difference(each.macro_f1),
+            "p": p_value(each.permutation_p),
+            "Holm": p_value(row.holm_p) if len(rows) > 1 else NOTHING_TO_SHOW,
+            "McNemar": p_value(each.mcnemar_p),
+            "d_z": signed(each.d_z, 2),
+            "detectable": number(each.detectable),
+            "AUROC A − B": _difference(each.auroc),
+            "questions": f"{each.n_questions:,}",
+        }
+        for row, task in zip(rows, tasks, strict=True)
+        for each in [row.comparison]
+    ]
+    return said([list(lines[0]), *(list(line.values()) for line in lines)])
 
 
 def _difference(score: ScoreDifference) -> str:

@@ -62,11 +62,13 @@ def analyse(places: Sequence[Path], pairing: str | None = None, systems: Sequenc
         DataError: the observations are too few, or a file is broken.
     """
     rows, notes = list[Observation](), list[str]()
-    folders = [place for place in places if not place.is_file()]
-    for place in places:
-        if place.is_file():
-            rows += _table(place, notes)
-    if folders:
+    for place in (place for place in places if place.is_file()):
+        table = read_coherence(place)
+        random = sorted({row.system for row in table if row.system.endswith(_RANDOM)})
+        if random:
+            notes.append(f"Left out: language models with random weights, which are controls ({first_few(random)}).")
+        rows += [row for row in table if row.system not in random]
+    if folders := [place for place in places if not place.is_file()]:
         rows += observations(make_table(load_records(folders).results), notes)
     rows = _chosen(rows, "system", systems)
     rows = _chosen(rows, "pairing", [pairing] if pairing and pairing != ALL else [])
@@ -87,50 +89,37 @@ def observations(table: Iterable[Row], notes: list[str]) -> list[Observation]:
 
     The system's LM knows from text alone what the control `text_only` says: the same questions with the name in words.
     """
-    found, controls, unknown = list[Observation](), set[str](), 0
     everything = list(table)
     current = newest(everything)
-    if older := _tasks(everything) - _tasks(current):
-        notes.append(f"Left out: older versions, or other contents, of tasks ({first_few(sorted(older))}).")
     kept = [row for role, row in role_rows(current) if role in PAIRINGS]
-    if others := _tasks(row for row in current if role_of(row.task) in PAIRINGS) - _tasks(kept):
-        notes.append(f"Left out: tasks whose part of the question others stand for ({first_few(sorted(others))}).")
-    for row in kept:
-        if row.is_control:
-            controls.add(row.head)
-            continue
-        for term in row.terms:
-            if term.f1 is None or term.similarity is None:
-                unknown += 1
-                continue
-            system, text = _system(row), term.controls.get("text_only")
-            pairing = ORIGINAL if row.task.counterfactual.kind == "none" else row.task.counterfactual.kind
-            found.append(Observation(term.term, system, pairing, term.f1, term.similarity, text))
-    if controls:
-        notes.append(f"Left out: heads that are controls ({first_few(sorted(controls))}).")
-    if unknown:
+    asking = [row for row in current if role_of(row.task) in PAIRINGS]
+    measured = [(row, term) for row in kept if not row.is_control for term in row.terms]
+    scored = [(row, term, term.f1, term.similarity) for row, term in measured]
+    found = [
+        Observation(
+            category=term.term,
+            system=", ".join(filter(None, [f"{row.lm} ← {row.head} ← {row.encoder}", row.dataset, row.setting])),
+            pairing=ORIGINAL if row.task.counterfactual.kind == "none" else row.task.counterfactual.kind,
+            f1=f1,
+            similarity=similarity,
+            text_only=term.controls.get("text_only"),
+        )
+        for row, term, f1, similarity in scored
+        if f1 is not None and similarity is not None
+    ]
+
+    def tasks(some: list[Row]) -> set[str]:
+        return {row.task.identity for row in some}
+
+    left_out = {
+        "older versions, or other contents, of tasks": tasks(everything) - tasks(current),
+        "tasks whose part of the question others stand for": tasks(asking) - tasks(kept),
+        "heads that are controls": {row.head for row in kept if row.is_control},
+    }
+    notes += [f"Left out: {what} ({first_few(sorted(names))})." for what, names in left_out.items() if names]
+    if unknown := len(measured) - len(found):
         notes.append(f"Left out: {unknown} hypernyms of runs, without an F1 or a visual similarity.")
     return found
-
-
-def _tasks(rows: Iterable[Row]) -> set[str]:
-    """Return the identities of the tasks that rows, regressed for generalisation, are of."""
-    return {row.task.identity for row in rows}
-
-
-def _system(row: Row) -> str:
-    """Return the name under which a row's system enters the regression on generalisation."""
-    names = [f"{row.lm} ← {row.head} ← {row.encoder}", row.dataset, row.setting]
-    return ", ".join(name for name in names if name)
-
-
-def _table(path: Path, notes: list[str]) -> list[Observation]:
-    """Read a published coherence table as observations to regress, without LMs of random weights."""
-    rows = read_coherence(path)
-    random = sorted({row.system for row in rows if row.system.endswith(_RANDOM)})
-    if random:
-        notes.append(f"Left out: language models with random weights, which are controls ({first_few(random)}).")
-    return [row for row in rows if row.system not in random]
 
 
 def _chosen(rows: list[Observation], kind: str, names: Sequence[str]) -> list[Observation]:

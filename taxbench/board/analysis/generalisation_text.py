@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from taxbench.board.analysis.comparison_text import p_value
 from taxbench.board.analysis.generalisation import ALL, RegressionResult, RegressionResults
 from taxbench.board.render.cells import markdown_table, markdown_text
-from taxbench.scoring.regression import Analysis, Coefficient, Correlation, Regression
+from taxbench.scoring.regression import Analysis, Regression
 from taxbench.util.errors import first_few
 from taxbench.util.text import number, signed
 
@@ -28,34 +28,32 @@ def analysis_text(found: RegressionResults) -> str:
 
 def sentences(found: RegressionResult) -> list[str]:
     """Say in plain words what the slopes say of visual similarity and of knowledge from text."""
-    analysis = found.analysis
-    both = analysis.joint
-    given = {"similarity": "text-only F1 held fixed", "text_only": "visual similarity held fixed"}
-    simple = {"similarity": analysis.by_similarity, "text_only": analysis.by_text}
-    said = []
-    for name in ("similarity", "text_only"):
-        regression = both or simple[name]
-        if regression is None:
-            said.append("Text-only F1: not known, since no language model was asked in words (control text_only).")
-        else:
-            said.append(_sentence(name, regression, given[name] if both else "", found.n_text if both else found.n))
+    analysis, said = found.analysis, []
+    for name, alone, other in (
+        ("similarity", analysis.by_similarity, "text-only F1"),
+        ("text_only", analysis.by_text, "visual similarity"),
+    ):
+        regression = analysis.joint or alone
+        held = f", {other} held fixed" if analysis.joint else ""
+        unknown = "Text-only F1: not known, since no language model was asked in words (control text_only)."
+        said.append(_sentence(name, regression, held) if regression else unknown)
     return said
 
 
-def _sentence(name: str, regression: Regression, given: str, n: int) -> str:
+def _sentence(name: str, regression: Regression, held: str) -> str:
     """Say in words whether the slope of similarity or text-only F1 predicts generalisation."""
     slope = regression[name]
     title = _TITLES[name][0].upper() + _TITLES[name][1:]
-    held = f", {given}" if given else ""
-    bounds = f"95 % interval {signed(slope.low, 2)} to {signed(slope.high, 2)}, p {_p(slope.p)}"
-    if slope.p < 0.05:
-        goes = "predicts generalisation: F1 is higher" if slope.value > 0 else "goes against it: F1 is lower"
-        by = abs(slope.value) / 10
-        return f"{title} {goes} by {number(by)} where it is higher by 0.1{held} (b {signed(slope.value, 2)}, {bounds})."
-    return (
-        f"{title} does not predict generalisation significantly{held} (b {signed(slope.value, 2)}, {bounds}); slopes "
-        "inside the interval are not ruled out."
+    p = p_value(slope.p)
+    p = p if p.startswith("<") else f"= {p}"
+    said = (
+        f"{held} (b {signed(slope.value, 2)}, 95 % interval {signed(slope.low, 2)} to {signed(slope.high, 2)}, p {p})"
     )
+    if slope.p >= 0.05:
+        limit = "slopes inside the interval are not ruled out"
+        return f"{title} does not predict generalisation significantly{said}; {limit}."
+    goes = "predicts generalisation: F1 is higher" if slope.value > 0 else "goes against it: F1 is lower"
+    return f"{title} {goes} by {number(abs(slope.value) / 10)} where it is higher by 0.1{said}."
 
 
 def limits(found: RegressionResult) -> list[str]:
@@ -74,12 +72,6 @@ def limits(found: RegressionResult) -> list[str]:
     return [f"Limits: {'; '.join(said)}."]
 
 
-def _p(p: float) -> str:
-    """Return a slope's p-value with the sign before it, as a sentence on generalisation has it."""
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
-
-
 def _lines(analysis: Analysis) -> Iterator[list[str]]:
     """Yield the table of the generalisation regressions as lines of cells: a header, then the slopes."""
     yield ["regression of F1 on", "slope of", "b", "95 % interval", "SE", "p", "n", "hypernyms", "R²"]
@@ -90,25 +82,17 @@ def _lines(analysis: Analysis) -> Iterator[list[str]]:
         fixed = [each.name for each in regression.coefficients if each.name not in _TITLES]
         kinds = dict.fromkeys(name.partition("=")[0] for name in fixed)
         title = f"{title}; fixed: {', '.join(kinds)}" if kinds else title
-        shown = [each for each in regression.coefficients if each.name in _TITLES and each.name != "intercept"]
-        for each in shown:
-            yield [title, _TITLES[each.name], *_cells(each, regression)]
-
-
-def _cells(slope: Coefficient, regression: Regression) -> list[str]:
-    """Return a slope of a generalisation regression as cells: b, interval, SE, p, n, hypernyms and R²."""
-    bounds = f"[{signed(slope.low)}, {signed(slope.high)}]"
-    size = [str(regression.n), str(regression.n_clusters), number(regression.r2)]
-    return [signed(slope.value), bounds, number(slope.error), p_value(slope.p), *size]
+        size = [str(regression.n), str(regression.n_clusters), number(regression.r2)]
+        for each in regression.coefficients:
+            if each.name in _TITLES and each.name != "intercept":
+                bounds = f"[{signed(each.low)}, {signed(each.high)}]"
+                slope = [signed(each.value), bounds, number(each.error), p_value(each.p)]
+                yield [title, _TITLES[each.name], *slope, *size]
 
 
 def _correlations(analysis: Analysis) -> str:
     """Return the sentence on Spearman's correlations of similarity and text-only F1 with F1."""
 
-    def say(name: str, found: Correlation) -> str:
-        return f"{name} ρ {signed(found.rho, 2)} (n {found.n})"
-
-    said = [say("visual similarity", analysis.similarity_rho)]
-    if analysis.text_rho:
-        said.append(say("text-only F1", analysis.text_rho))
+    found = {"visual similarity": analysis.similarity_rho, "text-only F1": analysis.text_rho}
+    said = [f"{name} ρ {signed(each.rho, 2)} (n {each.n})" for name, each in found.items() if each]
     return f"Spearman's correlation with F1, systems and pairings not told apart: {first_few(said)}."

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ def find_system(name: str, results: Sequence[Path]) -> System:
         path = path.parent
     found = [load_records([folder]) for folder in (results if chosen else [path])]
     there = [result for each in found for result in each.results]
-    mine = [result for result in there if _is(result, chosen)]
+    mine = [result for result in there if chosen.items() <= facts(result).items()]
     if not mine:
         raise UsageError(_nothing(name, chosen, there))
     groups = grouped(mine)
@@ -124,23 +125,22 @@ def compare_systems(a: System, b: System, tasks: Iterable[str] = (), split: str 
     tested = {task: each.permutation_p for task, each in found.items() if each.permutation_p is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
     rows = tuple(TaskComparison(task, each, adjusted.get(task)) for task, each in found.items())
-    first = next(iter(found))
-    apart = _apart(facts(a.tasks[first][0]), facts(b.tasks[first][0]))
+    mine, yours = (facts(side.tasks[next(iter(found))][0]) for side in (a, b))
+    # Settings that only one side's head has follow from the head.
+    shared_facts = [name for name in mine if name in yours and mine[name] != yours[name]]
+    apart = tuple(FieldDiff(name, mine[name], yours[name]) for name in shared_facts)
     return SystemComparison(a.name, b.name, apart, rows, tuple(notes))
 
 
 def facts(result: Result) -> dict[str, str]:
     """Return everything that tells a result's system from others, as text by name; task and seed are not of it."""
     run = result.run
-    own = {**run.head.settings, **run.trainer.model_dump(), **run.scoring.model_dump()}
-    software = result.versions.model_dump(exclude_none=True)  # the release, named taxbench, and numerics among them
     known = {
-        "dataset": result.dataset,
-        "encoder": result.encoder,
-        "lm": result.lm,
-        "head": result.head,
+        **{name: getattr(result, name) for name in _NAMES},
         "features": run.encoder.reading,
-        **own,
+        **run.head.settings,
+        **run.trainer.model_dump(),
+        **run.scoring.model_dump(),
         "dataset_digest": run.dataset.fingerprint[:8],
         "encoder_digest": run.encoder.digest[:8],
         "features_digest": run.encoder.features[:8],
@@ -148,7 +148,7 @@ def facts(result: Result) -> dict[str, str]:
         "head_digest": run.head.source[:8],
         "dtype": run.lm.dtype,
         "device": run.device,
-        **software,
+        **result.versions.model_dump(exclude_none=True),  # the release, named taxbench, and numerics among them
     }
     return {name: str(value) for name, value in known.items()}
 
@@ -164,18 +164,12 @@ def _choice(text: str) -> dict[str, str]:
     return chosen
 
 
-def _is(result: Result, chosen: dict[str, str]) -> bool:
-    """Tell whether a result is of the system that KEY=VALUE facts choose."""
-    mine = facts(result)
-    return all(mine.get(key) == value for key, value in chosen.items())
-
-
 def _nothing(name: str, chosen: dict[str, str], results: Sequence[Result]) -> str:
     """Say why no result is of the system that was named."""
-    there: dict[str, set[str]] = {}
+    there = defaultdict[str, set[str]](set)
     for result in results:
         for key, value in facts(result).items():
-            there.setdefault(key, set()).add(value)
+            there[key].add(value)
     for key, value in chosen.items():
         if key not in there:
             return f"'{name}': no result has '{key}'.{did_you_mean(key, there)} Names: {first_few(there, 12)}."
@@ -195,15 +189,14 @@ def _systems(groups: list[list[Result]]) -> dict[_Facts, list[list[Result]]]:
     """
     said = [facts(group[0]) for group in groups]
     telling = {name for name in _NAMES if len({each[name] for each in said}) > 1}
-    alike: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    alike = defaultdict[tuple[str, ...], list[dict[str, str]]](list)
     for group, each in zip(groups, said, strict=True):
-        alike.setdefault((group[0].task, *(each[name] for name in _NAMES)), []).append(each)
+        alike[group[0].task, *(each[name] for name in _NAMES)].append(each)
     for block in alike.values():
         telling |= {name for name in block[0] if len({each.get(name) for each in block}) > 1}
-    systems: dict[_Facts, list[list[Result]]] = {}
+    systems = defaultdict[_Facts, list[list[Result]]](list)
     for group, each in zip(groups, said, strict=True):
-        label = tuple((name, each[name]) for name in each if name in telling)
-        systems.setdefault(label, []).append(group)
+        systems[tuple((name, each[name]) for name in each if name in telling)].append(group)
     return systems
 
 
@@ -268,8 +261,3 @@ def _compared(a: System, b: System, task: str, split: str | None, notes: list[st
         notes.append(f"{task}: of the seeds, {first_few(left)} only one side has; compared are {first_few(both)}.")
     headline = split or a.tasks[task][0].run.task.headline
     return compare(a.side(task, both), b.side(task, both), headline, rng(0, "compare", task, headline))
-
-
-def _apart(a: dict[str, str], b: dict[str, str]) -> tuple[FieldDiff, ...]:
-    """Return the facts in which two systems differ; settings that only one side's head has follow from the head."""
-    return tuple(FieldDiff(name, a[name], b[name]) for name in a if name in b and a[name] != b[name])
