@@ -9,7 +9,7 @@ import numpy as np
 
 from taxbench.board.board import NOTHING, Entry, Estimate, Rank, Row
 from taxbench.board.roles import ROLES, recipe_of, role_of
-from taxbench.board.rows import Interval, estimate, row_key
+from taxbench.board.rows import Interval, estimate, minus, row_key
 from taxbench.scoring.bootstrap import DIFFERENCE, interval
 from taxbench.specs.task import TaskSpec
 
@@ -116,8 +116,7 @@ def _entry(rows: dict[str, Row], tasks: Mapping[str, str], replicates: Replicate
 def _coherence_effect(rows: dict[str, Row], replicates: Replicates) -> Estimate:
     """Return F1 with visual similarity kept minus F1 with it destroyed, seed by seed and item by item."""
     high, low = rows["high"], rows["low"]
-    pairs = zip(high.f1_by_seed, low.f1_by_seed, strict=True)
-    return estimate([None if a is None or b is None else a - b for a, b in pairs], _apart(high, low, replicates))
+    return estimate(minus(high.f1_by_seed, low.f1_by_seed), _apart(high, low, replicates))
 
 
 def _apart(a: Row, b: Row, replicates: Replicates, alpha: float = 0.05) -> Interval:

@@ -2,14 +2,17 @@
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import compress
+from operator import itemgetter
 
-from taxbench.board.board import Board, Entry, Estimate, Reference, Row, TermRow
+from taxbench.board.board import NOTHING, Board, Entry, Estimate, Reference, Row, TermRow
 from taxbench.board.roles import PAIRINGS, level_of, recipe_of, role_of
 from taxbench.specs.spec import content_hash
-from taxbench.specs.task import RandomDeprivation, SystematicDeprivation, TaskSpec
-from taxbench.util.text import plain
+from taxbench.specs.task import RandomDeprivation, SystematicDeprivation
+from taxbench.util.text import number, plain
 
 PAIRING_NAMES = dict(zip(PAIRINGS, ("true pairing", "similarity kept", "similarity destroyed"), strict=True))
 """What each of the parts of the question that differ only in the pairing of images and names is called."""
@@ -23,25 +26,29 @@ _PUBLISHED_HYPERNYMS = 53
 
 
 @dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """One level of a curve."""
+class Point:
+    """One point of a chart. Of a deprivation curve x is how much of the evidence was denied, in per cent.
 
-    percent: float
-    """How much of the evidence was denied. Measured, random: of the questions, in effect; published, random: of the
-    concepts, as asked for; systematic: of the hypernyms."""
-    f1: Estimate
-    what: str
-    """The task, or the published level."""
+    Measured, random: of the questions, in effect; published, random: of the concepts, as asked for; systematic: of the
+    hypernyms.
+    """
+
+    x: float
+    y: float
+    label: str
+    low: float | None = None
+    """Lower end of the interval of y, where it is known."""
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """F1 on denied hypernyms over the share of evidence that training was denied, up to all of it."""
+class Series:
+    """Points that belong together, such as those of a curve: F1 on denied hypernyms, up to all evidence denied."""
 
     name: str
-    is_published: bool
-    points: tuple[CurvePoint, ...]
-    random_lm: tuple[CurvePoint, ...]
+    points: tuple[Point, ...]
+    published: bool = False
+    twin: tuple[Point, ...] = ()
     """The same through the random LM, where known."""
 
 
@@ -52,15 +59,15 @@ class Deprivation:
     dataset: str
     kind: str
     """random | systematic."""
-    curves: tuple[Curve, ...]
+    curves: tuple[Series, ...]
     n_more: int
     """Measured curves that are left out."""
 
     @property
     def bottom(self) -> float:
         """Return where an axis up to 1 begins that shows everything."""
-        scores = [point.f1 for curve in self.curves for point in (*curve.points, *curve.random_lm)]
-        known = [value for score in scores for value in (score.mean, score.low) if value is not None]
+        points = [point for curve in self.curves for point in (*curve.points, *curve.twin)]
+        known = [value for point in points for value in (point.y, point.low) if value is not None]
         return min(0.3, math.floor(10 * min(known, default=0.3)) / 10)
 
 
@@ -97,8 +104,8 @@ class Scatter:
     """Terms of one entry, each with its visual similarity and its F1."""
 
     entry: Entry
-    terms: dict[str, tuple[tuple[float, float, str], ...]]
-    """By pairing: similarity, F1 and term."""
+    terms: tuple[Series, ...]
+    """A series a pairing: F1 of each term over its similarity."""
     chance: float | None
 
 
@@ -134,34 +141,23 @@ def _measured(board: Board, dataset: str, kind: str) -> list[_Measured]:
             blocks.setdefault(row.place, []).append(row)
     curves = []
     for place, rows in blocks.items():
-        designs: dict[str, list[Row]] = {}
+        designs = defaultdict[str, list[Row]](list)  # what the points of one curve have in common: all but the level
         for row in rows:
             if row.task.deprivation.kind == kind and row.task.counterfactual.kind == "none":
-                designs.setdefault(_design(row.task), []).append(row)
+                given = row.task.deprivation.model_dump(exclude={"fraction", "n", "categories"})
+                designs[content_hash([given, recipe_of(row.task)])].append(row)
         for points in sorted(designs.values(), key=lambda points: points[0].name):
-            levels = {_denied(row, kind): row for row in points} | _end(points[0].task, rows)
+            task = points[0].task
+            # The end of a curve is the task that denies everything, and asks the same otherwise.
+            ends = [row for row in rows if role_of(row.task) == "unseen" and recipe_of(row.task) == recipe_of(task)]
+            levels = {_denied(row, kind): row for row in points}
+            if ends:
+                levels[100.0] = ends[-1]
+            given = task.deprivation.model_dump()
+            variant = (f"{name}: {given[name]}" if name in given else "" for name in ("negatives", "unit"))
             if len(levels) > 1:
-                curves.append(((*place, *_variant(points[0].task)), sorted(levels.items(), key=lambda each: each[0])))
+                curves.append(((*place, *variant, level_of(task.name)[0]), sorted(levels.items(), key=itemgetter(0))))
     return curves
-
-
-def _design(task: TaskSpec) -> str:
-    """Return what the points of one curve have in common: everything but the level."""
-    deprivation = task.deprivation.model_dump(exclude={"fraction", "n", "categories"})
-    return content_hash([deprivation, recipe_of(task)])
-
-
-def _end(task: TaskSpec, rows: Iterable[Row]) -> dict[float, Row]:
-    """Return the end of a task's curve: the row of the task that denies everything, and asks the same otherwise."""
-    ends = [row for row in rows if role_of(row.task) == "unseen" and recipe_of(row.task) == recipe_of(task)]
-    return {100.0: ends[-1]} if ends else {}
-
-
-def _variant(task: TaskSpec) -> tuple[str, str, str]:
-    """Return what may tell a curve from others of one system."""
-    given = task.deprivation.model_dump()
-    negatives, unit = (f"{name}: {given[name]}" if name in given else "" for name in ("negatives", "unit"))
-    return negatives, unit, level_of(task.name)[0]
 
 
 def _denied(row: Row, kind: str) -> float:
@@ -172,60 +168,56 @@ def _denied(row: Row, kind: str) -> float:
         return 100 * len(removed) / len(known.union(removed))
     if kind == "random" and row.evidence and row.evidence.removed_fraction is not None:
         return 100 * row.evidence.removed_fraction
-    level = _level(row.task)
-    return 100 * level if level < 1 else 100 * level / max(len(known), level)  # from 1 on a number of hypernyms
-
-
-def _level(task: TaskSpec) -> float:
-    """Return how much of the evidence a task denies: a share, or from 1 on a number of hypernyms."""
-    match task.deprivation:
+    match row.task.deprivation:
         case RandomDeprivation(fraction=share):
-            return share
+            return 100 * share
         case SystematicDeprivation(n=n, categories=names):
-            return len(names) if n is None else n
-        case _:
-            return 0.0
+            level = len(names) if n is None else n
+            return 100 * level if level < 1 else 100 * level / max(len(known), level)  # from 1 on a number of hypernyms
+    return 0.0
 
 
-def _named(measured: list[_Measured]) -> list[Curve]:
+def _named(measured: list[_Measured]) -> list[Series]:
     """Name curves by LM and encoder, and by what else tells one from another; by the tasks' name where nothing does."""
-    labels = [_label(names, measured) for names, _ in measured]
+    several = [len({names[part] for names, _ in measured}) > 1 or part in (1, 2) for part in range(7)]  # but the name
+    labels = [", ".join(filter(None, compress(names, several))) for names, _ in measured]
     curves = []
     for label, (names, rows) in zip(labels, measured, strict=True):
+        own, twin = [], []
+        for percent, row in rows:
+            own += _point(percent, row.f1, row.name)
+            twin += _point(percent, row.controls.get("random_lm", NOTHING), row.name)
         name = label if labels.count(label) == 1 else f"{label}, {names[-1]}"
-        own = tuple(CurvePoint(percent, row.f1, row.name) for percent, row in rows)
-        twins = [(percent, row.controls.get("random_lm"), row.name) for percent, row in rows]
-        twin = tuple(CurvePoint(percent, f1, task) for percent, f1, task in twins if f1 and f1.mean is not None)
-        curves.append(Curve(name, False, own, twin))
+        curves.append(Series(name, tuple(own), False, tuple(twin)))
     return curves
 
 
-def _label(names: tuple[str, ...], measured: list[_Measured]) -> str:
-    """Return LM, encoder and those of a curve's other names in which any two curves differ; the task's is none."""
-    telling = (part in (1, 2) or len({others[part] for others, _ in measured}) > 1 for part in range(len(names) - 1))
-    return ", ".join(name for name, is_telling in zip(names, telling, strict=False) if name and is_telling)
+def _point(percent: float, score: Estimate, what: str) -> list[Point]:
+    """Return the point of a curve; none where there is no score."""
+    if score.mean is None:
+        return []
+    return [Point(percent, score.mean, f"{what}: {score}", score.low, score.high)]
 
 
-def _published(references: Iterable[Reference], dataset: str, kind: str) -> list[Curve]:
+def _published(references: Iterable[Reference], dataset: str, kind: str) -> list[Series]:
     """Return the published deprivation curves of a dataset, for plots beside the measured ones."""
-    systems: dict[
-        tuple[str, str], tuple[list[CurvePoint], list[CurvePoint]]
-    ] = {}  # with the trained LM, with the random one
+    systems: dict[tuple[str, str], tuple[list[Point], list[Point]]] = {}  # with the trained LM, with the random one
     for each in references:
-        if (each.dataset, each.pairing, each.split) == (dataset, "original", "unseen"):
-            if each.deprivation == "full":
-                point = CurvePoint(100.0, each.estimate, "full")
-            elif each.deprivation == kind and each.level is not None:
-                percent = each.level * (100 / _PUBLISHED_HYPERNYMS if kind == "systematic" else 1)
-                point = CurvePoint(percent, each.estimate, f"{kind} {each.level:g}")
-            else:
-                continue
-            systems.setdefault((each.lm, each.encoder), ([], []))[each.random_lm].append(point)
+        if (each.dataset, each.pairing, each.split) != (dataset, "original", "unseen"):
+            continue
+        percent, what = 100.0, "full"
+        if each.deprivation == kind and each.level is not None:
+            percent = each.level * (100 / _PUBLISHED_HYPERNYMS if kind == "systematic" else 1)
+            what = f"{kind} {each.level:g}"
+        elif each.deprivation != "full":
+            continue
+        sides = systems.setdefault((each.lm, each.encoder), ([], []))
+        sides[each.random_lm].extend(_point(percent, each.estimate, what))
     found = []
-    for name, sides in sorted(systems.items()):
-        own, twin = (tuple(sorted(side, key=lambda point: point.percent)) for side in sides)
+    for name, both in sorted(systems.items()):
+        own, twin = (tuple(sorted(side, key=lambda point: point.x)) for side in both)
         if len(own) > 1:
-            found.append(Curve(", ".join(name), True, own, twin))
+            found.append(Series(", ".join(name), own, True, twin))
     return found
 
 
@@ -244,18 +236,16 @@ def _heatmap(dataset: str, head: str, pairs: dict[tuple[str, str], Entry]) -> He
     lms, encoders = (tuple(sorted({pair[side] for pair in pairs})) for side in (0, 1))
     rows = {pair: entry.rows["unseen"] for pair, entry in pairs.items()}
     lines = [[rows.get((lm, encoder)) for encoder in encoders] for lm in lms]
-    names, f1, transfer = list[str](), list[tuple[Estimate | None, ...]](), list[tuple[Estimate | None, ...]]()
-    for lm, line in zip(lms, lines, strict=True):
-        names.append(lm)
-        f1.append(tuple(row.f1 if row else None for row in line))
-        transfer.append(tuple(row.transfer if row else None for row in line))
+    names = list(lms)
+    f1: list[tuple[Estimate | None, ...]] = [tuple(row.f1 if row else None for row in line) for line in lines]
+    transfer = tuple(tuple(row.transfer if row else None for row in line) for line in lines)
     for lm, line in zip(lms, lines, strict=True):
         twins = tuple(row.controls.get("random_lm") if row else None for row in line)
         if any(twin and twin.mean is not None for twin in twins):
             names.append(f"{lm}, random weights")
             f1.append(twins)
     is_control = next(iter(pairs.values())).is_control
-    return Heatmap(dataset, head, is_control, tuple(names), encoders, tuple(f1), tuple(transfer))
+    return Heatmap(dataset, head, is_control, tuple(names), encoders, tuple(f1), transfer)
 
 
 def main_heatmaps(board: Board) -> tuple[Heatmap, ...]:
@@ -273,16 +263,17 @@ def scatters(board: Board) -> tuple[Scatter, ...]:
     for entry in board.entries:
         terms = {name: _similar(entry.rows[role].terms) for role, name in PAIRING_NAMES.items() if role in entry.rows}
         if entry.dataset not in found and not entry.is_control and any(terms.values()):
-            chance = entry.rows["unseen"].controls.get("chance") if "unseen" in entry.rows else None
-            shown = {pairing: points for pairing, points in terms.items() if points}
-            found[entry.dataset] = Scatter(entry, shown, chance.mean if chance else None)
+            shown = tuple(Series(pairing, points) for pairing, points in terms.items() if points)
+            found[entry.dataset] = Scatter(entry, shown, entry.control("chance").mean)
     return tuple(found.values())
 
 
-def _similar(terms: Iterable[TermRow]) -> tuple[tuple[float, float, str], ...]:
-    """Return the points of a scatter plot: similarity, F1 and name of the terms that have both."""
+def _similar(terms: Iterable[TermRow]) -> tuple[Point, ...]:
+    """Return the points of a scatter plot: F1 over similarity, of the terms that have both."""
     return tuple(
-        (each.similarity, each.f1, each.term) for each in terms if each.similarity is not None and each.f1 is not None
+        Point(x, y, f"{each.term}: similarity {number(x)}, F1 {number(y)}")
+        for each in terms
+        if (x := each.similarity) is not None and (y := each.f1) is not None
     )
 
 
@@ -322,14 +313,9 @@ def plots(board: Board) -> tuple[Plot, ...]:
           for each in main_heatmaps(board)),
         *(("deprivation", dataset, f"{said}, dataset {plain(dataset)}", mine) for dataset, mine in by_dataset.items()),
     ]  # fmt: skip
-    found: list[Plot] = []
-    for kind, dataset, caption, content in wanted:
-        found.append(Plot(_stem(kind, dataset, {each.stem for each in found}), caption, content))
-    return tuple(found)
-
-
-def _stem(kind: str, dataset: str, taken: set[str]) -> str:
-    """Return a file name that nothing in a dataset's name can lead elsewhere."""
-    name = re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-")[:40].strip("-") or "dataset"
-    stems = [f"{kind}-{name}", *(f"{kind}-{name}-{number}" for number in range(2, 2 + len(taken)))]
-    return next(each for each in stems if each not in taken)
+    found: dict[str, Plot] = {}
+    for kind, dataset, caption, content in wanted:  # nothing in a dataset's name can lead a file elsewhere
+        stem = f"{kind}-{re.sub(r'[^a-z0-9]+', '-', dataset.lower()).strip('-')[:40].strip('-') or 'dataset'}"
+        stem = next(each for each in (stem, *(f"{stem}-{n}" for n in range(2, 2 + len(found)))) if each not in found)
+        found[stem] = Plot(stem, caption, content)
+    return tuple(found.values())

@@ -122,7 +122,7 @@ def _row(group: list[Result], names: dict[str, str], records: tuple[Record, ...]
         auroc=of("auroc", _column(own, "auroc")),
         accuracy=estimate(_column(own, "accuracy")),
         controls={name: of(name, values) for name, values in controls.items()},
-        transfer=of("transfer", [None if a is None or b is None else a - b for a, b in zip(f1, twin, strict=True)]),
+        transfer=of("transfer", minus(f1, twin)),
         heldout_f1=of("heldout_f1", _column(held, "macro_f1")),
         heldout_auroc=of("heldout_auroc", _column(held, "auroc")),
         similarity=estimate([result.visual_similarity.after for result in group]),
@@ -208,6 +208,11 @@ def _splits(scores: list[dict[str, Scores]]) -> dict[str, Estimate]:
 def _column(scores: Sequence[Scores | None], name: str) -> list[Any]:
     """Return one score from each seed of a row; None where a seed has no scores."""
     return [None if score is None else getattr(score, name) for score in scores]
+
+
+def minus(left: Sequence[float | None], right: Sequence[float | None]) -> list[float | None]:
+    """Return the seed-by-seed difference of two columns of scores; None where either is missing."""
+    return [None if a is None or b is None else a - b for a, b in zip(left, right, strict=True)]
 
 
 def estimate(values: Sequence[float | None], interval: Interval = (None, None)) -> Estimate:

@@ -8,7 +8,7 @@ from taxbench.board.board import NOTHING, Board, Row
 from taxbench.board.plots import (
     MOST_CURVES,
     PAIRING_NAMES,
-    Curve,
+    Series,
     bars,
     deprivations,
     heatmaps,
@@ -23,30 +23,30 @@ from tests.board.boards import TERMS, board, empty_board, row
 NAMES = {"dataset": "d", "lm": "l", "encoder": "e", "head": "h", "features": "", "setting": ""}
 
 
-def curves(given: Board) -> dict[tuple[str, str], tuple[Curve, ...]]:
+def curves(given: Board) -> dict[tuple[str, str], tuple[Series, ...]]:
     return {(each.dataset, each.kind): each.curves for each in deprivations(given)}
 
 
-def percents(curve: Curve) -> list[float]:
-    return [round(point.percent, 1) for point in curve.points]
+def percents(curve: Series) -> list[float]:
+    return [round(point.x, 1) for point in curve.points]
 
 
 def test_measured_curves_end_where_all_is_denied_and_published_ones_stand_beside_them() -> None:
     found = curves(replace(board(), references=references()))
     assert list(found) == [(name, kind) for name in ("pocket", "things") for kind in ("random", "systematic")]
     (curve,) = found["pocket", "random"]
-    assert (curve.name, curve.is_published) == ("wordnet-lm, pocket-conv", False)
-    assert percents(curve) == [10, 30, 50, 70, 90, 100] and len(curve.random_lm) == 6
-    assert [(each.name, each.is_published) for each in found["pocket", "systematic"]] == [
+    assert (curve.name, curve.published) == ("wordnet-lm, pocket-conv", False)
+    assert percents(curve) == [10, 30, 50, 70, 90, 100] and len(curve.twin) == 6
+    assert [(each.name, each.published) for each in found["pocket", "systematic"]] == [
         ("wordnet-lm, pocket-conv, negatives: drop", False),
         ("wordnet-lm, pocket-conv, negatives: keep", False),
     ]
     mine, *published = found["things", "random"]
     assert percents(mine) == [10, 30, 50, 70, 90, 100]
-    assert len(published) == 4 and all(each.is_published and percents(each)[-1] == 100 for each in published)
+    assert len(published) == 4 and all(each.published and percents(each)[-1] == 100 for each in published)
     (curve,) = [each for each in found["things", "systematic"] if each.name == "Qwen3-1.7B, DINOv2"]
-    assert percents(curve) == [18.9, 37.7, 56.6, 75.5, 100] and len(curve.random_lm) == 5
-    assert curve.points[0].f1.mean == pytest.approx(0.7209, abs=1e-4)  # without one-class terms
+    assert percents(curve) == [18.9, 37.7, 56.6, 75.5, 100] and len(curve.twin) == 5
+    assert curve.points[0].y == pytest.approx(0.7209, abs=1e-4)  # without one-class terms
 
 
 def test_an_axis_begins_below_every_figure() -> None:
@@ -101,8 +101,8 @@ def test_terms_are_those_of_the_leading_entry_under_each_pairing() -> None:
         ("qwen3-0.6b", "dinov2-reg-large", "mlp"),
         ("llama-3.2-1b", "dinov2-reg-large", "mlp"),
     ]
-    assert list(found[0].terms) == list(PAIRING_NAMES.values()) and found[0].chance == 0.492
-    assert [len(points) for points in found[0].terms.values()] == [len(TERMS)] * 3 and scatters(empty_board()) == ()
+    assert [each.name for each in found[0].terms] == list(PAIRING_NAMES.values()) and found[0].chance == 0.492
+    assert [len(each.points) for each in found[0].terms] == [len(TERMS)] * 3 and scatters(empty_board()) == ()
 
 
 def test_heatmaps_keep_apart_what_was_not_run_and_what_has_no_score() -> None:

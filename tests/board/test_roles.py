@@ -92,7 +92,7 @@ def test_a_curve_by_another_name_is_drawn(mine: dict[str, TaskSpec], kind: str, 
     (chart,) = deprivations(board(rows))
     (curve,) = chart.curves
     assert chart.kind == kind.split("_")[1] and curve.name == "l, e"
-    assert [point.percent for point in curve.points] == [*(100 * level for level in levels), 100]
+    assert [point.x for point in curve.points] == [*(100 * level for level in levels), 100]
 
 
 def test_curves_that_differ_in_what_they_deny_or_ask_are_never_joined(mine: dict[str, TaskSpec]) -> None:

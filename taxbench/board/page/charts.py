@@ -1,6 +1,5 @@
 """The page's charts: what `plots` says is drawn, as SVG, with what is needed to read it without seeing it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -8,8 +7,8 @@ from markupsafe import Markup
 from taxbench.board import plots
 from taxbench.board.board import Board
 from taxbench.board.page import svg
-from taxbench.board.page.svg import Axes, Point, Series
-from taxbench.util.text import number
+from taxbench.board.page.svg import Axes
+from taxbench.board.plots import Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +39,11 @@ def similarity_charts(board: Board) -> list[Chart]:
 def _deprivation(key: str, content: plots.Deprivation) -> Chart:
     """Return the page's chart of one deprivation: F1 against the per cent denied, a series a curve."""
     title = f"{content.kind.capitalize()} deprivation"
-    series = tuple(
-        Series(each.name, _points(each.points), each.is_published, _points(each.random_lm)) for each in content.curves
-    )
     what = "pairs of leaf and hypernym" if content.kind == "random" else "hypernyms"
     axes = Axes(
         title=f"{title} on {content.dataset}",
-        description=f"{len(series)} curves of macro-F1 on hypernym questions against the share of {what} denied in "
-        "training. All figures stand in the table below.",
+        description=f"{len(content.curves)} curves of macro-F1 on hypernym questions against the share of {what} "
+        "denied in training. All figures stand in the table below.",
         x_label="% of hypernym evidence denied in training",
         y_label="macro-F1",
         x=(0.0, 100.0),
@@ -55,25 +51,14 @@ def _deprivation(key: str, content: plots.Deprivation) -> Chart:
         joined=True,
     )
     more = f" {content.n_more} further measured curves stand in the table of other tasks." if content.n_more else ""
-    return Chart(content.dataset, title, "", more, "% denied", series, True, svg.chart(axes, series, key))
-
-
-def _points(points: Iterable[plots.CurvePoint]) -> tuple[Point, ...]:
-    """Return the points of a deprivation curve for the page's chart, without those that lack an F1."""
-    return tuple(
-        Point(each.percent, each.f1.mean, f"{each.what}: {each.f1}", each.f1.low, each.f1.high)
-        for each in points
-        if each.f1.mean is not None
-    )
+    return Chart(content.dataset, title, "", more, "% denied", content.curves, True,
+                 svg.chart(axes, content.curves, key))  # fmt: skip
 
 
 def _similarity(key: str, content: plots.Scatter) -> Chart:
     """Return the page's scatter chart of F1 against visual similarity, a series for each pairing."""
     entry = content.entry
-    series = tuple(
-        Series(pairing, tuple(Point(x, y, f"{term}: similarity {number(x)}, F1 {number(y)}") for x, y, term in terms))
-        for pairing, terms in content.terms.items()
-    )
+    series = content.terms
     values = [point.x for each in series for point in each.points]
     axes = Axes(
         title=f"Visual similarity and F1 on {entry.dataset}",

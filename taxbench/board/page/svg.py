@@ -5,32 +5,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from taxbench.board.plots import Series
 from taxbench.util.text import seen
 
 WIDTH, HEIGHT = 400, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 388, 10, 222
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One point of a chart; its interval is drawn where it has one."""
-
-    x: float
-    y: float
-    label: str
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Points that belong together, told from others by colour and by the shape of the marker."""
-
-    name: str
-    points: tuple[Point, ...]
-    published: bool = False
-    twin: tuple[Point, ...] = ()
-    """The same through the random LM: a dashed line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MultipleLocator
 
 from taxbench.board.board import NOTHING, Board, Estimate
-from taxbench.board.plots import F1_SPAN, PAIRING_NAMES, TRANSFER_SPAN, Bars, Cells, Curve, Deprivation, Heatmap, plots
+from taxbench.board.plots import F1_SPAN, PAIRING_NAMES, TRANSFER_SPAN, Bars, Cells, Deprivation, Heatmap, Series, plots
 from taxbench.board.render.cells import interval, latin
 from taxbench.util.text import number
 
@@ -144,8 +144,8 @@ def _draw_curves(content: tuple[Deprivation, ...]) -> Canvas:
     canvas = Canvas(figsize=(_WIDE, 3.3), layout="constrained")
     panels: Any = canvas.subplots(1, len(content), sharey=True, squeeze=False)[0]
     for axes, panel in zip(panels, content, strict=True):
-        measured = [each for each in panel.curves if not each.is_published]
-        published = [each for each in panel.curves if each.is_published]
+        measured = [each for each in panel.curves if not each.published]
+        published = [each for each in panel.curves if each.published]
         for k, each in enumerate(measured):
             look = {"color": _LINES[k], "linewidth": 1.6, "marker": _MARKS[k], "markersize": 3.6, "zorder": 4}
             _curve(axes, each, look, _name(each.name, 46))
@@ -161,9 +161,9 @@ def _draw_curves(content: tuple[Deprivation, ...]) -> Canvas:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), handlelength=2.2, ncols=1)
     for axes in panels[1:]:
         axes.set_ylabel("")
-    there = {each.is_published for panel in content for each in panel.curves}
+    there = {each.published for panel in content for each in panel.curves}
     said = {False: "Thick: measured here.", True: "Thin and grey: published, not re-run."}
-    notes = [text for is_published, text in said.items() if is_published in there]
+    notes = [text for published, text in said.items() if published in there]
     canvas.supxlabel(
         " ".join([f"Dataset {_name(content[0].dataset)}.", *notes, "Dashed: the same through a random LM."]),
         fontsize=_SIZE - 1,
@@ -171,17 +171,15 @@ def _draw_curves(content: tuple[Deprivation, ...]) -> Canvas:
     return canvas
 
 
-def _curve(axes: Axes, curve: Curve, style: dict[str, Any], label: str) -> None:
+def _curve(axes: Axes, curve: Series, style: dict[str, Any], label: str) -> None:
     """Draw a deprivation curve on a paper figure, the random LM's dashed, with intervals."""
-    for points, twin in ((curve.points, False), (curve.random_lm, True)):
-        known = [(each.percent, each.f1.mean, each.f1) for each in points if each.f1.mean is not None]
-        if not known:
-            continue
-        look = style | ({"linestyle": (0, (4, 2)), "linewidth": 0.7, "marker": ""} if twin else {"label": label})
-        axes.plot([x for x, _, _ in known], [mean for _, mean, _ in known], **look)
-        for x, _, score in known:
-            if not twin and score.low is not None and score.high is not None:
-                axes.plot([x, x], [score.low, score.high], color=style["color"], linewidth=0.7, zorder=2)
+    axes.plot([point.x for point in curve.points], [point.y for point in curve.points], **style, label=label)
+    for point in curve.points:
+        if point.low is not None and point.high is not None:
+            axes.plot([point.x] * 2, [point.low, point.high], color=style["color"], linewidth=0.7, zorder=2)
+    look = style | {"linestyle": (0, (4, 2)), "linewidth": 0.7, "marker": ""}
+    if curve.twin:
+        axes.plot([point.x for point in curve.twin], [point.y for point in curve.twin], **look)
 
 
 def _name(text: str, longest: int = 30) -> str:

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from taxbench.board.page.charts import deprivation_charts, similarity_charts
-from taxbench.board.page.svg import Axes, Point, Series, chart, element, shown
-from taxbench.board.plots import MOST_CURVES
+from taxbench.board.page.svg import Axes, chart, element, shown
+from taxbench.board.plots import MOST_CURVES, Point, Series
 from tests.board import boards
 
 
