@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from taxbench.board.board import Board, Entry, Estimate, GroupAverage, Row, TermRow
+from taxbench.board.board import Board, Entry, Estimate
 from taxbench.board.page.charts import deprivation_charts, similarity_charts
 from taxbench.board.page.svg import shown, strip, swatch
 from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
@@ -38,41 +39,6 @@ class Column:
     roles: tuple[str, ...]
     """The parts of the question that it is computed from."""
     estimate: Callable[[Entry], Estimate]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A score of the main table, or why there is none."""
-
-    estimate: Estimate
-    reason: str
-    """Why there is no score, or what is unusual about it; else empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An entry as the main table and its record show it."""
-
-    id: str
-    """What its record is called on the page; letters and digits whatever the names are."""
-    entry: Entry
-    first_of_band: bool
-    cells: tuple[Cell, ...]
-    strip: Markup
-    """F1 on unseen hypernyms with its interval, drawn."""
-    rows: tuple[Row, ...]
-    """All its tasks, also those that are no column."""
-    controls: list[str]
-    """The controls that any of them has."""
-    averages: tuple[GroupAverage, ...]
-    term_tasks: tuple[str, ...]
-    """What the tasks that ask hypernyms are called, in the order of each term's scores."""
-    terms_of: str
-    """The task that a term's other scores are of."""
-    terms: tuple[tuple[str, tuple[float | None, ...], TermRow], ...]
-    """A term, its F1 in each of those tasks, and its scores in one."""
-    term_controls: list[str]
-    identities: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def page(board: Board) -> str:
@@ -101,7 +67,7 @@ def page(board: Board) -> str:
         script=Markup(script),
         columns=columns,
         groups=[(name, len(list(some))) for name, some in groupby(columns, lambda column: column.group)],
-        datasets=[(name, list(some)) for name, some in groupby(lines, lambda line: line.entry.dataset)],
+        datasets=[(name, list(some)) for name, some in groupby(lines, lambda line: line["entry"].dataset)],
         choices=[(name, sorted({getattr(each, name) for each in board.entries})) for name in _CHOICES],
         lines=lines,
         heatmaps=heatmaps(board),
@@ -124,8 +90,8 @@ def _policy(style: str, script: str) -> str:
 def _columns(board: Board) -> list[Column]:
     """Return the columns of scores of the page's table; a control that no entry has gets none."""
 
-    def of(role: str, field: str = "f1") -> Callable[[Entry], Estimate]:
-        return lambda entry: entry.score(role, field)
+    def of(role: str, name: str = "f1") -> Callable[[Entry], Estimate]:
+        return lambda entry: entry.score(role, name)
 
     leaf, seen, unseen, high, low = ROLES
     columns = [
@@ -152,70 +118,56 @@ def _columns(board: Board) -> list[Column]:
     return columns
 
 
-def _lines(board: Board, columns: list[Column]) -> list[Line]:
+def _lines(board: Board, columns: list[Column]) -> list[dict[str, Any]]:
     """Return the lines of the page's main table, one an entry, with the first of each band marked."""
     bands = [(entry.dataset, entry.rank.band) if entry.rank else None for entry in board.entries]
     return [
-        _line(board, entry, columns, band is not None and band not in bands[:place])
+        _line(board, entry) | {
+            "first_of_band": band is not None and band not in bands[:place],
+            "cells": [_cell(entry, column) for column in columns],
+        }
         for place, (entry, band) in enumerate(zip(board.entries, bands, strict=True))
-    ]
+    ]  # fmt: skip
 
 
-def _line(board: Board, entry: Entry, columns: list[Column], first_of_band: bool) -> Line:
-    """Return one entry as a line of the page's table, with all that unfolds below it."""
-    own = list(entry.rows.values())
+def _line(board: Board, entry: Entry) -> dict[str, Any]:
+    """Return one entry as the page's main table and its record show it: a drawing of its score, and what unfolds."""
+    own, f1 = list(entry.rows.values()), entry.score("unseen")
     rows = own + [row for row in board.rows if row.place == entry.place and row not in own]
     hypernyms = {role: row for role, row in entry.rows.items() if role != "leaf" and row.terms}
     main = hypernyms.get("unseen") or next(iter(hypernyms.values()), None)
     by_term = [{each.term: each.f1 for each in row.terms} for row in hypernyms.values()]
     terms = main.terms if main else ()
-    return Line(
-        id=_id(entry),
-        entry=entry,
-        first_of_band=first_of_band,
-        cells=tuple(_cell(entry, column) for column in columns),
-        strip=_strip(entry),
-        rows=tuple(rows),
-        controls=in_order(name for row in rows for name in row.controls),
-        averages=tuple(each for each in board.groups if each.place == entry.place),
-        term_tasks=tuple(_TITLES.get(role, role) for role in hypernyms),
-        terms_of=main.name if main else "",
-        terms=tuple((each.term, tuple(scores.get(each.term) for scores in by_term), each) for each in terms),
-        term_controls=in_order(name for each in terms for name in each.controls),
-        identities=_identities(rows),
-    )
-
-
-def _identities(rows: list[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the digests and versions behind the names on a line of the page, with every value of its rows."""
-    keys = dict.fromkeys(key for row in rows for key in row.identities)
-    return tuple(
-        (key, tuple(dict.fromkeys(row.identities[key] for row in rows if key in row.identities))) for key in keys
-    )
-
-
-def _id(entry: Entry) -> str:
-    """Return the HTML id of an entry on the page, a digest of its names."""
     names = (entry.dataset, entry.lm, entry.encoder, entry.head, entry.features, entry.setting)
-    return "e" + hashlib.sha256(ascii(names).encode()).hexdigest()[:10]
-
-
-def _cell(entry: Entry, column: Column) -> Cell:
-    """Return one cell of the page's table: an estimate, and a word on why it is blank or stands apart."""
-    estimate = column.estimate(entry)
-    if any(role not in entry.rows for role in column.roles):
-        return Cell(estimate, "not run")
-    if estimate.mean is None:
-        return Cell(estimate, NOTHING_TO_SHOW if column.group.startswith("Controls") else "no score")
-    other_seeds = any(entry.rows[role].seeds != entry.seeds for role in column.roles)
-    return Cell(estimate, "other seeds" if other_seeds else "")
-
-
-def _strip(entry: Entry) -> Markup:
-    """Return the page's inline drawing of an entry's unseen F1 with its interval, chance and random LM."""
-    f1 = entry.score("unseen")
     marks = [entry.control(name).mean for name in ("chance", "random_lm")]
-    return Markup("") if f1.mean is None else strip((f1.mean, f1.low, f1.high), marks)
+    identities: dict[str, dict[str, None]] = {}
+    for key, value in (item for row in rows for item in row.identities.items()):
+        identities.setdefault(key, {})[value] = None
+    return {
+        "id": "e" + hashlib.sha256(ascii(names).encode()).hexdigest()[:10],  # letters and digits whatever the names are
+        "entry": entry,
+        "strip": Markup("") if f1.mean is None else strip((f1.mean, f1.low, f1.high), marks),
+        "rows": rows,
+        "controls": in_order(name for row in rows for name in row.controls),
+        "averages": [each for each in board.groups if each.place == entry.place],
+        "term_tasks": [_TITLES.get(role, role) for role in hypernyms],
+        "terms_of": main.name if main else "",  # whose AUROC, controls, similarity and questions a term has
+        "terms": [(each.term, [scores.get(each.term) for scores in by_term], each) for each in terms],
+        "term_controls": in_order(name for each in terms for name in each.controls),
+        "identities": identities.items(),
+    }
+
+
+def _cell(entry: Entry, column: Column) -> dict[str, Any]:
+    """Return one cell of the page's table: an estimate, and a word on why it is blank or stands apart."""
+    estimate, reason = column.estimate(entry), ""
+    if any(role not in entry.rows for role in column.roles):
+        reason = "not run"
+    elif estimate.mean is None:
+        reason = NOTHING_TO_SHOW if column.group.startswith("Controls") else "no score"
+    elif any(entry.rows[role].seeds != entry.seeds for role in column.roles):
+        reason = "other seeds"
+    return {"estimate": estimate, "reason": reason}
 
 
 def _number(value: float | None, digits: int = 3) -> str:

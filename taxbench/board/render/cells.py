@@ -3,6 +3,8 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
+from operator import attrgetter
 
 from taxbench.board.board import Entry, Estimate, Row
 from taxbench.util.text import NOTHING_TO_SHOW, number, short
@@ -57,11 +59,7 @@ def rank(entry: Entry) -> str:
 def names_of(entries: Sequence[Entry]) -> dict[str, Callable[[Entry], str]]:
     """Return the columns that name entries; features and setting only where they tell some apart."""
     columns: dict[str, Callable[[Entry], str]] = {
-        "LM": lambda entry: entry.lm,
-        "encoder": lambda entry: entry.encoder,
-        "head": lambda entry: entry.head,
-        "features": lambda entry: entry.features,
-        "setting": lambda entry: entry.setting,
+        name: attrgetter(name.lower()) for name in ("LM", "encoder", "head", "features", "setting")
     }
     usual = {"features", "setting"}
     return {
@@ -90,17 +88,14 @@ def task_name(row: Row, rows: Iterable[Row]) -> str:
 
 def said(lines: Sequence[Sequence[str]], always: Iterable[str] = ()) -> list[list[str]]:
     """Return the lines of a table without the columns that say nothing in any line; the first is the header."""
-    keep = set(always)
-    shown = [
-        name in keep or any(line[i] not in ("", NOTHING_TO_SHOW) for line in lines[1:])
-        for i, name in enumerate(lines[0])
-    ]
-    return [[cell for cell, is_shown in zip(line, shown, strict=True) if is_shown] for line in lines]
+    keep, columns = {*always}, zip(*lines, strict=True)
+    shown = [name in keep or not {*cells} <= {"", NOTHING_TO_SHOW} for name, *cells in columns]
+    return [list(compress(line, shown)) for line in lines]
 
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:
     """Return a table aligned so that it also reads well as plain text; the first line is the header."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     filled = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
     text = ["| " + " | ".join(line) + " |" for line in filled]
     text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")

@@ -1,6 +1,8 @@
 """The board as `leaderboard/README.md`: for someone who opens the repository's page and sees it for the first time."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from string import Template
 from textwrap import fill
 
 from taxbench.board.board import Board, Entry, Reference, controls_of
@@ -19,76 +21,23 @@ from taxbench.datasets.known import known_datasets
 from taxbench.specs.controls import CONTROLS, control_title
 from taxbench.util.text import NOTHING_TO_SHOW, number
 
-_OPENING = """\
-# Leaderboard
-
-<!-- Made by `taxbench leaderboard build`; do not edit. -->
-
-A head is trained to map image features into a frozen language model, on leaf questions only ("Is there a crow in this
-image?"), and is then asked hypernym questions that it never saw ("Is there a bird in this image?"). Entries are
-ranked by macro-F1 on those **unseen** hypernyms, and every score stands beside its controls and its uncertainty. All
-figures follow from the answers in [results/](results), and anyone can run them again.
-
-**[index.html](index.html)** is the whole board as one page to sort, filter and open (download it; it works from
-disk). For programs: [board.csv](board.csv), [board.json](board.json); for papers: [board.tex](board.tex) and
-[figures/](figures). What the columns mean stands [below the tables](#how-to-read-this), and then how to [add a
-row](#add-a-row).
-"""
-
-_CONTROLS = " ".join(f"**{control.title}**: {control.help}" for control in CONTROLS.values())
-_READING = f"""\
-## How to read this
-
-- **leaf, seen, unseen F1**: macro-F1 on the words that heads are trained on; on hypernyms that training asked for; on
-  hypernyms that it never asked for. For each term the mean of F1(Yes) and F1(No), then the mean over terms.
-- **[low, high]**: 95 % interval over items: what other terms, leaves and images would change, for these trained heads.
-  **± seeds**: standard deviation over seeds, each of which draws training, the split of the pictures, held-out leaves
-  and wrong answers anew. They are not added up.
-- **rank [best–worst]**: the place by unseen F1, with the places that 95 % intervals of the differences from all other
-  entries allow at once. Entries of one **band** are not worse for sure than the best of it: read them as a tie.
-- **transfer**: unseen F1 minus that of the same head trained through the same language model with random weights.
-  What the language model brought along from text.
-- **high, low, coherence effect**: unseen F1 when pictures are swapped between leaves of the same hypernyms, so that
-  visual similarity stays high; when they are swapped between any leaves, which destroys it; and the first minus the
-  second.
-- **held-out AUROC**: hypernyms of pictures whose leaf training never named. AUROC does not care where the threshold
-  between Yes and No lies: 0.5 knows nothing.
-{fill(f"- **controls**: {_CONTROLS}", 120, subsequent_indent="  ", break_on_hyphens=False)}
-- **incomplete** entries lack a task or a seed and are shown without a rank; **control** heads are told the answer or
-  see no picture. "–" is no data, never zero.
-"""
-
-_ADDING = """\
-## Add a row
-
-```sh
-taxbench run --model ./my-lm --encoder ./my-encoder --task taxonomic --seeds 42,218,7
-taxbench leaderboard add results
-taxbench leaderboard check
-taxbench leaderboard build
-```
-
-`run` takes any decoder-only language model and image encoder in Hugging Face format, or an alias from `taxbench ls`.
-`add` copies results with every answer, `check` recomputes all figures from the answers and refuses what does not
-agree, `build` makes this page. `taxbench reproduce leaderboard/results/FOLDER` runs a record again and says whether
-the figures agree.
-"""
+_PAGE = Path(__file__).with_name("readme.txt")
+"""What the page says around its tables."""
 
 
 def readme(board: Board, figures: str = "figures") -> str:
     """Return the page in Markdown; `figures` is the folder of the PNG files, as seen from it."""
-    blocks = [_OPENING]
+    tables = [] if board.entries else ["There are no results yet.\n"]
     for dataset in dict.fromkeys(entry.dataset for entry in board.entries):
-        blocks += _dataset([entry for entry in board.entries if entry.dataset == dataset])
-    if not board.entries:
-        blocks.append("There are no results yet.\n")
-    blocks.append(_READING)
-    pictures = [f"![{markdown_text(plot.caption, 200)}]({figures}/{plot.stem}.png)\n" for plot in plots(board)]
-    if pictures:
-        blocks += ["## Figures\n", *pictures]
-    blocks += _others(board)
-    blocks += _references(board.references)
-    return "\n".join([*blocks, _ADDING])
+        tables += _dataset([entry for entry in board.entries if entry.dataset == dataset])
+    more = [f"![{markdown_text(plot.caption, 200)}]({figures}/{plot.stem}.png)\n" for plot in plots(board)]
+    more = ["## Figures\n"] * bool(more) + more + _others(board) + _references(board.references)
+    controls = "- **controls**: " + " ".join(f"**{each.title}**: {each.help}" for each in CONTROLS.values())
+    return Template(_PAGE.read_text(encoding="utf-8")).substitute(
+        tables="".join(f"\n{block}" for block in tables),
+        controls=fill(controls, 120, subsequent_indent="  ", break_on_hyphens=False),
+        more="".join(f"\n{block}" for block in more),
+    )
 
 
 def _dataset(entries: Sequence[Entry]) -> list[str]:

@@ -1,7 +1,9 @@
 """The table that commands print: aligned Markdown, one block for every (dataset, LM, encoder, head)."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 
 from taxbench.board.board import NOTHING, Estimate, GroupAverage, Row, controls_of
 from taxbench.board.published import BesidePublished
@@ -25,16 +27,15 @@ def text_table(
     Averages of groups stand under their table; published scores, beside ours, in a table of their own. Accuracy is a
     column only where a task lists it among its metrics, a control only where a task has it.
     """
-    places: dict[str, set[tuple[str, ...]]] = {}
+    places = defaultdict[str, set[tuple[str, ...]]](set)
     for row in rows:
-        places.setdefault(_without_head(row), set()).add(row.place)
-    several = {title for title, found in places.items() if len(found) > 1}
-    tables: dict[str, list[Row]] = {}
+        places[_title(row, with_head=False)].add(row.place)
+    tables = defaultdict[tuple[str, bool], list[Row]](list)
     for row in rows:
-        tables.setdefault(_without_head(row) if _without_head(row) in several else _with_head(row), []).append(row)
+        compared = len(places[_title(row, with_head=False)]) > 1
+        tables[_title(row, with_head=not compared), compared].append(row)
     blocks = []
-    for title, block in tables.items():
-        compared = title in several
+    for (title, compared), block in tables.items():
         blocks.append(f"**{title}**\n\n{markdown_table(_lines(block, compared))}\n")
         for place in dict.fromkeys(row.place for row in block):
             blocks += [_average(group, compared) for group in groups if group.place == place]
@@ -43,22 +44,13 @@ def text_table(
     return "\n".join(blocks)
 
 
-def _with_head(row: Row) -> str:
-    """Return the title above the text table of one head's runs."""
+def _title(row: Row, *, with_head: bool) -> str:
+    """Return the title above a text table: of one head's runs, or of several heads that it compares."""
     lm, head, encoder, dataset, setting = map(markdown_text, (row.lm, row.head, row.encoder, row.dataset, row.setting))
-    setting = "".join(f" · {each}" for each in (setting, markdown_text(row.note, 120)) if each)
-    return f"LM {lm} ← head {head} ← encoder {encoder} · dataset {dataset} · seeds {_seeds(row)}{setting}"
-
-
-def _without_head(row: Row) -> str:
-    """Return the title above the text table that compares several heads."""
-    lm, encoder, dataset = map(markdown_text, (row.lm, row.encoder, row.dataset))
-    return f"LM {lm} ← encoder {encoder} · dataset {dataset} · seeds {_seeds(row)}"
-
-
-def _seeds(row: Row) -> str:
-    """Return a row's seeds as text for the title of a table."""
-    return ", ".join(map(str, row.seeds))
+    heads = f" ← head {head}" if with_head else ""
+    more = "".join(f" · {each}" for each in (setting, markdown_text(row.note, 120)) if each and with_head)
+    seeds = ", ".join(map(str, row.seeds))
+    return f"LM {lm}{heads} ← encoder {encoder} · dataset {dataset} · seeds {seeds}{more}"
 
 
 def _average(group: GroupAverage, compared: bool) -> str:
@@ -71,18 +63,21 @@ def _average(group: GroupAverage, compared: bool) -> str:
 def _lines(block: list[Row], compared: bool) -> list[list[str]]:
     """Return the lines of a text table: one a task, or of several heads task by task, the best first."""
     columns = _columns(block)
-    heads = ["head", "features", "setting"] if compared else []
-    lines = [[*heads, "task", "split", *columns, *(["note"] if compared else [])]]
-    tasks = list(dict.fromkeys(row.task.identity for row in block))
+    names: dict[str, Callable[[Row], str]] = {
+        "task": lambda row: task_name(row, block), "split": attrgetter("split"),
+    }  # fmt: skip
     if compared:
+        tasks = list(dict.fromkeys(row.task.identity for row in block))
         block = sorted(
             block, key=lambda row: (tasks.index(row.task.identity), row.f1.mean is None, -(row.f1.mean or 0))
         )
+        names = {name: attrgetter(name) for name in ("head", "features", "setting")} | names
+        columns["note"] = lambda row: markdown_text(row.note, 120)
+    lines = [[*names, *columns]]
     for row in block:
-        names = [row.head, row.features, row.setting] if compared else []
-        cells = [*names, task_name(row, block), row.split]
-        note = [markdown_text(row.note, 120)] if compared else []
-        lines.append([*map(markdown_text, cells), *(show(row) for show in columns.values()), *note])
+        lines.append(
+            [*(markdown_text(show(row)) for show in names.values()), *(show(row) for show in columns.values())]
+        )
     return said(lines, always=("F1",))
 
 
