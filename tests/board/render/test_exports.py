@@ -1,4 +1,4 @@
-"""CSV, JSON and LaTeX: the same figures, always the same bytes, and nothing that another program would run."""
+"""CSV, JSON, LaTeX and README: the same figures, always the same bytes, and nothing that another program would run."""
 
 import csv
 import io
@@ -12,6 +12,7 @@ import pytest
 
 from taxbench.board.board import Estimate
 from taxbench.board.render.exports import csv_text, json_text, latex_text, tex
+from taxbench.board.render.readme import readme
 from tests.board.boards import HOSTILE, board, empty_board, hostile_board, large_board
 
 BOARDS = {"board": board, "hostile": hostile_board, "large": large_board, "empty": empty_board}
@@ -67,7 +68,7 @@ def test_json_refuses_what_json_has_not() -> None:
 @pytest.mark.parametrize("name", BOARDS)
 def test_the_same_board_gives_the_same_bytes(name: str) -> None:
     first, second = BOARDS[name](), BOARDS[name]()
-    for make in (lambda b: csv_text(b.rows), json_text, latex_text):
+    for make in (lambda b: csv_text(b.rows), json_text, latex_text, readme):
         assert make(first) == make(second)
         make(first).encode("utf-8")
 

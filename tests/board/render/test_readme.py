@@ -6,7 +6,7 @@ from dataclasses import replace
 from taxbench.board.plots import plots
 from taxbench.board.references import references
 from taxbench.board.render.readme import readme
-from tests.board.boards import board, empty_board, hostile_board, large_board
+from tests.board.boards import board, empty_board, hostile_board
 from tests.board.render.test_text_table import cells
 
 
@@ -76,8 +76,3 @@ def test_hostile_names_are_inert() -> None:
     blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert len(table) > 20 and all(len({len(cells(line)) for line in block.splitlines()}) == 1 for block in blocks)
     assert all(re.fullmatch(r"figures/[a-z0-9-]+\.png", path) for path in re.findall(r"\]\((figures/[^)]*)\)", text))
-
-
-def test_the_same_board_gives_the_same_bytes() -> None:
-    for make in (board, hostile_board, large_board):
-        assert readme(make()).encode() == readme(make()).encode()
