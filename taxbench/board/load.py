@@ -25,8 +25,16 @@ class LoadedResults:
     results: tuple[Result, ...]
     folders: Mapping[str, Path]
     """Where each lies, by `record_key`."""
-    names: Mapping[str, str]
-    """The same, below the folder that was searched."""
+    searched: Sequence[Path]
+    """The folders below which they were looked for."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Return where each lies below the folder that was searched, by `record_key`."""
+        return {
+            key: next(place.relative_to(root) for root in self.searched if place.is_relative_to(root)).as_posix()
+            for key, place in self.folders.items()
+        }
 
     def predictions(self, result: Result) -> Predictions:
         """Return the predictions of a record.
@@ -68,13 +76,12 @@ def load_records(folders: Sequence[Path]) -> LoadedResults:
     paths = record_paths(folders)
     results = tuple(map(read_result, paths))
     places = {record_key(result): path.parent for result, path in zip(results, paths, strict=True)}
-    return LoadedResults(results, places, {key: _below(place, folders) for key, place in places.items()})
+    return LoadedResults(results, places, folders)
 
 
 def from_results(results: Sequence[Result], out: Path) -> LoadedResults:
     """Return results that were just written below a folder."""
-    folders = {record_key(result): result_folder(out, result.run) for result in results}
-    return LoadedResults(tuple(results), folders, {key: _below(folder, [out]) for key, folder in folders.items()})
+    return LoadedResults(tuple(results), {record_key(each): result_folder(out, each.run) for each in results}, [out])
 
 
 def record_paths(folders: Sequence[Path]) -> list[Path]:
@@ -119,9 +126,3 @@ def require_folder(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise UsageError(f"No such folder: '{folder}'. Make results first: taxbench run --task unseen_hypernym")
-
-
-def _below(place: Path, folders: Sequence[Path]) -> str:
-    """Return where a loaded record lies, relative to the results folder that it was found in."""
-    folder = next(folder for folder in folders if place.is_relative_to(folder))
-    return place.relative_to(folder).as_posix()

@@ -179,7 +179,8 @@ def _denied(row: Row, kind: str) -> float:
 
 def _named(measured: list[_Measured]) -> list[Series]:
     """Name curves by LM and encoder, and by what else tells one from another; by the tasks' name where nothing does."""
-    several = [len({names[part] for names, _ in measured}) > 1 or part in (1, 2) for part in range(7)]  # but the name
+    # Which of the names tell curves apart; the last, the task's, is none of them.
+    several = [len({names[part] for names, _ in measured}) > 1 or part in (1, 2) for part in range(7)]
     labels = [", ".join(filter(None, compress(names, several))) for names, _ in measured]
     curves = []
     for label, (names, rows) in zip(labels, measured, strict=True):

@@ -242,18 +242,20 @@ def _checked(columns: dict[str, np.ndarray], name: str) -> Predictions:
 
 def _names(column: np.ndarray, what: str, n_questions: int) -> tuple[str, ...]:
     """Return a column of names in predictions as text; raise where it is damaged or repeats one."""
+    problem, names = "", tuple[str, ...]()
     if column.dtype.kind != "U" or column.ndim != 1:
-        raise DataError(f"{what} must be a row of text.")
-    if column.dtype.itemsize > 4 * _LONGEST:
-        raise DataError(f"{what}: a name is longer than {_LONGEST} letters.")
-    if len(column) > n_questions:
-        raise DataError(f"{what}: {len(column):,} names for {n_questions:,} questions; each stands in one at least.")
-    letters = np.frombuffer(column.tobytes(), dtype=f"{column.dtype.byteorder}u4")
-    if letters.max(initial=0) > sys.maxunicode:
-        raise DataError(f"{what}: a name holds an invalid character.")
-    names = tuple(map(str, column))
-    if len(set(names)) < len(names) or "" in names:
-        raise DataError(f"{what}: a name is empty or is duplicated.")
+        problem = " must be a row of text"
+    elif column.dtype.itemsize > 4 * _LONGEST:
+        problem = f": a name is longer than {_LONGEST} letters"
+    elif len(column) > n_questions:
+        problem = f": {len(column):,} names for {n_questions:,} questions; each stands in one at least"
+    elif column.view(f"{column.dtype.byteorder}u4").max(initial=0) > sys.maxunicode:
+        problem = ": a name holds an invalid character"
+    else:
+        names = tuple(map(str, column))
+        problem = ": a name is empty or is duplicated" if len({*names, ""}) <= len(names) else ""
+    if problem:
+        raise DataError(f"{what}{problem}.")
     return names
 
 

@@ -224,40 +224,35 @@ def _shared(a: System, b: System, names: tuple[str, ...]) -> list[str]:
     """Return the tasks to compare: those that both systems have, or of them the ones that are named."""
     both = [task for task in a.in_order() if task in b.tasks]
     if not both:
-        reasons = _alone(a, b)
-        raise UsageError("\n".join([f"'{a.name}' and '{b.name}' have no task in common.", *reasons]))
-    if not names:
-        return both
-    known = [*both, *(task.partition("@")[0] for task in both)]
+        raise UsageError("\n".join([f"'{a.name}' and '{b.name}' have no task in common.", *_alone(a, b)]))
+    called = {task: (task, task.partition("@")[0]) for task in both}
+    known = [*both, *(name for _, name in called.values())]
     for name in names:
         if name not in known:
             raise UsageError(
                 f"'{a.name}' and '{b.name}' do not both have the task '{name}'.{did_you_mean(name, known)} "
                 f"Both have {first_few(both, 12)}."
             )
-    return [task for task in both if task in names or task.partition("@")[0] in names]
+    return [task for task in both if not names or {*called[task]} & {*names}]
 
 
 def _alone(a: System, b: System) -> list[str]:
     """Say which tasks only one side has; another version or content of a task is another task."""
-    notes = []
-    for one, other in ((a, b), (b, a)):
-        if alone := [task for task in one.in_order() if task not in other.tasks]:
-            notes.append(f"Only '{one.name}' has {first_few(alone, 12)}.")
-    return notes
+    alone = {one.name: [task for task in one.in_order() if task not in other.tasks] for one, other in ((a, b), (b, a))}
+    return [f"Only '{name}' has {first_few(tasks, 12)}." for name, tasks in alone.items() if tasks]
 
 
 def _compared(a: System, b: System, task: str, split: str | None, notes: list[str]) -> Comparison:
     """Compare two systems on one task, and note the seeds that are left out."""
-    seeds = [{result.seed for result in side.tasks[task]} for side in (a, b)]
-    both = sorted(seeds[0] & seeds[1])
+    mine, yours = ({result.seed for result in side.tasks[task]} for side in (a, b))
+    both = sorted(mine & yours)
     if not both:
-        mine, yours = (first_few(sorted(each)) for each in seeds)
+        first, second = (first_few(sorted(each)) for each in (mine, yours))
         raise UsageError(
-            f"'{a.name}' and '{b.name}' have no seed in common ({mine} and {yours}), and questions follow the seed. "
-            f"Run one of them with the other's: taxbench run --seeds {yours.replace(' ', '')}"
+            f"'{a.name}' and '{b.name}' have no seed in common ({first} and {second}), and questions follow the seed. "
+            f"Run one of them with the other's: taxbench run --seeds {second.replace(' ', '')}"
         )
-    if left := sorted(seeds[0] ^ seeds[1]):
+    if left := sorted(mine ^ yours):
         notes.append(f"{task}: of the seeds, {first_few(left)} only one side has; compared are {first_few(both)}.")
     headline = split or a.tasks[task][0].run.task.headline
     return compare(a.side(task, both), b.side(task, both), headline, rng(0, "compare", task, headline))

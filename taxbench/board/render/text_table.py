@@ -38,7 +38,10 @@ def text_table(
     for (title, compared), block in tables.items():
         blocks.append(f"**{title}**\n\n{markdown_table(_lines(block, compared))}\n")
         for place in dict.fromkeys(row.place for row in block):
-            blocks += [_average(group, compared) for group in groups if group.place == place]
+            for group in (group for group in groups if group.place == place):
+                why = f" ({markdown_text(group.blank_because, 200)})" if group.blank_because else ""
+                name = markdown_text(f"{group.group}, {place[3]}" if compared else group.group)
+                blocks.append(f"{name}, average: {with_both(group.average)}{why}\n")
     if published:
         blocks.append(_published(published))
     return "\n".join(blocks)
@@ -51,13 +54,6 @@ def _title(row: Row, *, with_head: bool) -> str:
     more = "".join(f" · {each}" for each in (setting, markdown_text(row.note, 120)) if each and with_head)
     seeds = ", ".join(map(str, row.seeds))
     return f"LM {lm}{heads} ← encoder {encoder} · dataset {dataset} · seeds {seeds}{more}"
-
-
-def _average(group: GroupAverage, compared: bool) -> str:
-    """Return the line below a text table with a group's average, or why it is blank."""
-    why = f" ({markdown_text(group.blank_because, 200)})" if group.blank_because else ""
-    name = f"{group.group}, {group.place[3]}" if compared else group.group
-    return f"{markdown_text(name)}, average: {with_both(group.average)}{why}\n"
 
 
 def _lines(block: list[Row], compared: bool) -> list[list[str]]:
@@ -92,18 +88,15 @@ def _columns(block: list[Row]) -> dict[str, Callable[[Row], str]]:
     if any("accuracy" in row.metrics for row in block):
         columns["accuracy"] = lambda row: str(row.accuracy)
     for name in controls_of(block):
-        columns[markdown_text(control_title(name))] = partial(_control, name)
+        columns[markdown_text(control_title(name))] = partial(
+            lambda name, row: number(row.controls.get(name, NOTHING).mean), name
+        )
     return columns | {
         "transfer": lambda row: with_both(row.transfer),
         "held-out F1": lambda row: str(row.heldout_f1),
         "held-out AUROC": lambda row: str(row.heldout_auroc),
         "similarity": lambda row: number(row.similarity.mean),
     }
-
-
-def _control(name: str, row: Row) -> str:
-    """Return the F1 of a control as a cell of the text table."""
-    return number(row.controls.get(name, NOTHING).mean)
 
 
 def _published(comparisons: Sequence[BesidePublished]) -> str:

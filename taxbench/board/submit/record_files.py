@@ -13,6 +13,8 @@ from taxbench.util.errors import DataError
 _MOST_OF = {RESULT: MOST_BYTES, PREDICTIONS: MOST_FILE}
 _NO_FILES = {errno.ELOOP: "a link", errno.EISDIR: "a folder", errno.ENXIO: "a socket"}
 """What it is that cannot be opened as a file, by the error."""
+# Windows has neither, and links that few may make: there the look at the path must do.
+_CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def look_through(root: Path) -> tuple[list[Path], dict[Path, str]]:
@@ -45,7 +47,9 @@ def read_plain(path: Path) -> bytes:
     """
     name, most = path.name, _MOST_OF[path.name]
     try:
-        with open(path, "rb", opener=_carefully) as file:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _CAREFULLY)) as file:
             status = os.fstat(file.fileno())  # of what was opened, whatever lies there by now
             if not stat.S_ISREG(status.st_mode):
                 kind = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device"
@@ -59,8 +63,3 @@ def read_plain(path: Path) -> bytes:
         if error.errno in _NO_FILES:
             raise DataError(f"{name} is {_NO_FILES[error.errno]}; expected a regular file.") from None
         raise DataError(f"{name} cannot be read ({error.strerror}).") from None
-
-
-def _carefully(path: str, flags: int) -> int:
-    """Open a stranger's file, but follow no link, and wait for no writer of a pipe."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
