@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -89,7 +90,10 @@ class TaskPath:
         Few files are parsed for that: the text of a file that defines a name says so, and levels of a curve are defined
         by the file of the curve. A file that is named by its path may take the name of another one.
         """
-        texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()}
+        texts = {}
+        for path in paths:
+            with suppress(OSError):
+                texts[path] = path.read_text(encoding="utf-8", errors="replace")
         given = {name: self.parsed(Path(name)) for name in names if name.endswith(SUFFIXES)}
         own = [file.data for file in given.values() if isinstance(file, YamlFile)]
         if any("members" in data for data in own):
