@@ -2,9 +2,10 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -16,10 +17,9 @@ from taxbench.util.paths import replacing
 
 LOCK = "lock.json"
 
-Versions = dict[str, dict[str, str]]
+Versions = dict[str, dict[Annotated[str, Field(pattern="^[1-9][0-9]*$")], str]]
 """Name, then version, then digest."""
-_Pairs = tuple[tuple[Annotated[str, Field(pattern="^[1-9][0-9]{0,99}$")], str], ...]
-_LOCKED = TypeAdapter(tuple[tuple[str, _Pairs], ...])
+_VERSIONS = TypeAdapter(Versions)
 
 
 class DamagedLock(TaskError):
@@ -40,22 +40,21 @@ def read_lock(root: Path) -> Versions:
     if not os.path.lexists(path):
         return {}
     try:
-        # Pairs, of which none is lost. Numbers have no place here, and one of thousands of digits is no int.
-        locked = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=tuple, parse_int=float)
-        tasks = _LOCKED.validate_python(locked, strict=True)
+        return _VERSIONS.validate_python(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once))
     except ValidationError:
         raise DamagedLock(path, 'expected {"task": {"1": "digest"}}') from None
     except json.JSONDecodeError as error:
         raise DamagedLock(path, f"not valid JSON: {error.msg}", error.lineno, error.colno) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DamagedLock(path, f"cannot be read ({error})") from None
-    except RecursionError:
-        raise DamagedLock(path, "nested too deep") from None
-    for pairs in (tasks, *(versions for _, versions in tasks)):
-        names = [name for name, _ in pairs]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise DamagedLock(path, f"'{twice[0]}' is given twice")
-    return {task: dict(versions) for task, versions in tasks}
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; raise ValueError where it has a key twice, as after a merge that kept both sides."""
+    for key, n in Counter(key for key, _ in pairs).items():
+        if n > 1:
+            raise ValueError(f"'{key}' is given twice")
+    return dict(pairs)
 
 
 def changed(file: TaskFile, locked: Versions) -> Iterator[Diagnostic]:
@@ -70,15 +69,6 @@ def changed(file: TaskFile, locked: Versions) -> Iterator[Diagnostic]:
                 f"(content {task.digest}, locked {digest})"
             )
             yield file.locate(("version",), text)
-
-
-def lock_problems(root: Path, files: Iterable[TaskFile]) -> list[Diagnostic]:
-    """Compare files of a task folder with its lock."""
-    try:
-        locked = read_lock(root)
-    except DamagedLock as error:
-        return [error.finding]
-    return [finding for file in files for finding in changed(file, locked)]
 
 
 def add_to_lock(root: Path, tasks: Iterable[TaskSpec]) -> int:
