@@ -17,7 +17,7 @@ from PIL import Image
 from taxbench.datasets.dataset import Dataset, ImageRecord, Split
 from taxbench.datasets.hub_images import as_dataset, open_images
 from taxbench.datasets.known import data_home
-from taxbench.taxonomy.choice import taxonomy_of
+from taxbench.taxonomy.from_wordnet import taxonomy_of
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves, read_taxonomy
 from taxbench.util.errors import DataError, UsageError
 

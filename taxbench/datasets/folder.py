@@ -21,7 +21,7 @@ import xxhash
 from PIL import ExifTags, Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord, Split
-from taxbench.taxonomy.choice import taxonomy_of
+from taxbench.taxonomy.from_wordnet import taxonomy_of
 from taxbench.taxonomy.tables import normal, unwritable
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
 from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few, first_line

@@ -16,7 +16,7 @@ from PIL import Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.datasets.folder import DECODER, SPLITS, decode, own_splits
-from taxbench.taxonomy.choice import taxonomy_of
+from taxbench.taxonomy.from_wordnet import taxonomy_of
 from taxbench.taxonomy.tables import normal
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
 from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few, first_line, with_network

@@ -53,13 +53,7 @@ _DESCRIPTIVE = frozenset({"summary", "tags", "version", "settings", "metrics", "
 
 
 def _error(message: str, *keys: str | tuple[str, int], unknown: Iterable[str | None] = ()) -> PydanticCustomError:
-    """Return an error of a record with what `tasks/messages.py` wants to know.
-
-    Args:
-        message: What is wrong.
-        keys: The fields or list items it is about.
-        unknown: Placeholders of a template, each an error of its own.
-    """
+    """Return an error with the fields or list items it is about and unknown placeholders, for `tasks/messages.py`."""
     paths = tuple(key if isinstance(key, tuple) else (key,) for key in keys)
     known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     each = [(f"unknown placeholder {{{name}}}; known: {known}", name, PLACEHOLDERS) for name in unknown]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 Level = Literal["error", "warning"]
@@ -27,11 +26,6 @@ class Diagnostic:
     def as_json(self) -> dict[str, Any]:
         """Return the diagnostic for `--json`."""
         return asdict(self)
-
-
-def at_file(path: Path | str, message: str, line: int = 1, column: int = 1) -> Diagnostic:
-    """Return an error about a file as a whole, or at a place that no key names."""
-    return Diagnostic(str(path), line, column, message)
 
 
 def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from taxbench.specs.task import TaskSpec
-from taxbench.tasks.diagnostics import Diagnostic, at_file
+from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.task_files import TaskFile
 from taxbench.util.errors import TaskError
 from taxbench.util.paths import replacing
@@ -26,7 +26,7 @@ class DamagedLock(TaskError):
     """A lock that says nothing certain."""
 
     def __init__(self, path: Path, message: str, line: int = 1, column: int = 1) -> None:
-        self.finding = at_file(path, f"{message}; restore it from version control", line, column)
+        self.finding = Diagnostic(str(path), line, column, f"{message}; restore it from version control")
         super().__init__(str(self.finding))
 
 

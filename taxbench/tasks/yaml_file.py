@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from taxbench.tasks.diagnostics import Diagnostic, at_file, dotted
+from taxbench.tasks.diagnostics import Diagnostic, dotted
 from taxbench.util.errors import TaskError
 
 try:
@@ -106,16 +106,16 @@ def parse_yaml(path: Path) -> YamlFile:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader)
         if not isinstance(root, yaml.MappingNode):
-            raise BadYaml(at_file(path, "expected a mapping such as 'name: my_task'"))
+            raise BadYaml(Diagnostic(str(path), 1, 1, "expected a mapping such as 'name: my_task'"))
         data = walk.value(root, ())
     except yaml.YAMLError as error:
-        said, *position = _in_words(error, text)
-        raise BadYaml(at_file(path, f"not valid YAML: {said}", *position)) from None
+        said, line, column = _in_words(error, text)
+        raise BadYaml(Diagnostic(str(path), line, column, f"not valid YAML: {said}")) from None
     except BadValue as error:
-        raise BadYaml(at_file(path, str(error), *error.position)) from None
+        raise BadYaml(Diagnostic(str(path), *error.position, str(error))) from None
     except (OSError, ValueError) as error:  # what is not UTF-8, and names with a zero byte, are ValueErrors
         why = error.strerror if isinstance(error, OSError) else error
-        raise BadYaml(at_file(path, f"cannot be read ({why})")) from None
+        raise BadYaml(Diagnostic(str(path), 1, 1, f"cannot be read ({why})")) from None
     return YamlFile(path, data, walk.positions, tuple(walk.problems), path.name.startswith("_"))
 
 

@@ -11,14 +11,14 @@ WordNet's upper levels are written for logicians ("instrumentality", "placental"
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from taxbench.taxonomy.taxonomy import Taxonomy, TaxonomyFile
+from taxbench.taxonomy.taxonomy import WORDNET, Taxonomy, TaxonomyFile, read_taxonomy
 from taxbench.taxonomy.wordnet import Nouns, read_nouns
-from taxbench.util.errors import DataError, did_you_mean, first_few
+from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few
 
 MIN_LEAVES = 5
 MIN_DEPTH = 4
@@ -106,6 +106,28 @@ def wordnet_taxonomy(
         groups[names[leaf.given]] |= {name for name, synsets in kept.items() if leaf.above & synsets}
     table = Taxonomy({name: tuple(sorted(group)) for name, group in sorted(groups.items())})
     return TaxonomyFile(table, names, tuple(dict.fromkeys(_notes(graph, found, names, kept))))
+
+
+def taxonomy_of(classes: Iterable[str], taxonomy: Path | None) -> TaxonomyFile:
+    """Return the taxonomy a user asks for: that of a file, or one made from WordNet for the classes.
+
+    Raises:
+        UsageError: none is asked for.
+        DataError: the file cannot be read, or WordNet does not know a class.
+    """
+    if taxonomy is None:
+        raise UsageError(
+            "These images need a taxonomy: --taxonomy FILE.tsv with the columns folder, leaf, hypernyms (hypernyms "
+            "separated by '|'), or --taxonomy wordnet. 'taxbench taxonomy' makes a file from WordNet to be edited."
+        )
+    if str(taxonomy) != WORDNET:
+        return read_taxonomy(taxonomy)
+    made = wordnet_taxonomy(classes)
+    said = (
+        f"The hypernyms are made from WordNet, with {len(made.notes)} points to look at: 'taxbench taxonomy LEAVES "
+        "--out FILE.tsv' lists them and writes a file to be edited."
+    )
+    return replace(made, notes=(said,) if made.notes else ())
 
 
 @lru_cache(maxsize=1)
