@@ -1,6 +1,6 @@
 """What is wrong in a file, where, and how a program or a person reads it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -44,10 +44,3 @@ def dotted(key: Iterable[str | int]) -> str:
     for part in key:
         text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
     return text
-
-
-def in_short(chain: Sequence[str], most: int = 8) -> str:
-    """Write a chain of names with arrows; of a long one, both ends."""
-    left_out = len(chain) - most
-    shown = chain if left_out <= 0 else [*chain[: most - 1], f"({left_out} more)", chain[-1]]
-    return " → ".join(shown)

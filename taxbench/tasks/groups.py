@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from taxbench.tasks.diagnostics import Diagnostic, in_order, in_short
+from taxbench.tasks.diagnostics import Diagnostic, in_order
 from taxbench.tasks.task_files import TaskFile
 from taxbench.util.errors import did_you_mean
 
@@ -40,7 +40,7 @@ def _wrong(
         member, key = known.get(name), ("members", index)
         if member is not None and member.path in circle:
             if member.path == circle[1]:
-                chain = in_short([path.stem for path in circle])
+                chain = " → ".join(path.stem for path in circle)
                 yield file.locate(key, f"members[{index}]: the group contains itself: {chain}")
         elif member is None or member.path in unusable.values():
             why = f"cannot be used, see {unusable[name]}." if name in unusable else ""

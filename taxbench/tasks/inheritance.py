@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from taxbench.tasks.diagnostics import Diagnostic, in_short
+from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.yaml_file import BadYaml, KeyPath, YamlFile, parse_yaml
 from taxbench.util.errors import did_you_mean
 from taxbench.util.paths import PACKAGE
@@ -181,7 +181,7 @@ def _why_not(files: list[YamlFile], parent: YamlFile | Diagnostic | None, task_p
         return child.error(key, f"extends '{name}', which cannot be read: {parent}")
     if "group" in parent.data:
         return child.error(key, f"extends '{name}', which is a group; only a task can be extended")
-    circle = in_short([*(file.path.stem for file in files), parent.path.stem])
+    circle = " → ".join([*(file.path.stem for file in files), parent.path.stem])
     return files[0].error(key, f"the files extend each other in a circle: {circle}")
 
 

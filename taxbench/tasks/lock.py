@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -17,9 +17,10 @@ from taxbench.util.paths import replacing
 
 LOCK = "lock.json"
 
-Versions = dict[str, dict[Annotated[str, Field(pattern="^[1-9][0-9]*$")], str]]
+Versions = dict[str, dict[str, str]]
 """Name, then version, then digest."""
-_VERSIONS = TypeAdapter(Versions)
+_Pairs = tuple[tuple[Annotated[str, Field(pattern="^[1-9][0-9]*$")], str], ...]
+_LOCKED = TypeAdapter(tuple[tuple[str, _Pairs], ...])
 
 
 class DamagedLock(TaskError):
@@ -40,21 +41,18 @@ def read_lock(root: Path) -> Versions:
     if not os.path.lexists(path):
         return {}
     try:
-        return _VERSIONS.validate_python(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once))
+        tasks = _LOCKED.validate_python(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=tuple))
     except ValidationError:
         raise DamagedLock(path, 'expected {"task": {"1": "digest"}}') from None
     except json.JSONDecodeError as error:
         raise DamagedLock(path, f"not valid JSON: {error.msg}", error.lineno, error.colno) from None
     except (OSError, ValueError) as error:
         raise DamagedLock(path, f"cannot be read ({error})") from None
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; raise ValueError where it has a key twice, as after a merge that kept both sides."""
-    for key, n in Counter(key for key, _ in pairs).items():
-        if n > 1:
-            raise ValueError(f"'{key}' is given twice")
-    return dict(pairs)
+    for pairs in (tasks, *(versions for _, versions in tasks)):  # after a merge that kept both sides
+        for name, n in Counter(name for name, _ in pairs).items():
+            if n > 1:
+                raise DamagedLock(path, f"'{name}' is given twice")
+    return {task: dict(versions) for task, versions in tasks}
 
 
 def changed(file: TaskFile, locked: Versions) -> Iterator[Diagnostic]:

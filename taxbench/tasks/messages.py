@@ -133,7 +133,7 @@ def _explain(
             near = next((name for name in spot.value if _hint(name, ["kind"])), None)
             if near is not None or not partial:
                 found = f", found '{near}'. Did you mean 'kind'?" if near is not None else ""
-                yield locate(key, f"{said}field 'kind' is missing, one of {_listed(_choices(spot))}{found}")
+                yield locate(key, f"{said}field 'kind' is missing, one of {', '.join(map(str, _choices(spot)))}{found}")
         elif kind == "refused":
             given = [about for about in context["keys"] if isinstance(spot.value, dict) and about[0] in spot.value]
             if partial and isinstance(spot.value, dict) and len(given) < len(context["keys"]):
@@ -154,7 +154,7 @@ def _unfit(problem: Any, spot: _Spot) -> str:
     given = context.get("tag", problem["input"])
     if kind in ("literal_error", "union_tag_invalid"):
         one_of = "one of " if len(choices) > 1 else ""
-        return f"expected {one_of}{_listed(choices)}, found {_shown(given)}{_hint(given, choices)}"
+        return f"expected {one_of}{', '.join(map(str, choices))}, found {_shown(given)}{_hint(given, choices)}"
     if kind == "value_error":
         return str(context["error"])
     if kind == "model_attributes_type" and choices:
@@ -179,11 +179,6 @@ def _hint(name: Any, known: Iterable[Any]) -> str:
     """Return the clause that names what is nearest to a misspelt name, behind a full stop; empty where nothing is."""
     hint = did_you_mean(str(name), map(str, known))
     return f".{hint}" if hint else ""
-
-
-def _listed(names: list[Any]) -> str:
-    """Return some values, separated by commas."""
-    return ", ".join(map(str, names))
 
 
 def _shown(value: Any) -> str:

@@ -80,19 +80,11 @@ class YamlFile:
 
 
 class BadYaml(TaskError):
-    """A file that is no YAML mapping at all."""
+    """A file that is no YAML mapping at all, or has what cannot stand in one."""
 
     def __init__(self, finding: Diagnostic) -> None:
         super().__init__(str(finding))
         self.finding = finding
-
-
-class BadValue(ValueError):
-    """A value that cannot stand where it does."""
-
-    def __init__(self, node: yaml.Node, message: str) -> None:
-        super().__init__(message)
-        self.position = (node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def parse_yaml(path: Path) -> YamlFile:
@@ -111,8 +103,6 @@ def parse_yaml(path: Path) -> YamlFile:
     except yaml.YAMLError as error:
         said, line, column = _in_words(error, text)
         raise BadYaml(Diagnostic(str(path), line, column, f"not valid YAML: {said}")) from None
-    except BadValue as error:
-        raise BadYaml(Diagnostic(str(path), *error.position, str(error))) from None
     except (OSError, ValueError) as error:  # what is not UTF-8, and names with a zero byte, are ValueErrors
         why = error.strerror if isinstance(error, OSError) else error
         raise BadYaml(Diagnostic(str(path), 1, 1, f"cannot be read ({why})")) from None
@@ -130,6 +120,8 @@ def parse_scalar(text: str) -> Any:
         return None if node is None else _Walk(Path()).value(node, ())
     except yaml.YAMLError as error:
         raise ValueError(_in_words(error, text)[0]) from None
+    except BadYaml as error:
+        raise ValueError(error.finding.message) from None
 
 
 def _in_words(error: yaml.YAMLError, text: str) -> tuple[str, int, int]:
@@ -160,10 +152,10 @@ class _Walk:
         """Return the value of the node at a key.
 
         Raises:
-            BadValue: it has a tag or a key that no task file has, is no number, or is nested far too deep.
+            BadYaml: it has a tag or a key that no task file has, is no number, or is nested far too deep.
         """
         if len(key) > _MOST_LEVELS:
-            raise BadValue(node, f"nested more than {_MOST_LEVELS} deep, or an alias stands inside what it repeats")
+            raise self._bad(node, f"nested more than {_MOST_LEVELS} deep, or an alias stands inside what it repeats")
         if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
             text = str(node.value)
             if key[:2] == ("questions", "answers") and key[2:] and not node.style and text.lower() in _BARE:
@@ -173,7 +165,7 @@ class _Walk:
                 return _SCALARS[node.tag][2](text)
             except (ValueError, LookupError):
                 said = f"'{text[:60]}' is not a value of the tag !!{node.tag.removeprefix(_TAG)}"
-                raise BadValue(node, said) from None
+                raise self._bad(node, said) from None
         if isinstance(node, yaml.SequenceNode) and node.tag == _LIST:
             children = [(index, item, item) for index, item in enumerate(node.value)]
         elif isinstance(node, yaml.MappingNode) and node.tag == _MAPPING:
@@ -181,11 +173,11 @@ class _Walk:
             for name in (name for _, name, _ in children if name.tag != _TEXT):
                 said = f'the key {name.value} is not text; write "{name.value}" in quotes'
                 known = isinstance(name.value, str) and name.value
-                raise BadValue(name, said if known else "a key before a colon is missing or not text")
+                raise self._bad(name, said if known else "a key before a colon is missing or not text")
         else:
             shown = node.tag.replace(_TAG, "!!")
             known = "!!str, !!int, !!float, !!bool"
-            raise BadValue(node, f"the tag {shown} is not used here; leave it out (known: {known})")
+            raise self._bad(node, f"the tag {shown} is not used here; leave it out (known: {known})")
         values: dict[Any, Any] = {}
         for part, place, item in children:
             inside, position = (*key, part), (place.start_mark.line + 1, place.start_mark.column + 1)
@@ -196,6 +188,10 @@ class _Walk:
                 self.positions[inside] = position
             values[part] = self.value(item, inside)
         return values if node.tag == _MAPPING else list(values.values())
+
+    def _bad(self, node: yaml.Node, message: str) -> BadYaml:
+        """Return the error that a node cannot stand where it does."""
+        return BadYaml(Diagnostic(str(self.path), node.start_mark.line + 1, node.start_mark.column + 1, message))
 
     def _doubt(self, position: Position, key: KeyPath, message: str) -> None:
         """Note a problem at a place of the YAML file that does not prevent reading it."""
