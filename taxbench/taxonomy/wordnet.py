@@ -10,6 +10,7 @@ quote. Format of the files: wndb(5WN); of the table: `_table`.
 import lzma
 import re
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -185,7 +186,8 @@ def _reader(folder: Path) -> Any:
             pass  # other versions of WordNet are not looked up
 
     nltk.data.path.append(str(folder))  # it reads nothing elsewhere
-    return Reader(str(folder), None)
+    with warnings.catch_warnings(action="ignore"):  # of languages that it lacks
+        return Reader(str(folder), None)
 
 
 if __name__ == "__main__":

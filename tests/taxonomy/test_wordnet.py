@@ -20,7 +20,6 @@ def test_wordnet_has_all_its_noun_synsets(nouns: Nouns) -> None:
     assert len({synset.key for synset in nouns.synsets}) == 82115
 
 
-@pytest.mark.filterwarnings("ignore:The multilingual functions")
 def test_the_table_is_what_nltk_reads_from_wordnet(nouns: Nouns) -> None:
     if not (DEBIAN / "data.noun").is_file():
         pytest.skip("WordNet is not installed: apt-get install wordnet-base")
