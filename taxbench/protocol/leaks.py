@@ -37,9 +37,10 @@ def synonyms(term: str) -> frozenset[str]:
 def _meanings() -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
     """Return the meanings that several nouns have: those that usually mean it, and those that may."""
     meanings = []
-    for lemmas, ranks, *_, instance_of, _ in (
-        line.split("\t")[1:] for line in takewhile(bool, table_lines()) if "|" in line
-    ):
+    for line in takewhile(bool, table_lines()):
+        if "|" not in line:
+            continue
+        _, lemmas, ranks, *_, instance_of = line.split("\t")
         order = dict(zip(lemmas.lower().split("|"), map(int, ranks.split()), strict=True))
         primary = tuple(sorted(name for name, rank in order.items() if rank == 1))
         others = tuple(sorted(name for name, rank in order.items() if 1 < rank <= _USUAL))

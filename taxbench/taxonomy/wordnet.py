@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import StringIO
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def read_nouns(folder: Path | None = None) -> Nouns:
 
 
 def table_lines() -> Iterator[str]:
-    """Yield the lines of the table: a synset each, an empty one, and the words with their counts."""
+    """Yield the lines of the table: synsets, words with their counts, and glosses, an empty line between each."""
     with lzma.open(TABLE, "rt", encoding="utf-8") as file:
         yield from (line.rstrip("\n") for line in file if not line.startswith("#"))
 
@@ -99,11 +99,12 @@ def table_lines() -> Iterator[str]:
 def _nouns(lines: Iterable[str]) -> Nouns:
     """Make the noun synsets of the lines of a table."""
     lines = iter(lines)
-    rows = [line.split("\t") for line in iter(lambda: next(lines), "")]
+    rows = [line.split("\t") for line in takewhile(bool, lines)]
+    words = [(word, int(n), int(uses)) for word, n, uses in (line.split("\t") for line in takewhile(bool, lines))]
     position = {int(row[0]): index for index, row in enumerate(rows)}
     synsets: list[NounSynset] = []
     senses: dict[str, dict[int, int]] = {}
-    for index, (_, names, ranks, counts, hypernyms, instance_of, gloss) in enumerate(rows):
+    for index, ((_, names, ranks, counts, hypernyms, instance_of), gloss) in enumerate(zip(rows, lines, strict=True)):
         lemmas, numbers = tuple(names.split("|")), [*map(int, ranks.split())]
         key = f"{lemmas[0].lower().replace(' ', '_')}.n.{numbers[0]:02d}"
         above, kind = (tuple(position[int(each)] for each in links.split()) for links in (hypernyms, instance_of))
@@ -111,7 +112,6 @@ def _nouns(lines: Iterable[str]) -> Nouns:
         synsets.append(NounSynset(key, lemmas, gloss, above, kind, seen))
         for lemma, number in zip(lemmas, numbers, strict=True):
             senses.setdefault(lemma.lower(), {})[number] = index
-    words = [(word, int(n), int(uses)) for word, n, uses in (line.split("\t") for line in lines)]
     return Nouns(
         tuple(synsets),
         {name: tuple(found[number] for number in sorted(found)) for name, found in senses.items()},
@@ -125,13 +125,13 @@ def _table(folder: Path) -> Iterator[str]:
     """Yield the lines of a table from WordNet's dict files.
 
     Of each synset: its offset, its names, the number of the meaning for each, the names' counts, the offsets of its
-    hypernyms and of what it is an instance of, and its definition. Then words with how often glosses have them, and
-    SemCor as no noun.
+    hypernyms and of what it is an instance of. Then words with how often glosses have them, and SemCor as no noun. Then
+    the definition of each synset.
     """
     text = {part: _lines(folder / f"data.{part}") for part in ("noun", "verb", "adj", "adv")}
     counts = {key: int(count) for key, _, count in map(str.split, _lines(folder / "cntlist.rev"))}
     reader, lines = _reader(folder), {int(line[:8]): line.partition(" | ") for line in text["noun"]}
-    names: set[str] = set()
+    names, definitions = set[str](), []
     for synset in reader.all_synsets("n"):
         head, _, gloss = lines[synset.offset()]
         lemmas = [name.replace("_", " ") for name in synset.lemma_names()]
@@ -139,10 +139,10 @@ def _table(folder: Path) -> Iterator[str]:
         ranks = " ".join(str(order.index(synset.offset()) + 1) for order in orders)
         seen = [counts.get(lemma.key(), 0) for lemma in synset.lemmas()]
         links = (" ".join(re.findall(rf" {symbol} (\d{{8}}) n", head)) for symbol in ("@", "@i"))
-        definition = re.split(r'; "', gloss.strip(), maxsplit=1)[0]
+        definitions.append(re.split(r'; "', gloss.strip(), maxsplit=1)[0])
         names.update(lemma.lower() for lemma in lemmas)
-        yield "\t".join((str(synset.offset()), "|".join(lemmas), ranks, " ".join(map(str, seen)) if any(seen) else "",
-                         *links, definition))  # fmt: skip
+        shown = " ".join(map(str, seen)) if any(seen) else ""
+        yield "\t".join((str(synset.offset()), "|".join(lemmas), ranks, shown, *links))
     yield ""
     others = Counter[str]()
     for key, count in counts.items():
@@ -153,6 +153,8 @@ def _table(folder: Path) -> Iterator[str]:
     for word in sorted(found.keys() | (others.keys() & names)):
         if found[word] or others[word]:
             yield f"{word}\t{found[word]}\t{others[word]}"
+    yield ""
+    yield from definitions
 
 
 def _lines(path: Path) -> list[str]:
