@@ -16,9 +16,7 @@ from taxbench.util.errors import DataError, UsageError
     "--min-depth", type=click.IntRange(0), default=4, show_default=True, help="Steps below 'entity', at least."
 )
 @click.option("--max-depth", type=click.IntRange(0), default=14, show_default=True, help="Steps below it, at most.")
-@click.option(
-    "--wordnet", type=click.Path(path_type=Path), help="Folder of WordNet's dict files [default: WordNet 3.0]."
-)
+@click.option("--wordnet", type=click.Path(path_type=Path), help="Folder of WordNet's dict files [default: 3.0].")
 @click.option("--force", is_flag=True, help="Write over FILE.tsv if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int | Path | None) -> None:
