@@ -1,6 +1,7 @@
 """A dataset: pictures, the leaf each one shows, splits, and the taxonomy over the leaves."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -90,6 +91,17 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
         )
     note = _duplicates(dataset.images)
     return replace(dataset, notes=(*dataset.notes, note)) if note else dataset
+
+
+def first_images(dataset: Dataset, limit: int) -> Dataset:
+    """Return a dataset with the first images of every leaf, by id; where it brings splits, of each of them."""
+    seen = Counter[tuple[str, str | None]]()
+    kept = []
+    for image in dataset.images:
+        seen[image.leaf, image.split] += 1
+        if seen[image.leaf, image.split] <= limit:
+            kept.append(image)
+    return replace(dataset, images=tuple(kept))
 
 
 def _duplicates(images: Sequence[ImageRecord]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from taxbench.datasets.dataset import Dataset, load_dataset
+from taxbench.datasets.dataset import Dataset, first_images, load_dataset
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of, require_all
 from taxbench.features.feature_rows import Coherence, FeatureRows
@@ -139,7 +139,8 @@ class RunContext:
         key = (self.inputs.dataset, self.inputs.taxonomy)
         if key not in self.shared.datasets:
             with self.timed("dataset"):
-                self.shared.datasets[key] = load_dataset(*key)
+                whole = load_dataset(*key)
+                self.shared.datasets[key] = first_images(whole, self.config.limit) if self.config.limit else whole
             for note in self.shared.datasets[key].notes:
                 self.report.say(note)
         return self.shared.datasets[key]

@@ -190,6 +190,7 @@ def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
         device=again.device or run.device,
         cache=_fresh_cache(work, again.cache),
         out=again.out or work / "results",
+        limit=run.dataset.limit,
     )
 
 

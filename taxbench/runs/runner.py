@@ -132,7 +132,7 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
     lm, dataset = context.lm, context.dataset
     return RunSpec(
         task=cell.task.as_run(),
-        dataset=DatasetId(name=dataset.name, fingerprint=dataset.fingerprint),
+        dataset=DatasetId(name=dataset.name, fingerprint=dataset.fingerprint, limit=context.config.limit),
         encoder=EncoderId(
             name=inputs.encoder.name,
             digest=key.source.digest,

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import taxbench
+from taxbench.board.submit.examine import examine
 from taxbench.lms.frozen import FrozenLM
 from taxbench.results.predictions import read_predictions
 from taxbench.results.records import read_result
@@ -18,6 +19,7 @@ from taxbench.runs.config import resolve
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import run as run_all
 from taxbench.specs.result import Result
+from taxbench.tasks.registry import find_tasks
 from taxbench.training.head_state import HeadTrainingState
 from taxbench.util.errors import TaxbenchError, TrainingError, UsageError
 from taxbench.util.progress import Reporter
@@ -361,3 +363,16 @@ def test_a_path_may_have_commas_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a,b").mkdir()
     (config,) = resolve(options(dataset=f"folder:{tmp_path / 'a,b'}")).inputs
     assert config.dataset == f"folder:{tmp_path / 'a,b'}"
+
+
+def test_a_first_look_uses_some_images_of_each_leaf_and_is_marked(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (whole,), (look,) = run(), run("look", limit=4)
+    assert (look.run.dataset.limit, look.run.dataset.label) == (4, "folder:photos (first 4)")
+    assert look.run.dataset.name == whole.run.dataset.name == whole.run.dataset.label
+    assert look.run.dataset.fingerprint != whole.run.dataset.fingerprint
+    answers = read_predictions(next((tmp_path / "look").rglob("predictions.npz")))
+    assert len(answers.images) == len(LEAVES)  # a quarter of each leaf's is asked
+    assert all(Path(name).stem < "04" for name in answers.images)
+    (folder,) = (path.parent for path in (tmp_path / "look").rglob("result.json"))
+    reasons = examine(folder, find_tasks()).reasons
+    assert "It is a first look, made with --limit 4. Run it again without." in reasons
