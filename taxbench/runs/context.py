@@ -31,8 +31,12 @@ from taxbench.specs.sources import LMSpec
 from taxbench.specs.task import PromptSpec
 from taxbench.training.parallel import threads_of_a_job
 from taxbench.util.devices import pick_device, pick_dtype
+from taxbench.util.locks import Claims
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
+
+CLAIMS = ".claims"
+"""The lock file by which processes share the heads of a cache, and the runs of a folder of results."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,14 @@ class Shared:
     """What closed-form heads share."""
     answered: dict[Hashable, dict[int, float]] = field(default_factory=dict)
     """What heads to which images look alike have answered; see `FittedHead`."""
+    claims: dict[Path, Claims] = field(default_factory=dict)
+    """What this command has taken on, by the folder that it is about."""
+
+    def claims_in(self, folder: Path) -> Claims:
+        """Return what this command has taken on in a folder."""
+        if folder not in self.claims:
+            self.claims[folder] = Claims(folder / CLAIMS)
+        return self.claims[folder]
 
 
 @dataclass
