@@ -14,6 +14,7 @@ from taxbench.util.errors import TaxbenchError, did_you_mean
 # The verbs and what they do, so that --help imports none of them.
 _VERBS = {
     "run": "Train heads, ask them, and print the table.",
+    "plan": "Say what a run would do, and how long it would take.",
     "status": "Say how far the runs of a folder of results are, whoever is at work on them.",
     "probe": "Say what a language model knows of names before it sees any picture.",
     "extract": "Put features into the cache, ahead of the runs that want them.",

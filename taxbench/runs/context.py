@@ -132,6 +132,8 @@ class RunContext:
     shared: Shared = field(default_factory=Shared)
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time by phase."""
+    work: dict[str, float] = field(default_factory=dict)
+    """FLOPs of the LM by phase."""
     _prompts: dict[tuple[Any, ...], tuple[PromptSpec, float | None]] = field(default_factory=dict)
     _features: dict[FeatureOptions, FeatureSet] = field(default_factory=dict)
 

@@ -267,18 +267,21 @@ def head_label(run: RunSpec, head: str, control: str) -> str:
     return f"{head} {run.task.name} seed {run.seed}{changed}"
 
 
-def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext) -> None:
+def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext) -> list[HeadJob]:
     """Train those of the wanted heads that are missing, and later ones along with them where stacks have room.
 
     Those that other processes are training are left to them. What a head becomes does not depend on what is trained
     beside it. One that fails holds its `failure`.
+
+    Returns:
+        Those that were trained from their beginning.
 
     Raises:
         TaxbenchError: one of the wanted heads cannot be built.
     """
     missing = [job for job in dict.fromkeys(wanted) if job.take_on()]
     if not missing:
-        return
+        return []
     stacks: dict[StackKey, list[HeadJob]] = {}
     try:
         for job in missing:
@@ -289,10 +292,12 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
         most = min(_STACK, -(-sum(map(len, stacks.values())) // 2)) if two else _STACK
         groups = [stack[i : i + most] for stack in stacks.values() for i in range(0, len(stack), most)]
         at_once = min(2, len(groups)) if two else 1
+        begun = [job for job in chain(*groups) if job.state.step == 0]
         side_by_side([_training(group, context, at_once) for group in groups], context.device, context.report)
     finally:
         for job in chain(missing, *stacks.values()):
             job.forget_training()  # of a stack that broke off nothing half-trained is gone on with
+    return begun
 
 
 def _fill(stacks: dict[StackKey, list[HeadJob]], missing: Sequence[HeadJob], later: Iterable[HeadJob]) -> None:

@@ -26,6 +26,7 @@ from taxbench.results.predictions import OWN, Collector, Predictions, half, writ
 from taxbench.results.records import RESULT, finished, predictions_file, result_folder, write_result
 from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import FeatureSet, RunContext, Shared
+from taxbench.runs.cost import CostModel
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
 from taxbench.runs.status import StatusFile, Tally
@@ -162,7 +163,7 @@ def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
         TaxbenchError: the only run of a command failed.
     """
     report, elsewhere = context.report, 0
-    claims = context.shared.claims_in(context.config.out)
+    claims, cost = context.shared.claims_in(context.config.out), CostModel(context)
     while elsewhere < len(runs):
         name, planned = runs.popleft()
         try:
@@ -170,8 +171,8 @@ def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
                 raise planned
             if result := _stored(planned, report):
                 report.say(f"{name}: already done, read from {planned.folder} (remove it to run again)")
-            elif claims.take(planned.spec.digest) and train(planned, _heads_of(runs), context):
-                result = _stored(planned, QUIET) or measure(planned, context)
+            elif claims.take(planned.spec.digest) and train(planned, _heads_of(runs), context, cost):
+                result = _stored(planned, QUIET) or measure(planned, context, cost)
             else:
                 runs.append((name, planned))
                 elsewhere += 1
@@ -210,7 +211,7 @@ def _heads_of(runs: Plan) -> Iterator[HeadJob]:
             yield from planned.heads.values()
 
 
-def train(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext) -> bool:
+def train(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext, cost: CostModel) -> bool:
     """Train the heads of one run and its controls; say whether none of them is still being trained elsewhere.
 
     Args:
@@ -224,11 +225,12 @@ def train(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext) ->
     with context.timed("train"):
         for job in jobs:
             _ = job.scorer  # now, and not where the first head is built: it may have something to say of the model
-        fit(jobs, later, context)
+        begun = fit(jobs, later, context)
+    context.work["train"] = context.work.get("train", 0.0) + sum(map(cost.training, begun))
     return not any(job.is_missing for job in jobs)
 
 
-def measure(planned: PlannedRun, context: RunContext) -> Result:
+def measure(planned: PlannedRun, context: RunContext, cost: CostModel) -> Result:
     """Ask and score a run whose heads are trained, and its controls, and write its record."""
     protocol = planned.protocol
     _say_what_is_left_out(protocol, context.report)
@@ -241,7 +243,10 @@ def measure(planned: PlannedRun, context: RunContext) -> Result:
         held = _margins(planned, heads, validating, "validate", context)
     content = write_predictions(predictions)
     result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
-    timing = Timing(machine=machine(context.device), seconds=context.take_seconds())
+    context.work["evaluate"] = sum(map(cost.asking, planned.heads.values()))
+    timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
+                    lm=context.lm.digest)  # fmt: skip
+    context.work.clear()
     write_result(planned.folder, result, content, timing)
     return result
 
