@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from taxbench.cli.completion import complete_encoder, complete_head, complete_model, complete_setting, complete_task
-from taxbench.cli.options import dataset_options, device_option, include_path
+from taxbench.cli.completion import (
+    complete_device,
+    complete_encoder,
+    complete_head,
+    complete_model,
+    complete_setting,
+    complete_task,
+)
+from taxbench.cli.options import dataset_options, include_path
 from taxbench.runs.config import RunConfig, resolve
 from taxbench.runs.run_options import Options
 from taxbench.util.progress import Reporter
@@ -41,7 +48,7 @@ def run_options(command: Any) -> Any:
         click.option(
             "--cache", type=click.Path(), help="Where features are kept [default: TAXBENCH_CACHE, or a standard place]."
         ),
-        device_option,
+        _usual("device", "auto, cpu, cuda, cuda:1 or mps; by commas several.", shell_complete=complete_device),
         _usual("seeds", "Seeds, by commas; the paper's: 42,218,7."),
         _usual("head", "Mappings by commas, or 'all'; see 'taxbench ls heads'.", shell_complete=complete_head),
         dataset_options,

@@ -1,7 +1,7 @@
 """What a grid of runs will take, before it is started: `taxbench plan` without the command line."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from taxbench.registry.heads import head_info
 from taxbench.results.records import RESULT
@@ -67,6 +67,7 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
     Raises:
         TaxbenchError: datasets or models are not to be had; all at once, with what to type.
     """
+    config = replace(config, device=config.device.partition(",")[0])  # one process on one device
     shared, failing, found = Shared(), list[str](), list[InputsForecast]()
     contexts = [RunContext(config, inputs, report, shared) for inputs in config.inputs]
     check(contexts)

@@ -29,6 +29,7 @@ from taxbench.runs.context import FeatureSet, RunContext, Shared
 from taxbench.runs.cost import CostModel
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
+from taxbench.runs.several_devices import on_each_device
 from taxbench.runs.status import StatusFile, Tally
 from taxbench.scoring.metrics import calibrate, category_scores, fit_threshold, score, summarise
 from taxbench.specs.result import Result, Timing
@@ -68,6 +69,12 @@ def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
     Raises:
         TaxbenchError: at the end, where runs failed; at once, where none can be.
     """
+    with on_each_device(config, run_here) as here:
+        yield from run_here(here, report)
+
+
+def run_here(config: RunConfig, report: Reporter) -> Iterator[Result]:
+    """Do what `run` does on one device."""
     check_writable(config.out)
     for note in config.notes:
         report.say(note)

@@ -1,6 +1,7 @@
 """Several processes with one grid: nothing is done twice, nothing is lost, and anyone can see how far they are."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from taxbench.runs.status import STATUS, ProcessStatus, StatusFile, Tally, grids
 from taxbench.util.errors import TrainingError
 from taxbench.util.progress import Reporter
 
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 RUN = """
 import sys, time
 from pathlib import Path
@@ -30,9 +32,9 @@ asked = runner.measure
 def saving(cache, key, state):
     with log.open("a") as file: file.write(f"head {key.digest}\\n")
     return head(cache, key, state)
-def asking(planned, context):
+def asking(planned, *rest):
     with log.open("a") as file: file.write(f"run {planned.spec.digest}\\n")
-    return asked(planned, context)
+    return asked(planned, *rest)
 fit.save_head, runner.measure = saving, asking
 ready.touch()
 while len(list(ready.parent.glob("ready*"))) < 2: time.sleep(0.05)
@@ -61,7 +63,7 @@ def options(tmp_path: Path, tiny_llama: Path) -> dict[str, str]:
 def test_two_processes_share_a_grid_without_doing_anything_twice(options: dict[str, str], tmp_path: Path) -> None:
     workers = [
         subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path / f"log{i}"), str(tmp_path / f"ready{i}"),
-                          repr(options)], stderr=subprocess.PIPE)
+                          repr(options)], stderr=subprocess.PIPE, env=ONE_THREAD)
         for i in range(2)
     ]  # fmt: skip
     for worker in workers:
@@ -131,3 +133,21 @@ def test_a_command_that_fails_leaves_word_of_it(options: dict[str, str], tmp_pat
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["status", str(tmp_path / "none")]) == 2
     assert "There is no folder" in capsys.readouterr().err
+
+
+def test_a_grid_runs_on_several_devices_at_once(options: dict[str, str], tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"import taxbench\nif __name__ == '__main__':\n    taxbench.run(quiet=True, **{options!r})\n")
+    script.write_text(script.read_text().replace("'device': 'cpu'", "'device': 'cpu,cpu'"))
+    started = subprocess.Popen([sys.executable, str(script)], env=ONE_THREAD)
+    hosts = set[int]()
+    while started.poll() is None:
+        hosts |= {process.pid for grid in grids_of(tmp_path) for process in grid.processes}
+        if (tmp_path / "out").is_dir():
+            hosts |= {process.pid for grid in grids_of(tmp_path / "out") for process in grid.processes}
+        time.sleep(0.1)
+    assert started.returncode == 0
+    assert len({read_result(path).digest for path in find_results([tmp_path / "out"])}) == 6
+    assert len(hosts) == 2
+    assert {read_result(path).run.device for path in find_results([tmp_path / "out"])} == {"cpu"}
+    assert call(["run", "--device", "cpu,cuda:99", "--out", str(tmp_path / "none")]) == 2
