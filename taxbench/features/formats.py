@@ -13,7 +13,7 @@ from taxbench.datasets.dataset import first_twice
 from taxbench.features.store.reader import FeatureTable, as_float
 from taxbench.util.errors import DataError, UsageError, first_few, first_line
 from taxbench.util.hub import lfs_pointer
-from taxbench.util.paths import replacing
+from taxbench.util.paths import read_text, replacing
 
 READS = (".npy", ".npz", ".pt", ".pth", ".safetensors", ".h5", ".hdf5")
 WRITES = (".npy", ".safetensors")
@@ -83,11 +83,7 @@ def _listed(path: Path) -> tuple[str, ...]:
     Raises:
         DataError: it cannot be read as text.
     """
-    try:
-        return tuple(line.rstrip() for line in path.read_text(encoding="utf-8-sig").strip().splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise DataError(f"The ids in '{path}' cannot be read ({why}). Expected one image id a line.") from None
+    return tuple(line.rstrip() for line in read_text(path).strip().splitlines())
 
 
 def write_features(table: FeatureTable, path: Path) -> list[Path]:

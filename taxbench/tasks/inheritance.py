@@ -92,7 +92,7 @@ class TaskPath:
         texts: dict[Path, bytes] = {}
         for path in (path for root in self.roots for path in yaml_files(root) if path.is_file()):
             with suppress(OSError):
-                texts[path] = path.read_bytes()
+                texts[path] = path.read_bytes().replace(b"\0", b"")  # UTF-16 has one beside each letter
         by_path = [file for name in names if name.endswith(SUFFIXES)
                    and isinstance(file := self.parsed(Path(name)), YamlFile)]  # fmt: skip
         if any("members" in file.data for file in by_path):

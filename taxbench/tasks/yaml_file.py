@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from taxbench.tasks.diagnostics import Diagnostic, at_file, dotted
-from taxbench.util.errors import TaskError
+from taxbench.util.errors import DataError, TaskError
+from taxbench.util.paths import read_text
 
 try:
     from yaml import CSafeLoader as _Base
@@ -101,10 +102,9 @@ def parse_yaml(path: Path) -> YamlFile:
         BadYaml: the file cannot be read, is no YAML or is no mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:  # what is not UTF-8, and names with a zero byte, are ValueErrors
-        why = error.strerror if isinstance(error, OSError) else error
-        raise BadYaml(at_file(path, f"cannot be read ({why})")) from None
+        text = read_text(path)
+    except DataError as error:
+        raise BadYaml(at_file(path, str(error))) from None
     try:
         root = yaml.compose(text, Loader)
         if not isinstance(root, yaml.MappingNode):

@@ -127,9 +127,8 @@ def test_what_are_no_real_numbers_are_no_features(tmp_path: Path, rows: np.ndarr
 
 def test_ids_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.ones((2, 3)))
-    (tmp_path / "utf16.txt").write_text("a\nb\n", encoding="utf-16")
-    for name in ("nope.txt", ".", "utf16.txt"):
-        with pytest.raises(DataError, match=r"The ids in .* cannot be read"):
+    for name in ("nope.txt", "."):
+        with pytest.raises(DataError, match=r"cannot be read \("):
             FeatureFile(tmp_path / "x.npy", tmp_path / name)
     (tmp_path / "ids.txt").write_text("\na.jpg \nb.jpg\t\n")
     assert FeatureFile(tmp_path / "x.npy", tmp_path / "ids.txt").ids == ("a.jpg", "b.jpg")
@@ -160,7 +159,7 @@ def test_a_file_that_does_not_hold_together_is_refused(
 
 def test_the_only_array_of_a_file_is_its_features(tmp_path: Path) -> None:
     rows, ids = np.ones((2, 3), np.float32), tmp_path / "ids.txt"
-    ids.write_text("a.jpg\nb.jpg\n\n", encoding="utf-8-sig")  # as editors leave it: a mark in front, a line behind
+    ids.write_text("a.jpg\nb.jpg\n\n", encoding="utf-16")  # as editors leave it: a mark in front, a line behind
     np.savez(tmp_path / "x.npz", rows)
     torch.save({"image_features": torch.from_numpy(rows)}, tmp_path / "x.pt")
     save_file({"embeddings": torch.from_numpy(rows)}, tmp_path / "x.safetensors")
