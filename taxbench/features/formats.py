@@ -149,14 +149,9 @@ def _safetensors(path: Path) -> Stored:
 
 def _torch(path: Path) -> Stored:
     """Load a tensor, or a dictionary of `features` and `ids`; weights only, so that no code in the file can run."""
-    import pickle
-
     import torch
 
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise ValueError("it holds more than tensors, and other things are not loaded: they could run code") from None
+    found = torch.load(path, map_location="cpu", weights_only=True)
     if isinstance(found, torch.Tensor):
         return _real(found), None
     return _real(found[_key(found)]), _names(found["ids"]) if "ids" in found else None

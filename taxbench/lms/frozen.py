@@ -1,6 +1,5 @@
 """Frozen causal language models: loading, the random-init twin, the output layer, and what training needs to know."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from taxbench.lms.token_embedding import config_number, token_embedding
 from taxbench.registry.models import model_source
 from taxbench.specs.sources import GGUF, LMSpec
 from taxbench.util.errors import ModelError
-from taxbench.util.hub import config_file, load_pretrained, load_tokenizer, weight_files, weights_digest
+from taxbench.util.hub import config_file, load_pretrained, load_tokenizer, read_json, weight_files, weights_digest
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import QUIET, Reporter
 from taxbench.util.seeds import derive_seed
@@ -122,7 +121,7 @@ def load_lm(
     from transformers import AutoModelForCausalLM
 
     source, digest = find_files(spec, cache, report)
-    _check_kind(source, json.loads(config_file(source, spec.gated).read_text(encoding="utf-8")))
+    _check_kind(source, read_json(config_file(source, spec.gated)))
     # Older models (GPT-J, OPT) come as torch's files only, of which transformers then reads nothing but tensors.
     safe = weight_files(source, spec.gated)[0].suffix == ".safetensors"
     model = load_pretrained(AutoModelForCausalLM, source, spec.gated, dtype, use_safetensors=safe)

@@ -1,6 +1,8 @@
 """Features from elsewhere: read from every format, put in the dataset's order, refused when they do not fit."""
 
 import json
+import pickle
+import re
 from pathlib import Path
 
 import h5py
@@ -132,6 +134,23 @@ def test_ids_that_cannot_be_read_are_named(tmp_path: Path) -> None:
             FeatureFile(tmp_path / "x.npy", tmp_path / name)
     (tmp_path / "ids.txt").write_text("\na.jpg \nb.jpg\t\n")
     assert FeatureFile(tmp_path / "x.npy", tmp_path / "ids.txt").ids == ("a.jpg", "b.jpg")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt"])
+def test_objects_in_a_file_are_not_loaded_and_nothing_advises_to(tmp_path: Path, suffix: str) -> None:
+    objects = np.array([{}, 1], dtype=object)
+    ways = {
+        ".npy": [lambda path: np.save(path, objects), lambda path: path.write_bytes(pickle.dumps({"a": 1}))],
+        ".npz": [lambda path: np.savez(path, features=objects, ids=np.array(["a", "b"])),
+                 lambda path: np.savez(path, features=np.zeros((2, 2)), ids=objects)],
+        ".pt": [lambda path: torch.save({"features": np.zeros((2, 2)), "ids": ["a", "b"]}, path),
+                lambda path: torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)],
+    }  # fmt: skip
+    for save_objects in ways[suffix]:
+        save_objects(path := tmp_path / f"x{suffix}")  # type: ignore[no-untyped-call]
+        with pytest.raises(DataError, match=r"it holds Python objects besides numbers, or is damaged.*code") as raised:
+            FeatureFile(path)
+        assert not re.search("weights_only|allow_pickle|unsafe", str(raised.value))
 
 
 class Hostile:
