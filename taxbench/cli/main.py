@@ -9,7 +9,7 @@ from types import FrameType
 import click
 
 from taxbench._version import __version__
-from taxbench.util.errors import TaxbenchError, did_you_mean
+from taxbench.util.errors import TaxbenchError, did_you_mean, unreadable
 
 # The verbs and what they do, so that --help imports none of them.
 _VERBS = {
@@ -109,6 +109,8 @@ def call(arguments: list[str]) -> int:
         problem, code = "Interrupted. What is finished is kept; the same command goes on from there.", 130
     except BrokenPipeError:
         return 1
+    except PermissionError as error:
+        problem, code = unreadable(error), 1
     except Exception as error:  # the top of the program: nothing escapes as a traceback unless asked for
         if "KeyboardInterrupt" in str(error):  # in the middle of code that wraps whatever it is met with
             return 130

@@ -16,7 +16,7 @@ from taxbench.datasets.known import dataset_loader
 from taxbench.registry.package_source import MISTAKES, package_failure
 from taxbench.specs.spec import content_hash
 from taxbench.taxonomy.taxonomy import Taxonomy
-from taxbench.util.errors import DataError, UsageError
+from taxbench.util.errors import DataError, UsageError, unreadable
 from taxbench.util.seeds import rng
 
 Split = Literal["train", "val", "test"]
@@ -80,8 +80,8 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
     try:
         dataset = loader(argument, taxonomy)
     except MISTAKES as error:
-        if isinstance(error, PermissionError):
-            raise DataError(f"'{error.filename}' cannot be read: you have no permission. Type: chmod u+rX") from None
+        if isinstance(error, OSError) and error.filename:
+            raise DataError(unreadable(error)) from None
         if loader.__module__.startswith("taxbench."):
             raise
         raise package_failure(f"dataset '{kind}'", error) from error

@@ -71,7 +71,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 def unwritable(cell: str) -> str:
     """Say why a cell could not be read back; the empty string where it can."""
-    if any(unicodedata.category(letter) in _UNWRITABLE for letter in cell):
+    if not cell.isprintable() and any(unicodedata.category(letter) in _UNWRITABLE for letter in cell):
         return "has a control character (tab, line break, ...) or is not UTF-8"
     return "begins or ends with a blank" if cell != cell.strip() else ""
 

@@ -53,6 +53,16 @@ def first_line(error: BaseException, all_lines: bool = False) -> str:
     return (" ".join(text.split()) if all_lines else text.splitlines()[0])[:300]
 
 
+def unreadable(error: OSError) -> str:
+    """Say which file or folder cannot be read and why, and how to allow it where that is all."""
+    said = f"'{error.filename}' cannot be read ({error.strerror})."
+    if not isinstance(error, PermissionError):
+        return said
+    folder = os.path.dirname(os.path.abspath(error.filename))
+    closed = error.filename if os.access(folder, os.X_OK) else folder
+    return f"{said} To allow it, type: chmod -R u+rX '{closed}'"
+
+
 def first_few(items: Iterable[object], most: int = 5, between: str = ", ") -> str:
     """Name the first few of many things, and say how many more there are."""
     texts = list(map(str, items))

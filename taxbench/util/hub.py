@@ -17,7 +17,7 @@ import torch
 import xxhash
 from safetensors import SafetensorError, safe_open
 
-from taxbench.util.errors import ModelError, TaxbenchError, first_line, with_network
+from taxbench.util.errors import ModelError, TaxbenchError, first_line, unreadable, with_network
 
 # What holds the weights, the first that is there: one file, or the list of several.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -232,14 +232,12 @@ def _problem_of(path: Path) -> str:
             return f"'{path}' holds no mapping in JSON, as {{\"key\": ...}}. Fetch it again."
         elif start == b"PK\3\4" and not zipfile.is_zipfile(path):
             raise ValueError
-    except PermissionError:
-        return f"'{path}' may not be read. To allow it, type: chmod u+r '{path}'"
+    except OSError as error:
+        return unreadable(error)
     except (SafetensorError, ValueError):
         if start.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return f"'{path}' begins with a byte order mark. Save it as plain UTF-8, or fetch it again."
         return lfs_pointer(path) or f"'{path}' is cut short or damaged. Fetch it again."
-    except OSError as error:
-        return f"'{path}' cannot be read ({error.strerror})."
     return lfs_pointer(path)
 
 

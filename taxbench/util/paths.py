@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from taxbench.util.errors import CacheError, DataError
+from taxbench.util.errors import CacheError, DataError, unreadable
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of the package; beside it, in a checkout, lies the rest of the repository."""
@@ -81,7 +81,7 @@ def read_within(path: Path, most: int, limit: str) -> bytes:
             raise DataError(f"'{path}' has {size:,} bytes; {limit} {most:,}.")
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"'{path}' cannot be read ({error.strerror}).") from None
+        raise DataError(unreadable(error)) from None
 
 
 def read_text(path: Path) -> str:
@@ -98,8 +98,10 @@ def read_text(path: Path) -> str:
         raise DataError(
             f"'{path}' cannot be read as text: it is not UTF-8 at byte {error.start}. Save it as UTF-8."
         ) from None
-    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-        raise DataError(f"'{path}' cannot be read ({getattr(error, 'strerror', error)}).") from None
+    except ValueError as error:  # its name has a zero byte
+        raise DataError(f"'{path}' cannot be read ({error}).") from None
+    except OSError as error:
+        raise DataError(unreadable(error)) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

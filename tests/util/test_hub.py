@@ -137,7 +137,7 @@ def test_what_may_not_be_read_says_how_to_allow_it(lm: Path) -> None:
     done = subprocess.run([*UNPRIVILEGED, sys.executable, "-c", code, lm], capture_output=True, text=True, check=True)
     *files, folder = done.stdout.splitlines()
     assert files == [
-        f"'{lm / name}' may not be read. To allow it, type: chmod u+r '{lm / name}'"
+        f"'{lm / name}' cannot be read (Permission denied). To allow it, type: chmod -R u+rX '{lm / name}'"
         for name in ("config.json", "tokenizer.json", "model.safetensors")
     ]
     assert folder == f"The model directory '{lm}' may not be read. To allow it, type: chmod -R u+rX '{lm}'"
