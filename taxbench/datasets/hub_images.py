@@ -167,18 +167,20 @@ def _columns(source: str, part: Any) -> tuple[str, str]:
 
     features: dict[str, Any] = part.features
     images = [name for name, kind in features.items() if isinstance(kind, datasets.Image)]
-    images = [name for name in _IMAGES if name in images] or images
     classes = [name for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
     strings = [name for name, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
-    usual = [name for name in _LABELS if name in strings]
-    labels = classes or usual or (strings if len(strings) == 1 else [])
-    if not (images and labels):
-        raise DataError(
-            f"The dataset '{source}' has no column of {'labels' if images else 'images'}. Expected an Image column and "
-            f"a ClassLabel column, or one of strings named 'label'; found "
-            f"{', '.join(f'{name} ({type(kind).__name__})' for name, kind in features.items())}."
-        )
-    return images[0], labels[0]
+    columns: list[str] = []
+    for kind, found, usual in (("images", images, _IMAGES), ("labels", classes or strings, _LABELS)):
+        chosen = next((name for name in usual if name in found), None) or (found[0] if len(found) == 1 else None)
+        if chosen is None:
+            there = f"{len(found)} columns of {kind}, none called" if found else f"no column of {kind}, such as"
+            raise DataError(
+                f"The dataset '{source}' has {there} {usual[0]}; found "
+                f"{', '.join(f'{name} ({type(of).__name__})' for name, of in features.items())}. In Python, rename or "
+                f"convert one: dataset.rename_column(NAME, '{usual[0]}').save_to_disk(FOLDER); then --dataset hf:FOLDER"
+            )
+        columns.append(chosen)
+    return columns[0], columns[1]
 
 
 def _labels(part: Any, column: str) -> Iterator[str | None]:
