@@ -68,8 +68,11 @@ class FrozenLM:
             return float(self.embed(ids).float().square().mean().sqrt())
 
     def encode(self, text: str) -> list[int]:
-        """Return the token ids of a text, without special tokens."""
-        return [int(token) for token in self.tokenizer.encode(text, add_special_tokens=False)]
+        """Return the token ids of a text, without special tokens; raise ModelError where a text becomes none."""
+        ids = [int(token) for token in self.tokenizer.encode(text, add_special_tokens=False)]
+        if text.strip() and not ids:
+            raise ModelError(f"The tokenizer of '{self.spec.name}' removes all of '{text.strip()}': no token is left.")
+        return ids
 
     def bos(self) -> list[int]:
         """Return the token that opens a row, or nothing where the model has none."""
@@ -130,7 +133,9 @@ def load_lm(
         model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
     tokenizer = load_tokenizer(source, spec.gated)
     digest = digest or weights_digest(source, spec.gated, tokenizer)
-    return FrozenLM(spec, _freeze(model, device), tokenizer, digest, device)
+    lm = FrozenLM(spec, _freeze(model, device), tokenizer, digest, device)
+    lm.encode("Yes")  # now, and not once in every frame
+    return lm
 
 
 def random_twin(lm: FrozenLM, seed: int) -> FrozenLM:
