@@ -314,7 +314,9 @@ def _missing(source: str, gated: bool, error: Exception) -> str:
         return f"The model directory '{source}' cannot be loaded: {first_line(error)}"
     model, _, revision = source.partition("@")
     if type(error).__name__ == "HFValidationError":
-        return f"'{source}' is no model of the hub: expected OWNER/NAME, or OWNER/NAME@REVISION, or a local directory."
+        hint = f" Did you mean '{source.replace(':', '@', 1)}'?" if ":" in source else ""  # as Ollama and Docker say it
+        expected = "expected OWNER/NAME, or OWNER/NAME@REVISION, or a local directory."
+        return f"'{source}' is no model of the hub: {expected}{hint}"
     download = f"hf download {model}" + (f" --revision {revision}" if revision else "")
     if gated or "gated" in str(error).lower():
         return (

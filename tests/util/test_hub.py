@@ -247,6 +247,8 @@ def test_a_revision_of_the_hub_can_be_named(lm: Path, tmp_path: Path, monkeypatc
     assert (early.model.config.rms_norm_eps, late.model.config.rms_norm_eps) == (local.model.config.rms_norm_eps, 0.5)
     with pytest.raises(ModelError, match="type 'hf download owner/name --revision step5000'"):
         loaded("owner/name@step5000")
+    with pytest.raises(ModelError, match=r"OWNER/NAME@REVISION, .* Did you mean 'owner/name@step3000'\?"):
+        loaded("owner/name:step3000")
 
 
 def test_weights_of_another_shape_are_named(lm: Path) -> None:
