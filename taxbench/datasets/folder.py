@@ -181,7 +181,7 @@ def decode(source: Path | io.BytesIO, what: str) -> Image.Image:
     try:
         with Image.open(source) as picture:
             mode = picture.mode
-            if mode not in ("I", "F"):
+            if mode not in ("I", "F") or (mode, picture.format) == ("I", "PPM"):  # whose white Pillow makes 65,535
                 return _upright(picture, _eight_bits(picture))
     except MemoryError:
         raise
@@ -192,7 +192,7 @@ def decode(source: Path | io.BytesIO, what: str) -> Image.Image:
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Return a picture in 8-bit RGB, on white where it is transparent."""
-    if picture.mode.startswith("I;16"):  # convert() would cut all values off at 255
+    if picture.mode.startswith("I"):  # 16 bits; convert() would cut all values off at 255
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
         shown = picture.convert("RGBA")

@@ -258,6 +258,17 @@ def test_greyscale_of_16_bits_keeps_its_shades(tmp_path: Path, name: str) -> Non
     assert pixels[0].tolist() == [[shade] * 3 for shade in (0, 0, 1, 127, 255)]
 
 
+@pytest.mark.parametrize(("white", "kind"), [(255, "P5"), (1023, "P5"), (4095, "P2"), (65535, "P5"), (65535, "P2")])
+def test_a_portable_greymap_is_as_light_as_it_says(tmp_path: Path, white: int, kind: str) -> None:
+    shades = np.array([0, white // 4, white // 2, white])
+    binary = shades.astype("u1" if white < 256 else ">u2").tobytes()
+    (tmp_path / "grey.pgm").write_bytes(
+        f"{kind} 4 1 {white}\n".encode() + (binary if kind == "P5" else " ".join(map(str, shades)).encode())
+    )
+    pixels = np.asarray(read_image(tmp_path / "grey.pgm"))[0]
+    assert np.abs(pixels - 255 * shades[:, None] / white).max() <= 1 and pixels[3].tolist() == [255] * 3
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
 @pytest.mark.parametrize("exif", [b"II*\x00", b"Exif\x00\x00II*\x00", b"Exif\x00\x00nothing of TIFF", b"\xff" * 40])
 def test_broken_exif_is_no_broken_picture(tmp_path: Path, suffix: str, exif: bytes) -> None:
