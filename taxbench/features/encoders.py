@@ -212,7 +212,9 @@ def describe_encoder(spec: EncoderSpec, crop: Crop = "none") -> EncoderCard:
     preprocessing = read_preprocessing(file, image_size, crop)
     size = (preprocessing.height, preprocessing.width)
     family = family_of(config, size, spec.source)
-    pooled = spec.pooled or (family.pooled if family.pooled != "pooler" or has_pooler(config) else family.inner)
+    pooled = spec.pooled or (
+        family.pooled if family.pooled != "pooler" or has_pooler(config, path.parent) else family.inner
+    )
     if pooled == "cls" and not family.class_tokens:
         raise ModelError(f"'{spec.name}' ({config.model_type}) has no class token. Expected pooled: mean or pooler.")
     digest = _random_digest(path) if spec.random else weights_digest(source, spec.gated)

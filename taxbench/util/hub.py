@@ -78,11 +78,14 @@ def weight_files(source: str, gated: bool) -> list[Path]:
 
 
 def weight_names(source: str, gated: bool) -> set[str]:
-    """Return the names of a model's weights in its safetensors; nothing of torch's files, which tell none unread."""
+    """Return the names of a model's weights, which are not loaded."""
     names: set[str] = set()
     for path in weight_files(source, gated):
-        if path.suffix == ".safetensors":
-            with reading(source, gated, f"'{path}' cannot be read"), safe_open(path, "pt") as file:
+        with reading(source, gated, f"'{path}' cannot be read"):
+            if path.suffix != ".safetensors":
+                names.update(torch.load(path, "meta", weights_only=True, mmap=zipfile.is_zipfile(path)))
+                continue
+            with safe_open(path, "pt") as file:
                 names.update(file.keys())
     return names
 
