@@ -73,7 +73,7 @@ def read_preprocessing(path: Path, image_size: Any, crop: Crop = "none") -> Prep
             std=_channels(raw["image_std"]) if normalize else (1.0, 1.0, 1.0),
             resize=whole,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         missing = f"no {error}" if isinstance(error, KeyError) else first_line(error)
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False)[0]

@@ -202,11 +202,8 @@ def _tokenizer_files(folder: Path) -> list[Path]:
 
 def lfs_pointer(path: Path) -> str:
     """Say how to fetch a file in whose place git-lfs left a few lines; the empty string for others."""
-    try:
-        with path.open("rb") as file:
-            is_pointer = file.read(40).startswith(b"version https://git-lfs")
-    except OSError:
-        return ""
+    with path.open("rb") as file:
+        is_pointer = file.read(40).startswith(b"version https://git-lfs")
     fetch = f"git -C '{path.parent}' lfs pull"
     return f"'{path}' is a git-lfs pointer and not the file itself. To fetch it, type: {fetch}" if is_pointer else ""
 

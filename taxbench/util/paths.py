@@ -98,8 +98,6 @@ def read_text(path: Path) -> str:
         raise DataError(
             f"'{path}' cannot be read as text: it is not UTF-8 at byte {error.start}. Save it as UTF-8."
         ) from None
-    except ValueError as error:  # its name has a zero byte
-        raise DataError(f"'{path}' cannot be read ({error}).") from None
     except OSError as error:
         raise DataError(unreadable(error)) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")

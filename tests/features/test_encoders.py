@@ -229,7 +229,7 @@ def test_a_pool_that_is_not_there_is_refused(saved: Saved) -> None:
     assert card.reading(-1, "grid4").pool == "grid4"
     with pytest.raises(UsageError, match=r"'grid5' is finer than the 4 x 4 patches of 'vit'.*grid1 to grid4"):
         card.reading(-1, "grid5")
-    with pytest.raises(UsageError, match="expected pooled, tokens, or gridK"):
+    with pytest.raises(ValueError, match="expected pooled, tokens or gridK"):
         card.reading(-1, "patches")
     maps = load(saved("convnext")).card
     assert maps.reading(-2, "grid4").layer == -2

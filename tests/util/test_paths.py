@@ -76,6 +76,6 @@ def test_what_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(DataError, match=r"x' cannot be read as text: it is not UTF-8 at byte \d+\. Save it as UTF-8"):
         read_text(tmp_path / "x")
-    for name in ("gone", ".", "a\0b"):
+    for name in ("gone", "."):
         with pytest.raises(DataError, match=r"cannot be read \(.+\)\.$"):
             read_text(tmp_path / name)
