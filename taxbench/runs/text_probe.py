@@ -110,6 +110,8 @@ def probe(options: ProbeOptions, report: Reporter) -> TextProbe:
         raise UsageError(f"--task {options.task}: expected one task, not {', '.join(task.name for task in tasks)}.")
     lm = load_lm(spec, device, pick_dtype(device.type), folder, report)
     dataset = load_dataset(options.dataset, Path(options.taxonomy) if options.taxonomy else None)
+    for note in dataset.notes:
+        report.say(note)
     protocol = Protocol(tasks[0], dataset, 0)
     wording = Wording.of(protocol, "image_first")
     identity = identity_questions(len(wording.names), options.names)
