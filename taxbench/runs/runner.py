@@ -93,7 +93,8 @@ def run_here(config: RunConfig, report: Reporter) -> Iterator[Result]:
             for runs, context in plans:
                 yield from finish(runs, context, tally)
     if tally.failed:
-        raise TaxbenchError("\n".join([f"{len(tally.failed)} of {config.size} runs failed.", *tally.failed]))
+        count = sum(map(len, tally.failed.values()))
+        raise TaxbenchError("\n".join([f"{count} of {config.size} runs failed.", *tally.reasons]))
 
 
 def check(contexts: list[RunContext]) -> None:
@@ -188,8 +189,9 @@ def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
             if tally.total == 1:
                 raise
             tally.done += 1
-            tally.failed.append(f"{name}: {error}")
-            report.say(f"[{tally.done}/{tally.total}] {name} FAILED: {error}")
+            alike = tally.failed.setdefault(str(error), [])
+            report.say(f"[{tally.done}/{tally.total}] {name} FAILED{' likewise' if alike else f': {error}'}")
+            alike.append(name)
             continue
         finally:
             if isinstance(planned, PlannedRun):

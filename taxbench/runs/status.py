@@ -39,10 +39,15 @@ class Tally:
     total: int
     done: int = 0
     """Runs that ended, one way or the other."""
-    failed: list[str] = field(default_factory=list)
-    """Those that failed, and why."""
+    failed: dict[str, list[str]] = field(default_factory=dict)
+    """Those that failed, by why."""
     folders: dict[str, Path] = field(default_factory=dict)
     """Where the records of runs lie, or will lie, by name; of those that are planned."""
+
+    @property
+    def reasons(self) -> list[str]:
+        """Return why runs failed, each reason once, after the runs that it stopped."""
+        return [f"{', '.join(names)}: {why}" for why, names in list(self.failed.items())]
 
 
 State = Literal["running", "failed", "interrupted"]
@@ -136,7 +141,7 @@ class StatusFile:
             state=state,
             total=self._tally.total,
             folders={name: str(folder) for name, folder in list(self._tally.folders.items())},
-            failed=(*self._tally.failed, *([why] if why else [])),
+            failed=(*self._tally.reasons, *([why] if why else [])),
             now=now,
         )
         with suppress(CacheError), replacing(self._path) as partial:

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,20 @@ def test_a_head_that_cannot_be_made_does_not_stop_the_others(run, tmp_path: Path
     with pytest.raises(TaxbenchError, match=r"1 of 2 runs failed[\s\S]*pool2x2[\s\S]*--set pool=grid4"):
         run(head="linear,pool2x2", settings=("pool=pooled",))
     assert len(predictions(tmp_path / "out")) == 1
+
+
+def test_what_stops_every_run_is_said_once(
+    run,
+    tiny_llama: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],  # type: ignore[no-untyped-def]
+) -> None:
+    lm = Path(shutil.copytree(tiny_llama, tmp_path / "lm"))
+    (lm / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(TaxbenchError, match=r"^2 of 2 runs failed\.\n.*seed 1, .*seed 2: .*is cut short") as raised:
+        taxbench.run(**{**run.usual, "model": str(lm), "seeds": "1,2"})
+    assert str(raised.value).count("is cut short") == 1
+    assert capsys.readouterr().err.count("is cut short") == 1
 
 
 def test_a_head_of_another_package_that_fails_is_named_and_stops_nothing(

@@ -94,7 +94,7 @@ def test_status_says_what_is_done_under_way_and_failed(options: dict[str, str], 
         (work,) = process.now
         assert (work.label, work.done, work.total) == ("train 2 heads", 50, 200)
         assert grid.seconds_left is not None and work.seconds_left is not None
-        tally.failed.append("mine mlp seed 2: The loss of the head stopped being a number")
+        tally.failed["The loss of the head stopped being a number"] = ["mine mlp seed 2"]
         raise KeyboardInterrupt
     assert call(["status", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
