@@ -57,9 +57,9 @@ def make_table(
 def _dataset_names(results: Iterable[Result]) -> dict[DatasetId, str]:
     """Name datasets that share a name by their fingerprints as well: nothing of one is ranked against the other."""
     datasets = {result.run.dataset for result in results}
-    count = Counter(dataset.name for dataset in datasets)
+    count = Counter(dataset.label for dataset in datasets)
     return {
-        dataset: f"{dataset.name} {dataset.fingerprint[:8]}" if count[dataset.name] > 1 else dataset.name
+        dataset: f"{dataset.label} {dataset.fingerprint[:8]}" if count[dataset.label] > 1 else dataset.label
         for dataset in datasets
     }
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from taxbench.util.errors import DataError, UsageError
+from taxbench.util.errors import UsageError
+from taxbench.util.paths import read_text
 
 
 @click.command("taxonomy")
@@ -62,12 +63,9 @@ def _names(leaves: Path) -> list[str]:
 
     if leaves.is_dir():
         return class_names(leaves)
-    try:
-        lines = normal(leaves.read_text(encoding="utf-8-sig")).splitlines()
-    except FileNotFoundError:
+    if not leaves.exists():
         raise UsageError(
             f"No such file or folder: '{leaves}'. Expected a text file with one leaf a line, or an image folder."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{leaves}' cannot be read as UTF-8 text ({error}).") from None
+        )
+    lines = normal(read_text(leaves)).splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

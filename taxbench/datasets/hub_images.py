@@ -125,7 +125,6 @@ def _load(source: str) -> Mapping[str, Any]:
     """Load a dataset of the hub or of a local directory; return its splits by name."""
     try:
         import datasets
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     except ImportError:
         raise UsageError(
             f"The dataset '{source}' needs the datasets library: type 'pip install \"taxbench[hub]\"'."
@@ -135,17 +134,12 @@ def _load(source: str) -> Mapping[str, Any]:
         raise UsageError(f"No such folder: '{source}'. Expected a directory, or a hub id such as owner/name.")
     path = str(local.resolve()) if local.is_dir() else source
     saved = local.is_dir() and any((local / name).is_file() for name in ("dataset_dict.json", "state.json"))
-    # The last three are what the library raises at JSON files in a saved dataset that do not hold what it expects.
-    problems = (
-        *(datasets.exceptions.DatasetsError, HfHubHTTPError, HFValidationError, OSError, ValueError, RuntimeError),
-        *(TypeError, LookupError, AttributeError),
-    )
     files = [file for kind in ("*.arrow", "*.parquet") for file in local.rglob(kind)] if local.is_dir() else []
     if pointer := next(filter(None, map(lfs_pointer, sorted(files))), None):
         raise DataError(pointer)
     try:
         opened = datasets.load_from_disk(path) if saved else datasets.load_dataset(path)
-    except problems as error:
+    except Exception as error:  # the library raises whatever it meets in files and on the network
         where = (
             "Expected what datasets.load_dataset understands: CLASS/*.jpg, train/CLASS/*.jpg, parquet files, or "
             "a folder of save_to_disk."
@@ -163,18 +157,20 @@ def _columns(source: str, part: Any) -> tuple[str, str]:
 
     features: dict[str, Any] = part.features
     images = [name for name, kind in features.items() if isinstance(kind, datasets.Image)]
-    images = [name for name in _IMAGES if name in images] or images
     classes = [name for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
     strings = [name for name, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
-    usual = [name for name in _LABELS if name in strings]
-    labels = classes or usual or (strings if len(strings) == 1 else [])
-    if not (images and labels):
-        raise DataError(
-            f"The dataset '{source}' has no column of {'labels' if images else 'images'}. Expected an Image column and "
-            f"a ClassLabel column, or one of strings named 'label'; found "
-            f"{', '.join(f'{name} ({type(kind).__name__})' for name, kind in features.items())}."
-        )
-    return images[0], labels[0]
+    columns: list[str] = []
+    for kind, found, usual in (("images", images, _IMAGES), ("labels", classes or strings, _LABELS)):
+        chosen = next((name for name in usual if name in found), None) or (found[0] if len(found) == 1 else None)
+        if chosen is None:
+            there = f"{len(found)} columns of {kind}, none called" if found else f"no column of {kind}, such as"
+            raise DataError(
+                f"The dataset '{source}' has {there} {usual[0]}; found "
+                f"{', '.join(f'{name} ({type(of).__name__})' for name, of in features.items())}. In Python, rename or "
+                f"convert one: dataset.rename_column(NAME, '{usual[0]}').save_to_disk(FOLDER); then --dataset hf:FOLDER"
+            )
+        columns.append(chosen)
+    return columns[0], columns[1]
 
 
 def _labels(part: Any, column: str) -> Iterator[str | None]:

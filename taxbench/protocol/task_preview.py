@@ -64,7 +64,7 @@ def report_task(task: TaskSpec, dataset: Dataset, seed: int) -> TaskReport:
     )  # fmt: skip
     if needs_features(task):
         note = "The re-pairing follows from the features, so its questions are known in a run only."
-        return report.model_copy(update={"notes": (note,)})
+        return report.model_copy(update={"notes": (*dataset.notes, note)})
     asked: dict[str, QuestionSet] = {}
     problems: dict[str, list[str]] = {}
     for split, found in ask_splits(protocol).items():
@@ -78,7 +78,7 @@ def report_task(task: TaskSpec, dataset: Dataset, seed: int) -> TaskReport:
             "splits": tuple(_count(split, questions) for split, questions in asked.items()),
             "evidence": protocol.evidence() if "train" in asked else None,
             "samples": tuple(_samples(protocol, asked)),
-            "notes": tuple(notes),
+            "notes": (*dataset.notes, *notes),
         }
     )
 

@@ -93,7 +93,7 @@ class TaskPath:
         texts = {}
         for path in paths:
             with suppress(OSError):
-                texts[path] = path.read_text(encoding="utf-8", errors="replace")
+                texts[path] = path.read_bytes().replace(b"\0", b"").decode(errors="replace")  # UTF-16 has zeros
         given = {name: self.parsed(Path(name)) for name in names if name.endswith(SUFFIXES)}
         own = [file.data for file in given.values() if isinstance(file, YamlFile)]
         if any("members" in data for data in own):

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from taxbench.tasks.diagnostics import Diagnostic, dotted
-from taxbench.util.errors import TaskError
+from taxbench.util.errors import DataError, TaskError
+from taxbench.util.paths import read_text
 
 try:
     from yaml import CSafeLoader as _Base
@@ -95,7 +96,7 @@ def parse_yaml(path: Path) -> YamlFile:
     """
     text, walk = "", _Walk(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         root = yaml.compose(text, Loader)
         if not isinstance(root, yaml.MappingNode):
             raise BadYaml(Diagnostic(str(path), 1, 1, "expected a mapping such as 'name: my_task'"))
@@ -103,9 +104,8 @@ def parse_yaml(path: Path) -> YamlFile:
     except yaml.YAMLError as error:
         said, line, column = _in_words(error, text)
         raise BadYaml(Diagnostic(str(path), line, column, f"not valid YAML: {said}")) from None
-    except (OSError, ValueError) as error:  # what is not UTF-8, and names with a zero byte, are ValueErrors
-        why = error.strerror if isinstance(error, OSError) else error
-        raise BadYaml(Diagnostic(str(path), 1, 1, f"cannot be read ({why})")) from None
+    except (DataError, ValueError) as error:  # a name with a zero byte is a ValueError
+        raise BadYaml(Diagnostic(str(path), 1, 1, str(error))) from None
     return YamlFile(path, data, walk.positions, tuple(walk.problems), path.name.startswith("_"))
 
 

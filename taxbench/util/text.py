@@ -47,3 +47,11 @@ def escaped(text: str, most: int = 600) -> str:
     """Return a text that is safe to print and says what is in it: unseen letters as escapes, cut where it is long."""
     shown = "".join(each if each.isprintable() else f"\\u{{{ord(each):x}}}" for each in text)
     return shown if len(shown) <= most else f"{shown[:most]}… ({len(shown):,} letters)"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 40 s, 12 min, 3.5 h, 2.1 days."""
+    for unit, length, digits in (("days", 86400.0, 1), ("h", 3600.0, 1), ("min", 60.0, 0)):
+        if seconds >= (2 * length if unit != "min" else length):
+            return f"{seconds / length:.{digits}f} {unit}"
+    return f"{seconds:.0f} s"

@@ -69,9 +69,19 @@ def test_links_that_lead_nowhere_and_folders_are_findings(tmp_path: Path) -> Non
     (tmp_path / "link.yml").symlink_to("ok.yaml")
     found = find_tasks([tmp_path], [tmp_path / "folder.yaml"])
     assert "ok" in found.tasks
-    assert {path.stem: each[0].message for path, each in found.findings.items()} == {
-        "loop": "cannot be read (Too many levels of symbolic links)",
-        "gone": "cannot be read (No such file or directory)",
-        "folder": "cannot be read (Is a directory)",
+    assert {path: each[0].message for path, each in found.findings.items()} == {
+        (path := tmp_path / f"{name}.yaml"): f"'{path}' cannot be read ({why})."
+        for name, why in (
+            ("loop", "Too many levels of symbolic links"),
+            ("gone", "No such file or directory"),
+            ("folder", "Is a directory"),
+        )
     }
     assert len(validate([tmp_path / "loop.yaml"]).findings) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_with_a_mark_in_front_is_found_by_its_name_and_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "x.yaml").write_text("name: mine\nsummary: caf\u00e9\nextends: leaf\n", encoding=encoding)
+    (task,) = find_tasks([tmp_path], names=["mine"]).resolve(["mine"])
+    assert task.summary == "caf\u00e9"

@@ -56,7 +56,9 @@ def examine(folder: Path, registry: TaskRegistry) -> Examined:
     except DataError as error:
         return Examined(folder, (escaped(str(error)),))
     of_task = [*_task_problems(result.run.task, registry)]
+    limit = result.run.dataset.limit
     reasons = [
+        *(() if limit is None else (f"It is a first look, made with --limit {limit}. Run it again without.",)),
         *value_problems(raw),
         *_form_problems(migrate(raw), result.model_dump(mode="json"), ""),
         *name_problems(result),
