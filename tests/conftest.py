@@ -1,5 +1,6 @@
 """What the tests share: tiny random models of real architectures, saved to disk and loaded through the real code."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,10 @@ def with_one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+# In front of a command, takes from root the right to read everything.
+UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The published scores: every cell of arXiv 2603.07474, and its visual coherence by category."""
 
 import csv
+import io
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from taxbench.board.board import Reference
 from taxbench.datasets.dataset import first_twice
 from taxbench.util.errors import DataError, did_you_mean
-from taxbench.util.paths import PACKAGE
+from taxbench.util.paths import PACKAGE, read_text
 
 if TYPE_CHECKING:  # scipy comes with it, and the board needs none of that
     from taxbench.scoring.regression import Observation
@@ -88,18 +89,17 @@ def read_coherence(path: Path) -> "list[Observation]":
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the lines of a table with their places; the header is line 1."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            names = reader.fieldnames or []
-            if twice := first_twice(list(names)):
-                raise DataError(f"{path}:1: the column '{twice}' is duplicated.")
-            if len(names) == 1 and ";" in names[0]:
-                raise DataError(f"{path}:1: cells are separated by semicolons; expected commas.")
-            for number, cells in enumerate(reader, start=2):
-                if None in cells or None in cells.values():
-                    raise DataError(f"{path}:{number}: the line has fewer or more cells than the header.")
-                yield f"{path}:{number}", cells
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        names = reader.fieldnames or []
+        if twice := first_twice(list(names)):
+            raise DataError(f"{path}:1: the column '{twice}' is duplicated.")
+        if len(names) == 1 and ";" in names[0]:
+            raise DataError(f"{path}:1: cells are separated by semicolons; expected commas.")
+        for number, cells in enumerate(reader, start=2):
+            if None in cells or None in cells.values():
+                raise DataError(f"{path}:{number}: the line has fewer or more cells than the header.")
+            yield f"{path}:{number}", cells
+    except csv.Error as error:
         raise DataError(f"{path} cannot be read as a table of comma-separated values: {error}") from error
 
 

@@ -50,7 +50,7 @@ def make_table(
     """
     groups = grouped(results)
     # Datasets that share a name are named by their fingerprints as well: nothing of one is ranked against the other.
-    count = Counter(dataset.name for dataset in {group[0].run.dataset for group in groups})
+    count = Counter(dataset.label for dataset in {group[0].run.dataset for group in groups})
     alike = defaultdict[_Names, list[dict[str, str]]](list)
     for group in groups:
         alike[_names(group[0])].append(_identities(group[0], 8))
@@ -62,7 +62,7 @@ def make_table(
             Record(each.seed, each.digest, _sha256(each), (folders or {}).get(record_key(each), "")) for each in group
         )
         names = {
-            "dataset": f"{dataset.name} {dataset.fingerprint[:8]}" if count[dataset.name] > 1 else dataset.name,
+            "dataset": f"{dataset.label} {dataset.fingerprint[:8]}" if count[dataset.label] > 1 else dataset.label,
             "setting": _setting(group[0], telling),
         }
         rows.append(_row(group, names, records, (intervals or {}).get(group_key(group), {})))

@@ -9,11 +9,13 @@ from types import FrameType
 import click
 
 from taxbench._version import __version__
-from taxbench.util.errors import TaxbenchError, did_you_mean
+from taxbench.util.errors import TaxbenchError, did_you_mean, unreadable
 
 # The verbs and what they do, so that --help imports none of them.
 _VERBS = {
     "run": "Train heads, ask them, and print the table.",
+    "plan": "Say what a run would do, and how long it would take.",
+    "status": "Say how far the runs of a folder of results are, whoever is at work on them.",
     "probe": "Say what a language model knows of names before it sees any picture.",
     "extract": "Put features into the cache, ahead of the runs that want them.",
     "cache": "Look at, verify, clean, import and export cached features.",
@@ -107,6 +109,8 @@ def call(arguments: list[str]) -> int:
         problem, code = "Interrupted. What is finished is kept; the same command goes on from there.", 130
     except BrokenPipeError:
         return 1
+    except PermissionError as error:
+        problem, code = unreadable(error), 1
     except Exception as error:  # the top of the program: nothing escapes as a traceback unless asked for
         if "KeyboardInterrupt" in str(error):  # in the middle of code that wraps whatever it is met with
             return 130

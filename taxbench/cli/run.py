@@ -2,12 +2,21 @@
 
 import json
 import shlex
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from taxbench.cli.completion import complete_encoder, complete_head, complete_model, complete_setting, complete_task
-from taxbench.cli.options import dataset_options, device_option, include_path
+from taxbench.cli.completion import (
+    complete_device,
+    complete_encoder,
+    complete_head,
+    complete_model,
+    complete_setting,
+    complete_task,
+)
+from taxbench.cli.options import dataset_options, include_path
 from taxbench.runs.config import RunConfig, resolve
 from taxbench.runs.run_options import Options
 from taxbench.util.progress import Reporter
@@ -18,35 +27,70 @@ if TYPE_CHECKING:
 _DEFAULT = Options()
 
 
+def run_options(command: Any) -> Any:
+    """Add the run file and all options that say what to run."""
+    for option in (
+        click.option(
+            "--limit",
+            type=int,
+            metavar="N",
+            help="Use N images of each leaf and split, for a first look; such results are marked, and go on no board.",
+        ),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            shell_complete=complete_setting,
+            help="A setting, or several values by commas; see 'taxbench ls settings'.",
+        ),
+        _usual("out", "Where results are written.", type=click.Path()),
+        click.option(
+            "--cache", type=click.Path(), help="Where features are kept [default: TAXBENCH_CACHE, or a standard place]."
+        ),
+        _usual("device", "auto, cpu, cuda, cuda:1 or mps; by commas several.", shell_complete=complete_device),
+        _usual("seeds", "Seeds, by commas; the paper's: 42,218,7."),
+        _usual("head", "Mappings by commas, or 'all'; see 'taxbench ls heads'.", shell_complete=complete_head),
+        dataset_options,
+        _usual("encoder", "Encoders: aliases, directories, hub ids.", shell_complete=complete_encoder),
+        _usual("model", "Frozen LMs: aliases, directories, GGUF files, hub ids.", shell_complete=complete_model),
+        include_path,
+        _usual("task", "Tasks, groups or YAML files, by commas.", shell_complete=complete_task),
+        click.argument("file", required=False, metavar="[RUN.yaml]", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+def _usual(name: str, text: str, **more: Any) -> Any:
+    """Return an option that shows its default."""
+    return click.option(f"--{name}", default=getattr(_DEFAULT, name), show_default=True, help=text, **more)
+
+
+def config_from(ctx: click.Context, file: Path | None, options: dict[str, Any]) -> RunConfig:
+    """Return what the options of a command line ask for; of a run file, with those that were typed in their place."""
+    if file is None:
+        return resolve(Options(**options))
+    from taxbench.runs.run_file import resolve_file
+
+    typed = {name: value for name, value in options.items()
+             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}  # fmt: skip
+    return resolve_file(file, typed)
+
+
 @click.command("run")
-@click.option("--task", default=_DEFAULT.task, show_default=True, help="Tasks, groups or YAML files, by commas.",
-              shell_complete=complete_task)  # fmt: skip
-@include_path
-@click.option("--model", default=_DEFAULT.model, show_default=True, help="Frozen LM: an alias, a directory, a hub id.",
-              shell_complete=complete_model)  # fmt: skip
-@click.option("--encoder", default=_DEFAULT.encoder, show_default=True, help="Encoder: alias, directory, hub id.",
-              shell_complete=complete_encoder)  # fmt: skip
-@dataset_options
-@click.option("--head", default=_DEFAULT.head, show_default=True, shell_complete=complete_head,
-              help="Mappings by commas, or 'all'; see 'taxbench ls heads'.")  # fmt: skip
-@click.option("--seeds", default=_DEFAULT.seeds, show_default=True, help="Seeds, by commas; the paper's: 42,218,7.")
-@device_option
-@click.option(
-    "--cache", type=click.Path(), help="Where features are kept [default: TAXBENCH_CACHE, or a standard place]."
-)
-@click.option("--out", default=_DEFAULT.out, show_default=True, help="Where results are written.", type=click.Path())
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", shell_complete=complete_setting,
-              help="A setting, or several values by commas; see 'taxbench ls settings'.")  # fmt: skip
+@run_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list of results instead of the table.")
 @click.pass_context
-def command(ctx: click.Context, /, as_json: bool, **options: str) -> None:
+def command(ctx: click.Context, /, file: Path | None, as_json: bool, **options: Any) -> None:
     """Train a head on leaf questions through a frozen LM, ask it hypernyms, and print the scores.
 
     Features are extracted once and cached. Finished runs are kept in --out and not repeated, so an interrupted command
-    goes on where it stopped.
+    goes on where it stopped. RUN.yaml holds the same options, with lists for several values (taxbench schema run);
+    what is typed beside it stands in place of its own.
     """
     report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
-    config = resolve(Options(**options))  # type: ignore[arg-type]
+    config = config_from(ctx, file, options)
     report.say(config.describe())
 
     from taxbench.runs.runner import run

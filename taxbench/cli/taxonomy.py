@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from taxbench.util.errors import DataError, UsageError
+from taxbench.util.errors import UsageError
+from taxbench.util.paths import read_text
 
 
 @click.command("taxonomy")
@@ -16,7 +17,7 @@ from taxbench.util.errors import DataError, UsageError
     "--min-depth", type=click.IntRange(0), default=4, show_default=True, help="Steps below 'entity', at least."
 )
 @click.option("--max-depth", type=click.IntRange(0), default=14, show_default=True, help="Steps below it, at most.")
-@click.option("--wordnet", type=click.Path(path_type=Path), help="Folder of WordNet's dict files [default: found].")
+@click.option("--wordnet", type=click.Path(path_type=Path), help="Folder of WordNet's dict files [default: 3.0].")
 @click.option("--force", is_flag=True, help="Write over FILE.tsv if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int | Path | None) -> None:
@@ -62,12 +63,9 @@ def _names(leaves: Path) -> list[str]:
 
     if leaves.is_dir():
         return class_names(leaves)
-    try:
-        lines = normal(leaves.read_text(encoding="utf-8-sig")).splitlines()
-    except FileNotFoundError:
+    if not leaves.exists():
         raise UsageError(
             f"No such file or folder: '{leaves}'. Expected a text file with one leaf a line, or an image folder."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{leaves}' cannot be read as UTF-8 text ({error}).") from None
+        )
+    lines = normal(read_text(leaves)).splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -1,6 +1,7 @@
 """A dataset: pictures, the leaf each one shows, splits, and the taxonomy over the leaves."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +16,7 @@ from taxbench.datasets.known import dataset_loader
 from taxbench.registry.package_source import MISTAKES, package_failure
 from taxbench.specs.spec import content_hash
 from taxbench.taxonomy.taxonomy import Taxonomy
-from taxbench.util.errors import DataError, UsageError
+from taxbench.util.errors import DataError, UsageError, unreadable
 from taxbench.util.seeds import rng
 
 Split = Literal["train", "val", "test"]
@@ -79,8 +80,8 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
     try:
         dataset = loader(argument, taxonomy)
     except MISTAKES as error:
-        if isinstance(error, PermissionError):
-            raise DataError(f"'{error.filename}' cannot be read: you have no permission. Type: chmod u+rX") from None
+        if isinstance(error, OSError) and error.filename:
+            raise DataError(unreadable(error)) from None
         if loader.__module__.startswith("taxbench."):
             raise
         raise package_failure(f"dataset '{kind}'", error) from error
@@ -90,6 +91,17 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
         )
     note = _duplicates(dataset.images)
     return replace(dataset, notes=(*dataset.notes, note)) if note else dataset
+
+
+def first_images(dataset: Dataset, limit: int) -> Dataset:
+    """Return a dataset with the first images of every leaf, by id; where it brings splits, of each of them."""
+    seen = Counter[tuple[str, str | None]]()
+    kept = []
+    for image in dataset.images:
+        seen[image.leaf, image.split] += 1
+        if seen[image.leaf, image.split] <= limit:
+            kept.append(image)
+    return replace(dataset, images=tuple(kept))
 
 
 def _duplicates(images: Sequence[ImageRecord]) -> str:

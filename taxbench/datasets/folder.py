@@ -21,7 +21,7 @@ import xxhash
 from PIL import ExifTags, Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord, Split
-from taxbench.taxonomy.choice import taxonomy_of
+from taxbench.taxonomy.from_wordnet import taxonomy_of
 from taxbench.taxonomy.tables import normal, unwritable
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
 from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few, first_line
@@ -137,7 +137,8 @@ def scan(folders: Iterable[ClassFolder], others: Counter[str] | None = None) -> 
         others: Counts the other files by suffix.
 
     Raises:
-        DataError: images are links to files that are not there, cannot be read, or have a name that is not UTF-8.
+        DataError: images are links to files that are not there, or have a name that no list of names can hold.
+        OSError: a file or folder cannot be read.
     """
     images, dangling = [], []
     for folder in folders:
@@ -147,17 +148,13 @@ def scan(folders: Iterable[ClassFolder], others: Counter[str] | None = None) -> 
                     others[Path(path).suffix.lower()] += 1
                 continue
             image_id = f"{folder.prefix}/{Path(path).relative_to(folder.path).as_posix()}"
-            if not os.path.isfile(path):
+            if problem := unwritable(image_id):
+                raise DataError(f"The name of the image {path!r} {problem}. Rename it and run again.")
+            if os.path.lexists(path) and not os.path.isfile(path):
                 dangling.append(path)
                 continue
-            try:
-                image_id.encode()
-                with open(path, "rb") as file:
-                    digest = xxhash.xxh3_128_hexdigest(file.read())
-            except UnicodeEncodeError:
-                raise DataError(f"The name of the image {path!r} is not UTF-8. Rename it and run again.") from None
-            except OSError as error:
-                _refuse(error)
+            with open(path, "rb") as file:
+                digest = xxhash.xxh3_128_hexdigest(file.read())
             images.append(ImageRecord(image_id, folder.leaf, digest, folder.split))
     if dangling:
         raise DataError(
@@ -184,7 +181,7 @@ def decode(source: Path | io.BytesIO, what: str) -> Image.Image:
     try:
         with Image.open(source) as picture:
             mode = picture.mode
-            if mode not in ("I", "F"):
+            if mode not in ("I", "F") or (mode, picture.format) == ("I", "PPM"):  # whose white Pillow makes 65,535
                 return _upright(picture, _eight_bits(picture))
     except MemoryError:
         raise
@@ -195,7 +192,7 @@ def decode(source: Path | io.BytesIO, what: str) -> Image.Image:
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Return a picture in 8-bit RGB, on white where it is transparent."""
-    if picture.mode.startswith("I;16"):  # convert() would cut all values off at 255
+    if picture.mode.startswith("I"):  # 16 bits; convert() would cut all values off at 255
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
         shown = picture.convert("RGBA")
@@ -240,7 +237,7 @@ def _classes(root: Path) -> list[tuple[Split | None, Path]]:
 
 def _folders(parent: Path) -> list[Path]:
     """List the folders in a folder, without what programs keep there, such as `.git`."""
-    return [path for path in sorted(parent.iterdir()) if path.is_dir() and not _is_hidden(path.name)]
+    return sorted(parent / entry.name for entry in os.scandir(parent) if entry.is_dir() and not _is_hidden(entry.name))
 
 
 def _is_hidden(name: str) -> bool:
@@ -260,7 +257,7 @@ def _files(folder: Path) -> Iterator[str]:
     """
     waiting, seen = deque([str(folder)]), set(map(str, Path(os.path.realpath(folder)).parents))
     while waiting:
-        for base, inside, names in os.walk(waiting.popleft(), onerror=_refuse):
+        for base, inside, names in os.walk(waiting.popleft(), onerror=_fail):
             real = os.path.realpath(base)
             if real in seen:
                 inside.clear()
@@ -271,9 +268,9 @@ def _files(folder: Path) -> Iterator[str]:
             yield from (os.path.join(base, name) for name in sorted(names) if not _is_hidden(name))
 
 
-def _refuse(error: OSError) -> NoReturn:
-    """Raise DataError for a file or folder of an image folder that cannot be read."""
-    raise DataError(f"'{error.filename}' cannot be read ({error.strerror}).") from None
+def _fail(error: OSError) -> NoReturn:
+    """Raise what os.walk would pass over."""
+    raise error
 
 
 def _unused(root: Path, classes: Sequence[Path]) -> Iterator[str]:

@@ -1,22 +1,22 @@
 """Labelled images through the `datasets` library: a dataset of the Hugging Face hub, or a local directory it can load.
 
-The library converts every dataset to Arrow files in its cache. Only their paths travel to the processes that decode,
-which map them into memory and need no network.
+The library converts every dataset to Arrow files in its cache. Processes that decode get its tables as they are: they
+pickle as paths, which are mapped into memory and need no network.
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import xxhash
 from PIL import Image
 
-from taxbench.datasets.dataset import Dataset, ImageRecord, Split
+from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.datasets.folder import DECODER, SPLITS, decode, own_splits
-from taxbench.taxonomy.choice import taxonomy_of
+from taxbench.taxonomy.from_wordnet import taxonomy_of
 from taxbench.taxonomy.tables import normal
 from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
 from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few, first_line, with_network
@@ -28,26 +28,20 @@ _BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class HubSplit:
-    """One split: its Arrow files, and the label of every image, None where there is none."""
-
-    files: tuple[str, ...]
-    column: str
-    labels: tuple[str | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class HubImages:
     """A dataset as the hub has it, by the hub's names of the splits."""
 
     source: str
-    splits: Mapping[str, HubSplit]
+    tables: Mapping[str, Any]
+    """The library's tables of one column, `image`, whose images stay encoded."""
+    labels: Mapping[str, tuple[str | None, ...]]
+    """The label of every image, None where there is none."""
     ignored: tuple[str, ...]
 
     @property
-    def labels(self) -> set[str]:
+    def known(self) -> set[str]:
         """Return all labels that occur."""
-        return {label for split in self.splits.values() for label in split.labels if label is not None}
+        return {label for labels in self.labels.values() for label in labels if label is not None}
 
 
 def load(argument: str, taxonomy: Path | None) -> Dataset:
@@ -65,7 +59,7 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
         raise UsageError("Say which dataset: --dataset hf:NAME, a hub id or a local directory.")
     found = open_images(argument)
     name = Path(argument).name if Path(argument).expanduser().is_dir() else argument
-    return as_dataset(f"hf:{name}", found, taxonomy_of(found.labels, taxonomy))
+    return as_dataset(f"hf:{name}", found, taxonomy_of(found.known, taxonomy))
 
 
 def open_images(source: str) -> HubImages:
@@ -75,53 +69,55 @@ def open_images(source: str) -> HubImages:
         UsageError: the `datasets` library is not installed.
         DataError: it is not to be had, or has no column of images or of labels.
     """
-    parts = _load(source)
-    splits, ignored = {}, []
-    for name, part in sorted(parts.items()):
-        if name.lower() not in SPLITS:
-            ignored.append(name)
-            continue
+    import datasets
+
+    parts, tables, labels = _load(source), {}, {}
+    for name, part in sorted((name, part) for name, part in parts.items() if name.lower() in SPLITS):
         image, label = _columns(source, part)
-        files = tuple(file["filename"] for file in part.cache_files)
-        splits[name] = HubSplit(files, image, tuple(_labels(part, label)))
-    if not any(label is not None for split in splits.values() for label in split.labels):
+        table = part.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+        tables[name] = table if image == "image" else table.rename_column(image, "image")
+        labels[name] = tuple(_labels(part, label))
+    found = HubImages(source, tables, labels, tuple(sorted(parts.keys() - tables.keys())))
+    if not found.known:
         raise DataError(
             f"The dataset '{source}' has no labelled image. Expected splits named {', '.join(SPLITS)}, found "
             f"{', '.join(sorted(parts))}."
         )
-    return HubImages(source, splits, tuple(ignored))
+    return found
 
 
 def as_dataset(name: str, found: HubImages, listed: TaxonomyFile) -> Dataset:
     """Make the dataset of the images whose label the taxonomy lists.
 
     Raises:
-        DataError: the taxonomy lists labels that the dataset does not have.
+        DataError: the taxonomy lists labels that the dataset does not have, or an image cannot be read.
     """
-    lacking = sorted(set(listed.leaf_of_folder) - found.labels)
+    lacking = sorted(set(listed.leaf_of_folder) - found.known)
     if lacking:
         raise DataError(
             f"The taxonomy lists {len(lacking)} labels without an image in '{found.source}': {first_few(lacking)}."
-            f"{did_you_mean(lacking[0], found.labels)} Its labels: "
-            f"{first_few(sorted(found.labels))}. Remove or correct those lines."
+            f"{did_you_mean(lacking[0], found.known)} Its labels: "
+            f"{first_few(sorted(found.known))}. Remove or correct those lines."
         )
-    split_of = own_splits({name for name, split in found.splits.items() if any(split.labels)})
-    images = [
-        image
-        for hub_name, split in found.splits.items()
-        for image in _records(hub_name, split, split_of.get(hub_name), listed.leaf_of_folder)
-    ]
-    images.sort(key=lambda image: image.id)
-    unlisted = len(found.labels - set(listed.leaf_of_folder))
-    notes = [*listed.notes]
+    split_of = own_splits({name for name, labels in found.labels.items() if any(labels)})
+    images = []
+    for split, labels in found.labels.items():
+        leaf_of = dict[str | None, str](listed.leaf_of_folder)
+        leaves = {row: leaf_of[label] for row, label in enumerate(labels) if label in leaf_of}
+        rows = list(leaves)
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            for row, stored in zip(batch, found.tables[split][batch]["image"], strict=True):
+                image_id = f"{split}/{row:07d}"
+                digest = xxhash.xxh3_128_hexdigest(_encoded(image_id, stored))
+                images.append(ImageRecord(image_id, leaves[row], digest, split_of.get(split)))
+    notes, unlisted = [*listed.notes], len(found.known - set(listed.leaf_of_folder))
     if unlisted:
-        notes.append(f"{unlisted} of {len(found.labels)} labels of '{found.source}' are not in the taxonomy: left out.")
+        notes.append(f"{unlisted} of {len(found.known)} labels of '{found.source}' are not in the taxonomy: left out.")
     if found.ignored:
         notes.append(f"Splits of '{found.source}' that are not used: {', '.join(found.ignored)}.")
-    read: Callable[[ImageRecord], Image.Image] = partial(
-        _read, found.source, {name: (split.files, split.column) for name, split in found.splits.items()}
-    )
-    kept = keep_leaves(listed.taxonomy, {image.leaf for image in images})
+    images.sort(key=lambda image: image.id)
+    kept, read = keep_leaves(listed.taxonomy, {image.leaf for image in images}), partial(_read, found)
     return Dataset(name, tuple(images), kept, DECODER, read, notes=tuple(notes))
 
 
@@ -129,7 +125,6 @@ def _load(source: str) -> Mapping[str, Any]:
     """Load a dataset of the hub or of a local directory; return its splits by name."""
     try:
         import datasets
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     except ImportError:
         raise UsageError(
             f"The dataset '{source}' needs the datasets library: type 'pip install \"taxbench[hub]\"'."
@@ -139,17 +134,12 @@ def _load(source: str) -> Mapping[str, Any]:
         raise UsageError(f"No such folder: '{source}'. Expected a directory, or a hub id such as owner/name.")
     path = str(local.resolve()) if local.is_dir() else source
     saved = local.is_dir() and any((local / name).is_file() for name in ("dataset_dict.json", "state.json"))
-    # The last three are what the library raises at JSON files in a saved dataset that do not hold what it expects.
-    problems = (
-        *(datasets.exceptions.DatasetsError, HfHubHTTPError, HFValidationError, OSError, ValueError, RuntimeError),
-        *(TypeError, LookupError, AttributeError),
-    )
     files = [file for kind in ("*.arrow", "*.parquet") for file in local.rglob(kind)] if local.is_dir() else []
     if pointer := next(filter(None, map(lfs_pointer, sorted(files))), None):
         raise DataError(pointer)
     try:
         opened = datasets.load_from_disk(path) if saved else datasets.load_dataset(path)
-    except problems as error:
+    except Exception as error:  # the library raises whatever it meets in files and on the network
         where = (
             "Expected what datasets.load_dataset understands: CLASS/*.jpg, train/CLASS/*.jpg, parquet files, or "
             "a folder of save_to_disk."
@@ -167,18 +157,20 @@ def _columns(source: str, part: Any) -> tuple[str, str]:
 
     features: dict[str, Any] = part.features
     images = [name for name, kind in features.items() if isinstance(kind, datasets.Image)]
-    images = [name for name in _IMAGES if name in images] or images
     classes = [name for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
     strings = [name for name, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
-    usual = [name for name in _LABELS if name in strings]
-    labels = classes or usual or (strings if len(strings) == 1 else [])
-    if not (images and labels):
-        raise DataError(
-            f"The dataset '{source}' has no column of {'labels' if images else 'images'}. Expected an Image column and "
-            f"a ClassLabel column, or one of strings named 'label'; found "
-            f"{', '.join(f'{name} ({type(kind).__name__})' for name, kind in features.items())}."
-        )
-    return images[0], labels[0]
+    columns: list[str] = []
+    for kind, found, usual in (("images", images, _IMAGES), ("labels", classes or strings, _LABELS)):
+        chosen = next((name for name in usual if name in found), None) or (found[0] if len(found) == 1 else None)
+        if chosen is None:
+            there = f"{len(found)} columns of {kind}, none called" if found else f"no column of {kind}, such as"
+            raise DataError(
+                f"The dataset '{source}' has {there} {usual[0]}; found "
+                f"{', '.join(f'{name} ({type(of).__name__})' for name, of in features.items())}. In Python, rename or "
+                f"convert one: dataset.rename_column(NAME, '{usual[0]}').save_to_disk(FOLDER); then --dataset hf:FOLDER"
+            )
+        columns.append(chosen)
+    return columns[0], columns[1]
 
 
 def _labels(part: Any, column: str) -> Iterator[str | None]:
@@ -186,35 +178,12 @@ def _labels(part: Any, column: str) -> Iterator[str | None]:
     import datasets
 
     kind = part.features[column]
-    values: Iterable[Any] = part.select_columns([column])[column]
+    values = part.select_columns([column])[column]
     if isinstance(kind, datasets.ClassLabel):
         names = list(map(normal, kind.names))
         yield from (None if value is None or value < 0 else names[value] for value in values)
     else:
         yield from (normal(str(value)).strip() or None if value is not None else None for value in values)
-
-
-def _records(name: str, split: HubSplit, own: Split | None, leaf_of: Mapping[str, str]) -> Iterator[ImageRecord]:
-    """Yield the image records of a hub dataset's split, for labels that the taxonomy lists."""
-    rows = [index for index, label in enumerate(split.labels) if label in leaf_of]
-    table = _open(split.files, split.column)
-    for start in range(0, len(rows), _BATCH):
-        chosen = rows[start : start + _BATCH]
-        for index, stored in zip(chosen, table[chosen][split.column], strict=True):
-            label = split.labels[index]
-            assert label is not None
-            image_id = f"{name}/{index:07d}"
-            digest = xxhash.xxh3_128_hexdigest(_encoded(image_id, stored))
-            yield ImageRecord(image_id, leaf_of[label], digest, own)
-
-
-@lru_cache(maxsize=8)
-def _open(files: tuple[str, ...], column: str) -> Any:
-    """Map the Arrow files of a split into memory; the images stay encoded."""
-    import datasets
-
-    parts = [datasets.Dataset.from_file(file).select_columns([column]) for file in files]
-    return datasets.concatenate_datasets(parts).cast_column(column, datasets.Image(decode=False))
 
 
 def _encoded(name: str, stored: Mapping[str, Any] | None) -> bytes:
@@ -229,9 +198,8 @@ def _encoded(name: str, stored: Mapping[str, Any] | None) -> bytes:
         raise DataError(f"The image '{name}' cannot be read: '{stored['path']}' ({error.strerror}).") from None
 
 
-def _read(source: str, files: Mapping[str, tuple[tuple[str, ...], str]], image: ImageRecord) -> Image.Image:
-    """Return the decoded picture of an image record from the Arrow table of its hub split."""
+def _read(found: HubImages, image: ImageRecord) -> Image.Image:
+    """Return the decoded picture of an image record from the table of its hub split."""
     split, _, number = image.id.partition("/")
-    names, column = files[split]
-    encoded = _encoded(image.id, _open(names, column)[int(number)][column])
-    return decode(io.BytesIO(encoded), f"The image '{image.id}' of '{source}'")
+    encoded = _encoded(image.id, found.tables[split][int(number)]["image"])
+    return decode(io.BytesIO(encoded), f"The image '{image.id}' of '{found.source}'")

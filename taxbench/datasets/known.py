@@ -1,6 +1,7 @@
 """Datasets by the name that stands before the colon of --dataset: the built-in ones and those of other packages."""
 
 import ast
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -97,3 +98,12 @@ def dataset_loader(name: str) -> Callable[[str, Path | None], Any]:
     except (*MISTAKES, SyntaxError, SystemExit) as error:
         raise UsageError(f"The dataset '{kind}' cannot be used: importing {module}: {first_line(error)}") from error
     return loader
+
+
+def data_home(dataset: str) -> Path:
+    """Return the folder of a downloaded dataset: in TAXBENCH_DATA, else in the user's data folder."""
+    if named := os.environ.get("TAXBENCH_DATA"):
+        return Path(named).expanduser() / dataset
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("taxbench")) / dataset

@@ -14,7 +14,7 @@ from PIL import Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.datasets.folder import DECODER, ClassFolder, read_image, scan
-from taxbench.datasets.home import data_home
+from taxbench.datasets.known import data_home
 from taxbench.taxonomy.tables import Table, read_table
 from taxbench.taxonomy.taxonomy import WORDNET, Taxonomy, TaxonomyRow, read_rows
 from taxbench.util.errors import DataError, UsageError, first_few

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import torch
 import xxhash
-from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from taxbench.features.families import (
@@ -24,7 +23,7 @@ from taxbench.features.families import (
 )
 from taxbench.features.preprocessing import check_preprocessing, preprocessing_file, read_preprocessing
 from taxbench.registry.models import ENTRY_POINTS, PLUGGED, model_source
-from taxbench.specs.feature_key import Crop, FeatureReadout, Pool, Pooled, Preprocessing
+from taxbench.specs.feature_key import Crop, FeatureReadout, Pooled, Preprocessing
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
 from taxbench.util.hub import config_file, weights_digest
@@ -74,13 +73,6 @@ class EncoderCard:
         Raises:
             UsageError: the encoder has no such layer, or no grid that is as large.
         """
-        try:
-            TypeAdapter(Pool).validate_python(pool)
-        except ValidationError:
-            raise UsageError(
-                f"Invalid pool '{pool}': expected pooled, tokens, or gridK (the patch grid averaged to K x K), "
-                "such as grid4."
-            ) from None
         prefix = self.prefix_tokens
         if layer != -1 or pool.startswith("grid"):
             model = self.outline() if self.outline else self.load(torch.float32)
@@ -212,7 +204,9 @@ def describe_encoder(spec: EncoderSpec, crop: Crop = "none") -> EncoderCard:
     preprocessing = read_preprocessing(file, image_size, crop)
     size = (preprocessing.height, preprocessing.width)
     family = family_of(config, size, spec.source)
-    pooled = spec.pooled or (family.pooled if family.pooled != "pooler" or has_pooler(config) else family.inner)
+    pooled = spec.pooled or (
+        family.pooled if family.pooled != "pooler" or has_pooler(config, path.parent) else family.inner
+    )
     if pooled == "cls" and not family.class_tokens:
         raise ModelError(f"'{spec.name}' ({config.model_type}) has no class token. Expected pooled: mean or pooler.")
     digest = _random_digest(path) if spec.random else weights_digest(source, spec.gated)

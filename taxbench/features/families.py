@@ -2,7 +2,9 @@
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,11 @@ def family_of(config: Any, size: Size, source: str) -> Family:
             f"'{source}' is a NaFlex model: it takes pictures of any shape, and taxbench resizes all to one size. Use "
             "a fixed-resolution checkpoint, such as google/siglip2-base-patch16-224."
         )
+    if (inner := getattr(config, "backbone_config", None)) is not None:
+        kind = getattr(inner, "model_type", inner)
+        raise ModelError(
+            f"'{source}' ({config.model_type}) is built on an image encoder ({kind}). Give that one itself."
+        )
     known = f"Known architectures: {', '.join(FAMILIES)}."
     model = MODEL_MAPPING.get(type(config), None)
     if getattr(model, "main_input_name", "") != "pixel_values":
@@ -142,8 +149,11 @@ def patch_side(family: Family, config: Any) -> int:
     return int(side[0] if isinstance(side, (list, tuple)) else side)
 
 
-def has_pooler(config: Any) -> bool:
+def has_pooler(config: Any, folder: Path) -> bool:
     """Tell whether a checkpoint comes with the pooler that its architecture may have."""
+    if config.model_type == "beit":
+        with suppress(ModelError):  # a random twin needs no weights
+            return any("pooler." in name for name in weight_names(str(folder), gated=False))
     masked_only = "BeitForMaskedImageModeling" in (config.architectures or ())
     return bool(getattr(config, "vision_use_head", True)) and not masked_only
 
@@ -192,14 +202,14 @@ class Tower:
     def _place(self) -> dict[str, str] | None:
         """Return how weights are renamed where the tower is a part of a larger model, such as `vision_tower.`.
 
-        None where they have their own names already, or names that only transformers knows to translate.
+        None where they have their own names already. Of some, only transformers knows how to translate the names; the
+        place is where most of the others are, and not one inside it where a few names come again.
         """
-        own = {name for name in self.outline().state_dict() if not name.endswith("num_batches_tracked")}
-        there = weight_names(str(self.folder), gated=False)
-        first = min(own)
-        places = {name.removesuffix(first) for name in there if name.endswith(first)}
-        places = {place for place in places if all(place + name in there for name in own)}
-        return {f"^{re.escape(place)}": "" for place in places} if len(places) == 1 and "" not in places else None
+        own = set(self.outline().state_dict())
+        parts = [name.split(".") for name in weight_names(str(self.folder), gated=False)]
+        places = Counter(".".join(p[:i]) for p in parts for i in range(len(p)) if ".".join(p[i:]) in own)
+        place = max(places, key=lambda place: (places[place], -len(place)), default="")
+        return {rf"^{re.escape(place)}\.": ""} if place else None
 
     def random(self, dtype: torch.dtype) -> nn.Module:
         """Build the tower with random weights, always the same; no other random numbers are affected."""

@@ -13,7 +13,7 @@ from taxbench.datasets.dataset import first_twice
 from taxbench.features.store.reader import FeatureTable, as_float
 from taxbench.util.errors import DataError, UsageError, first_few, first_line
 from taxbench.util.hub import lfs_pointer
-from taxbench.util.paths import replacing
+from taxbench.util.paths import read_text, replacing
 
 READS = (".npy", ".npz", ".pt", ".pth", ".safetensors", ".h5", ".hdf5")
 WRITES = (".npy", ".safetensors")
@@ -41,7 +41,7 @@ class FeatureFile:
         except MemoryError:
             raise
         except Exception as error:  # five libraries, which raise whatever they happen to meet
-            said = "it is empty" if path.stat().st_size == 0 else first_line(error) or type(error).__name__
+            said = "it is empty" if path.stat().st_size == 0 else first_line(error)
             raise DataError(f"'{path}' cannot be read as features ({said}).") from None
         if len(shape) not in (2, 3) or 0 in shape:
             raise DataError(f"The features in '{path}' have the shape {shape}; expected (n, f) or (n, t, f).")
@@ -83,11 +83,7 @@ def _listed(path: Path) -> tuple[str, ...]:
     Raises:
         DataError: it cannot be read as text.
     """
-    try:
-        return tuple(line.rstrip() for line in path.read_text(encoding="utf-8-sig").strip().splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise DataError(f"The ids in '{path}' cannot be read ({why}). Expected one image id a line.") from None
+    return tuple(line.rstrip() for line in read_text(path).strip().splitlines())
 
 
 def write_features(table: FeatureTable, path: Path) -> list[Path]:
@@ -153,24 +149,17 @@ def _safetensors(path: Path) -> Stored:
 
 def _torch(path: Path) -> Stored:
     """Load a tensor, or a dictionary of `features` and `ids`; weights only, so that no code in the file can run."""
-    import pickle
-
     import torch
 
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise ValueError("it holds more than tensors, and other things are not loaded: they could run code") from None
+    found = torch.load(path, map_location="cpu", weights_only=True)
     if isinstance(found, torch.Tensor):
         return _real(found), None
     return _real(found[_key(found)]), _names(found["ids"]) if "ids" in found else None
 
 
 def _real(features: Any) -> np.ndarray:
-    """Return a tensor as float32; raise ValueError where it holds complex numbers."""
-    if features.is_complex():
-        raise ValueError("its numbers are complex")
-    return np.asarray(features.float().numpy())
+    """Return a tensor as an array, in float32 where it holds parts of numbers: numpy knows no bfloat16."""
+    return np.asarray((features.float() if features.is_floating_point() else features).numpy())
 
 
 def _key(keys: Iterable[Any]) -> Any:

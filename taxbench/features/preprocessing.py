@@ -4,7 +4,6 @@ taxbench resizes every picture straight to the input size (or, with crop=center,
 normalises it. What a checkpoint says of that is followed; one that wants more (channels flipped, an offset) is refused.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,7 +17,7 @@ from pydantic import ValidationError
 from taxbench.features.decode import resize
 from taxbench.specs.feature_key import Crop, Preprocessing
 from taxbench.util.errors import ModelError, first_line
-from taxbench.util.hub import first_file, reading
+from taxbench.util.hub import first_file, read_json, reading
 
 _FILE, _INSIDE = "preprocessor_config.json", "processor_config.json"
 # By number, Pillow's own constants, or by name.
@@ -38,9 +37,9 @@ def preprocessing_file(source: str, gated: bool) -> Path:
     Raises:
         ModelError: there is none.
     """
-    with suppress(ModelError, ValueError, OSError):
+    with suppress(ModelError):
         path = first_file(source, gated, (_INSIDE,))
-        if isinstance(json.loads(path.read_bytes()).get("image_processor"), dict):
+        if isinstance(read_json(path).get("image_processor"), dict):
             return path
     return first_file(source, gated, (_FILE, _INSIDE))
 
@@ -74,7 +73,7 @@ def read_preprocessing(path: Path, image_size: Any, crop: Crop = "none") -> Prep
             std=_channels(raw["image_std"]) if normalize else (1.0, 1.0, 1.0),
             resize=whole,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         missing = f"no {error}" if isinstance(error, KeyError) else first_line(error)
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False)[0]
@@ -129,9 +128,7 @@ def _check_known(path: Path, crop: Crop) -> None:
 
 def _said(path: Path) -> dict[str, Any]:
     """Return what a file says of pictures."""
-    raw: dict[str, Any] = json.loads(path.read_bytes())
-    if not isinstance(raw, dict):
-        raise ValueError("it is no mapping")
+    raw = read_json(path)
     found: dict[str, Any] = raw.get("image_processor", raw)
     return found
 

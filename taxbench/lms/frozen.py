@@ -1,6 +1,5 @@
 """Frozen causal language models: loading, the random-init twin, the output layer, and what training needs to know."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from taxbench.lms.token_embedding import config_number, token_embedding
 from taxbench.registry.models import model_source
 from taxbench.specs.sources import GGUF, LMSpec
 from taxbench.util.errors import ModelError
-from taxbench.util.hub import config_file, load_pretrained, load_tokenizer, weight_files, weights_digest
+from taxbench.util.hub import config_file, load_pretrained, load_tokenizer, read_json, weight_files, weights_digest
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import QUIET, Reporter
 from taxbench.util.seeds import derive_seed
@@ -69,8 +68,11 @@ class FrozenLM:
             return float(self.embed(ids).float().square().mean().sqrt())
 
     def encode(self, text: str) -> list[int]:
-        """Return the token ids of a text, without special tokens."""
-        return [int(token) for token in self.tokenizer.encode(text, add_special_tokens=False)]
+        """Return the token ids of a text, without special tokens; raise ModelError where a text becomes none."""
+        ids = [int(token) for token in self.tokenizer.encode(text, add_special_tokens=False)]
+        if text.strip() and not ids:
+            raise ModelError(f"The tokenizer of '{self.spec.name}' removes all of '{text.strip()}': no token is left.")
+        return ids
 
     def bos(self) -> list[int]:
         """Return the token that opens a row, or nothing where the model has none."""
@@ -122,7 +124,7 @@ def load_lm(
     from transformers import AutoModelForCausalLM
 
     source, digest = find_files(spec, cache, report)
-    _check_kind(source, json.loads(config_file(source, spec.gated).read_text(encoding="utf-8")))
+    _check_kind(source, read_json(config_file(source, spec.gated)))
     # Older models (GPT-J, OPT) come as torch's files only, of which transformers then reads nothing but tensors.
     safe = weight_files(source, spec.gated)[0].suffix == ".safetensors"
     model = load_pretrained(AutoModelForCausalLM, source, spec.gated, dtype, use_safetensors=safe)
@@ -131,7 +133,9 @@ def load_lm(
         model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
     tokenizer = load_tokenizer(source, spec.gated)
     digest = digest or weights_digest(source, spec.gated, tokenizer)
-    return FrozenLM(spec, _freeze(model, device), tokenizer, digest, device)
+    lm = FrozenLM(spec, _freeze(model, device), tokenizer, digest, device)
+    lm.encode("Yes")  # now, and not once in every frame
+    return lm
 
 
 def random_twin(lm: FrozenLM, seed: int) -> FrozenLM:

@@ -132,13 +132,18 @@ def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
     """Return the label vectors that a file holds, or nothing where it is missing, damaged or another's."""
     import h5py
 
-    if not path.is_file():
-        return None
     try:
         with h5py.File(path, "r") as file:
             found = {str(kind): np.asarray(values[:]) for kind, values in file["vectors"].items()}
             whole = file.attrs["key"] == key and file.attrs["digest"] == _digest(key, found)
-    except (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError):  # what h5py says of damage
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        RuntimeError,
+        AttributeError,
+        TypeError,
+    ):  # none, or what h5py says of damage
         return None
     return found if whole else None
 

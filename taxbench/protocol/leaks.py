@@ -3,28 +3,20 @@
 Ten leaves of THINGS are hypernyms of others as well ("bird", "tool", "toy", ...), so that the published training asked
 "Is there a bird in this image?" of some bird before the test asked it "for the first time".
 
-What it knows of synonyms is carried in the package, so that it is the same on all machines: `files/synonyms.txt.gz` is
-made from WordNet by `python -m taxbench.protocol.leaks`. Each line is one meaning: the nouns that have it among their
-three most usual meanings, those first that have it as their most usual one (before the semicolon). Two nouns are taken
-for synonyms where one of them usually means what the other may mean: "beverage" and "drink", but not "skirt" and
-"bird", which meet in a meaning that is rare for both.
+What it knows of synonyms is WordNet's table in the package, so that it is the same on all machines. Two nouns are taken
+for synonyms where one of them usually means what the other may mean, as one of its three most usual meanings:
+"beverage" and "drink", but not "skirt" and "bird", which meet in a meaning that is rare for both.
 """
 
-import gzip
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
+from itertools import takewhile
 
 from taxbench.protocol.words import plural
 from taxbench.specs.result import Leak, LeakKind
-from taxbench.util.paths import replacing
+from taxbench.taxonomy.wordnet import table_lines
 
-TABLE = Path(__file__).with_name("files") / "synonyms.txt.gz"
-_NOTE = """\
-# Synonymous nouns of WordNet 3.0. "WordNet 3.0 Copyright 2006 by Princeton University. All rights reserved."
-# Redistributed under the WordNet licence: https://wordnet.princeton.edu/license-and-commercial-use
-"""
 _USUAL = 3  # how many of a noun's meanings count
 
 
@@ -43,31 +35,18 @@ def synonyms(term: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _meanings() -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
-    """Read the leak guard's synonyms: of each meaning, nouns that mean it first and others."""
-    lines = gzip.decompress(TABLE.read_bytes()).decode().splitlines()
-    halves = (line.split(";") for line in lines if not line.startswith("#"))
-    return tuple((tuple(first.split("|")), tuple(rest.split("|")) if rest else ()) for first, rest in halves)
-
-
-def write_table(path: Path = TABLE) -> int:
-    """Write the table anew from the WordNet that is installed; return how many meanings it holds."""
-    rows = list(_rows())
-    with replacing(path) as partial:
-        partial.write_bytes(gzip.compress((_NOTE + "\n".join(rows) + "\n").encode(), 9, mtime=0))
-    return len(rows)
-
-
-def _rows() -> Iterator[str]:
-    """Yield the lines of the leak guard's synonyms, one for each WordNet meaning that several nouns have."""
-    from taxbench.taxonomy.wordnet import read_nouns
-
-    nouns = read_nouns()
-    for index, synset in enumerate(nouns.synsets):
-        ranks = {name: nouns.senses[name].index(index) for name in map(str.lower, synset.lemmas)}
-        primary = sorted(name for name, rank in ranks.items() if rank == 0)
-        others = sorted(name for name, rank in ranks.items() if 0 < rank < _USUAL)
-        if primary and len(primary) + len(others) > 1 and not synset.instance_of:
-            yield f"{'|'.join(primary)};{'|'.join(others)}"
+    """Return the meanings that several nouns have: those that usually mean it, and those that may."""
+    meanings = []
+    for line in takewhile(bool, table_lines()):
+        if "|" not in line:
+            continue
+        _, lemmas, ranks, *_, instance_of = line.split("\t")
+        order = dict(zip(lemmas.lower().split("|"), map(int, ranks.split()), strict=True))
+        primary = tuple(sorted(name for name, rank in order.items() if rank == 1))
+        others = tuple(sorted(name for name, rank in order.items() if 1 < rank <= _USUAL))
+        if primary and len(primary) + len(others) > 1 and not instance_of:
+            meanings.append((primary, others))
+    return tuple(meanings)
 
 
 # "An item of clothing" asks for clothing, "a cup of tea" for tea.
@@ -114,7 +93,3 @@ def synonyms_of(term: str) -> frozenset[str]:
     """Return the synonyms of a term and of what it is a portion of."""
     low = term.lower().replace("_", " ")
     return synonyms(low) | synonyms(_PORTION.sub("", low))
-
-
-if __name__ == "__main__":
-    print(write_table(), "meanings in", TABLE)

@@ -301,7 +301,10 @@ class Protocol:
         if not (self.splits == "test").any():
             return _NO_SPLIT
         if split == "heldout_leaf" and not self.heldout:
-            return "no leaf could be held out, since every hypernym keeps a trained leaf. Set heldout_leaves to 0."
+            return (
+                "no leaf could be held out, since every hypernym keeps a trained leaf. Add leaves under its hypernyms, "
+                "or write a task file ('taxbench new') that says heldout_leaves: 0 and evaluates no heldout_leaf."
+            )
         return "the task's evidence and the dataset's taxonomy leave none."
 
     def _leaf_questions(self, split: str) -> QuestionSet:

@@ -60,6 +60,22 @@ def needs_features(task: TaskSpec) -> bool:
     return task.counterfactual.kind == "graded"
 
 
+def ask_splits(protocol: Protocol) -> dict[str, QuestionSet | DataError]:
+    """Return the questions of training, of validation and of every scored split, or why there are none."""
+    ask: dict[str, Callable[[], QuestionSet]] = {
+        "train": partial(protocol.train_questions, 0),
+        "val": protocol.validation,
+    }
+    ask |= {split: partial(protocol.test, split) for split in protocol.task.evaluate}
+    asked: dict[str, QuestionSet | DataError] = {}
+    for split, draw in ask.items():
+        try:
+            asked[split] = draw()
+        except DataError as error:
+            asked[split] = error
+    return asked
+
+
 def _answers(subject: _Subject) -> Iterator[Diagnostic]:
     """Check that answers are told apart by every language model whose tokenizer is on disk."""
     answers = subject.task.questions.answers
@@ -72,22 +88,15 @@ def _answers(subject: _Subject) -> Iterator[Diagnostic]:
 
 def _questions(subject: _Subject) -> Iterator[Diagnostic]:
     """Check what is asked, split by split, and that training names nothing that it is denied."""
-    protocol, task = subject.protocol, subject.task
-    splits: dict[str, tuple[KeyPath, Callable[[], QuestionSet]]] = {
-        "train": (("deprivation",), partial(protocol.train_questions, 0)),
-        "val": (("heldout_leaves",), protocol.validation),
-    }
-    for index, scored in enumerate(task.evaluate):
-        splits[scored] = (("evaluate", index), partial(protocol.test, scored))
-    for split, (key, ask) in splits.items():
-        try:
-            asked = ask()
-        except DataError as error:
-            yield subject.error(key, f"split '{split}': {error}")
+    places: dict[str, KeyPath] = {"train": ("deprivation",), "val": ("heldout_leaves",)}
+    places |= {split: ("evaluate", index) for index, split in enumerate(subject.task.evaluate)}
+    for split, asked in ask_splits(subject.protocol).items():
+        if isinstance(asked, DataError):
+            yield subject.error(places[split], f"split '{split}': {asked}")
             if split == "train":
                 return  # nothing below can hold
             continue
-        yield from _both_answers(subject, key, split, asked)
+        yield from _both_answers(subject, places[split], split, asked)
         if split == "train":
             yield from _no_leak(subject, asked)
 

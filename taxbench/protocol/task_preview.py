@@ -1,14 +1,13 @@
 """What a dataset makes of a task: counts, balance, evidence and ten questions. This is the second half of `show`."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 
 from taxbench.datasets.dataset import Dataset
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
-from taxbench.protocol.task_checks import needs_features
+from taxbench.protocol.task_checks import ask_splits, needs_features
 from taxbench.specs.result import Evidence
 from taxbench.specs.spec import Spec
 from taxbench.specs.task import TaskSpec
@@ -65,31 +64,23 @@ def report_task(task: TaskSpec, dataset: Dataset, seed: int) -> TaskReport:
     )  # fmt: skip
     if needs_features(task):
         note = "The re-pairing follows from the features, so its questions are known in a run only."
-        return report.model_copy(update={"notes": (note,)})
-    asked, notes = _asked(protocol)
+        return report.model_copy(update={"notes": (*dataset.notes, note)})
+    asked: dict[str, QuestionSet] = {}
+    problems: dict[str, list[str]] = {}
+    for split, found in ask_splits(protocol).items():
+        if isinstance(found, DataError):
+            problems.setdefault(str(found), []).append(split)
+        else:
+            asked[split] = found
+    notes = (f"{', '.join(splits)}: {problem}" for problem, splits in problems.items())
     return report.model_copy(
         update={
             "splits": tuple(_count(split, questions) for split, questions in asked.items()),
             "evidence": protocol.evidence() if "train" in asked else None,
             "samples": tuple(_samples(protocol, asked)),
-            "notes": tuple(notes),
+            "notes": (*dataset.notes, *notes),
         }
     )
-
-
-def _asked(protocol: Protocol) -> tuple[dict[str, QuestionSet], list[str]]:
-    """Return the questions of every split that has some, and why the others have none."""
-    ask: dict[str, Callable[[], QuestionSet]] = {"train": partial(protocol.train_questions, 0)}
-    ask["val"] = protocol.validation
-    ask |= {split: partial(protocol.test, split) for split in protocol.task.evaluate}
-    found: dict[str, QuestionSet] = {}
-    notes: dict[str, list[str]] = {}
-    for split, draw in ask.items():
-        try:
-            found[split] = draw()
-        except DataError as error:
-            notes.setdefault(str(error), []).append(split)
-    return found, [f"{', '.join(splits)}: {problem}" for problem, splits in notes.items()]
 
 
 def _count(split: str, asked: QuestionSet) -> SplitCounts:

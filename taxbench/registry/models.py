@@ -1,5 +1,6 @@
 """Find encoders and language models: an alias of the YAML registry, a local directory, or a Hugging Face id."""
 
+import os
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -113,6 +114,10 @@ def _find(name: str, kind: type[S], word: str) -> S:
         return known[name]
     path = Path(name).expanduser()
     if path.is_dir():
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise UsageError(
+                f"The {word} directory '{name}' may not be read. To allow it, type: chmod -R u+rX '{name}'"
+            )
         if not (path / "config.json").is_file():
             raise UsageError(
                 f"The {word} directory '{name}' has no config.json: expected a Hugging Face model directory "

@@ -1,17 +1,20 @@
 """What the options of a run resolve to: every name looked up. Only a setting of a head's own imports torch."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from taxbench.datasets.known import check_dataset
 from taxbench.heads.loading import head_spec
 from taxbench.registry.heads import HeadInfo, head_info
 from taxbench.registry.heads import heads as all_heads
 from taxbench.registry.models import find_encoder, find_lm
-from taxbench.runs.run_options import Options, names_in, seeds_in
+from taxbench.runs.run_options import Options, OptionsError, Problem, names_in, seeds_in
 from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.sources import EncoderSpec, LMSpec
@@ -20,8 +23,9 @@ from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import warnings_for
 from taxbench.tasks.yaml_file import parse_scalar
 from taxbench.taxonomy.taxonomy import WORDNET
-from taxbench.util.errors import UsageError, did_you_mean
+from taxbench.util.errors import TaxbenchError, UsageError, did_you_mean
 
+T = TypeVar("T")
 _OWN = "-"
 ALL = "all"
 """What stands for every head."""
@@ -86,6 +90,8 @@ class RunConfig:
     device: str
     cache: Path | None
     out: Path
+    limit: int | None = None
+    """How many images of each leaf and split are used, for a first look; None: all."""
 
     @property
     def size(self) -> int:
@@ -120,24 +126,46 @@ def resolve(options: Options) -> RunConfig:
     """Turn the options of a run into specs; every name is checked before any work begins.
 
     Raises:
-        UsageError: names, a seed or a setting are wrong; all names at once.
-        TaskError: a task file is broken.
+        OptionsError: names, task files, seeds or settings are wrong; all at once.
     """
-    names = [name.strip() for name in options.task.split(",")]
-    registry = find_tasks(options.include, names=names)
-    tasks, groups = registry.select(names)
-    heads = _heads(options.head)
+    wrong: list[Problem] = []
+    named = [name.strip() for name in options.task.split(",")]
+    registry = find_tasks(options.include, names=named)
+    for_each = partial(_found, wrong)
+    for_each("task", named, lambda name: registry.select([name]))
+    tasks, groups = ([], []) if wrong else registry.select(named)
+    heads = for_each("head", names := _head_names(options.head), head_info)
+    seeds = for_each("seeds", [options.seeds], seeds_in)
+    settings = _settings(wrong, heads if len(heads) == len(names) else [], options.settings)
+    inputs = _inputs(wrong, options)
+    if options.limit is not None and options.limit < 2:
+        problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
+        wrong.append(Problem("limit", "", UsageError(problem)))
+    if wrong:
+        raise OptionsError(wrong)
     return RunConfig(
         tasks=tuple(tasks),
-        notes=tuple(map(str, warnings_for(registry, names, tasks))),
+        notes=tuple(map(str, warnings_for(registry, named, tasks))),
         groups=tuple(groups),
-        cells=_grid(tasks, heads, options.settings),
-        inputs=_inputs(options),
-        seeds=seeds_in(options.seeds),
+        cells=_grid(tasks, heads, settings),
+        inputs=inputs,
+        seeds=seeds[0],
         device=options.device,
         cache=Path(options.cache) if options.cache else None,
         out=Path(options.out).expanduser(),
+        limit=options.limit,
     )
+
+
+def _found(wrong: list[Problem], option: str, names: Iterable[str], find: Callable[[str], T]) -> list[T]:
+    """Return what the names that an option lists stand for; add to what is wrong those that stand for nothing."""
+    good = []
+    for name in names:
+        try:
+            good.append(find(name))
+        except TaxbenchError as error:
+            wrong.append(Problem(option, name, error))
+    return good
 
 
 def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Origin:
@@ -153,56 +181,52 @@ def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Orig
     )
 
 
-def _inputs(options: Options) -> tuple[Inputs, ...]:
-    """Return every model with every dataset and encoder that the options name; raise UsageError for all wrong names."""
-    problems: list[UsageError] = []
-    lms: list[LMSpec] = []
-    encoders: list[EncoderSpec] = []
-    for text, find, good in ((options.model, find_lm, lms), (options.encoder, find_encoder, encoders)):
-        for name in names_in(text):
-            try:
-                good.append(find(name))  # type: ignore[arg-type]
-            except UsageError as error:
-                problems.append(error)
+def _inputs(wrong: list[Problem], options: Options) -> tuple[Inputs, ...]:
+    """Return every model with every dataset and encoder that the options name; add to what is wrong."""
+    lms = _found(wrong, "model", names_in(options.model), find_lm)
+    encoders = _found(wrong, "encoder", names_in(options.encoder), find_encoder)
     datasets, text = names_in(options.dataset), str(options.taxonomy or _OWN)
+    _found(wrong, "dataset", datasets, check_dataset)
     taxonomies = [text] if Path(text).expanduser().exists() else [name.strip() for name in text.split(",")]
     if len(taxonomies) not in (1, len(datasets)):
         expected = f"expected one file for all {len(datasets)} datasets, or one for each in their order"
-        problems.append(UsageError(f"--taxonomy {text}: {expected}, with {_OWN} where a dataset brings its own."))
-    if problems:
-        raise problems[0] if len(problems) == 1 else UsageError("\n".join(map(str, problems)))
+        problem = f"--taxonomy {text}: {expected}, with {_OWN} where a dataset brings its own."
+        wrong.append(Problem("taxonomy", "", UsageError(problem)))
+        return ()
     paths = [None if name == _OWN else Path(name).expanduser() for name in taxonomies]
     pairs = list(zip(datasets, paths if len(paths) > 1 else paths * len(datasets), strict=True))
     return tuple(Inputs(dataset, path, encoder, lm) for lm, (dataset, path), encoder in product(lms, pairs, encoders))
 
 
-def _heads(text: str) -> list[HeadInfo]:
-    """Return the heads that `--head` names: one, several by commas, or `all`."""
+def _head_names(text: str) -> list[str]:
+    """Return the names of heads that `--head` gives: one, several by commas, or `all`."""
     names = list(all_heads()) if text == ALL else names_in(text)
     if ALL in names:
         raise UsageError(f"--head {text}: '{ALL}' is every head and stands alone. Type --head {ALL}.")
-    return [head_info(name) for name in names]
+    return names
 
 
-def _grid(tasks: list[TaskSpec], heads: list[HeadInfo], settings: tuple[str, ...]) -> tuple[GridCell, ...]:
-    """Return every task with every head and every combination of the values that `--set KEY=VALUE,VALUE,...` gives.
-
-    Of a key that is given twice the last one counts.
-    """
+def _settings(wrong: list[Problem], heads: list[HeadInfo], settings: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the values that `--set KEY=VALUE,VALUE,...` gives to each key, the last where it is given twice."""
     known = list(dict.fromkeys(name for head in heads for name in head.known))
     values: dict[str, list[str]] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
+        hint = did_you_mean(key, known)
         if not equals:
-            hint = "" if key in known else did_you_mean(key, known)
-            raise UsageError(f"--set '{setting}': expected KEY=VALUE.{hint}")
-        if key not in known:
-            raise UsageError(
-                f"--set {setting}: nothing has the setting '{key}'.{did_you_mean(key, known)} "
-                f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
-            )
+            problem = f"--set '{setting}': expected KEY=VALUE.{'' if key in known else hint}"
+            wrong.append(Problem("set", key, UsageError(problem)))
+        elif known and key not in known:  # with an unknown head, not all settings are
+            listed = f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
+            problem = f"--set {setting}: nothing has the setting '{key}'.{hint} {listed}"
+            wrong.append(Problem("set", key, UsageError(problem)))
         is_frame = IMAGE in text or QUESTION in text  # which may have commas
         values[key] = [text] if is_frame else list(dict.fromkeys(text.split(",")))
+    return values
+
+
+def _grid(tasks: list[TaskSpec], heads: list[HeadInfo], values: dict[str, list[str]]) -> tuple[GridCell, ...]:
+    """Return every task with every head and every combination of the values of settings."""
     varied = frozenset(key for key, texts in values.items() if len(texts) > 1)
     cells: list[GridCell] = []
     for task, head, texts in product(tasks, heads, product(*values.values())):

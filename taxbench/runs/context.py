@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from taxbench.datasets.dataset import Dataset, load_dataset
+from taxbench.datasets.dataset import Dataset, first_images, load_dataset
 from taxbench.features.encoders import describe_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of, require_all
 from taxbench.features.feature_rows import Coherence, FeatureRows
@@ -31,8 +31,12 @@ from taxbench.specs.sources import LMSpec
 from taxbench.specs.task import PromptSpec
 from taxbench.training.parallel import threads_of_a_job
 from taxbench.util.devices import pick_device, pick_dtype
+from taxbench.util.locks import Claims
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
+
+CLAIMS = ".claims"
+"""The lock file by which processes share the heads of a cache, and the runs of a folder of results."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,14 @@ class Shared:
     """What closed-form heads share."""
     answered: dict[Hashable, dict[int, float]] = field(default_factory=dict)
     """What heads to which images look alike have answered; see `FittedHead`."""
+    claims: dict[Path, Claims] = field(default_factory=dict)
+    """What this command has taken on, by the folder that it is about."""
+
+    def claims_in(self, folder: Path) -> Claims:
+        """Return what this command has taken on in a folder."""
+        if folder not in self.claims:
+            self.claims[folder] = Claims(folder / CLAIMS)
+        return self.claims[folder]
 
 
 @dataclass
@@ -120,6 +132,8 @@ class RunContext:
     shared: Shared = field(default_factory=Shared)
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time by phase."""
+    work: dict[str, float] = field(default_factory=dict)
+    """FLOPs of the LM by phase."""
     _prompts: dict[tuple[Any, ...], tuple[PromptSpec, float | None]] = field(default_factory=dict)
     _features: dict[FeatureOptions, FeatureSet] = field(default_factory=dict)
 
@@ -139,7 +153,8 @@ class RunContext:
         key = (self.inputs.dataset, self.inputs.taxonomy)
         if key not in self.shared.datasets:
             with self.timed("dataset"):
-                self.shared.datasets[key] = load_dataset(*key)
+                whole = load_dataset(*key)
+                self.shared.datasets[key] = first_images(whole, self.config.limit) if self.config.limit else whole
             for note in self.shared.datasets[key].notes:
                 self.report.say(note)
         return self.shared.datasets[key]

@@ -35,6 +35,7 @@ from taxbench.training.parallel import side_by_side, threads_of_a_job
 from taxbench.training.predict import FittedHead, out_of_memory
 from taxbench.training.stack import train_stack
 from taxbench.util.errors import TaxbenchError
+from taxbench.util.locks import Claims
 from taxbench.util.seeds import derive_seed, rng
 
 _STACK = 16
@@ -73,6 +74,20 @@ class HeadJob:
         """Say whether the head has yet to be trained, as far as is known."""
         trained = self._info.learns != "fit" and self.failure is None
         return trained and not head_path(self.context.cache, self.key).is_file()
+
+    def take_on(self) -> bool:
+        """Say whether the head is missing and this process is to train it; no other one will meanwhile."""
+        if not self.is_missing or not self._claims.take(self.key.digest):
+            return False
+        if self.is_missing:
+            return True
+        self._claims.release(self.key.digest)  # somebody has just finished it
+        return False
+
+    @property
+    def _claims(self) -> Claims:
+        """Return the claims on heads of the cache."""
+        return self.context.shared.claims_in(head_path(self.context.cache, self.key).parent)
 
     @cached_property
     def state(self) -> HeadTrainingState:
@@ -144,8 +159,9 @@ class HeadJob:
             self.failure = error
 
     def forget_training(self) -> None:
-        """Drop the head in training; what was kept of it stays."""
+        """Drop the head in training, and leave it to others; what was kept of it stays."""
         self.__dict__.pop("state", None)
+        self._claims.release(self.key.digest)
 
     def fitted(self) -> FittedHead:
         """Return the finished head, from the cache or fitted now: one just trained is read back as any later run will.
@@ -251,17 +267,21 @@ def head_label(run: RunSpec, head: str, control: str) -> str:
     return f"{head} {run.task.name} seed {run.seed}{changed}"
 
 
-def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext) -> None:
+def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext) -> list[HeadJob]:
     """Train those of the wanted heads that are missing, and later ones along with them where stacks have room.
 
-    What a head becomes does not depend on what is trained beside it. One that fails holds its `failure`.
+    Those that other processes are training are left to them. What a head becomes does not depend on what is trained
+    beside it. One that fails holds its `failure`.
+
+    Returns:
+        Those that were trained from their beginning.
 
     Raises:
         TaxbenchError: one of the wanted heads cannot be built.
     """
-    missing = list(dict.fromkeys(job for job in wanted if job.is_missing))
+    missing = [job for job in dict.fromkeys(wanted) if job.take_on()]
     if not missing:
-        return
+        return []
     stacks: dict[StackKey, list[HeadJob]] = {}
     try:
         for job in missing:
@@ -272,10 +292,12 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
         most = min(_STACK, -(-sum(map(len, stacks.values())) // 2)) if two else _STACK
         groups = [stack[i : i + most] for stack in stacks.values() for i in range(0, len(stack), most)]
         at_once = min(2, len(groups)) if two else 1
+        begun = [job for job in chain(*groups) if job.state.step == 0]
         side_by_side([_training(group, context, at_once) for group in groups], context.device, context.report)
     finally:
         for job in chain(missing, *stacks.values()):
             job.forget_training()  # of a stack that broke off nothing half-trained is gone on with
+    return begun
 
 
 def _fill(stacks: dict[StackKey, list[HeadJob]], missing: Sequence[HeadJob], later: Iterable[HeadJob]) -> None:
@@ -287,7 +309,7 @@ def _fill(stacks: dict[StackKey, list[HeadJob]], missing: Sequence[HeadJob], lat
             return
         # Of random twins one at a time is in memory.
         other_twin = job.key.variant == "random_lm" and job.key.seed not in seeds
-        if job in seen or other_twin or not job.is_missing:
+        if job in seen or other_twin or not job.take_on():
             continue
         seen.add(job)
         with suppress(TaxbenchError):  # told when its turn comes

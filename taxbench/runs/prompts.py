@@ -4,13 +4,14 @@ A name is said where the image would be ("An image of a crow. … Is there a cro
 it from other names takes no picture and no hypernym, so a prompt can be chosen by it before anything is trained.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field, TypeAdapter
 
 from taxbench.lms.forward import tokenise
 from taxbench.lms.frames import BLANKS
@@ -21,7 +22,7 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.runs.environment import versions
 from taxbench.scoring.metrics import term_auroc
 from taxbench.specs.result import WEAK_LM
-from taxbench.specs.spec import canonical_json, content_hash
+from taxbench.specs.spec import content_hash
 from taxbench.specs.task import FRAMES, RAW, PromptSpec
 from taxbench.training.head_state import group_by_image
 from taxbench.training.predict import RowBudget
@@ -62,8 +63,11 @@ class PromptScore:
     """How well an LM tells named leaves apart with a prompt."""
 
     prompt: PromptSpec
-    auroc: float
+    auroc: Annotated[float, Field(ge=0, le=1)]
     """Of identity questions, name by name first: 0.5 is chance."""
+
+
+_SCORES = TypeAdapter(Annotated[list[PromptScore], Field(min_length=1)])
 
 
 def identity_questions(n: int, most: int = NAMES) -> QuestionSet:
@@ -208,13 +212,11 @@ def _known(cache: Path, lm: FrozenLM, wording: Wording, wanted: PromptSpec) -> l
     """Return what was found for the same LM, names and questions before."""
     path = _path(cache, lm, wording, wanted)
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return [PromptScore(PromptSpec.model_validate(row["prompt"]), float(row["auroc"])) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError):  # none, or a broken one: it is made anew
+        return _SCORES.validate_json(path.read_bytes())
+    except (OSError, ValueError):  # none, or a broken one: it is made anew
         return None
 
 
 def _keep(cache: Path, lm: FrozenLM, wording: Wording, wanted: PromptSpec, scores: list[PromptScore]) -> None:
-    rows = [{"prompt": score.prompt.model_dump(), "auroc": score.auroc} for score in scores]
     with replacing(_path(cache, lm, wording, wanted)) as partial:
-        partial.write_text(canonical_json(rows) + "\n", encoding="utf-8")
+        partial.write_bytes(_SCORES.dump_json(scores) + b"\n")

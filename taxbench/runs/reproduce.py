@@ -13,7 +13,8 @@ from taxbench.results.records import RESULT, read_result
 from taxbench.runs.config import GridCell, Inputs, RunConfig
 from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
-from taxbench.runs.runner import Tally, check, finish, plan
+from taxbench.runs.runner import check, finish, plan
+from taxbench.runs.status import Tally
 from taxbench.specs.feature_key import FeatureOptions, StorageDtype
 from taxbench.specs.result import Code, Result, Scores, Versions
 from taxbench.specs.run import RunSpec
@@ -190,6 +191,7 @@ def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
         device=again.device or run.device,
         cache=_fresh_cache(work, again.cache),
         out=again.out or work / "results",
+        limit=run.dataset.limit,
     )
 
 

@@ -5,7 +5,7 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from taxbench.util.errors import UsageError, did_you_mean
+from taxbench.util.errors import TaxbenchError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,6 +31,25 @@ class Options:
     """`key=value` for the features, the trainer or the head."""
     include: tuple[Path, ...] = ()
     """Folders with more task files."""
+    limit: int | None = None
+    """How many images of each leaf and split are used; None: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with an option, or with one of the names that it lists."""
+
+    option: str
+    name: str
+    error: TaxbenchError
+
+
+class OptionsError(UsageError):
+    """Several options, or names that they list, are wrong."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem.error) for problem in problems))
+        self.problems = problems
 
 
 def options_from(kind: type[D], given: dict[str, Any]) -> D:
@@ -58,7 +77,7 @@ def _typed(name: str, value: Any, usual: Any) -> Any:
             value = [f"{key}={_words(name, each)}" for key, each in value.items()]
         several = value if isinstance(value, list | tuple) else [value]
         return tuple(Path(each) if name == "include" else _words(name, each) for each in several)
-    if isinstance(usual, bool | int) or name == "workers":
+    if isinstance(usual, bool | int) or name in ("workers", "limit"):
         if not isinstance(value, int):
             raise UsageError(f"Invalid {name}: expected a whole number, found a {type(value).__name__}.")
         return value

@@ -6,9 +6,10 @@
 `context.py` (what runs share) and `fit.py` (heads).
 """
 
+import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -25,8 +26,11 @@ from taxbench.results.predictions import OWN, Collector, Predictions, half, writ
 from taxbench.results.records import RESULT, finished, predictions_file, result_folder, write_result
 from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import FeatureSet, RunContext, Shared
+from taxbench.runs.cost import CostModel
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
+from taxbench.runs.several_devices import on_each_device
+from taxbench.runs.status import StatusFile, Tally
 from taxbench.scoring.metrics import calibrate, category_scores, fit_threshold, score, summarise
 from taxbench.specs.result import Result, Timing
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
@@ -34,7 +38,10 @@ from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
 from taxbench.util.errors import DataError, TaxbenchError, first_few
 from taxbench.util.paths import check_writable
-from taxbench.util.progress import Reporter
+from taxbench.util.progress import QUIET, Reporter
+
+_PATIENCE = 2.0
+"""Seconds between looks at what other processes have done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +63,38 @@ def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
     """Plan the grid, then yield one result for every run of it, written to disk before it is yielded.
 
     A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
-    interrupted command goes on where it stopped. A run that fails does not stop the others.
+    interrupted command goes on where it stopped. A run that fails does not stop the others. What another process is
+    doing is left to it, and read when it is done: several may be given the same grid.
 
     Raises:
         TaxbenchError: at the end, where runs failed; at once, where none can be.
     """
+    with on_each_device(config, run_here) as here:
+        yield from run_here(here, report)
+
+
+def run_here(config: RunConfig, report: Reporter) -> Iterator[Result]:
+    """Do what `run` does on one device."""
     check_writable(config.out)
     for note in config.notes:
         report.say(note)
     shared, tally = Shared(), Tally(config.size)
     contexts = [RunContext(config, inputs, report, shared) for inputs in config.inputs]
     check(contexts)
-    for context in contexts:
-        yield from finish(plan(context), context, tally)
+    with StatusFile(config, tally, report):
+        plans = []
+        for context in contexts:
+            runs = plan(context)
+            tally.folders |= {name: planned.folder for name, planned in runs if isinstance(planned, PlannedRun)}
+            yield from finish(runs, context, tally)
+            plans.append((runs, context))
+        while any(runs for runs, _ in plans):  # what is left is being done elsewhere
+            time.sleep(_PATIENCE)
+            for runs, context in plans:
+                yield from finish(runs, context, tally)
     if tally.failed:
-        raise TaxbenchError("\n".join([f"{len(tally.failed)} of {config.size} runs failed.", *tally.failed]))
+        count = sum(map(len, tally.failed.values()))
+        raise TaxbenchError("\n".join([f"{count} of {config.size} runs failed.", *tally.reasons]))
 
 
 def check(contexts: list[RunContext]) -> None:
@@ -92,17 +116,6 @@ def check(contexts: list[RunContext]) -> None:
         raise next(iter(problems.values()))
     if problems:
         raise TaxbenchError("\n".join(problems))
-
-
-@dataclass
-class Tally:
-    """How far a command has come."""
-
-    total: int
-    done: int = 0
-    """Runs that ended, one way or the other."""
-    failed: list[str] = field(default_factory=list)
-    """Those that failed, and why."""
 
 
 Plan = deque[tuple[str, PlannedRun | TaxbenchError]]
@@ -132,7 +145,7 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
     lm, dataset = context.lm, context.dataset
     return RunSpec(
         task=cell.task.as_run(),
-        dataset=DatasetId(name=dataset.name, fingerprint=dataset.fingerprint),
+        dataset=DatasetId(name=dataset.name, fingerprint=dataset.fingerprint, limit=context.config.limit),
         encoder=EncoderId(
             name=inputs.encoder.name,
             digest=key.source.digest,
@@ -152,25 +165,38 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
 def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
     """Fit and score planned runs one after the other, and take them off the plan; see `run`.
 
+    It ends when nothing is left but what other processes are doing.
+
     Raises:
         TaxbenchError: the only run of a command failed.
     """
-    report = context.report
-    while runs:
-        (name, planned), tally.done = runs.popleft(), tally.done + 1
+    report, elsewhere = context.report, 0
+    claims, cost = context.shared.claims_in(context.config.out), CostModel(context)
+    while elsewhere < len(runs):
+        name, planned = runs.popleft()
         try:
             if isinstance(planned, TaxbenchError):
                 raise planned
             if result := _stored(planned, report):
                 report.say(f"{name}: already done, read from {planned.folder} (remove it to run again)")
+            elif claims.take(planned.spec.digest) and train(planned, _heads_of(runs), context, cost):
+                result = _stored(planned, QUIET) or measure(planned, context, cost)
             else:
-                result = measure(planned, _heads_of(runs), context)
+                runs.append((name, planned))
+                elsewhere += 1
+                continue
         except TaxbenchError as error:
             if tally.total == 1:
                 raise
-            tally.failed.append(f"{name}: {error}")
-            report.say(f"[{tally.done}/{tally.total}] {name} FAILED: {error}")
+            tally.done += 1
+            alike = tally.failed.setdefault(str(error), [])
+            report.say(f"[{tally.done}/{tally.total}] {name} FAILED{' likewise' if alike else f': {error}'}")
+            alike.append(name)
             continue
+        finally:
+            if isinstance(planned, PlannedRun):
+                claims.release(planned.spec.digest)
+        elsewhere, tally.done = 0, tally.done + 1
         headline = result.run.task.headline
         f1 = result.scores[headline].macro_f1
         shown = "no score, every term was asked with one answer only" if f1 is None else f"macro-F1 {f1:.3f}"
@@ -194,29 +220,42 @@ def _heads_of(runs: Plan) -> Iterator[HeadJob]:
             yield from planned.heads.values()
 
 
-def measure(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext) -> Result:
-    """Train, ask and score one run and its controls, and write its record.
+def train(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext, cost: CostModel) -> bool:
+    """Train the heads of one run and its controls; say whether none of them is still being trained elsewhere.
 
     Args:
         later: Heads of later runs, to be trained along where they fit in.
     """
-    task, protocol, jobs = planned.spec.task, planned.protocol, planned.heads
+    jobs = planned.heads.values()
     _ = planned.features.table, planned.features.rows  # extracted now, where they are not in the cache
+    for split in planned.spec.task.evaluate:
+        planned.protocol.test(split)  # what cannot be asked is said before training
+    planned.protocol.validation()
+    with context.timed("train"):
+        for job in jobs:
+            _ = job.scorer  # now, and not where the first head is built: it may have something to say of the model
+        begun = fit(jobs, later, context)
+    context.work["train"] = context.work.get("train", 0.0) + sum(map(cost.training, begun))
+    return not any(job.is_missing for job in jobs)
+
+
+def measure(planned: PlannedRun, context: RunContext, cost: CostModel) -> Result:
+    """Ask and score a run whose heads are trained, and its controls, and write its record."""
+    protocol = planned.protocol
     _say_what_is_left_out(protocol, context.report)
-    # What cannot be asked is said before training.
-    tests = {split: protocol.test(split) for split in task.evaluate}
+    tests = {split: protocol.test(split) for split in planned.spec.task.evaluate}
     validating = protocol.validation()
     with context.timed("train"):
-        for job in jobs.values():
-            _ = job.scorer  # now, and not where the first head is built: it may have something to say of the model
-        fit(jobs.values(), later, context)
-        heads = {name: job.fitted() for name, job in jobs.items()}
+        heads = {name: job.fitted() for name, job in planned.heads.items()}
     with context.timed("evaluate"):
         predictions = _predict(planned, heads, tests, context)
         held = _margins(planned, heads, validating, "validate", context)
     content = write_predictions(predictions)
     result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
-    timing = Timing(machine=machine(context.device), seconds=context.take_seconds())
+    context.work["evaluate"] = sum(map(cost.asking, planned.heads.values()))
+    timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
+                    lm=context.lm.digest)  # fmt: skip
+    context.work.clear()
     write_result(planned.folder, result, content, timing)
     return result
 

@@ -110,6 +110,8 @@ def probe(options: ProbeOptions, report: Reporter) -> TextProbe:
         raise UsageError(f"--task {options.task}: expected one task, not {', '.join(task.name for task in tasks)}.")
     lm = load_lm(spec, device, pick_dtype(device.type), folder, report)
     dataset = load_dataset(options.dataset, Path(options.taxonomy) if options.taxonomy else None)
+    for note in dataset.notes:
+        report.say(note)
     protocol = Protocol(tasks[0], dataset, 0)
     wording = Wording.of(protocol, "image_first")
     identity = identity_questions(len(wording.names), options.names)
@@ -121,19 +123,20 @@ def probe(options: ProbeOptions, report: Reporter) -> TextProbe:
         )
     asked, first = QuestionSet.concat([identity, hypernym]), len(identity)
     total = len(FRAMES) * len(asked) + len(WORDINGS) * len(hypernym)
-    rows, scores, left_out, by_prompt = [], [], [], {}
+    rows, scores, refusals, by_prompt = [], [], dict[str, list[str]](), {}
     with report.bar("probe", total, "q") as advance:
         for frame in FRAMES:
             try:
                 found = frame_margins(lm, wording, frame, asked, advance)
             except ModelError as error:
-                left_out.append(f"{frame}: {error}")
+                refusals.setdefault(str(error), []).append(frame)
                 advance(len(asked))
                 continue
             for prompt, margins in found.items():
                 rows.append(_row(prompt, identity, margins[:first], hypernym, margins[first:]))
                 scores.append(PromptScore(prompt, rows[-1].identity_auroc))
                 by_prompt[prompt] = margins[first:]
+        left_out = tuple(f"{', '.join(frames)}: {why}" for why, frames in refusals.items())
         if not rows:
             raise ModelError(f"'{spec.name}' cannot be asked in any frame. {' '.join(left_out)}")
         chosen = best_prompt(scores).prompt
@@ -147,7 +150,7 @@ def probe(options: ProbeOptions, report: Reporter) -> TextProbe:
         len(np.unique(asked.image)),
         len(asked),
         tuple(rows),
-        tuple(left_out),
+        left_out,
         chosen,
         tuple(by_name),
         text_only,

@@ -175,6 +175,10 @@ class Timing(Spec):
     """The processor, or the accelerator, and the number of cores."""
     seconds: dict[str, float]
     """Wall time by phase. What several runs share stands with the run that waited for it."""
+    work: dict[str, float] = Field(default_factory=dict)
+    """FLOPs of the LM by phase, to tell what other runs will take."""
+    lm: str = ""
+    """The digest of the LM."""
 
 
 class Result(Spec):

@@ -20,6 +20,13 @@ class DatasetId(Spec):
     name: str
     fingerprint: Digest
     """Digest of image ids, contents, leaves, splits and the taxonomy."""
+    limit: Annotated[int | None, ADDED] = None
+    """How many images of each leaf and split were used, for a first look; null: all."""
+
+    @property
+    def label(self) -> str:
+        """Return the dataset's name as tables have it, marked where only some of its images were used."""
+        return self.name if self.limit is None else f"{self.name} (first {self.limit})"
 
 
 class EncoderId(Spec):

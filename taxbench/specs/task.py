@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from collections.abc import Iterable
 from string import Formatter
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,14 @@ Unit = Literal["pair", "concept"]
 NAME = "[a-z][a-z0-9_]{0,99}"
 """A name of a file's task or group: it stands in file names."""
 _WITH_LEVEL = rf"^{NAME}(-[0-9]+(\.[0-9]+)?)?$"
+_FIELD = r"^[a-z_]+(\.[a-z_]+)+$"
+_NAMED = "lower-case letters, digits and underscores, a letter first, 100 at most, such as my_task"
+PATTERNS = {
+    f"^{NAME}$": _NAMED,
+    _WITH_LEVEL: _NAMED,
+    _FIELD: "a field inside another one, such as deprivation.fraction",
+}
+"""What a pattern means, in words."""
 
 # Neither text nor a boolean passes for a number, nor text or a number for a boolean.
 Whole = Annotated[int, Field(strict=True)]
@@ -43,10 +52,12 @@ FRAMES = {
 _DESCRIPTIVE = frozenset({"summary", "tags", "version", "settings", "metrics", "controls", "expected"})
 
 
-def _error(message: str, *keys: str | tuple[str, int], **more: Any) -> PydanticCustomError:
-    """Return an error of a record, with the fields or list items it is about for `tasks/messages.py`."""
+def _error(message: str, *keys: str | tuple[str, int], unknown: Iterable[str | None] = ()) -> PydanticCustomError:
+    """Return an error with the fields or list items it is about and unknown placeholders, for `tasks/messages.py`."""
     paths = tuple(key if isinstance(key, tuple) else (key,) for key in keys)
-    return PydanticCustomError("refused", "{message}", {"message": message, "keys": paths, **more})
+    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    each = [(f"unknown placeholder {{{name}}}; known: {known}", name, PLACEHOLDERS) for name in unknown]
+    return PydanticCustomError("refused", "{message}", {"message": message, "keys": paths, "unknown": each})
 
 
 class NoDeprivation(Spec):
@@ -275,7 +286,7 @@ class Expected(Spec):
 class Levels(Spec):
     """One task for each value of one field: a curve."""
 
-    field: str = Field(pattern=r"^[a-z_]+(\.[a-z_]+)+$")
+    field: str = Field(pattern=_FIELD)
     """Which field varies, such as deprivation.fraction."""
     values: tuple[Number, ...] = Field(min_length=1)
     """Its values; the task NAME becomes NAME-0.1, NAME-0.3 and so on, and NAME a group of them."""
@@ -377,6 +388,13 @@ class TaskSpec(Spec):
         return f"{self.name}@{self.version}#{self.digest}"
 
 
+def _equal_or_mapping(value: Any) -> Any:
+    """Return the weights of a group; raise where they are of no shape that weights have."""
+    if value not in ("equal", None) and not isinstance(value, dict):
+        raise _error(f"expected equal, or a mapping such as {{leaf: 1, unseen_hypernym: 2}}, found {value!r}")
+    return value
+
+
 class GroupSpec(Spec):
     """A named list of tasks."""
 
@@ -388,7 +406,7 @@ class GroupSpec(Spec):
     """Free labels for filtering."""
     members: tuple[Annotated[str, Field(pattern=_WITH_LEVEL)], ...] = Field(min_length=1)
     """Tasks, in the order of the table."""
-    weights: Literal["equal"] | dict[str, Number] | None = None
+    weights: Annotated[Literal["equal"] | dict[str, Number] | None, BeforeValidator(_equal_or_mapping)] = None
     """How the members' headlines are averaged: all alike, or by the weight of each. Left out: they are not. Only tasks
     are averaged, no groups or curves. There is no average where a member is missing."""
 

@@ -1,8 +1,7 @@
 """What is wrong in a file, where, and how a program or a person reads it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 Level = Literal["error", "warning"]
@@ -29,11 +28,6 @@ class Diagnostic:
         return asdict(self)
 
 
-def at_file(path: Path | str, message: str, line: int = 1, column: int = 1) -> Diagnostic:
-    """Return an error about a file as a whole, or at a place that no key names."""
-    return Diagnostic(str(path), line, column, message)
-
-
 def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sort diagnostics by file and line, each finding once."""
     return tuple(sorted(set(findings)))
@@ -50,10 +44,3 @@ def dotted(key: Iterable[str | int]) -> str:
     for part in key:
         text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
     return text
-
-
-def in_short(chain: Sequence[str], most: int = 8) -> str:
-    """Write a chain of names with arrows; of a long one, both ends."""
-    left_out = len(chain) - most
-    shown = chain if left_out <= 0 else [*chain[: most - 1], f"({left_out} more)", chain[-1]]
-    return " → ".join(shown)

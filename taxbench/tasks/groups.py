@@ -1,20 +1,16 @@
 """Check the members of groups: that they are there, lead to no circle, and can be averaged where weights say so."""
 
 from collections.abc import Iterable, Mapping
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from taxbench.tasks.diagnostics import Diagnostic, in_order, in_short
+from taxbench.tasks.diagnostics import Diagnostic, in_order
 from taxbench.tasks.task_files import TaskFile
 from taxbench.util.errors import did_you_mean
 
-Graph = dict[Path, list[Path]]
-"""By the file of each group, the files of the groups among its members."""
+Problems = dict[Path, tuple[Diagnostic, ...]]
 
 
-def group_problems(
-    groups: Iterable[TaskFile], known: Mapping[str, TaskFile], broken: Iterable[Path]
-) -> dict[Path, tuple[Diagnostic, ...]]:
+def group_problems(groups: Iterable[TaskFile], known: Mapping[str, TaskFile], broken: Iterable[Path]) -> Problems:
     """Return what is wrong with groups, by file; a group with a member that cannot be used cannot be used either.
 
     Args:
@@ -22,58 +18,48 @@ def group_problems(
         known: The file of every name.
         broken: The files that cannot be used, for saying why a member is not known.
     """
-    files = {file.path: file for file in groups}
-    graph = {path: [known[member].path for member in file.group.members if member in known and known[member].is_group]
-             for path, file in files.items() if file.group}  # fmt: skip
-    circles: dict[Path, list[Path]] = {}
-    try:
-        inside_out = list(TopologicalSorter(graph).static_order())
-    except CycleError:
-        circles = {path: circle for path in graph if (circle := _way_back(path, graph))}
-        others = {path: [] if path in circles else members for path, members in graph.items()}
-        inside_out = [*circles, *TopologicalSorter(others).static_order()]
-    unusable = {path.stem: path for path in broken}
-    problems: dict[Path, tuple[Diagnostic, ...]] = {}
-    for path in inside_out:
-        group = files[path].group if path in files and path not in problems else None
-        if group is None:
-            continue
-        circle = circles.get(path, [])
-        errors: list[Diagnostic] = []
-        for index, member in enumerate(group.members):
-            file, text = known.get(member), ""
-            if file is not None and file.path in circle:
-                if file.path == circle[1]:
-                    text = f"members[{index}]: the group contains itself: {in_short([one.stem for one in circle])}"
-            elif file is None or file.path in problems:
-                why = f"cannot be used, see {unusable[member]}." if member in unusable else ""
-                why = why or f"is not a task or group.{did_you_mean(member, known)}"
-                text = f"members[{index}]: '{member}' {why}"
-            elif group.weights is not None and file.group is not None and file.group.group == member:
-                kind = "group" if file.is_group else "curve"
-                errors.append(
-                    files[path].locate(("weights",), f"weights: members must be tasks, '{member}' is a {kind}")
-                )
-            if text:
-                errors.append(files[path].locate(("members", index), text))
-        if errors:
-            problems[path] = in_order(errors)
-            unusable[group.group] = path
-    return problems
+    circles = {file.path: (file, _way_back(file, known)) for file in groups}
+    problems: Problems = {}
+    while True:  # until no group is the worse for another one
+        unusable = {path.stem: path for path in broken} | {
+            file.group.group: path for path, (file, _) in circles.items() if path in problems and file.group
+        }
+        found = {path: in_order(_wrong(file, circle, known, unusable)) for path, (file, circle) in circles.items()}
+        found = {path: wrong for path, wrong in found.items() if wrong}
+        if found.keys() == problems.keys():
+            return found
+        problems = found
 
 
-def _way_back(goal: Path, graph: Graph) -> list[Path]:
-    """Return the shortest chain from a group to itself, or nothing."""
-    came_from: dict[Path, Path] = {}
-    waiting = [goal]
-    for path in waiting:
-        for member in graph.get(path, ()):
-            if member == goal:
-                way = [path, goal]
-                while way[0] != goal:
-                    way.insert(0, came_from[way[0]])
-                return way
-            if member not in came_from:
-                came_from[member] = path
+def _wrong(
+    file: TaskFile, circle: list[Path], known: Mapping[str, TaskFile], unusable: Mapping[str, Path]
+) -> Iterable[Diagnostic]:
+    """Yield what is wrong with one group, some of whose members may be unusable."""
+    assert file.group is not None
+    for index, name in enumerate(file.group.members):
+        member, key = known.get(name), ("members", index)
+        if member is not None and member.path in circle:
+            if member.path == circle[1]:
+                chain = " → ".join(path.stem for path in circle)
+                yield file.locate(key, f"members[{index}]: the group contains itself: {chain}")
+        elif member is None or member.path in unusable.values():
+            why = f"cannot be used, see {unusable[name]}." if name in unusable else ""
+            why = why or f"is not a task or group.{did_you_mean(name, known)}"
+            yield file.locate(key, f"members[{index}]: '{name}' {why}")
+        elif file.group.weights is not None and member.group is not None and member.group.group == name:
+            kind = "group" if member.is_group else "curve"
+            yield file.locate(("weights",), f"weights: members must be tasks, '{name}' is a {kind}")
+
+
+def _way_back(goal: TaskFile, known: Mapping[str, TaskFile]) -> list[Path]:
+    """Return the shortest chain of files from a group to itself, or nothing."""
+    waiting, came_from = [goal], {goal.path: [goal.path]}
+    for file in waiting:
+        for name in file.group.members if file.is_group and file.group else ():
+            member = known.get(name)
+            if member is not None and member.path == goal.path:
+                return [*came_from[file.path], goal.path]
+            if member is not None and member.path not in came_from:
+                came_from[member.path] = [*came_from[file.path], member.path]
                 waiting.append(member)
     return []

@@ -2,14 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from taxbench.tasks.diagnostics import Diagnostic, in_short
+from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.yaml_file import BadYaml, KeyPath, YamlFile, parse_yaml
 from taxbench.util.errors import did_you_mean
 from taxbench.util.paths import PACKAGE
@@ -83,38 +84,28 @@ class TaskPath:
         own = os.path.realpath(child)
         return list(dict.fromkeys(path.stem for path in files if os.path.realpath(path) != own))
 
-    def defining(self, names: Iterable[str]) -> list[Path] | None:
-        """Return the files that define some names, and the members of groups among them; None: read all to know.
+    def defining(self, names: Iterable[str], paths: Sequence[Path]) -> Sequence[Path]:
+        """Return those of some files that define names, or members of groups among them; or all, where only that tells.
 
         Few files are parsed for that: the text of a file that defines a name says so, and levels of a curve are defined
         by the file of the curve. A file that is named by its path may take the name of another one.
         """
-        texts: dict[Path, bytes] = {}
-        for path in (path for root in self.roots for path in yaml_files(root) if path.is_file()):
+        texts = {}
+        for path in paths:
             with suppress(OSError):
-                texts[path] = path.read_bytes()
-        by_path = [file for name in names if name.endswith(SUFFIXES)
-                   and isinstance(file := self.parsed(Path(name)), YamlFile)]  # fmt: skip
-        if any("members" in file.data for file in by_path):
-            return None
-        own_names = {str(file.data.get("name")) for file in by_path}
-        waiting = [*own_names, *(name for name in names if not name.endswith(SUFFIXES))]
-        paths: dict[str, list[Path]] = {}
-        while waiting:
-            name = waiting.pop().partition("-")[0]
-            if name in paths:
-                continue
-            paths[name] = []
-            says_so = re.compile(rb"(?:name|group)[\"']?\s*:[^:]*?" + re.escape(os.fsencode(name)))
-            for path in (path for path, text in texts.items() if says_so.search(text)):
-                file = self.parsed(path)
-                if isinstance(file, YamlFile) and name == file.data.get("name", file.data.get("group")):
-                    paths[name].append(path)
-                    members = file.data.get("members")
-                    waiting += map(str, members) if isinstance(members, list) else ()
-            if not paths[name] and name not in own_names:
-                return None
-        return [path for path in texts if any(path in of_name for of_name in paths.values())]
+                texts[path] = path.read_bytes().replace(b"\0", b"").decode(errors="replace")  # UTF-16 has zeros
+        given = {name: self.parsed(Path(name)) for name in names if name.endswith(SUFFIXES)}
+        own = [file.data for file in given.values() if isinstance(file, YamlFile)]
+        if any("members" in data for data in own):
+            return paths
+        waiting, found = [*(str(data.get("name")) for data in own), *(set(names) - given.keys())], set[Path]()
+        for name in waiting:
+            says_so = re.compile(rf"\b(?:name|group)[\"']?\s*:\s*[\"']?{re.escape(name.partition('-')[0])}\b")
+            for path in {path for path, text in texts.items() if says_so.search(text)} - found:
+                found.add(path)
+                members = file.data.get("members") if isinstance(file := self.parsed(path), YamlFile) else ()
+                waiting += map(str, members) if isinstance(members, list) else ()
+        return [path for path in paths if path in found]
 
 
 @dataclass(frozen=True)
@@ -124,7 +115,7 @@ class ResolvedFile:
     own: YamlFile
     """The file itself."""
     chain: tuple[tuple[YamlFile, dict[str, Any]], ...]
-    """The file and those it extends, nearest first, each with what it gives where no nearer one does."""
+    """The file and those it extends, nearest first, each with what it may give to the file."""
     data: dict[str, Any]
     """What holds in the end: a mapping adds to the parent's, a choice by `kind` replaces it whole."""
     problems: tuple[Diagnostic, ...]
@@ -132,25 +123,16 @@ class ResolvedFile:
     complete: bool
     """Whether every file that is extended could be read; else fields may seem missing that are not."""
 
-    def origin(self, key: KeyPath) -> YamlFile | None:
-        """Return the file that a value comes from; None where no file gives it."""
-        for file, given in self.chain:
-            if key in file.positions and key[0] in given:
-                return file
-            value = given
-            for part in key:
-                if part not in value:
-                    break
-                value = value[part]
-                if not isinstance(value, dict) or "kind" in value:  # which replaces what is inherited
-                    return None
-        return None
+    @cached_property
+    def origin(self) -> dict[KeyPath, YamlFile]:
+        """Return the file that each key and list item of the data comes from."""
+        return {key: file for file, given in reversed(self.chain) for key in file.positions
+                if key[0] in given and _is_in(self.data, key)}  # fmt: skip
 
     def locate(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error about a value, in the file it comes from."""
-        ends = range(len(key), 0, -1)
-        file = next((file for end in ends if (file := self.origin(key[:end]))), self.own)
-        return file.error(key, message)
+        files = (self.origin.get(key[:end]) for end in range(len(key), 0, -1))
+        return next(filter(None, files), self.own).error(key, message)
 
 
 def resolve_extends(path: Path, task_path: TaskPath) -> ResolvedFile | Diagnostic:
@@ -172,12 +154,10 @@ def resolve_extends(path: Path, task_path: TaskPath) -> ResolvedFile | Diagnosti
         else:
             problems.append(_why_not(files, parent, task_path))
             complete = False
-    # A name is never inherited, nor are published figures of a task that a child changes.
-    layers = [(own, own.data)]
-    for file in files[1:]:
-        left_out = {"name", "extends"} if file.abstract else {"name", "extends", "expected"}
+    layers, data = [(own, own.data)], dict[str, Any]()
+    for file in files[1:]:  # a name is never inherited, nor are published figures of a task that a child changes
+        left_out = {"name", "extends"} | (set() if file.abstract else {"expected"})
         layers.append((file, {key: value for key, value in file.data.items() if key not in left_out}))
-    data: dict[str, Any] = {}
     for _, given in reversed(layers):
         data = _merge(data, given)
     data.pop("extends", None)
@@ -201,7 +181,7 @@ def _why_not(files: list[YamlFile], parent: YamlFile | Diagnostic | None, task_p
         return child.error(key, f"extends '{name}', which cannot be read: {parent}")
     if "group" in parent.data:
         return child.error(key, f"extends '{name}', which is a group; only a task can be extended")
-    circle = in_short([*(file.path.stem for file in files), parent.path.stem])
+    circle = " → ".join([*(file.path.stem for file in files), parent.path.stem])
     return files[0].error(key, f"the files extend each other in a circle: {circle}")
 
 
@@ -213,3 +193,14 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         deep = isinstance(value, dict) and isinstance(old, dict) and "kind" not in value
         merged[key] = _merge(old, value) if deep and isinstance(old, dict) else value
     return merged
+
+
+def _is_in(data: Any, key: KeyPath) -> bool:
+    """Say whether a key leads to something, and is not one that a child has replaced."""
+    for part in key:
+        if isinstance(data, list):
+            data = dict(enumerate(data))
+        if not isinstance(data, dict) or part not in data:
+            return False
+        data = data[part]
+    return True

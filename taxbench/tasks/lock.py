@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from taxbench.specs.task import TaskSpec
-from taxbench.tasks.diagnostics import Diagnostic, at_file
+from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.task_files import TaskFile
 from taxbench.util.errors import TaskError
 from taxbench.util.paths import replacing
@@ -18,7 +19,7 @@ LOCK = "lock.json"
 
 Versions = dict[str, dict[str, str]]
 """Name, then version, then digest."""
-_Pairs = tuple[tuple[Annotated[str, Field(pattern="^[1-9][0-9]{0,99}$")], str], ...]
+_Pairs = tuple[tuple[Annotated[str, Field(pattern="^[1-9][0-9]*$")], str], ...]
 _LOCKED = TypeAdapter(tuple[tuple[str, _Pairs], ...])
 
 
@@ -26,7 +27,7 @@ class DamagedLock(TaskError):
     """A lock that says nothing certain."""
 
     def __init__(self, path: Path, message: str, line: int = 1, column: int = 1) -> None:
-        self.finding = at_file(path, f"{message}; restore it from version control", line, column)
+        self.finding = Diagnostic(str(path), line, column, f"{message}; restore it from version control")
         super().__init__(str(self.finding))
 
 
@@ -40,21 +41,17 @@ def read_lock(root: Path) -> Versions:
     if not os.path.lexists(path):
         return {}
     try:
-        # Pairs, of which none is lost. Numbers have no place here, and one of thousands of digits is no int.
-        locked = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=tuple, parse_int=float)
-        tasks = _LOCKED.validate_python(locked, strict=True)
+        tasks = _LOCKED.validate_python(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=tuple))
     except ValidationError:
         raise DamagedLock(path, 'expected {"task": {"1": "digest"}}') from None
     except json.JSONDecodeError as error:
         raise DamagedLock(path, f"not valid JSON: {error.msg}", error.lineno, error.colno) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DamagedLock(path, f"cannot be read ({error})") from None
-    except RecursionError:
-        raise DamagedLock(path, "nested too deep") from None
-    for pairs in (tasks, *(versions for _, versions in tasks)):
-        names = [name for name, _ in pairs]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise DamagedLock(path, f"'{twice[0]}' is given twice")
+    for pairs in (tasks, *(versions for _, versions in tasks)):  # after a merge that kept both sides
+        for name, n in Counter(name for name, _ in pairs).items():
+            if n > 1:
+                raise DamagedLock(path, f"'{name}' is given twice")
     return {task: dict(versions) for task, versions in tasks}
 
 
@@ -70,15 +67,6 @@ def changed(file: TaskFile, locked: Versions) -> Iterator[Diagnostic]:
                 f"(content {task.digest}, locked {digest})"
             )
             yield file.locate(("version",), text)
-
-
-def lock_problems(root: Path, files: Iterable[TaskFile]) -> list[Diagnostic]:
-    """Compare files of a task folder with its lock."""
-    try:
-        locked = read_lock(root)
-    except DamagedLock as error:
-        return [error.finding]
-    return [finding for file in files for finding in changed(file, locked)]
 
 
 def add_to_lock(root: Path, tasks: Iterable[TaskSpec]) -> int:

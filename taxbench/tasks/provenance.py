@@ -75,7 +75,7 @@ def _source(key: KeyPath, task: TaskSpec, file: TaskFile, task_path: TaskPath) -
     level = file.level_of(task)
     if level is not None and ".".join(map(str, key)) == level[0]:
         key = level[1]
-    source = file.resolved.origin(key)
+    source = file.resolved.origin.get(key)
     return DEFAULT if source is None else f"{label(source.path, task_path)}:{source.positions[key][0]}"
 
 

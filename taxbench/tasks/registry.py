@@ -4,7 +4,7 @@ Task folders are the built-in one, those of `--include-path`, and those that ins
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -182,10 +182,10 @@ def find_tasks(
             name = f"entry point {point.name}"
             findings[Path(name)] = (Diagnostic(name, 0, 0, f"'{point.value}' is not a package with tasks ({error})"),)
     registry = TaskRegistry(TaskPath(tuple(folders)), findings=findings)
-    wanted = None if names is None else [name.strip() for name in names]
-    paths = None if wanted is None else registry.task_path.defining(wanted)
-    if paths is None:
-        wanted, paths = None, [path for folder in folders for path in yaml_files(folder)]
+    paths: Sequence[Path] = [path for folder in folders for path in yaml_files(folder)]
+    wanted = [] if names is None else [name.strip() for name in names]
+    if wanted:
+        paths = registry.task_path.defining(wanted, paths)
     once: dict[str, Path] = {}
     for path in (*paths, *by_path):
         once.setdefault(os.path.realpath(path), path)
@@ -199,6 +199,6 @@ def find_tasks(
         if file.group is not None and file.path in problems:
             del registry.files[file.group.group], registry.groups[file.group.group]
     registry.findings |= problems
-    if wanted is not None and any(name not in registry.files and not name.endswith(SUFFIXES) for name in wanted):
+    if any(name not in registry.files and not name.endswith(SUFFIXES) for name in wanted):
         return find_tasks(include, by_path)  # to say what is wrong with it, or which name is near
     return registry

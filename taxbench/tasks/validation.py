@@ -10,7 +10,7 @@ from typing import Any
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic, errors, in_order
 from taxbench.tasks.inheritance import BUILTIN, SUFFIXES, yaml_files
-from taxbench.tasks.lock import LOCK, DamagedLock, add_to_lock, changed, lock_problems, read_lock
+from taxbench.tasks.lock import LOCK, DamagedLock, add_to_lock, changed, read_lock
 from taxbench.tasks.registry import TaskRegistry, find_tasks
 from taxbench.tasks.task_files import TaskFile
 from taxbench.util.errors import UsageError
@@ -42,7 +42,7 @@ class Validation:
             CacheError: a lock cannot be written.
         """
         added = {}
-        for root, files in _by_root(self.sound, self.registry):
+        for root, files in _by_root(self.sound, self.registry).items():
             if root in self.may_lock:
                 with suppress(DamagedLock):  # a damaged lock is among the findings
                     added[root / LOCK] = add_to_lock(root, [task for file in files for task in file.tasks])
@@ -93,8 +93,12 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
     findings = [finding for file in files for finding in registry.findings.get(file.path, ())]
     if not chosen:
         findings += [finding for of_file in registry.findings.values() for finding in of_file if not finding.line]
-    for root, of_root in _by_root(files, registry):
-        findings += lock_problems(root, of_root)
+    for root, of_root in _by_root(files, registry).items():
+        try:
+            locked = read_lock(root)
+            findings += [finding for file in of_root for finding in changed(file, locked)]
+        except DamagedLock as error:
+            findings.append(error.finding)
     may_lock = (BUILTIN, *include, *folders, *(path.parent for path in single))
     return Validation(registry, files, in_order(findings), may_lock)
 
@@ -118,12 +122,12 @@ def warnings_for(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[T
                 yield from changed(replace(file, tasks=meant), locked)
 
 
-def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> Iterator[tuple[Path, list[TaskFile]]]:
-    """Yield the task folders of validated files, each with its files."""
+def _by_root(files: Iterable[TaskFile], registry: TaskRegistry) -> dict[Path, list[TaskFile]]:
+    """Return the task folders of validated files, each with its files."""
     groups: dict[Path, list[TaskFile]] = {}
     for file in files:
         groups.setdefault(registry.task_path.root_of(file.path), []).append(file)
-    yield from groups.items()
+    return groups
 
 
 def _count(n: int, word: str) -> str:

@@ -10,16 +10,15 @@ WordNet's upper levels are written for logicians ("instrumentality", "placental"
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from taxbench.taxonomy.taxonomy import Taxonomy, TaxonomyFile
+from taxbench.taxonomy.taxonomy import WORDNET, Taxonomy, TaxonomyFile, read_taxonomy
 from taxbench.taxonomy.wordnet import Nouns, read_nouns
-from taxbench.util.errors import DataError, did_you_mean, first_few
+from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few
 
 MIN_LEAVES = 5
 MIN_DEPTH = 4
@@ -86,10 +85,10 @@ def wordnet_taxonomy(
         min_leaves: How many leaves a hypernym has at least.
         min_depth: Steps below "entity" that a hypernym is at least; on the longest way where there are several.
         max_depth: Steps below "entity" that it is at most.
-        wordnet: The folder of WordNet's dict files.
+        wordnet: A folder of WordNet's dict files, in place of the package's table.
 
     Raises:
-        DataError: WordNet is not installed, does not know leaves (all are named), or has no hypernym within the limits.
+        DataError: WordNet does not know leaves (all are named), or has no hypernym within the limits.
     """
     graph = _graph(wordnet)
     found = _find_all(graph, sorted(set(leaves)))
@@ -107,6 +106,28 @@ def wordnet_taxonomy(
         groups[names[leaf.given]] |= {name for name, synsets in kept.items() if leaf.above & synsets}
     table = Taxonomy({name: tuple(sorted(group)) for name, group in sorted(groups.items())})
     return TaxonomyFile(table, names, tuple(dict.fromkeys(_notes(graph, found, names, kept))))
+
+
+def taxonomy_of(classes: Iterable[str], taxonomy: Path | None) -> TaxonomyFile:
+    """Return the taxonomy a user asks for: that of a file, or one made from WordNet for the classes.
+
+    Raises:
+        UsageError: none is asked for.
+        DataError: the file cannot be read, or WordNet does not know a class.
+    """
+    if taxonomy is None:
+        raise UsageError(
+            "These images need a taxonomy: --taxonomy FILE.tsv with the columns folder, leaf, hypernyms (hypernyms "
+            "separated by '|'), or --taxonomy wordnet. 'taxbench taxonomy' makes a file from WordNet to be edited."
+        )
+    if str(taxonomy) != WORDNET:
+        return read_taxonomy(taxonomy)
+    made = wordnet_taxonomy(classes)
+    said = (
+        f"The hypernyms are made from WordNet, with {len(made.notes)} points to look at: 'taxbench taxonomy LEAVES "
+        "--out FILE.tsv' lists them and writes a file to be edited."
+    )
+    return replace(made, notes=(said,) if made.notes else ())
 
 
 @lru_cache(maxsize=1)
@@ -176,8 +197,7 @@ class _Graph:
 
     def said_as(self, synsets: Sequence[int]) -> dict[int, tuple[str, tuple[int, int]]]:
         """Return the best-known name of synsets, and how well known it is; leave out what people would not say."""
-        lemmas = {lemma.lower() for synset in synsets for lemma in self.nouns.synsets[synset].lemmas}
-        in_glosses = _count_in(self.nouns.texts, lemmas)
+        seen = self.nouns.in_glosses
         best: dict[int, tuple[str, tuple[int, int]]] = {}
         for synset in synsets:
             found = self.nouns.synsets[synset]
@@ -185,23 +205,11 @@ class _Graph:
                 best[synset] = _SAID_AS[found.key], (0, 0)
                 continue
             for lemma, count in zip(found.lemmas, found.counts, strict=True):
-                known = (count, in_glosses[lemma.lower()])
+                known = (count, seen[lemma.lower()] + seen[f"{lemma.lower()}s"])
                 usual = synset in self.nouns.senses[lemma.lower()][:_USUAL_SENSES]
                 if usual and (count or known[1] >= _IN_GLOSSES) and (synset not in best or known > best[synset][1]):
                     best[synset] = lemma, known
         return {synset: said for synset, said in best.items() if said[0].lower() not in _TOO_WIDE}
-
-
-def _count_in(texts: Iterable[str], names: Iterable[str]) -> Counter[str]:
-    """Count how often texts use names of one to three words, in the singular and the plural."""
-    words = [word for text in texts for word in (*re.findall(r"[a-z-]+", text.lower()), "")]
-    forms = {tuple(form.split()): name for name in names for form in (name, f"{name}s")}
-    found: Counter[str] = Counter()
-    for size in (1, 2, 3):
-        runs = zip(*(islice(words, start, None) for start in range(size)), strict=False)
-        for run, count in Counter(filter(forms.__contains__, runs)).items():
-            found[forms[run]] += count
-    return found
 
 
 def _find_all(graph: _Graph, leaves: Sequence[str]) -> list[_Leaf]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taxbench.util.errors import DataError
-from taxbench.util.paths import replacing
+from taxbench.util.paths import read_text, replacing
 
 # Control characters, line and paragraph separators, and what stands for bytes that are no UTF-8.
 _UNWRITABLE = ("Cc", "Zl", "Zp", "Cs")
@@ -32,14 +32,11 @@ def read_table(path: Path, hint: str = "") -> Table:
         hint: What to add where a row has too few or too many cells.
 
     Raises:
-        DataError: it is not to be read as UTF-8, names a column twice, or a row does not fit; with the line.
+        DataError: it cannot be read as text, names a column twice, or a row does not fit; with the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The table '{path}' cannot be read as UTF-8 text ({error}).") from None
     # Not splitlines(), which also breaks lines at characters that may stand in a cell.
-    lines = [(number, line) for number, line in enumerate(normal(text).split("\n"), start=1) if line.strip()]
+    text = normal(read_text(path)).split("\n")
+    lines = [(number, line) for number, line in enumerate(text, start=1) if line.strip()]
     while lines and lines[0][1].startswith("#"):
         del lines[0]
     if not lines:
@@ -74,7 +71,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 def unwritable(cell: str) -> str:
     """Say why a cell could not be read back; the empty string where it can."""
-    if any(unicodedata.category(letter) in _UNWRITABLE for letter in cell):
+    if not cell.isprintable() and any(unicodedata.category(letter) in _UNWRITABLE for letter in cell):
         return "has a control character (tab, line break, ...) or is not UTF-8"
     return "begins or ends with a blank" if cell != cell.strip() else ""
 

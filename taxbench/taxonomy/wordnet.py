@@ -1,29 +1,32 @@
-"""Read the noun synsets of WordNet 3.0 from a local folder.
+"""The noun synsets of WordNet 3.0, from the table that is shipped with the package.
 
 WordNet is the one source of taxonomic knowledge in the package: the text-only LM is trained on it, the leak guard
-takes synonyms from it, and taxonomies of image folders are made from it. Two homes are known: Debian's `wordnet-base`
-(bare dict files) and nltk's download.
-nltk says where to look and downloads. Its reader, WordNetCorpusReader, is the tests' reference and not what reads:
-- hypernyms come in the order of a set of strings, another one in each process, for a thousand synsets;
-- 116 glosses lose what they quote: 'significant progress (especially in the phrase )';
-- all nouns take 7 to 10 s instead of 2.5, and their counts in SemCor, each searched for in a file, 20 s more;
-- it wants `lexnames` and `index.sense`, which Debian leaves out, and folders on its search path only.
-Format: wndb(5WN).
+takes synonyms from it, and taxonomies of image folders are made from it. `python -m taxbench.taxonomy.wordnet FOLDER`
+makes the table from WordNet's dict files, Debian's `wordnet-base` or nltk's download, with nltk's reader. From the
+lines themselves come the order of hypernyms, which nltk puts into sets, and glosses, of which nltk loses what they
+quote. Format of the files: wndb(5WN); of the table: `_table`.
 """
 
-import os
+import lzma
 import re
-import zipfile
-from collections.abc import Iterator
-from contextlib import suppress
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from io import StringIO
+from itertools import pairwise, takewhile
 from pathlib import Path
-
-from nltk.data import path as nltk_search_path
+from typing import Any
 
 from taxbench.util.errors import DataError, first_line
+from taxbench.util.paths import replacing
 
-DEBIAN_FOLDER = Path("/usr/share/wordnet")
+TABLE = Path(__file__).with_name("files") / "nouns.tsv.xz"
+_LICENCE = """\
+# Nouns of WordNet 3.0. "WordNet 3.0 Copyright 2006 by Princeton University. All rights reserved."
+# Redistributed under the WordNet licence: https://wordnet.princeton.edu/license-and-commercial-use
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,8 @@ class Nouns:
     """Lower-cased name -> its meanings, the most usual first."""
     other_uses: dict[str, int]
     """Lower-cased word -> how often SemCor has it as a verb, adjective or adverb."""
-    texts: tuple[str, ...]
-    """Glosses with examples of every part of speech, as running text for word counts."""
+    in_glosses: Counter[str]
+    """Lower-cased name or its plural with s -> how often glosses and examples of every part of speech have it."""
     at_offset: dict[int, int] = field(default_factory=dict)
     """Offset in data.noun -> position: ImageNet's n01443537 is the synset at 1443537."""
 
@@ -64,73 +67,22 @@ class Nouns:
         raise DataError(f"WordNet has no noun synset '{key}'. Expected a name such as crow.n.01.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """One line of data.noun, its links still file offsets."""
-
-    words: tuple[str, ...]
-    sense_keys: tuple[str, ...]
-    hypernyms: tuple[int, ...]
-    instance_of: tuple[int, ...]
-    gloss: str
-
-
-def find_wordnet() -> Path:
-    """Return the folder that holds WordNet's dict files: nltk's download if there is one, else Debian's.
-
-    Where there is neither, nltk downloads it, unless HF_HUB_OFFLINE or TAXBENCH_OFFLINE is set.
-
-    Raises:
-        DataError: it is nowhere; says how to install it.
-    """
-    found = _look()
-    if found is None and not (os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TAXBENCH_OFFLINE")):
-        _download()
-        found = _look()
-    if found is None:
-        raise DataError(
-            f"WordNet is not installed: no data.noun under {DEBIAN_FOLDER} or in nltk's folders. "
-            "Install it with `apt-get install wordnet-base` or `python -m nltk.downloader wordnet`."
-        )
-    return found
-
-
-def _look() -> Path | None:
-    """Return an installed WordNet's folder, unpacking nltk's archive if need be; None where there is none."""
-    candidates = [Path(root) / "corpora" / "wordnet" for root in nltk_search_path]
-    for folder in [*candidates, DEBIAN_FOLDER]:
-        archive = folder.with_suffix(".zip")
-        if archive.is_file() and not folder.is_dir():  # nltk's downloader leaves it packed
-            try:
-                with zipfile.ZipFile(archive) as packed:
-                    packed.extractall(archive.parent)
-            except (OSError, zipfile.BadZipFile) as error:
-                raise DataError(f"'{archive}' cannot be unpacked ({error}). Remove it and run again.") from None
-        if (folder / "data.noun").is_file():
-            return folder
-    return None
-
-
-def _download() -> None:
-    """Let nltk download WordNet; without network it says nothing and changes nothing."""
-    import nltk
-
-    with suppress(OSError, ValueError):
-        nltk.download("wordnet", quiet=True)
-
-
 def read_nouns(folder: Path | None = None) -> Nouns:
-    """Read every noun synset, in the order of the file.
+    """Return every noun synset, in the order of WordNet's file.
+
+    Args:
+        folder: Where WordNet's dict files are; None: the table of the package.
 
     Raises:
-        DataError: WordNet is missing, incomplete or damaged.
+        DataError: the folder holds no WordNet, or a damaged one.
     """
-    folder = folder or find_wordnet()
+    if folder is None:
+        return _nouns(table_lines())
     if not (folder / "data.noun").is_file():
         raise DataError(f"{folder} holds no WordNet (no data.noun). Try `apt-get install wordnet-base`.")
     try:
-        return _read(folder)
-    except (OSError, LookupError, ValueError) as error:
+        return _nouns(_table(folder))
+    except Exception as error:  # nltk raises whatever it happens to meet
         raise DataError(
             f"The WordNet in '{folder}' cannot be read ({type(error).__name__}: {first_line(error)}): a file is "
             "missing or damaged. Install it again with `apt-get install --reinstall wordnet-base`, or give another "
@@ -138,27 +90,71 @@ def read_nouns(folder: Path | None = None) -> Nouns:
         ) from None
 
 
-def _read(folder: Path) -> Nouns:
-    """Read WordNet's noun synsets with lemmas, links and SemCor counts from a folder of dict files."""
-    records = dict(_read_records(folder))
-    position = {offset: index for index, offset in enumerate(records)}
-    senses = {name: tuple(position[offset] for offset in offsets) for name, offsets in _read_senses(folder)}
-    counts = _read_counts(folder)
-    synsets = []
-    for index, record in enumerate(records.values()):
-        first = record.words[0].lower()
-        number = senses[first.replace("_", " ")].index(index) + 1
-        synsets.append(
-            NounSynset(
-                key=f"{first}.n.{number:02d}",
-                lemmas=tuple(word.replace("_", " ") for word in record.words),
-                gloss=record.gloss,
-                hypernyms=tuple(position[offset] for offset in record.hypernyms),
-                instance_of=tuple(position[offset] for offset in record.instance_of),
-                counts=tuple(counts.get(key, 0) for key in record.sense_keys),
-            )
-        )
-    return Nouns(tuple(synsets), senses, _count_other_uses(counts), tuple(_read_texts(folder)), position)
+def table_lines() -> Iterator[str]:
+    """Yield the lines of the table: synsets, words with their counts, and glosses, an empty line between each."""
+    with lzma.open(TABLE, "rt", encoding="utf-8") as file:
+        yield from (line.rstrip("\n") for line in file if not line.startswith("#"))
+
+
+def _nouns(lines: Iterable[str]) -> Nouns:
+    """Make the noun synsets of the lines of a table."""
+    lines = iter(lines)
+    rows = [line.split("\t") for line in takewhile(bool, lines)]
+    words = [(word, int(n), int(uses)) for word, n, uses in (line.split("\t") for line in takewhile(bool, lines))]
+    position = {int(row[0]): index for index, row in enumerate(rows)}
+    synsets: list[NounSynset] = []
+    senses: dict[str, dict[int, int]] = {}
+    for index, ((_, names, ranks, counts, hypernyms, instance_of), gloss) in enumerate(zip(rows, lines, strict=True)):
+        lemmas, numbers = tuple(names.split("|")), [*map(int, ranks.split())]
+        key = f"{lemmas[0].lower().replace(' ', '_')}.n.{numbers[0]:02d}"
+        above, kind = (tuple(position[int(each)] for each in links.split()) for links in (hypernyms, instance_of))
+        seen = tuple(map(int, counts.split())) or (0,) * len(lemmas)
+        synsets.append(NounSynset(key, lemmas, gloss, above, kind, seen))
+        for lemma, number in zip(lemmas, numbers, strict=True):
+            senses.setdefault(lemma.lower(), {})[number] = index
+    return Nouns(
+        tuple(synsets),
+        {name: tuple(found[number] for number in sorted(found)) for name, found in senses.items()},
+        {word: uses for word, _, uses in words if uses},
+        Counter({word: n for word, n, _ in words}),
+        position,
+    )
+
+
+def _table(folder: Path) -> Iterator[str]:
+    """Yield the lines of a table from WordNet's dict files.
+
+    Of each synset: its offset, its names, the number of the meaning for each, the names' counts, the offsets of its
+    hypernyms and of what it is an instance of. Then words with how often glosses have them, and SemCor as no noun. Then
+    the definition of each synset.
+    """
+    text = {part: _lines(folder / f"data.{part}") for part in ("noun", "verb", "adj", "adv")}
+    counts = {key: int(count) for key, _, count in map(str.split, _lines(folder / "cntlist.rev"))}
+    reader, lines = _reader(folder), {int(line[:8]): line.partition(" | ") for line in text["noun"]}
+    names, definitions = set[str](), []
+    for synset in reader.all_synsets("n"):
+        head, _, gloss = lines[synset.offset()]
+        lemmas = [name.replace("_", " ") for name in synset.lemma_names()]
+        orders = (reader._lemma_pos_offset_map[name.lower()]["n"] for name in synset.lemma_names())
+        ranks = " ".join(str(order.index(synset.offset()) + 1) for order in orders)
+        seen = [counts.get(lemma.key(), 0) for lemma in synset.lemmas()]
+        links = (" ".join(re.findall(rf" {symbol} (\d{{8}}) n", head)) for symbol in ("@", "@i"))
+        definitions.append(re.split(r'; "', gloss.strip(), maxsplit=1)[0])
+        names.update(lemma.lower() for lemma in lemmas)
+        shown = " ".join(map(str, seen)) if any(seen) else ""
+        yield "\t".join((str(synset.offset()), "|".join(lemmas), ranks, shown, *links))
+    yield ""
+    others = Counter[str]()
+    for key, count in counts.items():
+        word, _, sense = key.partition("%")
+        others[word.replace("_", " ")] += 0 if sense.startswith("1") else count  # 1: a noun
+    glosses = (line.partition(" | ")[2] for lines_of in text.values() for line in lines_of)
+    found = _count(glosses, {*names, *(f"{name}s" for name in names)})
+    for word in sorted(found.keys() | (others.keys() & names)):
+        if found[word] or others[word]:
+            yield f"{word}\t{found[word]}\t{others[word]}"
+    yield ""
+    yield from definitions
 
 
 def _lines(path: Path) -> list[str]:
@@ -166,49 +162,37 @@ def _lines(path: Path) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(" ")]
 
 
-def _read_records(folder: Path) -> Iterator[tuple[int, _Record]]:
-    """Yield offset and content of each noun synset."""
-    for line in _lines(folder / "data.noun"):
-        head, _, text = line.partition(" | ")
-        fields = head.split()
-        end = 4 + 2 * int(fields[3], 16)
-        words = tuple(fields[4:end:2])
-        keys = tuple(
-            f"{word.lower()}%1:{fields[1]}:{int(lex, 16):02d}::"
-            for word, lex in zip(words, fields[5:end:2], strict=True)
-        )
-        links = [tuple(fields[start : start + 2]) for start in range(end + 1, end + 1 + 4 * int(fields[end]), 4)]
-        above = tuple(int(offset) for symbol, offset in links if symbol == "@")
-        instance_of = tuple(int(offset) for symbol, offset in links if symbol == "@i")
-        definition = re.split(r'; "', text.strip(), maxsplit=1)[0]
-        yield int(fields[0]), _Record(words, keys, above, instance_of, definition)
+def _count(texts: Iterable[str], names: set[str]) -> Counter[str]:
+    """Count names among all runs of one to three words."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        words = re.findall(r"[a-z][a-z'-]*", text.lower())
+        counts.update(filter(names.__contains__, words))
+        counts.update(filter(names.__contains__, map(" ".join, pairwise(words))))
+        counts.update(filter(names.__contains__, map(" ".join, zip(words, words[1:], words[2:], strict=False))))
+    return counts
 
 
-def _read_senses(folder: Path) -> Iterator[tuple[str, list[int]]]:
-    """Yield each noun of index.noun with the offsets of its synsets in sense order."""
-    for line in _lines(folder / "index.noun"):
-        fields = line.split()
-        yield fields[0].replace("_", " "), [int(offset) for offset in fields[-int(fields[2]) :]]
+def _reader(folder: Path) -> Any:
+    """Return nltk's reader of a folder, without files that Debian leaves out and that nothing here needs."""
+    import nltk.data
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
+
+    class Reader(WordNetCorpusReader):  # type: ignore[misc]
+        def open(self, file: str) -> Any:
+            if file == "lexnames":  # the names of lexicographers' files
+                return StringIO("".join(f"{number:02d}\tnone\t1\n" for number in range(45)))
+            return nltk.data.SeekableUnicodeStreamReader((folder / file).open("rb"), "utf8")
+
+        def map_wn(self, version: str = "wordnet") -> None:
+            pass  # other versions of WordNet are not looked up
+
+    nltk.data.path.append(str(folder))  # it reads nothing elsewhere
+    with warnings.catch_warnings(action="ignore"):  # of languages that it lacks
+        return Reader(str(folder), None)
 
 
-def _read_counts(folder: Path) -> dict[str, int]:
-    """Return sense key -> occurrences in SemCor."""
-    return {key: int(count) for key, _, count in (line.split() for line in _lines(folder / "cntlist.rev"))}
-
-
-def _count_other_uses(counts: dict[str, int]) -> dict[str, int]:
-    """Add up the SemCor counts of each word over its meanings that are not nouns (%1 in a sense key)."""
-    uses: dict[str, int] = {}
-    for key, count in counts.items():
-        word, _, sense = key.partition("%")
-        if not sense.startswith("1"):
-            name = word.replace("_", " ")
-            uses[name] = uses.get(name, 0) + count
-    return uses
-
-
-def _read_texts(folder: Path) -> Iterator[str]:
-    """Yield the gloss and examples of every synset of every part of speech."""
-    for part in ("noun", "verb", "adj", "adv"):
-        for line in _lines(folder / f"data.{part}"):
-            yield line.partition(" | ")[2].strip()
+if __name__ == "__main__":
+    with replacing(TABLE) as partial:
+        text = _LICENCE + "\n".join(_table(Path(sys.argv[1])))
+        partial.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))

@@ -2,7 +2,10 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
+
+_UNSAFE = re.compile("weights_only|[Ww]eights only|allow_pickle|Python objects in dtype")
 
 
 class TaxbenchError(Exception):
@@ -39,9 +42,25 @@ class TrainingError(TaxbenchError):
     """A head cannot be trained as asked."""
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of another library's error, or its type where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+def first_line(error: BaseException, all_lines: bool = False) -> str:
+    """Return the first line of another library's error or all in one, or its type where it says nothing.
+
+    What torch and numpy say of pickled objects is how to load them all the same, which would run a stranger's code.
+    """
+    text = str(error).strip() or type(error).__name__
+    if _UNSAFE.search(text):
+        return "it holds Python objects besides numbers, or is damaged, and what could run code is not loaded"
+    return (" ".join(text.split()) if all_lines else text.splitlines()[0])[:300]
+
+
+def unreadable(error: OSError) -> str:
+    """Say which file or folder cannot be read and why, and how to allow it where that is all."""
+    said = f"'{error.filename}' cannot be read ({error.strerror})."
+    if not isinstance(error, PermissionError):
+        return said
+    folder = os.path.dirname(os.path.abspath(error.filename))
+    closed = error.filename if os.access(folder, os.X_OK) else folder
+    return f"{said} To allow it, type: chmod -R u+rX '{closed}'"
 
 
 def first_few(items: Iterable[object], most: int = 5, between: str = ", ") -> str:

@@ -4,8 +4,10 @@ Other libraries read these files, and raise whatever they happen to meet in them
 it into which file it is, what is wrong with it, and what to do. Code that a checkpoint brings along never runs.
 """
 
+import codecs
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ import torch
 import xxhash
 from safetensors import SafetensorError, safe_open
 
-from taxbench.util.errors import ModelError, TaxbenchError, first_line, with_network
+from taxbench.util.errors import ModelError, TaxbenchError, first_line, unreadable, with_network
 
 # What holds the weights, the first that is there: one file, or the list of several.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -64,25 +66,26 @@ def weight_files(source: str, gated: bool) -> list[Path]:
     Raises:
         ModelError: there are none.
     """
-    config = config_file(source, gated)
-    with reading(source, gated, f"'{config}' cannot be read"):
-        named = json.loads(config.read_bytes()).get("transformers_weights")  # where transformers then looks
+    named = read_json(config_file(source, gated)).get("transformers_weights")  # where transformers then looks
     found = first_file(source, gated, (str(named),) if named else _WEIGHTS)
     if not found.name.endswith(".index.json"):
         return [found]
-    with reading(source, gated, f"'{found}' is no list of weights"):
-        shards = {str(shard) for shard in json.loads(found.read_bytes())["weight_map"].values()}
-    if not shards:
+    listed = read_json(found).get("weight_map")
+    if not isinstance(listed, dict) or not listed:
         raise ModelError(f"'{found}' is no list of weights: it names none. Fetch it again.")
+    shards = set(map(str, listed.values()))
     return [_file(source, gated, shard) for shard in sorted(shards)]
 
 
 def weight_names(source: str, gated: bool) -> set[str]:
-    """Return the names of a model's weights in its safetensors; nothing of torch's files, which tell none unread."""
+    """Return the names of a model's weights, which are not loaded."""
     names: set[str] = set()
     for path in weight_files(source, gated):
-        if path.suffix == ".safetensors":
-            with reading(source, gated, f"'{path}' cannot be read"), safe_open(path, "pt") as file:
+        with reading(source, gated, f"'{path}' cannot be read"):
+            if path.suffix != ".safetensors":
+                names.update(torch.load(path, "meta", weights_only=True, mmap=zipfile.is_zipfile(path)))
+                continue
+            with safe_open(path, "pt") as file:
                 names.update(file.keys())
     return names
 
@@ -159,10 +162,8 @@ def reading(source: str, gated: bool, failed: str) -> Iterator[None]:
 def _explained(source: str, gated: bool, failed: str, error: Exception) -> str:
     """Say what is wrong with a model's files and what to do, from what was raised and from the files themselves."""
     folder = Path(source)
-    if pointer := next(filter(None, map(lfs_pointer, _inside(folder))), None):
-        return pointer
-    if (path := next(filter(_is_broken, _inside(folder)), None)) is not None:
-        return f"'{path}' is cut short or damaged. Fetch it again."
+    if problem := next(filter(None, map(_problem_of, _inside(folder))), None):
+        return problem
     if "trust_remote_code" in str(error) or "custom code" in str(error):
         return (
             f"'{source}' brings code of its own ('auto_map' in its configuration), and taxbench runs none. Give a "
@@ -170,8 +171,8 @@ def _explained(source: str, gated: bool, failed: str, error: Exception) -> str:
         )
     if isinstance(error, ImportError):
         config = folder / "config.json"
-        said = json.loads(config.read_bytes()).get("quantization_config") if config.is_file() else None
-        method = (said or {}).get("quant_method")
+        quantised = read_json(config).get("quantization_config") if config.is_file() else None
+        method = (quantised or {}).get("quant_method")
         way = f"It is quantised ({method}): give its plain weights or a GGUF file. " if method else ""
         return f"{failed}: a package is missing. {way}{first_line(error)}"
     if "backend tokenizer" in str(error) or "tiktoken" in str(error):
@@ -179,8 +180,8 @@ def _explained(source: str, gated: bool, failed: str, error: Exception) -> str:
         return f"{failed}: {there} are damaged, or not all that make one (tokenizer.json, or tokenizer.model)."
     if isinstance(error, OSError):
         return _missing(source, gated, error)
-    said = f"no {error}" if isinstance(error, KeyError) and error.args else " ".join(str(error).split())
-    problem = f"{failed}: {said[:_LONGEST].rstrip('.') or type(error).__name__}."
+    said = f"no {error}" if isinstance(error, KeyError) and error.args else first_line(error, all_lines=True)
+    problem = f"{failed}: {said.rstrip('.')}."
     newer = type(error) is Exception or "does not recognize this architecture" in said  # tokenizers raise no other
     return f"{problem} Files of a newer format want: pip install -U transformers tokenizers" if newer else problem
 
@@ -201,31 +202,45 @@ def _tokenizer_files(folder: Path) -> list[Path]:
 
 def lfs_pointer(path: Path) -> str:
     """Say how to fetch a file in whose place git-lfs left a few lines; the empty string for others."""
-    try:
-        with path.open("rb") as file:
-            is_pointer = file.read(40).startswith(b"version https://git-lfs")
-    except OSError:
-        return ""
+    with path.open("rb") as file:
+        is_pointer = file.read(40).startswith(b"version https://git-lfs")
     fetch = f"git -C '{path.parent}' lfs pull"
     return f"'{path}' is a git-lfs pointer and not the file itself. To fetch it, type: {fetch}" if is_pointer else ""
 
 
-def _is_broken(path: Path) -> bool:
-    """Say whether a file of weights or of JSON cannot be read."""
+def read_json(path: Path) -> dict[str, Any]:
+    """Return what a file of a checkpoint says in JSON.
+
+    Raises:
+        ModelError: it cannot be read, or not as transformers reads it.
+    """
+    if problem := _problem_of(path):
+        raise ModelError(problem)
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found
+
+
+def _problem_of(path: Path) -> str:
+    """Say why a file of a checkpoint cannot be read, and what to do; the empty string where it can."""
     try:
-        if path.suffix == ".safetensors":
+        with path.open("rb") as file:
+            start = file.read(4)
+        if path.suffix == ".safetensors" and not lfs_pointer(path):
             with safe_open(path, "pt"):
                 pass
-        elif path.suffix == ".json":
-            json.loads(path.read_bytes())
+        elif path.suffix == ".json" and not isinstance(json.loads(path.read_bytes().decode()), dict):
+            return f"'{path}' holds no mapping in JSON, as {{\"key\": ...}}. Fetch it again."
+        elif start == b"PK\3\4" and not zipfile.is_zipfile(path):
+            raise ValueError
+    except OSError as error:
+        return unreadable(error)
     except (SafetensorError, ValueError):
-        return True
-    except OSError:
-        return False
-    return False
+        if start.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return f"'{path}' begins with a byte order mark. Save it as plain UTF-8, or fetch it again."
+        return lfs_pointer(path) or f"'{path}' is cut short or damaged. Fetch it again."
+    return lfs_pointer(path)
 
 
-_LONGEST = 300
 _ADAPTER = (
     "'{}' has an adapter beside its weights (adapter_config.json). Merge it into them (peft: merge_and_unload, then "
     "save_pretrained), or move it away."
@@ -299,7 +314,9 @@ def _missing(source: str, gated: bool, error: Exception) -> str:
         return f"The model directory '{source}' cannot be loaded: {first_line(error)}"
     model, _, revision = source.partition("@")
     if type(error).__name__ == "HFValidationError":
-        return f"'{source}' is no model of the hub: expected OWNER/NAME, or OWNER/NAME@REVISION, or a local directory."
+        hint = f" Did you mean '{source.replace(':', '@', 1)}'?" if ":" in source else ""  # as Ollama and Docker say it
+        expected = "expected OWNER/NAME, or OWNER/NAME@REVISION, or a local directory."
+        return f"'{source}' is no model of the hub: {expected}{hint}"
     download = f"hf download {model}" + (f" --revision {revision}" if revision else "")
     if gated or "gated" in str(error).lower():
         return (

@@ -1,12 +1,13 @@
 """Where things are kept, and how a file is written so that it is either whole or not there."""
 
+import codecs
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from taxbench.util.errors import CacheError, DataError
+from taxbench.util.errors import CacheError, DataError, unreadable
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of the package; beside it, in a checkout, lies the rest of the repository."""
@@ -80,7 +81,26 @@ def read_within(path: Path, most: int, limit: str) -> bytes:
             raise DataError(f"'{path}' has {size:,} bytes; {limit} {most:,}.")
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"'{path}' cannot be read ({error.strerror}).") from None
+        raise DataError(unreadable(error)) from None
+
+
+def read_text(path: Path) -> str:
+    """Return a text file that a person wrote, in UTF-8 or, as spreadsheets on Windows save it, in UTF-16.
+
+    Raises:
+        DataError: it cannot be read, or is in another encoding.
+    """
+    try:
+        content = path.read_bytes()
+        marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"'{path}' cannot be read as text: it is not UTF-8 at byte {error.start}. Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise DataError(unreadable(error)) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def check_writable(folder: Path) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 _FIRST_LINE, _LINES = 10.0, 60.0  # seconds until a log file's first line about some work, and between lines
@@ -22,11 +23,31 @@ class Advance(Protocol):
         """
 
 
+@dataclass
+class Bar:
+    """How far some work has come."""
+
+    label: str
+    total: int
+    unit: str
+    done: int = 0
+    note: str = ""
+    start: float = field(default_factory=lambda: time.monotonic())
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return how long the rest takes at the rate so far; None before there is one."""
+        spent = time.monotonic() - self.start
+        return spent * (self.total - self.done) / self.done if self.done else None
+
+
 class Reporter:
     """Show bars and notes; a quiet one shows nothing. The library reports only through this."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
+        self.bars: list[Bar] = []
+        """The work that is under way."""
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -50,26 +71,32 @@ class Reporter:
         """
         from tqdm import tqdm
 
-        done, start = 0, time.monotonic()
-        due = start + _FIRST_LINE
+        now = Bar(label, total, unit)
+        due = now.start + _FIRST_LINE
         columns = shutil.get_terminal_size().columns  # where a terminal says it has 0, tqdm would draw nothing
         with tqdm(
             total=total, desc=label, unit=unit, ncols=columns, file=sys.stderr, disable=self.quiet or None, leave=False
         ) as bar:
 
             def advance(steps: int, note: str = "", /) -> None:
-                nonlocal done, due
+                nonlocal due
                 if self._stopped.is_set():
                     raise KeyboardInterrupt
                 if note:
                     bar.set_postfix_str(note, refresh=False)
+                    now.note = note
                 bar.update(steps)
-                done, now = done + steps, time.monotonic()
-                if bar.disable and now >= due:
-                    due = now + _LINES
-                    self.say(tqdm.format_meter(done, total, now - start, 0, label, unit=unit, postfix=note or None))
+                now.done, at = now.done + steps, time.monotonic()
+                if bar.disable and at >= due:
+                    due = at + _LINES
+                    spent, said = at - now.start, now.note or None
+                    self.say(tqdm.format_meter(now.done, total, spent, 0, label, unit=unit, postfix=said))
 
-            yield advance
+            self.bars.append(now)
+            try:
+                yield advance
+            finally:
+                self.bars.remove(now)
 
 
 QUIET = Reporter(quiet=True)

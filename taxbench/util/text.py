@@ -60,3 +60,11 @@ def escaped(text: str, most: int = 600) -> str:
 def plain_json(found: "DataclassInstance", **more: Any) -> str:
     """Return a dataclass, and what else is given, as indented JSON; numbers that are not finite are null."""
     return json.dumps(to_jsonable_python(asdict(found) | more, inf_nan_mode="null"), indent=1)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 40 s, 12 min, 3.5 h, 2.1 days."""
+    for unit, length, digits in (("days", 86400.0, 1), ("h", 3600.0, 1), ("min", 60.0, 0)):
+        if seconds >= (2 * length if unit != "min" else length):
+            return f"{seconds / length:.{digits}f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,6 +1,7 @@
-"""CIFAR-100: the archive packed and unpacked, and pickles that are not what they should be."""
+"""CIFAR-100: the archive packed and unpacked, and files that are not the published ones."""
 
 import gzip
+import hashlib
 import io
 import os
 import pickle
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from taxbench.datasets.cifar100 import TAXONOMY
+from taxbench.datasets.cifar100 import _MD5, TAXONOMY
 from taxbench.datasets.dataset import load_dataset
 from taxbench.taxonomy.taxonomy import read_rows
 from taxbench.util.errors import DataError, UsageError
@@ -24,17 +25,24 @@ Tables = dict[str, dict[Any, Any]]
 def tables() -> Tables:
     """Make an archive of two training images and one test image a class, with the keys of the real one."""
     rng = np.random.default_rng(0)
-    made: Tables = {"meta": {b"fine_label_names": [name.encode() for name in CLASSES]}}
+    made: Tables = {"meta": {"fine_label_names": CLASSES}}
     for split, each in (("train", 2), ("test", 1)):
         labels = [index for index in range(100) for _ in range(each)]
-        made[split] = {b"data": rng.integers(0, 255, (len(labels), 3072), np.uint8), b"fine_labels": labels}
+        made[split] = {"data": rng.integers(0, 255, (len(labels), 3072), np.uint8), "fine_labels": labels}
     return made
 
 
-def unpacked(root: Path, made: Tables, protocol: int = 2) -> Path:
+@pytest.fixture(autouse=True)
+def published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the small archive for the published one."""
+    for name, table in tables().items():
+        monkeypatch.setitem(_MD5, name, hashlib.md5(pickle.dumps(table, 2)).hexdigest())
+
+
+def unpacked(root: Path, made: Tables) -> Path:
     (root / "cifar-100-python").mkdir(parents=True)
     for name, table in made.items():
-        (root / "cifar-100-python" / name).write_bytes(pickle.dumps(table, protocol))
+        (root / "cifar-100-python" / name).write_bytes(pickle.dumps(table, 2))
     return root
 
 
@@ -73,13 +81,13 @@ def test_it_loads_wherever_the_path_points(tmp_path: Path, make: Callable[[Path,
     assert (image.id, image.leaf) == ("train/00007", "bear")  # the fourth class
     pixels = np.asarray(read(image))
     assert pixels.shape == (32, 32, 3)
-    assert (pixels.transpose(2, 0, 1).ravel() == made["train"][b"data"][7]).all()
+    assert (pixels.transpose(2, 0, 1).ravel() == made["train"]["data"][7]).all()
 
 
 def test_packing_does_not_change_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = load_dataset(f"cifar100:{packed(tmp_path / 'a' / 'cifar100', tables())}")
     monkeypatch.setenv("TAXBENCH_DATA", str(tmp_path / "b"))
-    unpacked(tmp_path / "b" / "cifar100", tables(), protocol=5)
+    unpacked(tmp_path / "b" / "cifar100", tables())
     assert load_dataset("cifar100").fingerprint == one.fingerprint
 
 
@@ -99,45 +107,22 @@ class _Harm:
         return os.mkdir, ("harm",)
 
 
-@pytest.mark.parametrize(
-    ("name", "table", "words"),
-    [
-        ("train", {b"data": _Harm()}, r"calls \w+\.mkdir"),
-        ("train", {b"data": np.zeros((3, 5), np.uint8), b"fine_labels": [0, 1, 2]}, "do not fit"),
-        ("train", {b"data": np.zeros((1, 3072), np.uint8), b"fine_labels": [100]}, "labels of 'train'"),
-        ("train", {}, "no array of pixels"),
-        ("train", [1], "a list, not a table"),
-        ("train", {b"data": np.zeros((2, 3072), np.uint8), b"fine_labels": [[1], [1, 2]]}, "inhomogeneous"),
-        ("train", {b"data": np.zeros((2, 3072), np.uint8), b"fine_labels": 5}, "do not fit"),
-        ("train", {b"data": np.zeros((2, 3072), np.uint8), b"fine_labels": [[1], [1]]}, "do not fit"),
-        ("train", b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7fabc.", "too large"),
-        ("train", b"\x80\x04\x95" + b"\xff" * 8 + b".", "FRAME length"),
-        ("meta", {}, "fine_label_names"),
-        ("meta", {b"fine_label_names": [b"\xff"]}, "can't decode"),
-        ("meta", {b"fine_label_names": [b"apple", b"apple"]}, "come twice"),
-    ],
-)
-def test_a_broken_or_harmful_archive_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, table: Any, words: str
-) -> None:
+@pytest.mark.parametrize("name", ["train", "meta"])
+def test_a_broken_or_harmful_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
-    root = unpacked(tmp_path / "cifar100", tables() | {name: table})
-    if isinstance(table, bytes):
-        (root / "cifar-100-python" / name).write_bytes(table)
-    with pytest.raises(DataError, match=words):
+    root = unpacked(tmp_path / "cifar100", tables() | {name: {"data": _Harm()}})
+    with pytest.raises(DataError, match=f"'{name}' in .* is not what was published"):
         load_dataset(f"cifar100:{root}")
     assert not (tmp_path / "harm").exists()
 
 
-@pytest.mark.parametrize("damage", ["short", "pixel", "checksum"])
+@pytest.mark.parametrize("damage", ["short", "pixel"])
 def test_a_damaged_archive_is_named(tmp_path: Path, damage: str) -> None:
     root = packed(tmp_path / "cifar100", tables())
     archive = root / "cifar-100-python.tar.gz"
     content = bytearray(archive.read_bytes())
     if damage == "short":
         del content[5000:]
-    elif damage == "checksum":
-        content[-8] ^= 1
     else:  # as a copy on a bad disk: stored blocks, which unpack in any case
         raw = gzip.decompress(content)
         content = bytearray(gzip.compress(raw, 0))

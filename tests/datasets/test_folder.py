@@ -1,6 +1,7 @@
 """An image folder: layouts, and every way it can be wrong."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps
 from taxbench.datasets.dataset import load_dataset
 from taxbench.datasets.folder import class_names, read_image
 from taxbench.util.errors import DataError, TaxbenchError, UsageError
+from tests.conftest import UNPRIVILEGED
 
 TSV = "folder\tleaf\thypernyms\nn1\tcrow\tbird|animal\nn2\tgull\tbird|animal\nn3\thammer\ttool\n"
 
@@ -214,11 +216,30 @@ def test_a_class_folder_that_no_taxonomy_can_name_is_refused(tmp_path: Path, nam
         load_dataset(f"folder:{root}", taxonomy)
 
 
-def test_a_file_name_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["tr\udcff", "tr\nain", "tr\rain", "tr\u2028ain", "tr\x85ain"])
+def test_a_file_name_that_no_list_of_names_can_hold_is_named(tmp_path: Path, name: str) -> None:
     root, taxonomy = make(tmp_path / "photos")
-    (root / "train" / "n1" / "train0.png").rename(root / "train" / "n1" / "tr\udcff.png")
-    with pytest.raises(DataError, match=r"name of the image '.*tr\\udcff\.png' is not UTF-8"):
+    (root / "train" / "n1" / "train0.png").rename(root / "train" / "n1" / f"{name}.png")
+    with pytest.raises(DataError, match=r"name of the image '.*tr\\.*\.png' has a control character .*or is not UTF-8"):
         load_dataset(f"folder:{root}", taxonomy)
+
+
+def test_what_may_not_be_read_says_how_to_allow_it(tmp_path: Path) -> None:
+    root, _ = make(tmp_path / "photos")
+    code = (
+        "import sys; from pathlib import Path; from taxbench.datasets.dataset import load_dataset\n"
+        "root = Path(sys.argv[1])\n"
+        "for name, mode in (('', 0o600), ('train', 0o600), *[('train/n1', x) for x in (0o300, 0o600, 0)],\n"
+        "                   ('train/n1/train0.png', 0)):\n"
+        "    before = (root / name).stat().st_mode; (root / name).chmod(mode)\n"
+        "    try: load_dataset(f'folder:{root}', root.parent / 'taxonomy.tsv')\n"
+        "    except Exception as error: print(type(error).__name__, error)\n"
+        "    (root / name).chmod(before)"
+    )
+    done = subprocess.run([*UNPRIVILEGED, sys.executable, "-c", code, root], capture_output=True, text=True, check=True)
+    said = re.compile(r"DataError '.+' cannot be read \(Permission denied\)\. To allow it, type: chmod -R u\+rX '(.+)'")
+    found = [match[1] for line in done.stdout.splitlines() if (match := said.fullmatch(line))]
+    assert found == [str(root / name) for name in ("", "train", *["train/n1"] * 3, "train/n1/train0.png")]
 
 
 def test_unicode_spellings_of_a_folder_are_one(tmp_path: Path) -> None:
@@ -235,6 +256,17 @@ def test_greyscale_of_16_bits_keeps_its_shades(tmp_path: Path, name: str) -> Non
     Image.fromarray(shades).save(tmp_path / name)
     pixels = np.asarray(read_image(tmp_path / name))
     assert pixels[0].tolist() == [[shade] * 3 for shade in (0, 0, 1, 127, 255)]
+
+
+@pytest.mark.parametrize(("white", "kind"), [(255, "P5"), (1023, "P5"), (4095, "P2"), (65535, "P5"), (65535, "P2")])
+def test_a_portable_greymap_is_as_light_as_it_says(tmp_path: Path, white: int, kind: str) -> None:
+    shades = np.array([0, white // 4, white // 2, white])
+    binary = shades.astype("u1" if white < 256 else ">u2").tobytes()
+    (tmp_path / "grey.pgm").write_bytes(
+        f"{kind} 4 1 {white}\n".encode() + (binary if kind == "P5" else " ".join(map(str, shades)).encode())
+    )
+    pixels = np.asarray(read_image(tmp_path / "grey.pgm"))[0]
+    assert np.abs(pixels - 255 * shades[:, None] / white).max() <= 1 and pixels[3].tolist() == [255] * 3
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])

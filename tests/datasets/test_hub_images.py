@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -85,6 +86,30 @@ def test_the_image_is_taken_from_the_column_that_is_called_so(tmp_path: Path) ->
     datasets.Dataset.from_list(rows, kinds).to_parquet(tmp_path / "d" / "train-00000-of-00001.parquet")
     dataset = load_dataset(f"hf:{tmp_path / 'd'}", first_few(tmp_path))
     assert len({image.digest for image in dataset.images}) == len(dataset.images) > 1
+
+
+@pytest.mark.parametrize(("columns", "said"), [
+    (("left", "right", "label"), "2 columns of images, none called image; found left (Image), right (Image), label (C"),
+    (("image", "fine", "coarse"), "2 columns of labels, none called label; found image (Image), fine (ClassLabel), c"),
+    (("image",), "no column of labels, such as label; found image (Image)"),
+])  # fmt: skip
+def test_of_several_columns_none_is_taken_silently(tmp_path: Path, columns: tuple[str, ...], said: str) -> None:
+    images = ("image", "left", "right")
+    classes = datasets.ClassLabel(names=LABELS)
+    kinds = datasets.Features({name: datasets.Image() if name in images else classes for name in columns})
+    rows = [{name: {"bytes": png(i), "path": None} if name in images else i for name in columns} for i in range(3)]
+    datasets.Dataset.from_list(rows, kinds).save_to_disk(tmp_path / "d")
+    with pytest.raises(DataError, match=re.escape(said) + r".*rename_column\(NAME, '\w+'\)\.save_to_disk\(FOLDER\)"):
+        load_dataset(f"hf:{tmp_path / 'd'}", first_few(tmp_path))
+
+
+def test_of_several_columns_of_labels_the_one_of_a_usual_name_is_taken(tmp_path: Path) -> None:
+    kinds = {"image": datasets.Image(), "coarse_label": datasets.ClassLabel(names=["a"])}
+    kinds |= {"fine_label": datasets.ClassLabel(names=LABELS)}
+    rows = [{"image": {"bytes": png(i), "path": None}, "coarse_label": 0, "fine_label": i % 3} for i in range(9)]
+    datasets.Dataset.from_list(rows, datasets.Features(kinds)).save_to_disk(tmp_path / "d")
+    dataset = load_dataset(f"hf:{tmp_path / 'd'}", first_few(tmp_path))
+    assert [image.leaf for image in dataset.images] == ["crow", "gull", "hammer"] * 3
 
 
 def test_place_does_not_change_the_fingerprint(tmp_path: Path) -> None:

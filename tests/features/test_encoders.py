@@ -135,6 +135,23 @@ def test_one_pass_gives_what_separate_passes_give_and_a_batch_what_single_pictur
         close(encoder.encode(pixels[1:2], [reading])[0], features[1:2])
 
 
+@pytest.mark.parametrize("kind", ["vit-and-text", "llava", "beit-without-pooler", "beit"])
+def test_weights_of_torch_are_placed_as_others_are(kind: str, saved: Saved, tmp_path: Path) -> None:
+    shutil.copytree(saved(kind), tmp_path / "torch", ignore=lambda *_: ["model.safetensors"])
+    torch.save(load_file(saved(kind) / "model.safetensors"), tmp_path / "torch" / "pytorch_model.bin")
+    pixels = pictures((32, 32))
+    theirs, ours = (read(load(folder), pixels, (-1, "pooled"))[0] for folder in (saved(kind), tmp_path / "torch"))
+    assert torch.equal(theirs, ours)
+
+
+def test_a_model_upon_an_encoder_is_refused_with_its_name(tmp_path: Path) -> None:
+    backbone = hf.Dinov2Config(**VIT, out_indices=[1, 2, 3], reshape_hidden_states=False)
+    hf.DPTConfig(backbone_config=backbone, neck_hidden_sizes=[8, 8, 8]).save_pretrained(tmp_path)
+    save_preprocessing(tmp_path, (32, 32))
+    with pytest.raises(ModelError, match=r"\(dpt\) is built on an image encoder \(dinov2\)\. Give that one itself"):
+        load(tmp_path)
+
+
 @every
 def test_bfloat16_is_close_to_float32(kind: str, saved: Saved) -> None:
     pixels = pictures(TINY[kind].size)
@@ -146,7 +163,7 @@ def test_bfloat16_is_close_to_float32(kind: str, saved: Saved) -> None:
     assert rough[1].dtype == torch.bfloat16 and rough[0].dtype in (torch.bfloat16, torch.float32)
 
 
-@every
+@pytest.mark.parametrize("kind", [kind for kind in TINY if kind != "beit-without-pooler"])  # which only weights tell
 def test_a_random_twin_needs_no_weights_and_is_always_the_same(kind: str, saved: Saved, tmp_path: Path) -> None:
     for name in ("config.json", "preprocessor_config.json"):
         shutil.copy(saved(kind) / name, tmp_path / name)
@@ -212,7 +229,7 @@ def test_a_pool_that_is_not_there_is_refused(saved: Saved) -> None:
     assert card.reading(-1, "grid4").pool == "grid4"
     with pytest.raises(UsageError, match=r"'grid5' is finer than the 4 x 4 patches of 'vit'.*grid1 to grid4"):
         card.reading(-1, "grid5")
-    with pytest.raises(UsageError, match="expected pooled, tokens, or gridK"):
+    with pytest.raises(ValueError, match="expected pooled, tokens or gridK"):
         card.reading(-1, "patches")
     maps = load(saved("convnext")).card
     assert maps.reading(-2, "grid4").layer == -2

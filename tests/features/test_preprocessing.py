@@ -92,8 +92,6 @@ def test_steps_that_are_switched_off_change_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "Expecting"),
-        ("[]", "it is no mapping"),
         ('{"size": {"longest_edge": 3}}', "pictures keep their shape"),
         ('{"size": {"max_height": 3, "max_width": 4}}', "pictures keep their shape"),
         ("{}", "no 'image_mean'"),
@@ -107,6 +105,13 @@ def test_a_file_that_does_not_say_is_an_error_that_names_it(text: str, said: str
     with pytest.raises(ModelError, match=rf"p\.json' does not say how pictures are prepared \(.*{said}") as raised:
         read_preprocessing(tmp_path / "p.json", 8)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("text", "said"), [("{", "is cut short or damaged"), ("[]", "holds no mapping in JSON")])
+def test_a_file_that_is_no_mapping_is_named(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(ModelError, match=rf"p\.json' {said}"):
+        read_preprocessing(tmp_path / "p.json", 8)
 
 
 def test_one_number_may_stand_for_all_channels_and_a_filter_for_its_number(tmp_path: Path) -> None:

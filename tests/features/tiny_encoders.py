@@ -91,6 +91,10 @@ def clip() -> nn.Module:
     return hf.CLIPModel(hf.CLIPConfig(text_config=TEXT, vision_config=VIT))
 
 
+def bert() -> nn.Module:
+    return hf.BertModel(hf.BertConfig(**TEXT))
+
+
 def siglip(**vision: Any) -> nn.Module:
     return hf.SiglipModel(hf.SiglipConfig(text_config=TEXT, vision_config={**VIT, **vision}))
 
@@ -171,6 +175,20 @@ TINY = {
         lambda output: output.last_hidden_state[:, 1:].mean(1),
         1,
         inner="mean",
+    ),
+    "beit-without-pooler": Tiny(
+        lambda: hf.BeitModel(hf.BeitConfig(**VIT, **BIAS), add_pooling_layer=False),
+        lambda folder: hf.BeitModel.from_pretrained(folder, add_pooling_layer=False),
+        lambda output: output.last_hidden_state[:, 1:].mean(1),
+        1,
+        inner="mean",
+    ),
+    "vit-and-text": Tiny(
+        lambda: hf.VisionTextDualEncoderModel(vision_model=hf.ViTModel(hf.ViTConfig(**VIT)), text_model=bert()),
+        lambda folder: hf.VisionTextDualEncoderModel.from_pretrained(folder).vision_model,
+        cls,
+        1,
+        tower="vision_config",
     ),
     "mobilenet": Tiny(
         lambda: hf.MobileNetV1Model(hf.MobileNetV1Config(depth_multiplier=0.25)), auto, mean_of_map, **MAP

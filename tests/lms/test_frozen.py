@@ -42,6 +42,30 @@ def test_a_tokenizer_that_is_not_there_is_named(tmp_path: Path) -> None:
         load(folder)
 
 
+@pytest.mark.parametrize("removes", [
+    {"normalizer": {"type": "Replace", "pattern": {"Regex": "[\\s\\S]"}, "content": ""}},
+    {"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[\\s\\S]"}, "behavior": "Removed", "invert": False}},
+    {"model": {"type": "BPE", "vocab": {"<s>": 0}, "merges": []}},
+])  # fmt: skip
+def test_a_tokenizer_that_leaves_nothing_of_a_text_is_named(removes: dict, tmp_path: Path) -> None:
+    folder = save_tiny_lm("llama", tmp_path / "lm")
+    path = folder / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | removes))
+    with pytest.raises(ModelError, match=r"The tokenizer of '.*' removes all of 'Yes': no token is left"):
+        load(folder)
+
+
+def test_a_text_of_which_a_tokenizer_leaves_nothing_is_named(tmp_path: Path) -> None:
+    folder = save_tiny_lm("llama", tmp_path / "lm")
+    path = folder / "tokenizer.json"
+    other_letters = {"type": "Replace", "pattern": {"Regex": "[^ -~]"}, "content": ""}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"normalizer": other_letters}))
+    lm = load(folder)
+    assert lm.encode("") == [] and lm.encode("crow")
+    with pytest.raises(ModelError, match="removes all of '\u8d8a': no token is left"):
+        lm.encode("\u8d8a")
+
+
 def test_another_tokenizer_is_another_model(tmp_path: Path) -> None:
     folder = save_tiny_lm("llama", tmp_path / "lm")
     before = load(folder).digest

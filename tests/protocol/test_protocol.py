@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,6 +169,16 @@ def test_heldout_leaves_follow_the_seed_and_leave_every_hypernym_a_trained_leaf(
     assert held == choose_heldout(TAXONOMY, 0.15, seed=1) != choose_heldout(TAXONOMY, 0.15, seed=2)
     for leaves in TAXONOMY.leaves_of.values():
         assert set(leaves) - set(choose_heldout(TAXONOMY, 0.9, seed=1))
+
+
+def test_what_to_do_where_no_leaf_can_be_held_out_can_be_done(tmp_path: Path) -> None:
+    few = dataset(Taxonomy({"goose": ("bird",), "kart": ("vehicle",), "train": ("vehicle",)}))
+    with pytest.raises(DataError, match=r"'heldout_leaf'.* says heldout_leaves: 0 and evaluates no heldout_leaf\."):
+        Protocol(task("unseen_hypernym"), few, 1).test("heldout_leaf")
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nextends: unseen_hypernym\nheldout_leaves: 0\nevaluate: [leaf, unseen]\n")
+    mine = Protocol(find_tasks([tmp_path]).tasks["mine"], few, 1)
+    assert all(len(mine.test(split)) for split in ("leaf", "unseen"))
 
 
 def test_the_same_share_of_small_and_large_groups_is_held_out() -> None:

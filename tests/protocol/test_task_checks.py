@@ -1,5 +1,6 @@
 """Checks of a task against a dataset: empty splits, one-sided answers, answers that look alike, leaks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,5 @@ def test_a_report_counts_every_split_and_shows_ten_questions(tmp_path: Path, see
         report.evidence.n_leaf_questions + report.evidence.n_hypernym_questions
     )
     assert report == report_task(task, dataset(SMALL), seed)
+    noted = report_task(task, replace(dataset(SMALL), notes=("taxonomy.tsv: nobody says 'a_b'",)), seed)
+    assert noted.notes == ("taxonomy.tsv: nobody says 'a_b'", *report.notes)

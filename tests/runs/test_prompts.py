@@ -16,7 +16,7 @@ from taxbench.protocol.protocol import Protocol
 from taxbench.registry.models import find_lm
 from taxbench.runs import prompts
 from taxbench.runs.config import resolve
-from taxbench.runs.prompts import Wording, choose_prompt, frame_margins, identity_questions, name_scores
+from taxbench.runs.prompts import PromptScore, Wording, choose_prompt, frame_margins, identity_questions, name_scores
 from taxbench.runs.run_options import Options
 from taxbench.specs.task import RAW, PromptSpec
 from taxbench.tasks.registry import find_tasks
@@ -68,6 +68,23 @@ def test_the_embedded_lm_keeps_the_published_prompt_and_is_asked_once(
     monkeypatch.setattr(prompts, "score_prompts", lambda *_: pytest.fail("asked again"))
     assert choose_prompt(*pocket, AUTO, tmp_path, QUIET) == found
     assert choose_prompt(*pocket, PromptSpec(frame="qa"), tmp_path, QUIET) == typed
+
+
+@pytest.mark.parametrize("content", [
+    "", "[]", "null", "{}", "[1]", '[{"prompt": {"frame": "qa"}, "auroc": NaN}]', '[{"prompt": {}, "auroc": 2}]',
+    "\xff",
+    '[{"prompt": {"frame": "nonsense"}, "auroc": 0.9}]', '[{"prompt": {"frame": "qa"}}]',
+])  # fmt: skip
+def test_a_kept_choice_that_says_nothing_is_made_anew(
+    pocket: tuple[Any, Wording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    score = PromptScore(RAW, 0.75)
+    monkeypatch.setattr(prompts, "score_prompts", lambda *_: [score])
+    assert choose_prompt(*pocket, AUTO, tmp_path, QUIET) == (RAW, 0.75)
+    (kept,) = (tmp_path / "prompts").iterdir()
+    before = kept.read_bytes()
+    kept.write_bytes(content.encode("latin-1"))
+    assert choose_prompt(*pocket, AUTO, tmp_path, QUIET) == (RAW, 0.75) and kept.read_bytes() == before
 
 
 def test_an_lm_that_hardly_tells_names_apart_is_named_before_training(

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 import taxbench
+from taxbench.board.submit.examine import examine
 from taxbench.lms.frozen import FrozenLM
 from taxbench.results.predictions import read_predictions
 from taxbench.results.records import read_result
@@ -18,6 +20,7 @@ from taxbench.runs.config import resolve
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import run as run_all
 from taxbench.specs.result import Result
+from taxbench.tasks.registry import find_tasks
 from taxbench.training.head_state import HeadTrainingState
 from taxbench.util.errors import TaxbenchError, TrainingError, UsageError
 from taxbench.util.progress import Reporter
@@ -110,6 +113,20 @@ def test_a_head_that_cannot_be_made_does_not_stop_the_others(run, tmp_path: Path
     with pytest.raises(TaxbenchError, match=r"1 of 2 runs failed[\s\S]*pool2x2[\s\S]*--set pool=grid4"):
         run(head="linear,pool2x2", settings=("pool=pooled",))
     assert len(predictions(tmp_path / "out")) == 1
+
+
+def test_what_stops_every_run_is_said_once(
+    run,
+    tiny_llama: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],  # type: ignore[no-untyped-def]
+) -> None:
+    lm = Path(shutil.copytree(tiny_llama, tmp_path / "lm"))
+    (lm / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(TaxbenchError, match=r"^2 of 2 runs failed\.\n.*seed 1, .*seed 2: .*is cut short") as raised:
+        taxbench.run(**{**run.usual, "model": str(lm), "seeds": "1,2"})
+    assert str(raised.value).count("is cut short") == 1
+    assert capsys.readouterr().err.count("is cut short") == 1
 
 
 def test_a_head_of_another_package_that_fails_is_named_and_stops_nothing(
@@ -361,3 +378,16 @@ def test_a_path_may_have_commas_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a,b").mkdir()
     (config,) = resolve(options(dataset=f"folder:{tmp_path / 'a,b'}")).inputs
     assert config.dataset == f"folder:{tmp_path / 'a,b'}"
+
+
+def test_a_first_look_uses_some_images_of_each_leaf_and_is_marked(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (whole,), (look,) = run(), run("look", limit=4)
+    assert (look.run.dataset.limit, look.run.dataset.label) == (4, "folder:photos (first 4)")
+    assert look.run.dataset.name == whole.run.dataset.name == whole.run.dataset.label
+    assert look.run.dataset.fingerprint != whole.run.dataset.fingerprint
+    answers = read_predictions(next((tmp_path / "look").rglob("predictions.npz")))
+    assert len(answers.images) == len(LEAVES)  # a quarter of each leaf's is asked
+    assert all(Path(name).stem < "04" for name in answers.images)
+    (folder,) = (path.parent for path in (tmp_path / "look").rglob("result.json"))
+    reasons = examine(folder, find_tasks()).reasons
+    assert "It is a first look, made with --limit 4. Run it again without." in reasons

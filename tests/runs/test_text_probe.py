@@ -1,6 +1,7 @@
 """What an LM knows of names: scores by prompt, the threshold, and the verb."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from taxbench.cli.main import call
 from taxbench.cli.probe import probe_text
 from taxbench.runs.text_probe import ProbeOptions, probe
 from taxbench.scoring.metrics import fit_threshold
-from taxbench.util.errors import DataError, UsageError
+from taxbench.util.errors import DataError, ModelError, UsageError
 from taxbench.util.progress import QUIET
 
 
@@ -63,3 +64,13 @@ def test_names_without_a_question_are_told(tiny_llama: Path, tmp_path: Path) -> 
 def test_a_name_that_is_not_known_is_said() -> None:
     with pytest.raises(UsageError, match="Did you mean 'pocket'"):
         probe(ProbeOptions(model="pockt"), QUIET)
+
+
+def test_a_refusal_is_said_once_for_all_frames(tiny_llama: Path, tmp_path: Path) -> None:
+    lm = Path(shutil.copytree(tiny_llama, tmp_path / "lm"))
+    said = json.loads((lm / "tokenizer.json").read_text())
+    unknown = {"type": "WordLevel", "vocab": {"<unk>": 0}, "unk_token": "<unk>"}
+    (lm / "tokenizer.json").write_text(json.dumps({**said, "model": unknown}))
+    with pytest.raises(ModelError, match=r"'lm' cannot be asked in any frame\. raw, plain, caption, qa: ") as raised:
+        probe(ProbeOptions(model=str(lm), names=4), QUIET)
+    assert str(raised.value).count("cannot be told apart") == 1

@@ -58,9 +58,7 @@ def test_a_damaged_lock_is_a_finding_and_is_left_as_it_is(tmp_path: Path) -> Non
         ("[1]", 1, "expected {"),
         ('{"mine": {"1": 2}}', 1, "expected {"),
         ('{"mine": {"²": "a"}}', 1, "expected {"),
-        (f'{{"mine": {{"1": {"9" * 5000}}}}}', 1, "expected {"),
         ('{"mine": {"1": "a", "1": "b"}}', 1, "'1' is given twice"),
-        ("[" * 100_000, 1, "nested too deep"),
     ):
         (tmp_path / LOCK).write_text(text)
         found = validate([tmp_path])

@@ -10,8 +10,6 @@ from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import validate
 from taxbench.tasks.yaml_file import parse_scalar
 
-BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 11))
-
 
 @pytest.mark.parametrize(
     ("text", "value"),
@@ -42,12 +40,10 @@ def test_nan_is_a_number() -> None:
         ("!!int " + "9" * 5000, "is not a value of the tag !!int"),
         ("{1: a}", 'the key 1 is not text; write "1" in quotes'),
         ("{~: a}", 'the key ~ is not text; write "~" in quotes'),
-        ("? [a]\n: b", "a key is not text before the colon"),
-        ("?\n: b", "a key is missing before the colon"),
+        ("? [a]\n: b", "a key before a colon is missing or not text"),
+        ("?\n: b", "a key before a colon is missing or not text"),
         ("[" * 52 + "]" * 52, "nested more than 50 deep"),
-        ("[" * 998 + "]" * 998, "nested more than 50 deep"),
         ("&a [*a, *a]", "nested more than 50 deep"),
-        (BOMB, "more than 100000 values, counted with what aliases repeat"),
         ("[1", "did not find expected"),
         ("a\0", "control characters"),
     ],
@@ -73,9 +69,19 @@ def test_links_that_lead_nowhere_and_folders_are_findings(tmp_path: Path) -> Non
     (tmp_path / "link.yml").symlink_to("ok.yaml")
     found = find_tasks([tmp_path], [tmp_path / "folder.yaml"])
     assert "ok" in found.tasks
-    assert {path.stem: each[0].message for path, each in found.findings.items()} == {
-        "loop": "cannot be read (Too many levels of symbolic links)",
-        "gone": "cannot be read (No such file or directory)",
-        "folder": "cannot be read (Is a directory)",
+    assert {path: each[0].message for path, each in found.findings.items()} == {
+        (path := tmp_path / f"{name}.yaml"): f"'{path}' cannot be read ({why})."
+        for name, why in (
+            ("loop", "Too many levels of symbolic links"),
+            ("gone", "No such file or directory"),
+            ("folder", "Is a directory"),
+        )
     }
     assert len(validate([tmp_path / "loop.yaml"]).findings) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_with_a_mark_in_front_is_found_by_its_name_and_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "x.yaml").write_text("name: mine\nsummary: caf\u00e9\nextends: leaf\n", encoding=encoding)
+    (task,) = find_tasks([tmp_path], names=["mine"]).resolve(["mine"])
+    assert task.summary == "caf\u00e9"

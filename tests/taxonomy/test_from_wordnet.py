@@ -6,21 +6,12 @@ import pytest
 
 from taxbench.taxonomy.from_wordnet import wordnet_taxonomy
 from taxbench.taxonomy.taxonomy import TaxonomyFile, read_taxonomy, write_taxonomy
-from taxbench.taxonomy.wordnet import find_wordnet
 from taxbench.util.errors import DataError
 
 BIRDS = ["crow", "robin", "owl", "finch", "wren"]
 MAMMALS = ["tiger", "otter", "whale", "mouse", "dog"]
 VEHICLES = ["car", "school bus", "train", "bicycle", "lifeboat"]
 LEAVES = [*BIRDS, *MAMMALS, *VEHICLES]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def installed() -> None:
-    try:
-        find_wordnet()
-    except DataError as problem:
-        pytest.skip(str(problem))
 
 
 @pytest.fixture(scope="module")

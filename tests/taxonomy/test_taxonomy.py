@@ -57,6 +57,12 @@ def test_cells_are_read_as_they_are_meant(tmp_path: Path, text: str, leaf: str) 
     assert (row.folder, row.leaf, row.hypernyms) == ("n1", leaf, ("tool",))
 
 
+def test_a_table_that_a_spreadsheet_saved_as_unicode_text_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text(f"{HEADER}n1\tgr\u00e8be\tbird\n".replace("\n", "\r\n"), encoding="utf-16")
+    (row,) = read_rows(tmp_path / "t.tsv")
+    assert (row.folder, row.leaf, row.hypernyms) == ("n1", "gr\u00e8be", ("bird",))
+
+
 @pytest.mark.parametrize("leaf", ['"odd" crow', '12" crow', '"', "caf\u00e9", "#crow"])
 def test_what_is_written_reads_back(tmp_path: Path, leaf: str) -> None:
     listed = TaxonomyFile(Taxonomy({f"a{leaf}": ("bird", '"tool"')}), {leaf: f"a{leaf}"})

@@ -3,6 +3,9 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.util.errors import ModelError, UsageError
+from tests.conftest import UNPRIVILEGED
 from tests.features.tiny_encoders import TINY
 
 
@@ -31,6 +35,26 @@ def load(folder: Path) -> FrozenLM:
 def edit(folder: Path, name: str, **fields: object) -> None:
     said = json.loads((folder / name).read_text())
     (folder / name).write_text(json.dumps({**said, **fields}))
+
+
+def saved_as(name: str, encoding: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_text((folder / name).read_text(), encoding=encoding) and None
+
+
+def pickled(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": torch.nn.Linear(2, 2)}, folder / "pytorch_model.bin")
+
+
+def pickled_of_old(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with tarfile.open(folder / "pytorch_model.bin", "w") as archive:
+        archive.addfile(tarfile.TarInfo("pickle"))
+
+
+def cut_of_torch(folder: Path) -> None:
+    pickled(folder)
+    (folder / "pytorch_model.bin").write_bytes((folder / "pytorch_model.bin").read_bytes()[:500])
 
 
 def pointer(folder: Path) -> None:
@@ -69,6 +93,14 @@ def adapter(folder: Path) -> None:
     (quantised("gptq"), r"quantised \(gptq\): give its plain weights or a GGUF file"),
     (quantised("awq"), r"quantised \(awq\)"),
     (adapter, r"has an adapter beside its weights.*merge_and_unload"),
+    *((saved_as(name, encoding), rf"{name}' begins with a byte order mark\. Save it as plain UTF-8")
+      for name in ("config.json", "tokenizer.json", "tokenizer_config.json") for encoding in ("utf-16", "utf-8-sig")),
+    (lambda folder: (folder / "tokenizer_config.json").write_bytes(b'{"a": "\xe4"}'), "config.json' is cut short or d"),
+    *((lambda folder, name=name, text=text: (folder / name).write_text(text), rf"{name}' holds no mapping in JSON")
+      for name in ("config.json", "tokenizer_config.json") for text in ("[]", "null", "3", '"a"')),
+    (pickled, "cannot be loaded.*: it holds Python objects besides numbers, or is damaged"),
+    (pickled_of_old, "cannot be loaded.*: it holds Python objects besides numbers, or is damaged"),
+    (cut_of_torch, r"pytorch_model\.bin' is cut short or damaged"),
 ])  # fmt: skip
 def test_an_lm_that_cannot_be_read_says_which_file_and_what_to_do(
     lm: Path, damage: Callable[[Path], None], said: str
@@ -77,17 +109,38 @@ def test_an_lm_that_cannot_be_read_says_which_file_and_what_to_do(
     damage(lm)
     with pytest.raises(ModelError, match=re.compile(said)) as raised:
         load(lm)
-    assert "\n" not in str(raised.value)
+    assert not re.search(r"\n|weights_only|allow_pickle|\x1b", str(raised.value))
 
 
 @pytest.mark.parametrize(("damage", "said"), [
-    (pointer, "is a git-lfs pointer"), (cut, "is cut short or damaged"), (adapter, "has an adapter beside its weights")
+    (pointer, "is a git-lfs pointer"), (cut, "is cut short or damaged"), (adapter, "has an adapter beside its weights"),
+    (pickled, "it holds Python objects besides numbers"),
+    (saved_as("config.json", "utf-16"), "config.json' begins with a byte order mark"),
+    (saved_as("preprocessor_config.json", "utf-16"), "preprocessor_config.json' begins with a byte order mark"),
 ])  # fmt: skip
 def test_an_encoder_that_cannot_be_read_says_so_too(tmp_path: Path, damage: Callable[[Path], None], said: str) -> None:
     folder = TINY["vit"].save(tmp_path / "encoder")
     damage(folder)
     with pytest.raises(ModelError, match=said):
         load_encoder(describe_encoder(find_encoder(str(folder))), torch.device("cpu"), torch.float32)
+
+
+def test_what_may_not_be_read_says_how_to_allow_it(lm: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tests.util.test_hub import load; lm = Path(sys.argv[1])\n"
+        "for name, mode in (('config.json', 0), ('tokenizer.json', 0), ('model.safetensors', 0), ('', 0o600)):\n"
+        "    before = (lm / name).stat().st_mode; (lm / name).chmod(mode)\n"
+        "    try: load(lm)\n"
+        "    except Exception as error: print(error)\n"
+        "    lm.chmod(0o700); (lm / name).chmod(before)"
+    )
+    done = subprocess.run([*UNPRIVILEGED, sys.executable, "-c", code, lm], capture_output=True, text=True, check=True)
+    *files, folder = done.stdout.splitlines()
+    assert files == [
+        f"'{lm / name}' cannot be read (Permission denied). To allow it, type: chmod -R u+rX '{lm / name}'"
+        for name in ("config.json", "tokenizer.json", "model.safetensors")
+    ]
+    assert folder == f"The model directory '{lm}' may not be read. To allow it, type: chmod -R u+rX '{lm}'"
 
 
 def test_code_of_a_checkpoint_never_runs(lm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +247,8 @@ def test_a_revision_of_the_hub_can_be_named(lm: Path, tmp_path: Path, monkeypatc
     assert (early.model.config.rms_norm_eps, late.model.config.rms_norm_eps) == (local.model.config.rms_norm_eps, 0.5)
     with pytest.raises(ModelError, match="type 'hf download owner/name --revision step5000'"):
         loaded("owner/name@step5000")
+    with pytest.raises(ModelError, match=r"OWNER/NAME@REVISION, .* Did you mean 'owner/name@step3000'\?"):
+        loaded("owner/name:step3000")
 
 
 def test_weights_of_another_shape_are_named(lm: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from taxbench.util.errors import CacheError, DataError
-from taxbench.util.paths import check_writable, read_within, replacing
+from taxbench.util.paths import check_writable, read_text, read_within, replacing
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -62,3 +62,20 @@ def test_two_processes_of_one_number_on_two_hosts_write_beside_each_other(
         assert one != other and one.read_text() == "one"
     assert (tmp_path / "file").read_text() == "one"  # the last to end
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_text_is_the_same_however_an_editor_saves_it(tmp_path: Path, encoding: str, end: str) -> None:
+    (tmp_path / "x").write_bytes(f"leaf{end}gr\u00e8be\u2028{end}".encode(encoding))
+    assert read_text(tmp_path / "x") == "leaf\ngr\u00e8be\u2028\n"
+
+
+@pytest.mark.parametrize("content", ["caf\u00e9".encode("latin-1"), b"\xff\xfe\x00"])
+def test_what_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(DataError, match=r"x' cannot be read as text: it is not UTF-8 at byte \d+\. Save it as UTF-8"):
+        read_text(tmp_path / "x")
+    for name in ("gone", "."):
+        with pytest.raises(DataError, match=r"cannot be read \(.+\)\.$"):
+            read_text(tmp_path / name)

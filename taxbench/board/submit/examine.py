@@ -58,6 +58,8 @@ def examine(folder: Path, registry: TaskRegistry) -> Examined:
             )
         result = parse_result(record, RESULT)
         of_task = [*_task_problems(result.run.task, registry)]
+        if result.run.dataset.limit is not None:
+            reasons.append(f"It is a first look, made with --limit {result.run.dataset.limit}. Run it again without.")
         reasons += value_problems(migrate(raw), result.model_dump(mode="json"))
         reasons += [*name_problems(result), *of_task, *_head_problems(result)]
         content = read_plain(folder / PREDICTIONS)

@@ -2,10 +2,7 @@
 
 A lock byte for each shard says which process may fill it."""
 
-import fcntl
 import os
-import struct
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,19 +12,15 @@ import numpy as np
 from taxbench.features.store.layout import ABSENT, Skeleton, block_digest, blocks_of, make_skeleton, seal_digest
 from taxbench.specs.feature_key import FeatureKey, Layout, Manifest
 from taxbench.util.errors import CacheError
+from taxbench.util.locks import ByteLocks
 from taxbench.util.paths import sync_folder
 
-_OF_OPEN_FILE: int | None = getattr(fcntl, "F_OFD_SETLK", None) if sys.platform == "linux" else None
-_OF_OPEN_FILE_WAITING: int = getattr(fcntl, "F_OFD_SETLKW", 0)
 # Past any shard: held while the manifest is written.
 _MANIFEST = 1 << 30
 
 
 class EntryLock:
     """The lock file of an entry, byte i for shard i.
-
-    The system frees a byte when its holder ends, however it ends. The locks belong to this open file where the system
-    has such (Linux): POSIX's own belong to the process, and vanish when it closes the file anywhere else.
 
     Raises:
         CacheError: the folder cannot be written, or its file system has no locks.
@@ -36,8 +29,7 @@ class EntryLock:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._bytes = ByteLocks(folder / "lock")
         except OSError as error:
             raise CacheError(
                 f"The cache folder '{folder}' cannot be written ({error.strerror}). Choose another with --cache DIR."
@@ -45,37 +37,26 @@ class EntryLock:
 
     def try_shard(self, shard: int) -> bool:
         """Take a shard's byte if no other process holds it."""
-        try:
-            self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB, shard)
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
+        return self._take(shard)
 
     def release_shard(self, shard: int) -> None:
         """Give a shard's byte back."""
-        self._lock(fcntl.LOCK_UN, shard)
+        self._bytes.release(shard)
 
     @contextmanager
     def manifest(self) -> Iterator[None]:
         """Hold the manifest's byte, waiting for it."""
-        self._lock(fcntl.LOCK_EX, _MANIFEST)
+        self._take(_MANIFEST, wait=True)
         try:
             yield
         finally:
-            self._lock(fcntl.LOCK_UN, _MANIFEST)
+            self._bytes.release(_MANIFEST)
 
-    def _lock(self, how: int, byte: int) -> None:
-        """Take or give back one byte; raises as `fcntl` does where somebody else holds it."""
+    def _take(self, byte: int, wait: bool = False) -> bool:
+        """Take a byte, or say that somebody else holds it."""
         try:
-            if _OF_OPEN_FILE is None:
-                fcntl.lockf(self._fd, how, 1, byte)
-            else:
-                kind = fcntl.F_UNLCK if how == fcntl.LOCK_UN else fcntl.F_WRLCK
-                wait = _OF_OPEN_FILE if how & fcntl.LOCK_NB else _OF_OPEN_FILE_WAITING
-                fcntl.fcntl(self._fd, wait, struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0))  # struct flock
-        except (BlockingIOError, PermissionError):
-            raise
-        except OSError as error:  # ENOLCK, ENOSYS or EOPNOTSUPP: NFS and Lustre as some clusters mount them
+            return self._bytes.take(byte, wait)
+        except OSError as error:  # ENOLCK, ENOSYS or EOPNOTSUPP
             raise CacheError(
                 f"The file system of '{self._folder}' gives no locks ({error.strerror}), and without them two "
                 "processes spoil each other's features. Put the cache on a local disk: --cache DIR."
@@ -83,7 +64,7 @@ class EntryLock:
 
     def close(self) -> None:
         """Close the entry's lock file, which gives every byte back."""
-        os.close(self._fd)
+        self._bytes.close()
 
 
 def shard_path(folder: Path, shard: int) -> Path:

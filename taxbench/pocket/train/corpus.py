@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -93,7 +92,7 @@ class Corpus:
 
     def _measure_familiarity(self) -> np.ndarray:
         """Estimate how everyday each name is, as a physical thing: log counts in SemCor and in all glosses."""
-        seen = _count_in_texts(self.nouns.texts, self.names)
+        seen = self.nouns.in_glosses
         scores = np.zeros(len(self.names))
         for name, senses in enumerate(self.sense_weights):
             share = sum(weight for _, weight in senses)
@@ -237,18 +236,6 @@ def _find_ancestors(nouns: Nouns) -> list[tuple[int, ...]]:
             layer = tuple(above for below in layer for above in parents[below] if above not in found)
         result.append(tuple(found))
     return result
-
-
-def _count_in_texts(texts: tuple[str, ...], names: list[str]) -> Counter[str]:
-    """Count the names, singular and with a plural s, among all runs of one to three words."""
-    wanted = {*names, *(name + "s" for name in names)}.__contains__
-    counts: Counter[str] = Counter()
-    for text in texts:
-        words = re.findall(r"[a-z][a-z'-]*", text.lower())
-        counts.update(filter(wanted, words))
-        counts.update(filter(wanted, map(" ".join, pairwise(words))))
-        counts.update(filter(wanted, map(" ".join, zip(words, words[1:], words[2:], strict=False))))
-    return counts
 
 
 def _add_plural_names(nouns: Nouns) -> dict[str, tuple[int, ...]]:

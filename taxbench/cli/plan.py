@@ -1,0 +1,61 @@
+"""`taxbench plan`: what a run would do, and how long it would take, without starting it."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taxbench.cli.run import config_from, run_options
+from taxbench.util.progress import Reporter
+from taxbench.util.text import duration
+
+if TYPE_CHECKING:
+    from taxbench.runs.forecast import Forecast
+
+_BEGAN = time.time()
+
+
+@click.command("plan")
+@run_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(ctx: click.Context, /, file: Path | None, as_json: bool, **options: Any) -> None:
+    """Say what 'taxbench run' with the same options would do, what is there already, and how long it would take.
+
+    Nothing is extracted, trained or written. Rates are those of earlier runs in --out on this machine, else of a probe
+    of some seconds.
+    """
+    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
+    config = config_from(ctx, file, options)
+
+    from taxbench.runs.forecast import forecast
+
+    found = forecast(config, report, _BEGAN)
+    if as_json:
+        click.echo(json.dumps(asdict(found) | {"seconds": found.seconds}, indent=1))
+    else:
+        _show(found)
+
+
+def _show(found: "Forecast") -> None:
+    """Print a forecast for people."""
+    for each in found.inputs:
+        click.secho(f"{each.model} ← {each.encoder} · {each.dataset}", bold=True)
+        click.echo(f"  runs      {each.runs}, {each.done} of them done")
+        click.echo(f"  heads     {each.heads} to be trained through the LM, {each.cached_heads} of them cached")
+        size = f", about {each.feature_bytes / 1e9:.2g} GB" if each.missing_features else ""
+        click.echo(f"  features  {each.images:,} images; {each.missing_features} sets to be extracted{size}")
+        work = f"{each.train_flops / 1e12:.3g} TFLOPs to train, {each.evaluate_flops / 1e12:.3g} to ask"
+        click.echo(f"  LM        {each.model_bytes / 1e9:.2g} GB of weights; {work}")
+        if each.rates:
+            click.echo(f"  rates     {each.rates.train / 1e9:.3g} and {each.rates.evaluate / 1e9:.3g} GFLOP/s, "
+                       f"measured by {each.rates.source}")  # fmt: skip
+        phases = " · ".join(f"{phase} {duration(seconds)}" for phase, seconds in each.seconds.items())
+        click.echo(f"  time      {phases or 'nothing is left to do'}")
+    for line in found.failing:
+        click.secho(f"cannot be run: {line}", fg="red")
+    click.echo(f"In all about {duration(found.seconds)} by one process on this machine, {duration(found.preparing)} of "
+               "them to load and plan.")  # fmt: skip

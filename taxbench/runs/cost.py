@@ -1,0 +1,254 @@
+"""What runs cost before they are started: the LM's work in FLOPs, and seconds by rates measured on this machine.
+
+A token of a row costs 2 FLOPs for each weight outside the embeddings, and as many again where a gradient goes back to
+the soft tokens (the weights are frozen and have none). Heads themselves cost little beside that.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from taxbench.features.decode import resize
+from taxbench.features.encoders import describe_encoder, load_encoder
+from taxbench.features.feature_rows import FeatureRows
+from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
+from taxbench.registry.heads import head_info
+from taxbench.results.records import TIMING, find_results
+from taxbench.runs.context import FeatureSet, RunContext
+from taxbench.runs.environment import machine
+from taxbench.runs.fit import HeadJob, fit
+from taxbench.specs.feature_key import FeatureOptions
+from taxbench.specs.result import Timing
+from taxbench.specs.task import NoCounterfactual
+from taxbench.training.parallel import side_by_side
+from taxbench.training.predict import predict_margins
+from taxbench.util.devices import pick_dtype
+from taxbench.util.progress import Advance, Reporter
+
+_PROBE_SECONDS = 3.0
+_PROBE_IMAGES = 32
+WIDTH = 768
+"""Of features that were never extracted."""
+
+
+class CostModel:
+    """Count the work of heads and runs that share their inputs."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._protocols: dict[str, Protocol] = {}
+        self._tokens: dict[tuple[object, ...], float] = {}
+
+    @property
+    def weights(self) -> int:
+        """Return how many weights of the LM each token goes through."""
+        model = self._context.lm.model
+        tables = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+        tables |= {id(layer.weight) for layer in [model.get_output_embeddings()] if layer is not None}
+        return sum(weight.numel() for weight in model.parameters() if id(weight) not in tables)
+
+    def training(self, job: HeadJob) -> float:
+        """Return the FLOPs of training a head from its beginning."""
+        if head_info(job.key.head.name).learns == "fit":
+            return 0.0
+        protocol = self._alike(job.protocol)
+        tokens = self._of_rows(job, protocol, "train", len(protocol.images("train")), protocol.train_questions)
+        return 4.0 * self.weights * tokens * job.key.trainer.epochs
+
+    def asking(self, job: HeadJob) -> float:
+        """Return the FLOPs of asking a head all that its run asks: test and validation questions."""
+        info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
+        if info.reads in ("labels", "names"):
+            return 0.0
+        tokens = 0.0
+        for split in (*protocol.task.evaluate, "val"):
+            asked = partial(protocol.test, split) if split != "val" else protocol.validation  # type: ignore[arg-type]
+            tokens += self._of_rows(job, protocol, split, None, lambda _, draw=asked: draw())
+        return 2.0 * self.weights * tokens
+
+    def _alike(self, protocol: Protocol) -> Protocol:
+        """Return a protocol that asks as many questions, one for all seeds and pairings."""
+        task = protocol.task.model_copy(update={"counterfactual": NoCounterfactual(kind="none"), "name": "cost"})
+        return self._protocols.setdefault(task.digest, Protocol(task, protocol.dataset, 0))
+
+    def _of_rows(self, job: HeadJob, protocol: Protocol, what: str, images: int | None, draw: object) -> float:
+        """Return how many tokens the rows have in which questions are put to the LM; counted once for many heads.
+
+        Args:
+            images: How many rows there are; None: as many as the questions have images.
+            draw: Returns the questions, given an epoch.
+        """
+        info, trainer = head_info(job.key.head.name), job.key.trainer
+        k = int(job.key.head.settings.get("tokens", 1) or 1)  # type: ignore[arg-type]
+        key = (protocol.task.digest, what, k, info.sees, trainer.order, job.key.prompt)
+        if key not in self._tokens:
+            questions: QuestionSet = draw(0)  # type: ignore[operator]
+            table = self._context.scorer(protocol, trainer.order, job.key.prompt).table
+            widths = table.widths.cpu().numpy()[questions.term]
+            shared = k + len(table.opening) + len(table.stem) + len(table.ending)
+            if info.sees == "features" or images is not None:
+                rows = images or len(np.unique(questions.image))
+                self._tokens[key] = float(rows * shared + widths.sum())
+            else:  # nothing is asked twice, and each question stands in a row of its own
+                looks = protocol.leaf[questions.image] if info.sees == "name" else np.zeros(len(questions), np.int64)
+                once = np.unique(np.stack([looks, questions.term]), axis=1, return_index=True)[1]
+                self._tokens[key] = float((widths[once] + shared).sum())
+        return self._tokens[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How fast this machine is."""
+
+    train: float
+    """FLOPs a second."""
+    evaluate: float
+    """FLOPs a second."""
+    source: str
+    """Where they were measured."""
+
+
+def rates(context: RunContext, jobs: Iterable[HeadJob], cost: CostModel) -> Rates:
+    """Return how fast the LM is trained through and asked on this machine: in earlier runs, else in a short probe."""
+    here, lm = machine(context.device), context.lm.digest
+    seconds, work = {"train": 0.0, "evaluate": 0.0}, {"train": 0.0, "evaluate": 0.0}
+    runs = 0
+    for path in find_results([context.config.out]) if context.config.out.is_dir() else ():
+        with suppress(OSError, ValidationError):
+            timing = Timing.model_validate_json((path.parent / TIMING).read_text())
+            if (timing.machine, timing.lm) == (here, lm):
+                runs += 1
+                for phase in seconds:
+                    seconds[phase] += timing.seconds.get(phase, 0.0)
+                    work[phase] += timing.work.get(phase, 0.0)
+    if all(work.values()) and seconds["train"] > _PROBE_SECONDS:
+        found = {phase: work[phase] / seconds[phase] for phase in work}
+        return Rates(found["train"], found["evaluate"], f"{runs} earlier runs")
+    return _probe(context, list(jobs), cost)
+
+
+def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
+    """Train and ask heads for a few seconds each, as a run would, on random features; nothing of it is kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        watch = Stopwatch()
+        apart = RunContext(replace(context.config, cache=Path(folder)), context.inputs, watch, context.shared)
+        apart.__dict__["dataset"] = context.dataset
+        trained = [replace(job, features=_at_hand(job), context=apart) for job in jobs[:16]]
+        train = watch.rate(lambda: fit(trained[:3], trained[3:], apart))
+        a_question = sum(map(cost.training, trained)) / sum(_trained_on(job) for job in trained)
+        heads = [job._build() for job in trained[:2]]
+        asked = trained[0].protocol.test(trained[0].protocol.task.evaluate[0])
+        asking = [partial(predict_margins, head, asked, watch, "ask") for head in heads]
+        evaluate = watch.rate(lambda: side_by_side(asking, context.device, watch))
+        asked_of_it = cost.asking(trained[0]) / _asked_of(trained[0])
+    return Rates(train * a_question, evaluate * asked_of_it, "a probe of some seconds")
+
+
+def _trained_on(job: HeadJob) -> int:
+    """Return how many questions a training asks."""
+    return len(job.protocol.train_questions(0)) * job.key.trainer.epochs
+
+
+def _asked_of(job: HeadJob) -> int:
+    """Return how many questions a head is asked."""
+    protocol = job.protocol
+    return sum(len(protocol.test(split)) for split in protocol.task.evaluate) + len(protocol.validation())
+
+
+class Stopwatch(Reporter):
+    """Stops the work under its bars after some seconds, and says how fast it was."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self._begun, self._steps, self._spent = 0.0, 0, 0.0
+
+    def rate(self, work: object) -> float:
+        """Return how many steps a second some work makes, its beginning left out."""
+        self._begun, self._steps, self._spent = 0.0, 0, 0.0
+        with suppress(KeyboardInterrupt):
+            work()  # type: ignore[operator]
+        return self._steps / max(self._spent, 1e-9)
+
+    @contextmanager
+    def bar(self, label: str, total: int, unit: str) -> Iterator[Advance]:
+        """Count the steps of a bar."""
+
+        def advance(steps: int, note: str = "", /) -> None:
+            now = time.perf_counter()
+            if not self._begun:
+                self._begun = now
+                return
+            self._steps, self._spent = self._steps + steps, now - self._begun
+            if self._spent > _PROBE_SECONDS or self._stopped.is_set():
+                self.stop()
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+def tokens_of(pool: str) -> int:
+    """Return how many vectors an image has; of patches as they are, as many as usual."""
+    return {"pooled": 1, "tokens": 256}.get(pool) or int(pool.removeprefix("grid")) ** 2
+
+
+class _RandomRows(FeatureRows):
+    """Random features of a few images, again and again."""
+
+    def __init__(self, tokens: int, device: torch.device) -> None:
+        super().__init__(torch.randn(_PROBE_IMAGES, tokens, WIDTH, device=device), device)
+
+    def __call__(self, images: np.ndarray) -> Tensor:
+        """Return what stands for some images.  # (b,) → (b, t, f) float32"""
+        return super().__call__(images % _PROBE_IMAGES)
+
+    def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return those of the random numbers.  # (f,), (f,) float32"""
+        return super().statistics(np.arange(_PROBE_IMAGES))
+
+
+@dataclass(frozen=True)
+class _RandomFeatures(FeatureSet):
+    """Features that need no extraction, of a usual size."""
+
+    pool: str = "pooled"
+
+    @cached_property
+    def rows(self) -> FeatureRows:
+        """Return the features as heads see them."""
+        return _RandomRows(tokens_of(self.pool), self.device)
+
+
+def _at_hand(job: HeadJob) -> FeatureSet:
+    """Return features that a head can be trained on now: the ones meant, or random ones in their place."""
+    if job.features.extracted:
+        return job.features
+    options = job.key.encoder.options if job.key.encoder else None
+    meant = {each.name: getattr(job.features, each.name) for each in fields(FeatureSet)}
+    return _RandomFeatures(**meant, pool=options.pool if options else "pooled")
+
+
+def seconds_per_image(context: RunContext, wanted: FeatureOptions) -> float:
+    """Return how long an image takes to be read and encoded here, measured on a few."""
+    card = describe_encoder(context.inputs.encoder, wanted.crop)
+    encoder = load_encoder(card, context.device, pick_dtype(context.device.type))
+    images = context.dataset.images[:_PROBE_IMAGES]
+    reading = card.reading(wanted.layer, wanted.pool)
+
+    def encode() -> Tensor:
+        pixels = np.stack([resize(context.dataset.read(image), card.preprocessing) for image in images])
+        return encoder.encode(torch.from_numpy(pixels), [reading])[0].cpu()
+
+    encode()  # the first pass prepares
+    start = time.perf_counter()
+    encode()
+    return (time.perf_counter() - start) / len(images)

@@ -1,0 +1,113 @@
+"""What a grid costs is known before it starts: work is counted right, nothing is trained, and rates are measured."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import taxbench
+from taxbench.cli.main import call
+from taxbench.runs.config import resolve
+from taxbench.runs.context import RunContext
+from taxbench.runs.cost import CostModel, tokens_of
+from taxbench.runs.run_options import Options
+from taxbench.runs.runner import PlannedRun, plan
+from taxbench.specs.result import Timing
+from taxbench.util.progress import QUIET
+from taxbench.util.text import duration
+from tests.runs.test_sharing import options
+
+__all__ = ["options"]
+
+
+def first_run(options: dict[str, str]) -> tuple[RunContext, PlannedRun]:
+    config = resolve(Options(**options))
+    context = RunContext(config, config.inputs[0], QUIET)
+    (_, planned), *_ = plan(context)
+    assert isinstance(planned, PlannedRun)
+    return context, planned
+
+
+def test_the_work_of_a_head_is_that_of_every_token_it_puts_to_the_lm(options: dict[str, str]) -> None:
+    context, run = first_run({**options, "seeds": "1", "head": "mlp", "settings": ("frame=raw",)})  # type: ignore[dict-item]
+    job, cost, protocol = run.heads["none"], CostModel(context), run.protocol
+    lm = context.lm
+    frozen = [weight for name, weight in lm.model.named_parameters() if "embed" not in name and "lm_head" not in name]
+    assert cost.weights == sum(weight.numel() for weight in frozen)
+    table = context.scorer(protocol, "image_first", job.key.prompt).table
+    before = len(lm.bos()) + 1 + len(table.stem)  # one soft token
+
+    def tokens(questions: object) -> int:
+        per_image: dict[int, int] = {}
+        for image, term in zip(questions.image.tolist(), questions.term.tolist(), strict=True):  # type: ignore[attr-defined]
+            own = len(lm.encode(protocol.questions[term])) - len(table.stem)
+            per_image[image] = per_image.get(image, before) + own
+        return sum(per_image.values())
+
+    epochs = job.key.trainer.epochs
+    # Negatives are drawn anew in each epoch and for each seed, so that widths differ a little.
+    assert cost.training(job) == pytest.approx(
+        4 * cost.weights * epochs * tokens(protocol.train_questions(0)), rel=0.03
+    )
+    asked = [protocol.test("unseen"), protocol.validation()]
+    assert cost.asking(job) == pytest.approx(2 * cost.weights * sum(map(tokens, asked)), rel=0.05)
+    twice = replace(job, key=job.key.model_copy(update={"trainer": job.key.trainer.model_copy(update={"epochs": 8})}))
+    assert cost.training(twice) == 2 * cost.training(job)
+
+
+def test_heads_that_are_fitted_or_see_nothing_cost_what_they_ask(options: dict[str, str], tmp_path: Path) -> None:
+    task = Path(options["task"])
+    task.write_text(task.read_text().replace("random_lm", "no_image, text_only, feature_probe"))
+    context, run = first_run({**options, "seeds": "1", "head": "ridge_token"})
+    cost, jobs = CostModel(context), run.heads
+    assert cost.training(jobs["none"]) == 0 < cost.asking(jobs["none"])
+    assert cost.asking(jobs["feature_probe"]) == 0 == cost.training(jobs["feature_probe"])
+    assert cost.training(jobs["no_image"]) > 0
+    # No question is asked twice of a head to which images look alike.
+    assert 0 < cost.asking(jobs["no_image"]) < cost.asking(jobs["text_only"]) < cost.asking(jobs["none"])
+
+
+def test_a_plan_says_what_is_left_and_trains_nothing(options: dict[str, str], tmp_path: Path,
+                                                     capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    typed = [word for name, value in options.items() for word in (f"--{name}", value)]
+
+    def planned() -> dict[str, object]:
+        capsys.readouterr()
+        assert call(["plan", *typed, "--json"]) == 0
+        found: dict[str, object] = json.loads(capsys.readouterr().out)
+        return found
+
+    found = planned()
+    (inputs,) = found["inputs"]  # type: ignore[misc]
+    assert (inputs["runs"], inputs["done"], inputs["heads"], inputs["cached_heads"]) == (6, 0, 12, 0)
+    assert (inputs["images"], inputs["missing_features"]) == (32, 1)
+    assert inputs["train_flops"] > inputs["evaluate_flops"] > 0 and set(inputs["seconds"]) == {
+        "features", "train", "evaluate",
+    }  # fmt: skip
+    assert inputs["rates"]["source"] == "a probe of some seconds"
+    assert not (tmp_path / "out").exists() and not list((tmp_path / "cache").rglob("*.safetensors"))
+    assert not list((tmp_path / "cache").rglob("*.h5"))
+    taxbench.run(quiet=True, **{**options, "seeds": "1,2"})
+    timings = [Timing.model_validate_json(path.read_text()) for path in (tmp_path / "out").rglob("timing.json")]
+    done = sum(timing.work["train"] for timing in timings)
+    assert done == pytest.approx(inputs["train_flops"] * 2 / 3)
+    (inputs,) = planned()["inputs"]  # type: ignore[misc]
+    assert (inputs["done"], inputs["cached_heads"], inputs["missing_features"]) == (4, 8, 0)
+    taxbench.run(quiet=True, **options)
+    (inputs,) = planned()["inputs"]  # type: ignore[misc]
+    assert (inputs["done"], inputs["seconds"], inputs["rates"]) == (6, {}, None)
+    assert call(["plan", *typed]) == 0
+    assert "nothing is left to do" in capsys.readouterr().out
+
+
+def test_wrong_names_are_told_as_run_tells_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["plan", "--task", "leef"]) == 2
+    assert "Did you mean 'leaf'?" in capsys.readouterr().err
+
+
+def test_sizes_and_times_are_said_as_people_say_them() -> None:
+    assert [tokens_of(pool) for pool in ("pooled", "grid4", "tokens")] == [1, 16, 256]
+    assert [duration(seconds) for seconds in (0.4, 59, 61, 7000, 7300, 200_000)] == [
+        "0 s", "59 s", "1 min", "117 min", "2.0 h", "2.3 days"
+    ]  # fmt: skip
