@@ -30,6 +30,7 @@ _VERBS = {
     "analyze": "Ask what generalisation depends on: visual similarity, or knowledge from text.",
     "score": "Compute every figure of a record anew from its predictions, without a model.",
     "reproduce": "Run a record again and say whether the scores agree.",
+    "doctor": "Say what this machine, and a folder that several share, can do.",
     "pocket": "Look at the embedded default, or make its weights anew.",
     "completion": "Print the shell's completion script.",
 }

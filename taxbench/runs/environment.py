@@ -75,5 +75,9 @@ def machine(device: torch.device) -> str:
         processor = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
         processor = None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{processor[1] if processor else platform.processor() or platform.machine()}, {cores} cores"
+    return f"{processor[1] if processor else platform.processor() or platform.machine()}, {available_cores()} cores"
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
