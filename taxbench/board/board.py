@@ -99,6 +99,8 @@ class Row:
     """Macro-F1 of every split."""
     random_lm_split_f1: dict[str, Estimate]
     """The same of the random-LM control."""
+    validation_f1: Estimate = NOTHING
+    """Of leaf questions about validation images: the score by which a setting may be chosen."""
     f1_by_seed: tuple[float | None, ...] = ()
     """F1 on the headline split, seed by seed."""
     terms: tuple[TermRow, ...] = ()

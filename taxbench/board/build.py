@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from taxbench.board.board import Board, Reference
 from taxbench.board.entries import make_entries
@@ -14,7 +15,7 @@ from taxbench.board.references import references
 from taxbench.board.render.exports import csv_text, json_text, latex_text
 from taxbench.board.render.readme import readme
 from taxbench.board.resampling import FILE, Resampled, differences, read_resamplings, resample, resamplings_text
-from taxbench.board.rows import grouped, make_table, row_key
+from taxbench.board.rows import best_by_validation, grouped, make_table, row_key
 from taxbench.specs.task import GroupSpec
 from taxbench.util.paths import replacing
 from taxbench.util.progress import Reporter
@@ -32,15 +33,18 @@ def make_board(
     known: MutableMapping[str, Resampled],
     shown: Sequence[Reference],
     report: Reporter,
+    best_by: Literal["validation"] | None = None,
 ) -> Board:
     """Return the board of records.
 
     Args:
         known: Resamplings made before; those that are missing are made from predictions, and added.
         shown: Published scores to stand beside.
+        best_by: Show one setting of every head: that of the best validation score.
     """
     made = resample(grouped(found.results), known, found.predictions, report)
     rows = make_table(found.results, {key: row.intervals for key, row in made.items()}, found.names)
+    rows = best_by_validation(rows) if best_by else rows
     replicates = {key: drawn for key, row in made.items() if (drawn := row.replicates()) is not None}
     entries = make_entries(rows, replicates)
     return Board(tuple(entries), tuple(rows), tuple(group_averages(rows, groups)), tuple(shown))

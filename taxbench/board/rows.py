@@ -69,6 +69,27 @@ def make_table(
     return sorted(rows, key=lambda row: (row.place, task_order(row.task)))
 
 
+def best_by_validation(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows of one setting of every head through one LM and encoder: that of the best validation score.
+
+    No test question has a say in it. It is the mean over the tasks that all settings have; on a tie the first stays.
+    """
+    rows = list(rows)
+    settings = defaultdict[tuple[str, ...], dict[str, list[Row]]](dict)
+    for row in rows:
+        settings[row.place[:-1]].setdefault(row.setting, []).append(row)
+    kept = set()
+    for system, of_setting in settings.items():
+        shared = set.intersection(*({row.name for row in each} for each in of_setting.values()))
+
+        def validated(setting: str, found: dict[str, list[Row]] = of_setting, tasks: set[str] = shared) -> float:
+            means = [row.validation_f1.mean for row in found[setting] if row.name in tasks]
+            return sum(mean or 0.0 for mean in means) / max(1, len(means))
+
+        kept.add((*system, max(of_setting, key=validated)))
+    return [row for row in rows if row.place in kept]
+
+
 def record_key(result: Result) -> str:
     """Return what tells a record from another, also from one of the same run made by other code."""
     return f"{result.digest} {_sha256(result)}"
@@ -116,6 +137,7 @@ def _row(group: list[Result], names: dict[str, str], records: tuple[Record, ...]
         features=first.run.encoder.reading,
         seeds=tuple(result.seed for result in group),
         split=split,
+        validation_f1=estimate(_column([result.validation for result in group], "macro_f1")),
         leaf_f1=of("leaf_f1", _column([result.scores.get("leaf") for result in group], "macro_f1")),
         f1=of("f1", f1),
         fitted_f1=estimate(_column(own, "fitted_f1")),

@@ -4,7 +4,7 @@ import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -61,9 +61,18 @@ def _report(ctx: click.Context) -> Reporter:
 @click.option("--format", "form", type=click.Choice(["table", "md", "csv", "json", "tex", "html"]), default="table",
               show_default=True, help="table: every score of every task; md: a page, one line an entry.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--best-by", type=click.Choice(["validation"]),
+              help="Of several settings of a head, only the one that does best on validation leaves.")  # fmt: skip
 @include_path
 @click.pass_context
-def show(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...], form: str, as_json: bool) -> None:
+def show(
+    ctx: click.Context,
+    folders: tuple[Path, ...],
+    include: tuple[Path, ...],
+    form: str,
+    as_json: bool,
+    best_by: Literal["validation"] | None,
+) -> None:
     """Print one table of every result.json below FOLDERS (default: results)."""
     from taxbench.board.build import board_text, make_board
     from taxbench.board.load import load_records
@@ -74,7 +83,8 @@ def show(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...
     from taxbench.util.paths import cache_folder
 
     places, registry = folders or (Path("results"),), find_tasks(include)
-    board = make_board(load_records(places), registry.groups.values(), Cached(cache_folder()), (), _report(ctx))
+    known, groups = Cached(cache_folder()), registry.groups.values()
+    board = make_board(load_records(places), groups, known, (), _report(ctx), best_by)
     if as_json or form != "table":
         click.echo(board_text(board, "json" if as_json else form), nl=False)
     else:

@@ -13,7 +13,8 @@ from taxbench.board.build import FORMS, build, make_board, stale
 from taxbench.board.load import RESULTS, load_records
 from taxbench.board.resampling import FILE, Cached, Resampled, read_resamplings
 from taxbench.board.rows import make_table, row_key
-from taxbench.results.records import RESULT, read_result, result_folder, write_result
+from taxbench.cli.main import call
+from taxbench.results.records import RESULT, read_result, result_bytes, result_folder, write_result
 from taxbench.scoring import bootstrap
 from taxbench.specs.result import Timing
 from taxbench.specs.run import TrainerSpec
@@ -152,3 +153,24 @@ def test_a_new_seed_of_a_published_system_joins_its_row(tmp_path: Path) -> None:
     assert json.loads(next(tmp_path.rglob(RESULT)).read_text())["schema_version"] == 3
     (row,) = make_table([*known, *load_records([tmp_path]).results])
     assert row.seeds == (1, 7, 42, 218) and len(row.records) == 4 and row.setting == ""
+
+
+def test_settings_are_chosen_by_validation_and_never_by_the_test(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates = {1e-3: (0.5, 3.0), 3e-3: (0.7, 0.5)}  # of which the second does better on validation leaves alone
+    for rate, (validation, skill) in rates.items():
+        made = record(root / "swept", 1, skill, trainer=TrainerSpec(learning_rate=rate))
+        folder = result_folder(root / "swept", made.run)
+        scores = made.validation.model_copy(update={"macro_f1": validation})
+        (folder / RESULT).write_bytes(result_bytes(made.model_copy(update={"validation": scores})))
+    board = make_board(load_records([root / "swept"]), (), {}, (), QUIET)
+    assert [row.validation_f1.mean for row in board.rows] == [0.5, 0.7]
+    assert board.rows[0].f1.mean > board.rows[1].f1.mean  # type: ignore[operator]
+    (row,) = make_board(load_records([root / "swept"]), (), {}, (), QUIET, "validation").rows
+    assert (row.validation_f1.mean, row.setting) == (0.7, "learning_rate=0.003")
+    assert call(["leaderboard", "show", str(root / "swept"), "--best-by", "validation"]) == 0
+    assert "0.700" in (said := capsys.readouterr().out) and "0.500" not in said
+    assert call(["leaderboard", "show", str(root / "swept")]) == 0
+    said = capsys.readouterr().out
+    assert said.index("0.700") < said.index("0.500")  # in the order of validation

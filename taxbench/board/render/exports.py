@@ -20,7 +20,18 @@ JSON_VERSION = 1
 
 _DIGITS = 6  # as in results: the last bits of a mean differ between machines
 _NAMES = ("dataset", "encoder", "lm", "head", "features", "setting", "split", "note")
-_SCORES = ("leaf_f1", "f1", "fitted_f1", "auroc", "accuracy", "transfer", "heldout_f1", "heldout_auroc", "similarity")
+_SCORES = (
+    "validation_f1",
+    "leaf_f1",
+    "f1",
+    "fitted_f1",
+    "auroc",
+    "accuracy",
+    "transfer",
+    "heldout_f1",
+    "heldout_auroc",
+    "similarity",
+)
 _PARTS = {"": "mean", "_sd": "sd", "_low": "low", "_high": "high"}
 
 
