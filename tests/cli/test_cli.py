@@ -92,7 +92,7 @@ def test_a_corrupt_image_ends_the_run_and_is_named(capsys: pytest.CaptureFixture
     arguments = ["--dataset", f"folder:{root}", "--taxonomy", str(taxonomy), "--cache", str(tmp_path / "cache")]
     assert call([*RUN, *arguments, "--out", str(tmp_path / "out")]) == 1
     assert "test1.png' cannot be decoded" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").rglob("result.json"))
 
 
 def test_a_truncated_cache_file_ends_the_run_and_is_left_alone(
