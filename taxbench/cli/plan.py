@@ -1,8 +1,6 @@
 """`taxbench plan`: what a run would do, and how long it would take, without starting it."""
 
-import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +8,7 @@ import click
 
 from taxbench.cli.run import config_from, run_options
 from taxbench.util.progress import Reporter
-from taxbench.util.text import duration
+from taxbench.util.text import duration, plain_json
 
 if TYPE_CHECKING:
     from taxbench.runs.forecast import Forecast
@@ -35,7 +33,7 @@ def command(ctx: click.Context, /, file: Path | None, as_json: bool, **options: 
 
     found = forecast(config, report, _BEGAN)
     if as_json:
-        click.echo(json.dumps(asdict(found) | {"seconds": found.seconds}, indent=1))
+        click.echo(plain_json(found, seconds=found.seconds))
     else:
         _show(found)
 

@@ -1,9 +1,8 @@
 """`taxbench status`: how far the runs of a folder of results are."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +10,7 @@ from taxbench.runs.run_options import Options
 from taxbench.util.text import duration
 
 if TYPE_CHECKING:
-    from taxbench.runs.status import GridStatus, ProcessStatus
+    from taxbench.runs.status import ProcessStatus
 
 
 @click.command("status")
@@ -22,13 +21,15 @@ def command(out: Path, as_json: bool) -> None:
 
     OUT is the --out of runs; it is only read, from any terminal or machine that sees it.
     """
+    from pydantic_core import to_jsonable_python
+
     from taxbench.results.records import find_results
     from taxbench.runs.status import grids_of
 
     grids = grids_of(out)
     records = len(find_results([out]))
     if as_json:
-        click.echo(json.dumps({"records": records, "grids": [_as_json(grid) for grid in grids]}, indent=1))
+        click.echo(json.dumps(to_jsonable_python({"records": records, "grids": grids}), indent=1))
         return
     click.echo(f"{out}: {records} records, {len(grids)} commands under way or not finished.")
     for grid in grids:
@@ -57,8 +58,3 @@ def _said(process: "ProcessStatus") -> str:
         if work.total
     ]
     return "; ".join(works) or "at work"
-
-
-def _as_json(grid: "GridStatus") -> dict[str, Any]:
-    """Return how far a command is as JSON."""
-    return asdict(grid) | {"processes": [each.model_dump(mode="json") for each in grid.processes]}

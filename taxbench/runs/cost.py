@@ -6,7 +6,7 @@ the soft tokens (the weights are frozen and have none). Heads themselves cost li
 
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
@@ -20,6 +20,7 @@ from torch import Tensor
 from taxbench.features.decode import resize
 from taxbench.features.encoders import describe_encoder, load_encoder
 from taxbench.features.feature_rows import FeatureRows
+from taxbench.heads.loading import head_spec
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
@@ -49,7 +50,7 @@ class CostModel:
         self._protocols: dict[str, Protocol] = {}
         self._tokens: dict[tuple[object, ...], float] = {}
 
-    @property
+    @cached_property
     def weights(self) -> int:
         """Return how many weights of the LM each token goes through."""
         model = self._context.lm.model
@@ -62,7 +63,8 @@ class CostModel:
         if head_info(job.key.head.name).learns == "fit":
             return 0.0
         protocol = self._alike(job.protocol)
-        tokens = self._of_rows(job, protocol, "train", len(protocol.images("train")), protocol.train_questions)
+        draw = partial(protocol.train_questions, 0)
+        tokens = self._of_rows(job, protocol, "train", len(protocol.images("train")), draw)
         return 4.0 * self.weights * tokens * job.key.trainer.epochs
 
     def asking(self, job: HeadJob) -> float:
@@ -70,10 +72,9 @@ class CostModel:
         info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
         if info.reads in ("labels", "names"):
             return 0.0
-        tokens = 0.0
-        for split in (*protocol.task.evaluate, "val"):
-            asked = partial(protocol.test, split) if split != "val" else protocol.validation  # type: ignore[arg-type]
-            tokens += self._of_rows(job, protocol, split, None, lambda _, draw=asked: draw())
+        tokens = self._of_rows(job, protocol, "val", None, protocol.validation)
+        tokens += sum(self._of_rows(job, protocol, split, None, partial(protocol.test, split))
+                      for split in protocol.task.evaluate)  # fmt: skip
         return 2.0 * self.weights * tokens
 
     def _alike(self, protocol: Protocol) -> Protocol:
@@ -81,18 +82,20 @@ class CostModel:
         task = protocol.task.model_copy(update={"counterfactual": NoCounterfactual(kind="none"), "name": "cost"})
         return self._protocols.setdefault(task.digest, Protocol(task, protocol.dataset, 0))
 
-    def _of_rows(self, job: HeadJob, protocol: Protocol, what: str, images: int | None, draw: object) -> float:
+    def _of_rows(
+        self, job: HeadJob, protocol: Protocol, what: str, images: int | None, draw: Callable[[], QuestionSet]
+    ) -> float:
         """Return how many tokens the rows have in which questions are put to the LM; counted once for many heads.
 
         Args:
             images: How many rows there are; None: as many as the questions have images.
-            draw: Returns the questions, given an epoch.
+            draw: Returns the questions.
         """
         info, trainer = head_info(job.key.head.name), job.key.trainer
         k = int(job.key.head.settings.get("tokens", 1) or 1)  # type: ignore[arg-type]
         key = (protocol.task.digest, what, k, info.sees, trainer.order, job.key.prompt)
         if key not in self._tokens:
-            questions: QuestionSet = draw(0)  # type: ignore[operator]
+            questions = draw()
             table = self._context.scorer(protocol, trainer.order, job.key.prompt).table
             widths = table.widths.cpu().numpy()[questions.term]
             shared = k + len(table.opening) + len(table.stem) + len(table.ending)
@@ -142,16 +145,22 @@ def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
     with tempfile.TemporaryDirectory() as folder:
         watch = Stopwatch()
         apart = RunContext(replace(context.config, cache=Path(folder)), context.inputs, watch, context.shared)
-        apart.__dict__["dataset"] = context.dataset
-        trained = [replace(job, features=_at_hand(job), context=apart) for job in jobs[:16]]
+        trained = [_through_the_lm(replace(job, features=_at_hand(job), context=apart)) for job in jobs[:16]]
         train = watch.rate(lambda: fit(trained[:3], trained[3:], apart))
         a_question = sum(map(cost.training, trained)) / sum(_trained_on(job) for job in trained)
-        heads = [job._build() for job in trained[:2]]
+        heads = [job.untrained() for job in trained[:2]]
         asked = trained[0].protocol.test(trained[0].protocol.task.evaluate[0])
         asking = [partial(predict_margins, head, asked, watch, "ask") for head in heads]
         evaluate = watch.rate(lambda: side_by_side(asking, context.device, watch))
         asked_of_it = cost.asking(trained[0]) / _asked_of(trained[0])
     return Rates(train * a_question, evaluate * asked_of_it, "a probe of some seconds")
+
+
+def _through_the_lm(job: HeadJob) -> HeadJob:
+    """Return a head that is trained through the LM; in the place of one that is not, the simplest."""
+    if head_info(job.key.head.name).learns != "fit":
+        return job
+    return replace(job, key=job.key.model_copy(update={"head": head_spec("linear", {})}))
 
 
 def _trained_on(job: HeadJob) -> int:
@@ -170,26 +179,24 @@ class Stopwatch(Reporter):
 
     def __init__(self) -> None:
         super().__init__(quiet=True)
-        self._begun, self._steps, self._spent = 0.0, 0, 0.0
+        self._ticks: list[tuple[float, int]] = []  # when steps were made, and how many
 
-    def rate(self, work: object) -> float:
-        """Return how many steps a second some work makes, its beginning left out."""
-        self._begun, self._steps, self._spent = 0.0, 0, 0.0
+    def rate(self, work: Callable[[], object]) -> float:
+        """Return how many steps a second some work makes, its beginning left out where it is longer than that."""
+        self._ticks, start = [], time.perf_counter()
         with suppress(KeyboardInterrupt):
-            work()  # type: ignore[operator]
-        return self._steps / max(self._spent, 1e-9)
+            work()
+        if len(self._ticks) > 1:
+            start, _ = self._ticks.pop(0)
+        return sum(steps for _, steps in self._ticks) / (self._ticks[-1][0] - start)
 
     @contextmanager
     def bar(self, label: str, total: int, unit: str) -> Iterator[Advance]:
         """Count the steps of a bar."""
 
         def advance(steps: int, note: str = "", /) -> None:
-            now = time.perf_counter()
-            if not self._begun:
-                self._begun = now
-                return
-            self._steps, self._spent = self._steps + steps, now - self._begun
-            if self._spent > _PROBE_SECONDS or self._stopped.is_set():
+            self._ticks.append((now := time.perf_counter(), steps))
+            if now - self._ticks[0][0] > _PROBE_SECONDS or self._stopped.is_set():
                 self.stop()
                 raise KeyboardInterrupt
 

@@ -96,7 +96,7 @@ class HeadJob:
         Raises:
             TaxbenchError: it cannot be built.
         """
-        untrained = self._build()
+        untrained = self.untrained()
         module = head_module(self.key.head.name)
         assert isinstance(untrained.head, SoftHead), self.label
         if hasattr(module, "prepare"):
@@ -173,7 +173,7 @@ class HeadJob:
             raise self.failure
         if self._info.learns == "fit":
             return self._remembering(self._closed_form())
-        fitted = self._build()
+        fitted = self.untrained()
         load_head(self.context.cache, self.key, fitted.head)
         return self._remembering(fitted)
 
@@ -194,7 +194,7 @@ class HeadJob:
         """Return what is known of the job's head without importing it."""
         return head_info(self.key.head.name)
 
-    def _build(self) -> FittedHead:
+    def untrained(self) -> FittedHead:
         """Return the head with its first weights."""
         scorer = self.scorer
         with _blamed(self.key.head):

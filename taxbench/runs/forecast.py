@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from taxbench.registry.heads import head_info
+from taxbench.results.predictions import OWN
 from taxbench.results.records import RESULT
 from taxbench.runs.config import RunConfig
 from taxbench.runs.context import RunContext, Shared
@@ -110,7 +111,8 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> InputsForecast:
         an_image = sum(seconds_per_image(context, options) for options in sets.values())
         result.seconds["features"] = len(context.dataset.images) * an_image
     if needed or todo:
-        result.rates = rates(context, list((needed or jobs).values()), cost)
+        tried = list((needed or jobs).values()) or [todo[0].heads[OWN]]
+        result.rates = rates(context, tried, cost)
         result.seconds["train"] = result.train_flops / result.rates.train
         result.seconds["evaluate"] = result.evaluate_flops / result.rates.evaluate
     return result

@@ -1,6 +1,7 @@
 """What a grid costs is known before it starts: work is counted right, nothing is trained, and rates are measured."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from taxbench.cli.main import call
 from taxbench.runs.config import resolve
 from taxbench.runs.context import RunContext
 from taxbench.runs.cost import CostModel, tokens_of
+from taxbench.runs.forecast import forecast
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import PlannedRun, plan
 from taxbench.specs.result import Timing
@@ -99,6 +101,15 @@ def test_a_plan_says_what_is_left_and_trains_nothing(options: dict[str, str], tm
     assert (inputs["done"], inputs["seconds"], inputs["rates"]) == (6, {}, None)
     assert call(["plan", *typed]) == 0
     assert "nothing is left to do" in capsys.readouterr().out
+
+
+def test_a_grid_without_a_trained_head_is_planned_too(options: dict[str, str], tmp_path: Path) -> None:
+    task = Path(options["task"])
+    task.write_text(task.read_text().replace(", random_lm", ""))
+    found = forecast(resolve(Options(**{**options, "head": "ridge_token", "seeds": "1"})), QUIET, time.time())
+    (inputs,) = found.inputs
+    assert (inputs.heads, inputs.train_flops, inputs.seconds["train"]) == (0, 0.0, 0.0)
+    assert inputs.seconds["evaluate"] > 0
 
 
 def test_wrong_names_are_told_as_run_tells_them(capsys: pytest.CaptureFixture[str]) -> None:
