@@ -136,14 +136,7 @@ def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
         with h5py.File(path, "r") as file:
             found = {str(kind): np.asarray(values[:]) for kind, values in file["vectors"].items()}
             whole = file.attrs["key"] == key and file.attrs["digest"] == _digest(key, found)
-    except (
-        OSError,
-        KeyError,
-        ValueError,
-        RuntimeError,
-        AttributeError,
-        TypeError,
-    ):  # none, or what h5py says of damage
+    except (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError):  # as h5py says none, or damage
         return None
     return found if whole else None
 

@@ -118,6 +118,8 @@ def check(contexts: list[RunContext]) -> None:
         raise TaxbenchError("\n".join(problems))
 
 
+Asked = tuple[dict[Any, QuestionSet], QuestionSet]
+"""Test questions by split, and those about validation images."""
 Plan = deque[tuple[str, PlannedRun | TaxbenchError]]
 """Every run by its name; in the place of one that cannot be, why."""
 
@@ -179,8 +181,8 @@ def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
                 raise planned
             if result := _stored(planned, report):
                 report.say(f"{name}: already done, read from {planned.folder} (remove it to run again)")
-            elif claims.take(planned.spec.digest) and train(planned, _heads_of(runs), context, cost):
-                result = _stored(planned, QUIET) or measure(planned, context, cost)
+            elif claims.take(planned.spec.digest) and (asked := train(planned, _heads_of(runs), context, cost)):
+                result = _stored(planned, QUIET) or measure(planned, asked, context, cost)
             else:
                 runs.append((name, planned))
                 elsewhere += 1
@@ -220,31 +222,30 @@ def _heads_of(runs: Plan) -> Iterator[HeadJob]:
             yield from planned.heads.values()
 
 
-def train(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext, cost: CostModel) -> bool:
-    """Train the heads of one run and its controls; say whether none of them is still being trained elsewhere.
+def train(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext, cost: CostModel) -> Asked | None:
+    """Train the heads of one run and its controls, and return what they are to be asked.
+
+    None where some of them are still being trained elsewhere.
 
     Args:
         later: Heads of later runs, to be trained along where they fit in.
     """
-    jobs = planned.heads.values()
+    jobs, protocol = planned.heads.values(), planned.protocol
     _ = planned.features.table, planned.features.rows  # extracted now, where they are not in the cache
-    for split in planned.spec.task.evaluate:
-        planned.protocol.test(split)  # what cannot be asked is said before training
-    planned.protocol.validation()
+    # What cannot be asked is said before training.
+    asked = {split: protocol.test(split) for split in planned.spec.task.evaluate}, protocol.validation()
     with context.timed("train"):
         for job in jobs:
             _ = job.scorer  # now, and not where the first head is built: it may have something to say of the model
         begun = fit(jobs, later, context)
     context.work["train"] = context.work.get("train", 0.0) + sum(map(cost.training, begun))
-    return not any(job.is_missing for job in jobs)
+    return None if any(job.is_missing for job in jobs) else asked
 
 
-def measure(planned: PlannedRun, context: RunContext, cost: CostModel) -> Result:
+def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostModel) -> Result:
     """Ask and score a run whose heads are trained, and its controls, and write its record."""
-    protocol = planned.protocol
-    _say_what_is_left_out(protocol, context.report)
-    tests = {split: protocol.test(split) for split in planned.spec.task.evaluate}
-    validating = protocol.validation()
+    _say_what_is_left_out(planned.protocol, context.report)
+    tests, validating = asked
     with context.timed("train"):
         heads = {name: job.fitted() for name, job in planned.heads.items()}
     with context.timed("evaluate"):
