@@ -29,6 +29,7 @@ T = TypeVar("T")
 _OWN = "-"
 ALL = "all"
 """What stands for every head."""
+LOCAL, RAY = ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ class RunConfig:
     out: Path
     limit: int | None = None
     """How many images of each leaf and split are used, for a first look; None: all."""
+    engine: str = LOCAL
+    """What does the work: this process and those it starts, or a Ray cluster."""
+    workers: int = 1
+    """How many processes share the runs, as far as is known beforehand."""
 
     @property
     def size(self) -> int:
@@ -141,6 +146,9 @@ def resolve(options: Options) -> RunConfig:
     if options.limit is not None and options.limit < 2:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
         wrong.append(Problem("limit", "", UsageError(problem)))
+    if options.engine not in ENGINES:
+        problem = f"--engine {options.engine}: expected {' or '.join(ENGINES)}."
+        wrong.append(Problem("engine", "", UsageError(problem)))
     if wrong:
         raise OptionsError(wrong)
     return RunConfig(
@@ -154,6 +162,7 @@ def resolve(options: Options) -> RunConfig:
         cache=Path(options.cache) if options.cache else None,
         out=Path(options.out).expanduser(),
         limit=options.limit,
+        engine=options.engine,
     )
 
 

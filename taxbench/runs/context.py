@@ -112,6 +112,8 @@ class Shared:
     """What closed-form heads share."""
     answered: dict[Hashable, dict[int, float]] = field(default_factory=dict)
     """What heads to which images look alike have answered; see `FittedHead`."""
+    workers: Callable[[], int] = lambda: 1
+    """Returns how many processes share the runs."""
     claims: dict[Path, Claims] = field(default_factory=dict)
     """What this command has taken on, by the folder that it is about."""
 

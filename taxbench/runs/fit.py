@@ -286,7 +286,9 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
     try:
         for job in missing:
             stacks.setdefault(job.stack_key, []).append(job)
-        _fill(stacks, missing, later)
+        later, workers = list(later), context.shared.workers()
+        share = _STACK if workers == 1 else -(-sum(job.is_missing for job in {*missing, *later}) // workers)
+        _fill(stacks, missing, later, min(_STACK, share))
         # On a CPU there should be work for two threads; elsewhere stacks wait for each other.
         two = context.device.type == "cpu"
         most = min(_STACK, -(-sum(map(len, stacks.values())) // 2)) if two else _STACK
@@ -300,12 +302,14 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
     return begun
 
 
-def _fill(stacks: dict[StackKey, list[HeadJob]], missing: Sequence[HeadJob], later: Iterable[HeadJob]) -> None:
-    """Add later heads to stacks that have room for them."""
+def _fill(
+    stacks: dict[StackKey, list[HeadJob]], missing: Sequence[HeadJob], later: Iterable[HeadJob], room: int
+) -> None:
+    """Add later heads to stacks that have room for them: this process's share of what is left, where there are more."""
     seeds = {job.key.seed for job in missing}
     seen = set(missing)
     for job in later:
-        if all(len(stack) >= _STACK for stack in stacks.values()):
+        if all(len(stack) >= room for stack in stacks.values()):
             return
         # Of random twins one at a time is in memory.
         other_twin = job.key.variant == "random_lm" and job.key.seed not in seeds
@@ -313,7 +317,7 @@ def _fill(stacks: dict[StackKey, list[HeadJob]], missing: Sequence[HeadJob], lat
             continue
         seen.add(job)
         with suppress(TaxbenchError):  # told when its turn comes
-            if 0 < len(stacks.get(job.stack_key, ())) < _STACK:
+            if 0 < len(stacks.get(job.stack_key, ())) < room:
                 stacks[job.stack_key].append(job)
                 continue
         job.forget_training()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -68,6 +68,8 @@ class RunFile(Spec):
     """Settings by name, with a value or a list of values; see 'taxbench ls settings'."""
     device: str = Options.device
     """auto, cpu, cuda, cuda:1, mps."""
+    engine: Literal["local", "ray"] = "local"
+    """What does the work: this process, or a Ray cluster."""
     limit: int | None = None
     """How many images of each leaf and split are used, for a first look."""
     cache: str | None = None

@@ -25,6 +25,7 @@ class Options:
     head: str = "mlp"
     seeds: str = "42"
     device: str = "auto"
+    engine: str = "local"
     cache: str | None = None
     out: str = "results"
     settings: tuple[str, ...] = ()

@@ -24,13 +24,14 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
 from taxbench.results.predictions import OWN, Collector, Predictions, half, write_predictions
 from taxbench.results.records import RESULT, finished, predictions_file, result_folder, write_result
-from taxbench.runs.config import GridCell, RunConfig
+from taxbench.runs.config import RAY, GridCell, RunConfig
 from taxbench.runs.context import FeatureSet, RunContext, Shared
 from taxbench.runs.cost import CostModel
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
+from taxbench.runs.ray_engine import run_on_ray
 from taxbench.runs.several_devices import on_each_device
-from taxbench.runs.status import StatusFile, Tally
+from taxbench.runs.status import StatusFile, Tally, processes_at_work
 from taxbench.scoring.metrics import calibrate, category_scores, fit_threshold, score, summarise
 from taxbench.specs.result import Result, Timing
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
@@ -69,6 +70,9 @@ def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
     Raises:
         TaxbenchError: at the end, where runs failed; at once, where none can be.
     """
+    if config.engine == RAY:
+        yield from run_on_ray(config, run_here, report)
+        return
     with on_each_device(config, run_here) as here:
         yield from run_here(here, report)
 
@@ -79,6 +83,7 @@ def run_here(config: RunConfig, report: Reporter) -> Iterator[Result]:
     for note in config.notes:
         report.say(note)
     shared, tally = Shared(), Tally(config.size)
+    shared.workers = lambda: max(config.workers, processes_at_work(config.out))
     contexts = [RunContext(config, inputs, report, shared) for inputs in config.inputs]
     check(contexts)
     with StatusFile(config, tally, report):

@@ -30,6 +30,7 @@ def on_each_device(config: RunConfig, run: Run) -> Iterator[RunConfig]:
     for device in devices:
         pick_device(device)
     context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+    config = replace(config, workers=len(devices))
     others = [context.Process(target=_alone, args=(replace(config, device=device), run), daemon=True)
               for device in devices[1:]]  # fmt: skip
     for other in others:

@@ -189,6 +189,11 @@ def _grid(command: str, processes: list[ProcessStatus]) -> GridStatus:
     return GridStatus(command, tuple(processes), total, len(ended), failed, seconds)
 
 
+def processes_at_work(out: Path) -> int:
+    """Return how many processes write to a folder of results now, or seem to."""
+    return sum(status.state == "running" and not status.is_silent for _, status in _status_files(out))
+
+
 def _when(path: Path) -> float | None:
     """Return when a file was written; None where there is none."""
     try:

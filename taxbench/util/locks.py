@@ -3,13 +3,37 @@
 import fcntl
 import hashlib
 import os
+import secrets
 import struct
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 _OF_OPEN_FILE: int | None = getattr(fcntl, "F_OFD_SETLK", None) if sys.platform == "linux" else None
 _OF_OPEN_FILE_WAITING: int = getattr(fcntl, "F_OFD_SETLKW", 0)
+_PATIENCE = 0.1
+"""Seconds between questions to a server for a lock that is waited for."""
+
+
+class LockServer(Protocol):
+    """What gives locks to the processes of a cluster, whose file system may give none, or to each machine its own."""
+
+    def take(self, lock: str, holder: str) -> bool:
+        """Give a lock to a holder that asks for it, and say whether it has it now."""
+
+    def release(self, lock: str, holder: str) -> None:
+        """Take a lock back from its holder."""
+
+
+_server: LockServer | None = None
+
+
+def take_locks_from(server: LockServer | None) -> None:
+    """Have this process take all its locks from a server; None: from the file system, as usual."""
+    global _server
+    _server = server
 
 
 class ByteLocks:
@@ -25,6 +49,7 @@ class ByteLocks:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._name, self._holder, self._held = str(path.resolve()), secrets.token_hex(8), set[int]()
 
     def take(self, byte: int, wait: bool = False) -> bool:
         """Take a byte, and say whether nobody else holds it.
@@ -32,6 +57,13 @@ class ByteLocks:
         Raises:
             OSError: the file system gives no locks: NFS and Lustre as some clusters mount them.
         """
+        if _server is not None:
+            while not _server.take(f"{self._name} {byte}", self._holder):
+                if not wait:
+                    return False
+                time.sleep(_PATIENCE)
+            self._held.add(byte)
+            return True
         try:
             self._lock(fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), byte)
         except (BlockingIOError, PermissionError):
@@ -40,10 +72,16 @@ class ByteLocks:
 
     def release(self, byte: int) -> None:
         """Give a byte back."""
-        self._lock(fcntl.LOCK_UN, byte)
+        if _server is None:
+            self._lock(fcntl.LOCK_UN, byte)
+        elif byte in self._held:
+            self._held.remove(byte)
+            _server.release(f"{self._name} {byte}", self._holder)
 
     def close(self) -> None:
         """Close the file, which gives every byte back."""
+        for byte in list(self._held):
+            self.release(byte)
         os.close(self._fd)
 
     def _lock(self, how: int, byte: int) -> None:

@@ -1,0 +1,297 @@
+"""A grid on a Ray cluster: a worker for each GPU, or for each machine without any, which share it as processes do.
+
+Ray places workers and notices when they die; what is done is what has a record. Locks come from a `LockTable` in the
+place of the shared file system, which may have none, or only some that other machines do not see.
+"""
+
+import os
+import secrets
+import socket
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from taxbench.results.records import RESULT, read_result, result_folder
+from taxbench.runs.config import RunConfig
+from taxbench.runs.environment import versions
+from taxbench.specs.result import Result
+from taxbench.util.errors import TaxbenchError, UsageError, first_line
+from taxbench.util.locks import take_locks_from
+from taxbench.util.paths import cache_folder, check_writable
+from taxbench.util.progress import QUIET, Reporter
+
+Run = Callable[[RunConfig, Reporter], Iterator[Result]]
+_LOOK = 1.0
+"""Seconds between looks at what workers have done."""
+_STOP = 60.0
+"""Seconds that workers have to write down how far they are, when the command is interrupted."""
+_DEATHS = 10
+"""So many workers may die, one after the other, without a run being finished; then it is no accident."""
+_PASSED_ON = ("HF_", "TAXBENCH_", "TRANSFORMERS_", "OMP_NUM_THREADS", "TMPDIR", "PYTHONPATH")
+"""How the environment variables begin that workers see as the command does."""
+
+
+class LockTable:
+    """Who holds which lock, and which records are there: an actor, asked by all workers. It need not be kept."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, tuple[str, str]] = {}
+        self._gone: set[str] = set()
+        self._records: dict[str, None] = {}
+
+    def take(self, lock: str, worker: str, holder: str) -> bool:
+        """Give a lock to a holder in a worker, and say whether it has it now."""
+        return worker not in self._gone and self._holders.setdefault(lock, (worker, holder)) == (worker, holder)
+
+    def release(self, lock: str, worker: str, holder: str) -> None:
+        """Take a lock back from its holder."""
+        if self._holders.get(lock) == (worker, holder):
+            del self._holders[lock]
+
+    def forget(self, worker: str) -> None:
+        """Free what a dead worker held; if it lives after all, it gets nothing more."""
+        self._gone.add(worker)
+        self._holders = {lock: by for lock, by in self._holders.items() if by[0] != worker}
+
+    def tell(self, folder: str) -> None:
+        """Note that a record is there."""
+        self._records[folder] = None
+
+    def records(self) -> list[str]:
+        """Return the folders of all records that workers have told of, in that order."""
+        return list(self._records)
+
+
+@dataclass(frozen=True)
+class _Locks:
+    """A worker's door to the lock table; see `LockServer`."""
+
+    table: Any
+    worker: str
+
+    def take(self, lock: str, holder: str) -> bool:
+        """Ask for a lock, and say whether it was given."""
+        import ray
+
+        return bool(ray.get(self.table.take.remote(lock, self.worker, holder)))
+
+    def release(self, lock: str, holder: str) -> None:
+        """Give a lock back."""
+        import ray
+
+        ray.get(self.table.release.remote(lock, self.worker, holder))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every worker is told."""
+
+    config: RunConfig
+    run: Run
+    computing: dict[str, str | None]
+    """The versions that numbers depend on, of the command; workers of others would give other numbers."""
+    argv: list[str]
+    place: str
+    """Where the command was typed; paths may begin there."""
+    token: str
+    """Names a file in the folders that machines must share."""
+
+
+def _work(job: _Job, table: Any, worker: str) -> str | None:
+    """Do what is left of a grid, in a process of the cluster.
+
+    Returns:
+        Why runs failed; None where all are done.
+    """
+    import ray
+
+    try:
+        _check_machine(job)
+        sys.argv = job.argv
+        take_locks_from(_Locks(table, worker))
+        for result in job.run(job.config, QUIET):
+            ray.get(table.tell.remote(str(result_folder(job.config.out, result.run))))
+    except TaxbenchError as error:
+        return str(error)
+    return None
+
+
+def _check_machine(job: _Job) -> None:
+    """Go where the command was typed; raise TaxbenchError on a machine that cannot help it."""
+    host, mine = socket.gethostname(), versions().computing
+    other = [f"{name} {mine.get(name)} and not {version}" for name, version in job.computing.items()
+             if mine.get(name) != version]  # fmt: skip
+    if other:
+        raise TaxbenchError(f"{host} has {', '.join(other)}: its numbers would be others. Install the same on all.")
+    for folder in _shared(job.config):
+        if not (folder / job.token).exists():
+            raise TaxbenchError(f"{host} does not see the folder '{folder}' of the command. Workers share --out and "
+                                "--cache: name folders that all machines have.")  # fmt: skip
+    with suppress(OSError):
+        os.chdir(job.place)
+
+
+def _shared(config: RunConfig) -> tuple[Path, Path]:
+    """Return the folders that all machines must see."""
+    return config.out, cache_folder(config.cache)
+
+
+@dataclass
+class _Workers:
+    """The workers of a cluster; those that die are started again."""
+
+    job: _Job
+    table: Any
+    running: dict[Any, str] = field(default_factory=dict)
+    """Names of workers by what Ray promises of them."""
+    deaths: int = 0
+    """Since the last record."""
+    why: str = ""
+    started: int = 0
+
+    def fill(self) -> None:
+        """Start as many workers as the cluster has places for."""
+        import ray
+
+        places, needs, threads = _places(ray, self.job.config.device)
+        env = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+        work = ray.remote(**needs, max_retries=0, runtime_env={"env_vars": {**env, **threads}})(_work)
+        job = replace(self.job, config=replace(self.job.config, workers=places))
+        while len(self.running) < places:
+            self.started += 1
+            name = f"worker {self.started}"
+            self.running[work.remote(job, self.table, name)] = name
+
+    def ended(self) -> Iterator[str | None]:
+        """Yield what workers return that came to the end of the grid; note those that died.
+
+        Raises:
+            TaxbenchError: they die again and again.
+        """
+        import ray
+
+        ready, _ = ray.wait(list(self.running), num_returns=1, timeout=_LOOK)
+        for promise in ready:
+            worker = self.running.pop(promise)
+            try:
+                yield ray.get(promise)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause or error from None
+            except ray.exceptions.RayError as error:  # killed, out of memory, or its machine was lost
+                ray.get(self.table.forget.remote(worker))
+                self.deaths, self.why = self.deaths + 1, first_line(error)
+        if self.deaths >= _DEATHS:
+            raise TaxbenchError(f"{self.deaths} workers died without finishing a run, the last one so: {self.why}\n"
+                                "What is done is kept; the same command goes on.")  # fmt: skip
+
+    def stop(self) -> None:
+        """Interrupt all workers as Ctrl-C would, and give them time to write down how far they are."""
+        import ray
+
+        with suppress(Exception):  # the cluster may be what was lost
+            for promise in self.running:
+                ray.cancel(promise)
+            ray.wait(list(self.running), num_returns=len(self.running), timeout=_STOP)
+
+
+def _places(ray: Any, device: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return how many workers a cluster has places for, what each needs of it, and how many threads it uses.
+
+    Each GPU is one, as long as the device may be one; else each machine, or so many cores as OMP_NUM_THREADS says.
+    """
+    nodes = [Counter(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    gpus = int(sum(node["GPU"] for node in nodes))
+    if gpus and device != "cpu":
+        return gpus, {"num_gpus": 1, "num_cpus": 0}, {}
+    cores = min((int(node["CPU"]) for node in nodes if node["CPU"]), default=1)
+    threads = min(int(os.environ.get("OMP_NUM_THREADS", cores)), cores)
+    places = sum(int(node["CPU"]) // threads for node in nodes)
+    return max(1, places), {"num_cpus": threads}, {"OMP_NUM_THREADS": str(threads)}
+
+
+@contextmanager
+def _cluster() -> Iterator[None]:
+    """Connect to the cluster at RAY_ADDRESS, or make this machine one.
+
+    Raises:
+        UsageError: Ray is not installed, of another version than the cluster's, or cannot be reached.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise UsageError("--engine ray wants Ray. To install it, type: pip install 'taxbench[ray]'") from None
+    address = os.environ.get("RAY_ADDRESS")
+    where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a Ray cluster on this machine"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        ray.init(address=address, log_to_driver=False, include_dashboard=None if address else False,
+                 logging_level="ERROR")  # fmt: skip
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        hint = " Start one with 'ray start --head', or unset RAY_ADDRESS." if address else ""
+        raise UsageError(f"{where[0].upper()}{where[1:]} cannot be used: {first_line(error)}.{hint}") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def run_on_ray(config: RunConfig, run: Run, report: Reporter) -> Iterator[Result]:
+    """Do what a configuration asks for on a cluster; yield its results as they are there.
+
+    Args:
+        run: Does it in one process, which leaves to others what they have taken on.
+
+    Raises:
+        TaxbenchError: runs failed, as in one process; workers die again and again; the cluster cannot be used.
+    """
+    if "," in config.device or ":" in config.device:
+        raise UsageError(f"--device {config.device}: Ray gives each worker its GPU. Leave --device out, or type cpu.")
+    config = replace(config, out=config.out.resolve(), cache=cache_folder(config.cache).resolve(), engine="local")
+    for folder in _shared(config):
+        check_writable(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    token = f".ray-{secrets.token_hex(4)}"
+    job = _Job(config, run, versions().computing, sys.argv, os.getcwd(), token)
+    signs = [folder / token for folder in _shared(config)]
+    try:
+        for sign in signs:
+            sign.touch()
+        with _cluster():
+            yield from _results(job, report)
+    finally:
+        for sign in signs:
+            sign.unlink(missing_ok=True)
+
+
+def _results(job: _Job, report: Reporter) -> Iterator[Result]:
+    """Start workers, and yield results as they are there, until one of them came to the end of the grid."""
+    import ray
+
+    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=True
+    )
+    table = ray.remote(LockTable).options(num_cpus=0, scheduling_strategy=here, max_restarts=-1,
+                                          max_task_retries=-1).remote()  # fmt: skip
+    workers, seen = _Workers(job, table), set[str]()
+    try:
+        workers.fill()
+        report.say(f"Ray: {len(workers.running)} workers. How far they are: taxbench status {job.config.out}")
+        finished: list[str | None] = []
+        while not finished:
+            workers.fill()
+            finished = list(workers.ended())
+            for folder in ray.get(table.records.remote()):
+                if folder not in seen:
+                    seen.add(folder)
+                    workers.deaths = 0
+                    result = read_result(Path(folder) / RESULT)
+                    report.say(f"[{len(seen)}/{job.config.size}] {Path(folder).relative_to(job.config.out)}")
+                    yield result
+    finally:
+        workers.stop()
+    if finished[0]:
+        raise TaxbenchError(finished[0])
