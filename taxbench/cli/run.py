@@ -11,13 +11,14 @@ from click.core import ParameterSource
 from taxbench.cli.completion import (
     complete_device,
     complete_encoder,
+    complete_engine,
     complete_head,
     complete_model,
     complete_setting,
     complete_task,
 )
 from taxbench.cli.options import dataset_options, include_path
-from taxbench.runs.config import ENGINES, RunConfig, resolve
+from taxbench.runs.config import RunConfig, resolve
 from taxbench.runs.run_options import Options
 from taxbench.util.progress import Reporter
 
@@ -49,12 +50,10 @@ def run_options(command: Any) -> Any:
             "--cache", type=click.Path(), help="Where features are kept [default: TAXBENCH_CACHE, or a standard place]."
         ),
         _usual("device", "auto, cpu, cuda, cuda:1 or mps; by commas several.", shell_complete=complete_device),
-        click.option(
-            "--engine",
-            type=click.Choice(ENGINES),
-            default=_DEFAULT.engine,
-            show_default=True,
-            help="What does the work: this process, or a Ray cluster: RAY_ADDRESS, else the GPUs of this machine.",
+        _usual(
+            "engine",
+            "local, or ray: the cluster at RAY_ADDRESS, else the GPUs of this machine.",
+            shell_complete=complete_engine,
         ),
         _usual("seeds", "Seeds, by commas; the paper's: 42,218,7."),
         _usual("head", "Mappings by commas, or 'all'; see 'taxbench ls heads'.", shell_complete=complete_head),

@@ -147,8 +147,9 @@ def resolve(options: Options) -> RunConfig:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
         wrong.append(Problem("limit", "", UsageError(problem)))
     if options.engine not in ENGINES:
-        problem = f"--engine {options.engine}: expected {' or '.join(ENGINES)}."
-        wrong.append(Problem("engine", "", UsageError(problem)))
+        hint = did_you_mean(options.engine, ENGINES)
+        problem = f"--engine {options.engine}: expected {' or '.join(ENGINES)}.{hint}"
+        wrong.append(Problem("engine", options.engine, UsageError(problem)))
     if wrong:
         raise OptionsError(wrong)
     return RunConfig(

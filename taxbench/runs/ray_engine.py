@@ -27,6 +27,8 @@ from taxbench.util.progress import QUIET, Reporter
 Run = Callable[[RunConfig, Reporter], Iterator[Result]]
 _LOOK = 1.0
 """Seconds between looks at what workers have done."""
+_ANSWER = 10.0
+"""Seconds that the head of a cluster has to answer."""
 _STOP = 60.0
 """Seconds that workers have to write down how far they are, when the command is interrupted."""
 _DEATHS = 10
@@ -228,9 +230,12 @@ def _cluster() -> Iterator[None]:
     where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a Ray cluster on this machine"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
+        host, _, port = (address or "").rpartition("/")[2].rpartition(":")
+        if port.isdigit():  # Ray itself would try for minutes
+            socket.create_connection((host, int(port)), _ANSWER).close()
         ray.init(address=address, log_to_driver=False, include_dashboard=None if address else False,
                  logging_level="ERROR")  # fmt: skip
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         hint = " Start one with 'ray start --head', or unset RAY_ADDRESS." if address else ""
         raise UsageError(f"{where[0].upper()}{where[1:]} cannot be used: {first_line(error)}.{hint}") from None
     try:

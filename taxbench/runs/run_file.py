@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from taxbench.runs.config import RunConfig, resolve
+from taxbench.runs.config import ENGINES, RunConfig, resolve
 from taxbench.runs.run_options import Options, OptionsError, Problem, options_from
 from taxbench.specs.spec import Spec
 from taxbench.tasks.diagnostics import Diagnostic, in_order
@@ -68,7 +68,7 @@ class RunFile(Spec):
     """Settings by name, with a value or a list of values; see 'taxbench ls settings'."""
     device: str = Options.device
     """auto, cpu, cuda, cuda:1, mps."""
-    engine: Literal["local", "ray"] = "local"
+    engine: Annotated[str, WithJsonSchema({"enum": list(ENGINES)})] = Options.engine
     """What does the work: this process, or a Ray cluster."""
     limit: int | None = None
     """How many images of each leaf and split are used, for a first look."""

@@ -8,9 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from taxbench.cli.main import call
 from taxbench.results.records import find_results, read_result
@@ -20,6 +18,7 @@ from taxbench.runs.run_options import Options
 from taxbench.runs.status import STATUS, ProcessStatus, StatusFile, Tally, grids_of
 from taxbench.util.errors import TrainingError
 from taxbench.util.progress import Reporter
+from tests.runs.small_grid import small_grid
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 RUN = """
@@ -44,20 +43,7 @@ taxbench.run(quiet=True, **eval(sys.argv[3]))
 
 @pytest.fixture
 def options(tmp_path: Path, tiny_llama: Path) -> dict[str, str]:
-    draw = np.random.default_rng(0)
-    leaves = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool"}
-    for leaf in leaves:
-        (tmp_path / "photos" / leaf).mkdir(parents=True)
-        for i in range(8):
-            pixels = draw.integers(0, 256, (8, 8, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "photos" / leaf / f"{i}.png")
-    rows = [f"{leaf}\t{leaf}\t{above}" for leaf, above in leaves.items()]
-    (tmp_path / "photos.tsv").write_text("\n".join(["folder\tleaf\thypernyms", *rows]) + "\n")
-    task = "name: mine\nextends: unseen_hypernym\nheldout_leaves: 0\nevaluate: [unseen]\n"
-    (tmp_path / "task.yaml").write_text(task + "controls: [chance, random_lm]\n")
-    return {"task": str(tmp_path / "task.yaml"), "model": str(tiny_llama), "encoder": "pixels", "seeds": "1,2,3",
-            "dataset": f"folder:{tmp_path / 'photos'}", "taxonomy": str(tmp_path / "photos.tsv"), "device": "cpu",
-            "head": "mlp,linear", "cache": str(tmp_path / "cache"), "out": str(tmp_path / "out")}  # fmt: skip
+    return small_grid(tmp_path, tiny_llama)
 
 
 def test_two_processes_share_a_grid_without_doing_anything_twice(options: dict[str, str], tmp_path: Path) -> None:
