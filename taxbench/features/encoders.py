@@ -248,6 +248,15 @@ def load_encoder(card: EncoderCard, device: torch.device, dtype: torch.dtype, co
     return Encoder(card, model, device, dtype, mean, std)
 
 
+def feature_shape(card: EncoderCard, reading: FeatureReadout) -> tuple[int, int]:
+    """Return how many vectors an image has, and of which width, without loading weights or pictures."""
+    model = card.outline() if card.outline else card.load(torch.float32).to("meta")
+    mean = torch.empty(1, 3, 1, 1, device="meta")
+    pixels = torch.empty(1, 3, card.preprocessing.height, card.preprocessing.width, dtype=torch.uint8, device="meta")
+    (features,) = Encoder(card, model, mean.device, torch.float32, mean, mean).encode(pixels, [reading])
+    return features.shape[1], features.shape[2]
+
+
 def _random_digest(config: Path) -> str:
     """Digest all that random weights follow from. The variant of a torch build ("+cpu") does not matter to them."""
     import transformers

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from taxbench.datasets.dataset import Dataset, first_images, load_dataset
-from taxbench.features.encoders import describe_encoder
+from taxbench.features.encoders import describe_encoder, feature_shape
 from taxbench.features.extract import Extraction, feature_key, features_of, require_all
 from taxbench.features.feature_rows import Coherence, FeatureRows
 from taxbench.features.imported import imported_table
@@ -46,6 +46,8 @@ class FeatureSet:
     key: FeatureKey
     read: Callable[[], Sequence[FeatureTable]]
     """Returns them, the only ones, extracted where they are missing."""
+    shape: Callable[[], tuple[int, int]]
+    """Returns how many vectors an image has, and of which width; nothing is extracted for that."""
     cached: bool
     """Whether they were in the cache before the first run."""
     dataset: Dataset
@@ -175,14 +177,16 @@ class RunContext:
         """Return the features that runs want, imported or of the encoder, without extracting them."""
         if self.inputs.imported:
             table = imported_table(self.cache, self.inputs.imported, self.dataset)
-            return FeatureSet(table.key, lambda: [table], True, self.dataset, self.device, self.timed)
+            shape = partial(getattr, table, "row_shape")
+            return FeatureSet(table.key, lambda: [table], shape, True, self.dataset, self.device, self.timed)
         card = describe_encoder(self.inputs.encoder, wanted.crop)
         how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.inputs.origin)
         reading = card.reading(wanted.layer, wanted.pool)
         read = partial(features_of, self.dataset, card, [reading], how, self.cache, self.report)
         key = feature_key(self.dataset, card, reading, how)
         cached = read_table(self.cache, key) is not None
-        return FeatureSet(key, read, cached, self.dataset, self.device, self.timed)
+        shape = partial(feature_shape, card, reading)
+        return FeatureSet(key, read, shape, cached, self.dataset, self.device, self.timed)
 
     @property
     def loaded(self) -> LoadedLM:

@@ -20,6 +20,7 @@ from torch import Tensor
 from taxbench.features.decode import resize
 from taxbench.features.encoders import describe_encoder, load_encoder
 from taxbench.features.feature_rows import FeatureRows
+from taxbench.heads.base import SoftHead
 from taxbench.heads.loading import head_spec
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
@@ -38,8 +39,6 @@ from taxbench.util.progress import Advance, Reporter
 
 _PROBE_SECONDS = 3.0
 _PROBE_IMAGES = 32
-WIDTH = 768
-"""Of features that were never extracted."""
 
 
 class CostModel:
@@ -49,6 +48,7 @@ class CostModel:
         self._context = context
         self._protocols: dict[str, Protocol] = {}
         self._tokens: dict[tuple[object, ...], float] = {}
+        self._soft: dict[tuple[str, str], int] = {}
 
     @cached_property
     def weights(self) -> int:
@@ -82,6 +82,18 @@ class CostModel:
         task = protocol.task.model_copy(update={"counterfactual": NoCounterfactual(kind="none"), "name": "cost"})
         return self._protocols.setdefault(task.digest, Protocol(task, protocol.dataset, 0))
 
+    def _soft_tokens(self, job: HeadJob) -> int:
+        """Return how many soft tokens a head makes of an image."""
+        if head_info(job.key.head.name).learns == "fit":
+            return 1
+        key = (job.key.head.model_dump_json(), job.features.key.digest)
+        if key not in self._soft:
+            apart = replace(job, features=_at_hand(job))
+            head = apart.untrained().head
+            assert isinstance(head, SoftHead), job.label
+            self._soft[key] = head.mapped(apart.images(np.zeros(1, np.int64))).shape[1]
+        return self._soft[key]
+
     def _of_rows(
         self, job: HeadJob, protocol: Protocol, what: str, images: int | None, draw: Callable[[], QuestionSet]
     ) -> float:
@@ -91,8 +103,7 @@ class CostModel:
             images: How many rows there are; None: as many as the questions have images.
             draw: Returns the questions.
         """
-        info, trainer = head_info(job.key.head.name), job.key.trainer
-        k = int(job.key.head.settings.get("tokens", 1) or 1)  # type: ignore[arg-type]
+        info, trainer, k = head_info(job.key.head.name), job.key.trainer, self._soft_tokens(job)
         key = (protocol.task.digest, what, k, info.sees, trainer.order, job.key.prompt)
         if key not in self._tokens:
             questions = draw()
@@ -203,16 +214,11 @@ class Stopwatch(Reporter):
         yield advance
 
 
-def tokens_of(pool: str) -> int:
-    """Return how many vectors an image has; of patches as they are, as many as usual."""
-    return {"pooled": 1, "tokens": 256}.get(pool) or int(pool.removeprefix("grid")) ** 2
-
-
 class _RandomRows(FeatureRows):
     """Random features of a few images, again and again."""
 
-    def __init__(self, tokens: int, device: torch.device) -> None:
-        super().__init__(torch.randn(_PROBE_IMAGES, tokens, WIDTH, device=device), device)
+    def __init__(self, shape: tuple[int, int], device: torch.device) -> None:
+        super().__init__(torch.randn(_PROBE_IMAGES, *shape, device=device), device)
 
     def __call__(self, images: np.ndarray) -> Tensor:
         """Return what stands for some images.  # (b,) → (b, t, f) float32"""
@@ -225,23 +231,19 @@ class _RandomRows(FeatureRows):
 
 @dataclass(frozen=True)
 class _RandomFeatures(FeatureSet):
-    """Features that need no extraction, of a usual size."""
-
-    pool: str = "pooled"
+    """Features that need no extraction."""
 
     @cached_property
     def rows(self) -> FeatureRows:
         """Return the features as heads see them."""
-        return _RandomRows(tokens_of(self.pool), self.device)
+        return _RandomRows(self.shape(), self.device)
 
 
 def _at_hand(job: HeadJob) -> FeatureSet:
     """Return features that a head can be trained on now: the ones meant, or random ones in their place."""
     if job.features.extracted:
         return job.features
-    options = job.key.encoder.options if job.key.encoder else None
-    meant = {each.name: getattr(job.features, each.name) for each in fields(FeatureSet)}
-    return _RandomFeatures(**meant, pool=options.pool if options else "pooled")
+    return _RandomFeatures(**{each.name: getattr(job.features, each.name) for each in fields(FeatureSet)})
 
 
 def seconds_per_image(context: RunContext, wanted: FeatureOptions) -> float:

@@ -1,5 +1,6 @@
 """What a grid of runs will take, before it is started: `taxbench plan` without the command line."""
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 
@@ -8,10 +9,11 @@ from taxbench.results.predictions import OWN
 from taxbench.results.records import RESULT
 from taxbench.runs.config import RunConfig
 from taxbench.runs.context import RunContext, Shared
-from taxbench.runs.cost import WIDTH, CostModel, Rates, rates, seconds_per_image, tokens_of
+from taxbench.runs.cost import CostModel, Rates, rates, seconds_per_image
 from taxbench.runs.fit import HeadJob
 from taxbench.runs.runner import PlannedRun, check, plan
 from taxbench.specs.feature_key import FeatureOptions
+from taxbench.util.errors import TaxbenchError
 from taxbench.util.progress import Reporter
 
 
@@ -32,7 +34,7 @@ class InputsForecast:
     missing_features: int
     """Sets of features that are not in the cache."""
     feature_bytes: int
-    """What they will take on disk, at most."""
+    """What they will take on disk."""
     model_bytes: int
     """The LM's weights in memory."""
     train_flops: float
@@ -77,7 +79,10 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
         runs = [*plan(context)]
         failing += [f"{name}: {error}" for name, error in runs if not isinstance(error, PlannedRun)]
         start = time.time()
-        found.append(_of_inputs(context, [run for _, run in runs if isinstance(run, PlannedRun)]))
+        try:
+            found.append(_of_inputs(context, [run for _, run in runs if isinstance(run, PlannedRun)]))
+        except TaxbenchError as error:  # a head that does not fit the features or the LM
+            failing.append(f"some runs of {context.inputs.lm.name} ← {context.inputs.encoder.name}: {error}")
         probing += time.time() - start
     return Forecast(found, failing, time.time() - began - probing)
 
@@ -89,8 +94,9 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> InputsForecast:
     jobs: dict[str, HeadJob] = {job.key.digest: job for run in runs for job in run.heads.values()
                                 if head_info(job.key.head.name).learns != "fit"}  # fmt: skip
     needed = {job.key.digest: job for run in todo for job in run.heads.values() if job.is_missing}
-    sets = {run.features.key.digest: run.spec.encoder.options or FeatureOptions()
-            for run in todo if not run.features.extracted}  # fmt: skip
+    missing = {run.features.key.digest: run for run in todo if not run.features.extracted}
+    sets = [run.spec.encoder.options or FeatureOptions() for run in missing.values()]
+    values = sum(math.prod(run.features.shape()) for run in missing.values()) * len(context.dataset.images)
     result = InputsForecast(
         model=context.inputs.lm.name,
         encoder=context.inputs.encoder.name,
@@ -101,14 +107,14 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> InputsForecast:
         cached_heads=sum(not job.is_missing for job in jobs.values()),
         images=len(context.dataset.images),
         missing_features=len(sets),
-        feature_bytes=sum(2 * WIDTH * tokens_of(each.pool) for each in sets.values()) * len(context.dataset.images),
+        feature_bytes=2 * values,
         model_bytes=sum(weight.nbytes for weight in context.lm.model.parameters()),
         train_flops=sum(map(cost.training, needed.values())),
         evaluate_flops=sum(cost.asking(job) for run in todo for job in run.heads.values()),
         rates=None,
     )
     if sets:
-        an_image = sum(seconds_per_image(context, options) for options in sets.values())
+        an_image = sum(seconds_per_image(context, options) for options in sets)
         result.seconds["features"] = len(context.dataset.images) * an_image
     if needed or todo:
         tried = list((needed or jobs).values()) or [todo[0].heads[OWN]]

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from taxbench.features.decode import resize
-from taxbench.features.encoders import Encoder, describe_encoder, load_encoder
+from taxbench.features.encoders import Encoder, describe_encoder, feature_shape, load_encoder
 from taxbench.registry.models import find_encoder, model_source
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
@@ -132,6 +132,7 @@ def test_one_pass_gives_what_separate_passes_give_and_a_batch_what_single_pictur
     readings = [encoder.card.reading(*reading) for reading in wanted]
     for reading, features in zip(readings, encoder.encode(pixels, readings), strict=True):
         assert torch.equal(encoder.encode(pixels, [reading])[0], features)
+        assert feature_shape(encoder.card, reading) == features.shape[1:]  # told without weights
         close(encoder.encode(pixels[1:2], [reading])[0], features[1:2])
 
 

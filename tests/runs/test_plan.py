@@ -1,6 +1,7 @@
 """What a grid costs is known before it starts: work is counted right, nothing is trained, and rates are measured."""
 
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,14 @@ import taxbench
 from taxbench.cli.main import call
 from taxbench.runs.config import resolve
 from taxbench.runs.context import RunContext
-from taxbench.runs.cost import CostModel, tokens_of
+from taxbench.runs.cost import CostModel
 from taxbench.runs.forecast import forecast
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import PlannedRun, plan
 from taxbench.specs.result import Timing
 from taxbench.util.progress import QUIET
 from taxbench.util.text import duration
+from tests.runs.small_grid import typed
 from tests.runs.test_sharing import options
 
 __all__ = ["options"]
@@ -72,11 +74,11 @@ def test_heads_that_are_fitted_or_see_nothing_cost_what_they_ask(options: dict[s
 
 def test_a_plan_says_what_is_left_and_trains_nothing(options: dict[str, str], tmp_path: Path,
                                                      capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
-    typed = [word for name, value in options.items() for word in (f"--{name}", value)]
+    words = typed(options)
 
     def planned() -> dict[str, object]:
         capsys.readouterr()
-        assert call(["plan", *typed, "--json"]) == 0
+        assert call(["plan", *words, "--json"]) == 0
         found: dict[str, object] = json.loads(capsys.readouterr().out)
         return found
 
@@ -99,7 +101,7 @@ def test_a_plan_says_what_is_left_and_trains_nothing(options: dict[str, str], tm
     taxbench.run(quiet=True, **options)
     (inputs,) = planned()["inputs"]  # type: ignore[misc]
     assert (inputs["done"], inputs["seconds"], inputs["rates"]) == (6, {}, None)
-    assert call(["plan", *typed]) == 0
+    assert call(["plan", *words]) == 0
     assert "nothing is left to do" in capsys.readouterr().out
 
 
@@ -112,13 +114,23 @@ def test_a_grid_without_a_trained_head_is_planned_too(options: dict[str, str], t
     assert inputs.seconds["evaluate"] > 0
 
 
+def test_a_head_that_does_not_fit_is_told_before_it_is_run(
+    options: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = Path(shutil.copytree(options["model"], tmp_path / "short"))
+    config = json.loads((short / "config.json").read_text())
+    (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 40}))
+    assert call(["plan", *typed({**options, "model": str(short), "head": "linear"}), "--set", "pool=tokens"]) == 0
+    said = capsys.readouterr().out
+    assert "cannot be run: some runs of" in said and "64 soft tokens" in said
+
+
 def test_wrong_names_are_told_as_run_tells_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["plan", "--task", "leef"]) == 2
     assert "Did you mean 'leaf'?" in capsys.readouterr().err
 
 
 def test_sizes_and_times_are_said_as_people_say_them() -> None:
-    assert [tokens_of(pool) for pool in ("pooled", "grid4", "tokens")] == [1, 16, 256]
     assert [duration(seconds) for seconds in (0.4, 59, 61, 7000, 7300, 200_000)] == [
         "0 s", "59 s", "1 min", "117 min", "2.0 h", "2.3 days"
     ]  # fmt: skip
