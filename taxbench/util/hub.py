@@ -7,6 +7,7 @@ it into which file it is, what is wrong with it, and what to do. Code that a che
 import codecs
 import json
 import re
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -81,7 +82,7 @@ def weight_names(source: str, gated: bool) -> set[str]:
     """Return the names of a model's weights, which are not loaded."""
     names: set[str] = set()
     for path in weight_files(source, gated):
-        with reading(source, gated, f"'{path}' cannot be read"):
+        with reading(source, gated, f"'{path}' cannot be read"), warnings.catch_warnings(action="ignore"):
             if path.suffix != ".safetensors":
                 names.update(torch.load(path, "meta", weights_only=True, mmap=zipfile.is_zipfile(path)))
                 continue
