@@ -82,8 +82,9 @@ class LabelHead(Head):
         self.register_buffer("line", words.new_tensor([1.0, 0.0]))  # slope and offset
 
     def cosines(self, mapped: Tensor) -> Tensor:
-        """Return the cosines of mapped images and the label vectors of all terms.  # (b, 1, k) → (b, v)"""
-        return normalize(mapped.squeeze(1), dim=-1) @ self.words.T
+        """Return the cosines of mapped images, each by its best vector, and all label vectors.  # (b, n, k) → (b, v)"""
+        found = normalize(mapped.flatten(0, 1), dim=-1) @ self.words.T  # (b · n, v)
+        return found.reshape(*mapped.shape[:2], -1).amax(1)
 
     def corrected(self, cosines: Tensor) -> Tensor:
         """Correct for hubs; an image's neighbours are names, so what else may be asked changes nothing.  # (b, v)"""

@@ -13,11 +13,11 @@ from taxbench.datasets.known import check_dataset
 from taxbench.heads.loading import head_spec
 from taxbench.registry.heads import HeadInfo, head_info
 from taxbench.registry.heads import heads as all_heads
-from taxbench.registry.models import find_encoder, find_lm
+from taxbench.registry.models import find_encoder, find_lm, find_system
 from taxbench.runs.run_options import Options, OptionsError, Problem, names_in, seeds_in
 from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
-from taxbench.specs.sources import EncoderSpec, LMSpec
+from taxbench.specs.sources import READERS, EncoderSpec, LMSpec, SystemSpec
 from taxbench.specs.task import IMAGE, QUESTION, RAW, GroupSpec, PromptSpec, TaskSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import warnings_for
@@ -61,6 +61,8 @@ class Inputs:
     taxonomy: Path | None
     encoder: EncoderSpec
     lm: LMSpec
+    system: SystemSpec | None = None
+    """What both are parts of, where it is asked as a whole."""
 
     @property
     def imported(self) -> str | None:
@@ -71,6 +73,10 @@ class Inputs:
     def origin(self) -> Origin:
         """Return what is recorded beside extracted features."""
         return origin_of(self.dataset, self.taxonomy, self.encoder)
+
+    def asks(self, cell: "GridCell") -> bool:
+        """Say whether a cell is about these inputs: a system is asked by its own reader, and by no head."""
+        return cell.head.name == self.system.reads if self.system else cell.head.name not in READERS
 
 
 @dataclass(frozen=True)
@@ -96,13 +102,19 @@ class RunConfig:
     @property
     def size(self) -> int:
         """Return the number of runs."""
-        return len(self.inputs) * len(self.seeds) * len(self.cells)
+        return len(self.seeds) * sum(len(self.cells_of(inputs)) for inputs in self.inputs)
+
+    def cells_of(self, inputs: Inputs) -> list[GridCell]:
+        """Return the cells that inputs are asked in."""
+        return [cell for cell in self.cells if inputs.asks(cell)]
 
     def describe(self) -> str:
         """Return lines that name every option and setting in force."""
-        named = (("dataset", [each.dataset for each in self.inputs]),
-                 ("encoder", [each.encoder.name for each in self.inputs]),
-                 ("model", [each.lm.name for each in self.inputs]), ("seeds", map(str, self.seeds)))  # fmt: skip
+        parts = (("encoder", [each.encoder.name for each in self.inputs if not each.system]),
+                 ("model", [each.lm.name for each in self.inputs if not each.system]),
+                 ("system", [each.system.name for each in self.inputs if each.system]))  # fmt: skip
+        named = (("dataset", [each.dataset for each in self.inputs]), *(part for part in parts if part[1]),
+                 ("seeds", map(str, self.seeds)))  # fmt: skip
         lists = " · ".join(f"{what} {', '.join(dict.fromkeys(names))}" for what, names in named)
         lines = [f"{lists} · device {self.device} · results in {self.out}"]
         for setting in dict.fromkeys(map(GridCell.describe, self.cells)):
@@ -115,10 +127,10 @@ class RunConfig:
         several = (
             (inputs.lm.name, {each.lm for each in self.inputs}),
             (inputs.dataset, {each.dataset for each in self.inputs}),
-            (inputs.encoder.name, {each.encoder for each in self.inputs}),
+            ("" if inputs.system else inputs.encoder.name, {each.encoder for each in self.inputs}),
             (cell.head.name, {each.head.name for each in self.cells}),
         )
-        varied = [name for name, all_of_them in several if len(all_of_them) > 1]
+        varied = [name for name, all_of_them in several if name and len(all_of_them) > 1]
         return " ".join([cell.task.name, *varied, *cell.varied, f"seed {seed}"])
 
 
@@ -134,18 +146,23 @@ def resolve(options: Options) -> RunConfig:
     for_each = partial(_found, wrong)
     for_each("task", named, lambda name: registry.select([name]))
     tasks, groups = ([], []) if wrong else registry.select(named)
-    heads = for_each("head", names := _head_names(options.head), head_info)
+    inputs = _inputs(wrong, options)
+    named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
+    heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
     settings = _settings(wrong, heads if len(heads) == len(names) else [], options.settings)
-    inputs = _inputs(wrong, options)
     if options.limit is not None and options.limit < 2:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
         wrong.append(Problem("limit", "", UsageError(problem)))
     if wrong:
         raise OptionsError(wrong)
+    notes = [*map(str, warnings_for(registry, named, tasks))]
+    if options.system:
+        tasks, left_out = _asked_of_systems(tasks)
+        notes += left_out
     return RunConfig(
         tasks=tuple(tasks),
-        notes=tuple(map(str, warnings_for(registry, named, tasks))),
+        notes=tuple(notes),
         groups=tuple(groups),
         cells=_grid(tasks, heads, settings),
         inputs=inputs,
@@ -155,6 +172,20 @@ def resolve(options: Options) -> RunConfig:
         out=Path(options.out).expanduser(),
         limit=options.limit,
     )
+
+
+def _asked_of_systems(tasks: list[TaskSpec]) -> tuple[list[TaskSpec], list[str]]:
+    """Return the tasks that a system can be asked, and what is left out: it never saw a pairing of ours.
+
+    Raises:
+        UsageError: that is all of them.
+    """
+    kept = [task for task in tasks if task.counterfactual.kind == "none"]
+    names = ", ".join(task.name for task in tasks if task not in kept)
+    why = f"{names}: images and names are paired anew, which a system that was trained elsewhere never saw"
+    if not kept:
+        raise UsageError(f"{why}. Systems are asked tasks without a counterfactual, such as unseen_hypernym.")
+    return kept, [f"{why}; left out."] if names else []
 
 
 def _found(wrong: list[Problem], option: str, names: Iterable[str], find: Callable[[str], T]) -> list[T]:
@@ -183,8 +214,18 @@ def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Orig
 
 def _inputs(wrong: list[Problem], options: Options) -> tuple[Inputs, ...]:
     """Return every model with every dataset and encoder that the options name; add to what is wrong."""
-    lms = _found(wrong, "model", names_in(options.model), find_lm)
-    encoders = _found(wrong, "encoder", names_in(options.encoder), find_encoder)
+    parts: list[list[tuple[EncoderSpec, LMSpec, SystemSpec | None]]]
+    if options.system:
+        if given := [name for name in ("model", "encoder", "head") if getattr(options, name) != getattr(Options, name)]:
+            typed = " and ".join(f"--{name}" for name in given)
+            problem = f"--system {options.system} is asked as a whole: leave out {typed}, or run that on its own."
+            wrong.append(Problem("system", "", UsageError(problem)))
+        systems = _found(wrong, "system", names_in(options.system), find_system)
+        parts = [[each.parts] for each in systems]
+    else:
+        lms = _found(wrong, "model", names_in(options.model), find_lm)
+        encoders = _found(wrong, "encoder", names_in(options.encoder), find_encoder)
+        parts = [[(encoder, lm, None) for encoder in encoders] for lm in lms]
     datasets, text = names_in(options.dataset), str(options.taxonomy or _OWN)
     _found(wrong, "dataset", datasets, check_dataset)
     taxonomies = [text] if Path(text).expanduser().exists() else [name.strip() for name in text.split(",")]
@@ -195,12 +236,17 @@ def _inputs(wrong: list[Problem], options: Options) -> tuple[Inputs, ...]:
         return ()
     paths = [None if name == _OWN else Path(name).expanduser() for name in taxonomies]
     pairs = list(zip(datasets, paths if len(paths) > 1 else paths * len(datasets), strict=True))
-    return tuple(Inputs(dataset, path, encoder, lm) for lm, (dataset, path), encoder in product(lms, pairs, encoders))
+    return tuple(Inputs(*pair, encoder, lm, system)
+                 for of_lm in parts for pair in pairs for encoder, lm, system in of_lm)  # fmt: skip
 
 
 def _head_names(text: str) -> list[str]:
     """Return the names of heads that `--head` gives: one, several by commas, or `all`."""
     names = list(all_heads()) if text == ALL else names_in(text)
+    if readers := [name for name in names if name in READERS]:
+        raise UsageError(
+            f"--head {readers[0]}: that reads whole systems. Type --system NAME; see 'taxbench ls systems'."
+        )
     if ALL in names:
         raise UsageError(f"--head {text}: '{ALL}' is every head and stands alone. Type --head {ALL}.")
     return names

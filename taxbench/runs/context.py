@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from taxbench.datasets.dataset import Dataset, first_images, load_dataset
-from taxbench.features.encoders import describe_encoder
+from taxbench.features.encoders import EncoderCard, describe_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of, require_all
 from taxbench.features.feature_rows import Coherence, FeatureRows
 from taxbench.features.imported import imported_table
@@ -27,8 +27,11 @@ from taxbench.runs.environment import code
 from taxbench.runs.prompts import Wording, choose_prompt
 from taxbench.specs.feature_key import FeatureKey, FeatureOptions
 from taxbench.specs.result import Code
-from taxbench.specs.sources import LMSpec
+from taxbench.specs.sources import LMSpec, SystemSpec
 from taxbench.specs.task import PromptSpec
+from taxbench.systems.asking import load_text_side, system_prompt, system_scorer
+from taxbench.systems.text_side import TextSide
+from taxbench.systems.whole_model import describe_system
 from taxbench.training.parallel import threads_of_a_job
 from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.locks import Claims
@@ -97,7 +100,7 @@ class LoadedLM:
         if self.twin_of is None or self.twin_of[0] != seed:
             own = {key: scorer for key, scorer in self.scorers.items() if scorer.lm is self.lm}
             self.scorers, self.twin_of = own, None  # the last twin makes room first
-            self.twin_of = (seed, random_twin(self.lm, seed))
+            self.twin_of = (seed, self.lm.twin(seed) if isinstance(self.lm, TextSide) else random_twin(self.lm, seed))
         return self.twin_of[1]
 
 
@@ -106,8 +109,8 @@ class Shared:
     """What the contexts of one command share."""
 
     datasets: dict[tuple[str, Path | None], Dataset] = field(default_factory=dict)
-    loaded: dict[LMSpec, LoadedLM] = field(default_factory=dict)
-    """The language model in use, and no other."""
+    loaded: dict[LMSpec | SystemSpec, LoadedLM] = field(default_factory=dict)
+    """The language model in use, or the text side of the system, and no other."""
     fits: LRUCache = field(default_factory=LRUCache)
     """What closed-form heads share."""
     answered: dict[Hashable, dict[int, float]] = field(default_factory=dict)
@@ -174,7 +177,7 @@ class RunContext:
         if self.inputs.imported:
             table = imported_table(self.cache, self.inputs.imported, self.dataset)
             return FeatureSet(table.key, lambda: [table], True, self.dataset, self.device, self.timed)
-        card = describe_encoder(self.inputs.encoder, wanted.crop)
+        card = self.card(wanted)
         how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.inputs.origin)
         reading = card.reading(wanted.layer, wanted.pool)
         read = partial(features_of, self.dataset, card, [reading], how, self.cache, self.report)
@@ -182,15 +185,22 @@ class RunContext:
         cached = read_table(self.cache, key) is not None
         return FeatureSet(key, read, cached, self.dataset, self.device, self.timed)
 
+    def card(self, wanted: FeatureOptions) -> EncoderCard:
+        """Return what is known of the encoder, or of the image side of the system."""
+        system = self.inputs.system
+        return describe_system(system, wanted.crop) if system else describe_encoder(self.inputs.encoder, wanted.crop)
+
     @property
     def loaded(self) -> LoadedLM:
         """Return the language model with what is made of it; one that was in use before makes room."""
-        if self.inputs.lm not in self.shared.loaded:
+        wanted, system = self.inputs.system or self.inputs.lm, self.inputs.system
+        if wanted not in self.shared.loaded:
             self.shared.loaded.clear()
+            how = self.device, pick_dtype(self.device.type)
             with self.timed("lm"):
-                lm = load_lm(self.inputs.lm, self.device, pick_dtype(self.device.type), self.cache)
-            self.shared.loaded[self.inputs.lm] = LoadedLM(lm)
-        return self.shared.loaded[self.inputs.lm]
+                lm = load_text_side(system, *how) if system else load_lm(self.inputs.lm, *how, self.cache)
+            self.shared.loaded[wanted] = LoadedLM(lm)
+        return self.shared.loaded[wanted]
 
     @property
     def lm(self) -> FrozenLM:
@@ -204,6 +214,8 @@ class RunContext:
 
     def prompt(self, cell: GridCell) -> tuple[PromptSpec, float | None]:
         """Return how a cell's questions are put to the LM, and how well it tells names apart so; found out once."""
+        if isinstance(self.lm, TextSide):
+            return system_prompt(self.lm, cell.prompt, cell.trainer.order), None
         key = (cell.prompt, cell.task.questions, cell.trainer.order)
         if key not in self._prompts:
             wording = Wording.of(Protocol(cell.task, self.dataset, 0), cell.trainer.order)
@@ -221,7 +233,10 @@ class RunContext:
         answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
         key = (lm.digest, protocol.questions, answers, order, prompt)
         if key not in scorers:
-            scorers[key] = QuestionScorer.of(lm, protocol.questions, answers, order, prompt)
+            if isinstance(lm, TextSide):
+                scorers[key] = system_scorer(lm, protocol, prompt)
+            else:
+                scorers[key] = QuestionScorer.of(lm, protocol.questions, answers, order, prompt)
             if note := scorers[key].note:
                 self.report.say(note)
         return scorers[key]

@@ -110,7 +110,7 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> InputsForecast:
     if sets:
         an_image = sum(seconds_per_image(context, options) for options in sets.values())
         result.seconds["features"] = len(context.dataset.images) * an_image
-    if needed or todo:
+    if context.inputs.system is None and (needed or todo):
         tried = list((needed or jobs).values()) or [todo[0].heads[OWN]]
         result.rates = rates(context, tried, cost)
         result.seconds["train"] = result.train_flops / result.rates.train

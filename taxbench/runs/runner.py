@@ -127,7 +127,7 @@ Plan = deque[tuple[str, PlannedRun | TaxbenchError]]
 def plan(context: RunContext) -> Plan:
     """Work out every run of the grid: its identity, its questions, the heads it needs. No features are extracted."""
     config, known, runs = context.config, dict[str, HeadJob](), Plan()
-    for seed, cell in product(config.seeds, config.cells):
+    for seed, cell in product(config.seeds, config.cells_of(context.inputs)):
         name = config.name_of(context.inputs, cell, seed)
         try:
             features = context.features(cell.features)
