@@ -1,32 +1,27 @@
 """What the options of a run resolve to: every name looked up. Only a setting of a head's own imports torch."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
-from taxbench.datasets.known import check_dataset
 from taxbench.heads.loading import head_spec
 from taxbench.registry.heads import HeadInfo, head_info
 from taxbench.registry.heads import heads as all_heads
-from taxbench.registry.models import find_encoder, find_lm, find_system
+from taxbench.runs.inputs import Inputs, asked_of_systems, find_inputs, found
 from taxbench.runs.run_options import Options, OptionsError, Problem, names_in, seeds_in
-from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin
+from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
-from taxbench.specs.sources import READERS, EncoderSpec, LMSpec, SystemSpec
+from taxbench.specs.sources import READERS
 from taxbench.specs.task import IMAGE, QUESTION, RAW, GroupSpec, PromptSpec, TaskSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import warnings_for
 from taxbench.tasks.yaml_file import parse_scalar
-from taxbench.taxonomy.taxonomy import WORDNET
-from taxbench.util.errors import TaxbenchError, UsageError, did_you_mean
+from taxbench.util.errors import UsageError, did_you_mean
 
-T = TypeVar("T")
-_OWN = "-"
 ALL = "all"
 """What stands for every head."""
 
@@ -51,32 +46,6 @@ class GridCell:
                  (f"head {self.head.name}", self.head.settings))  # fmt: skip
         return " · ".join(f"{name} ({', '.join(f'{key}={value}' for key, value in part.items())})"
                           for name, part in parts if part)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The images, the encoder and the language model of a run."""
-
-    dataset: str
-    taxonomy: Path | None
-    encoder: EncoderSpec
-    lm: LMSpec
-    system: SystemSpec | None = None
-    """What both are parts of, where it is asked as a whole."""
-
-    @property
-    def imported(self) -> str | None:
-        """Return the name of imported features, where the user asked for such."""
-        return self.encoder.name.removeprefix(IMPORTED) if self.encoder.name.startswith(IMPORTED) else None
-
-    @property
-    def origin(self) -> Origin:
-        """Return what is recorded beside extracted features."""
-        return origin_of(self.dataset, self.taxonomy, self.encoder)
-
-    def asks(self, cell: "GridCell") -> bool:
-        """Say whether a cell is about these inputs: a system is asked by its own reader, and by no head."""
-        return cell.head.name == self.system.reads if self.system else cell.head.name not in READERS
 
 
 @dataclass(frozen=True)
@@ -106,16 +75,15 @@ class RunConfig:
 
     def cells_of(self, inputs: Inputs) -> list[GridCell]:
         """Return the cells that inputs are asked in."""
-        return [cell for cell in self.cells if inputs.asks(cell)]
+        return [cell for cell in self.cells if not inputs.system or cell.head.name == inputs.system.reads]
 
     def describe(self) -> str:
         """Return lines that name every option and setting in force."""
-        parts = (("encoder", [each.encoder.name for each in self.inputs if not each.system]),
-                 ("model", [each.lm.name for each in self.inputs if not each.system]),
-                 ("system", [each.system.name for each in self.inputs if each.system]))  # fmt: skip
-        named = (("dataset", [each.dataset for each in self.inputs]), *(part for part in parts if part[1]),
-                 ("seeds", map(str, self.seeds)))  # fmt: skip
-        lists = " · ".join(f"{what} {', '.join(dict.fromkeys(names))}" for what, names in named)
+        named = (("dataset", [each.dataset for each in self.inputs]),
+                 ("encoder", [each.encoder.name for each in self.inputs if not each.system]),
+                 ("system" if self.inputs[0].system else "model", [each.lm.name for each in self.inputs]),
+                 ("seeds", [*map(str, self.seeds)]))  # fmt: skip
+        lists = " · ".join(f"{what} {', '.join(dict.fromkeys(names))}" for what, names in named if names)
         lines = [f"{lists} · device {self.device} · results in {self.out}"]
         for setting in dict.fromkeys(map(GridCell.describe, self.cells)):
             names = [cell.task.name for cell in self.cells if cell.describe() == setting]
@@ -143,14 +111,16 @@ def resolve(options: Options) -> RunConfig:
     wrong: list[Problem] = []
     named = [name.strip() for name in options.task.split(",")]
     registry = find_tasks(options.include, names=named)
-    for_each = partial(_found, wrong)
+    for_each = partial(found, wrong)
     for_each("task", named, lambda name: registry.select([name]))
     tasks, groups = ([], []) if wrong else registry.select(named)
-    inputs = _inputs(wrong, options)
+    of_inputs: list[Problem] = []
+    inputs = find_inputs(of_inputs, options)
     named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
     heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
     settings = _settings(wrong, heads if len(heads) == len(names) else [], options.settings)
+    wrong += of_inputs
     if options.limit is not None and options.limit < 2:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
         wrong.append(Problem("limit", "", UsageError(problem)))
@@ -158,7 +128,7 @@ def resolve(options: Options) -> RunConfig:
         raise OptionsError(wrong)
     notes = [*map(str, warnings_for(registry, named, tasks))]
     if options.system:
-        tasks, left_out = _asked_of_systems(tasks)
+        tasks, left_out = asked_of_systems(tasks)
         notes += left_out
     return RunConfig(
         tasks=tuple(tasks),
@@ -172,72 +142,6 @@ def resolve(options: Options) -> RunConfig:
         out=Path(options.out).expanduser(),
         limit=options.limit,
     )
-
-
-def _asked_of_systems(tasks: list[TaskSpec]) -> tuple[list[TaskSpec], list[str]]:
-    """Return the tasks that a system can be asked, and what is left out: it never saw a pairing of ours.
-
-    Raises:
-        UsageError: that is all of them.
-    """
-    kept = [task for task in tasks if task.counterfactual.kind == "none"]
-    names = ", ".join(task.name for task in tasks if task not in kept)
-    why = f"{names}: images and names are paired anew, which a system that was trained elsewhere never saw"
-    if not kept:
-        raise UsageError(f"{why}. Systems are asked tasks without a counterfactual, such as unseen_hypernym.")
-    return kept, [f"{why}; left out."] if names else []
-
-
-def _found(wrong: list[Problem], option: str, names: Iterable[str], find: Callable[[str], T]) -> list[T]:
-    """Return what the names that an option lists stand for; add to what is wrong those that stand for nothing."""
-    good = []
-    for name in names:
-        try:
-            good.append(find(name))
-        except TaxbenchError as error:
-            wrong.append(Problem(option, name, error))
-    return good
-
-
-def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Origin:
-    """Return what `cache verify` needs to find the pictures and the encoder again, from any folder."""
-    kind, _, path = dataset.partition(":")
-    local = Path(path).expanduser()
-    if path and (kind in ("folder", "things", "cifar100") or (kind == "hf" and local.is_dir())):
-        dataset = f"{kind}:{local.resolve()}"
-    return Origin(
-        dataset=dataset,
-        taxonomy=None if taxonomy is None else str(taxonomy if str(taxonomy) == WORDNET else taxonomy.resolve()),
-        encoder=encoder.source if Path(encoder.source).is_dir() else encoder.name,
-    )
-
-
-def _inputs(wrong: list[Problem], options: Options) -> tuple[Inputs, ...]:
-    """Return every model with every dataset and encoder that the options name; add to what is wrong."""
-    parts: list[list[tuple[EncoderSpec, LMSpec, SystemSpec | None]]]
-    if options.system:
-        if given := [name for name in ("model", "encoder", "head") if getattr(options, name) != getattr(Options, name)]:
-            typed = " and ".join(f"--{name}" for name in given)
-            problem = f"--system {options.system} is asked as a whole: leave out {typed}, or run that on its own."
-            wrong.append(Problem("system", "", UsageError(problem)))
-        systems = _found(wrong, "system", names_in(options.system), find_system)
-        parts = [[each.parts] for each in systems]
-    else:
-        lms = _found(wrong, "model", names_in(options.model), find_lm)
-        encoders = _found(wrong, "encoder", names_in(options.encoder), find_encoder)
-        parts = [[(encoder, lm, None) for encoder in encoders] for lm in lms]
-    datasets, text = names_in(options.dataset), str(options.taxonomy or _OWN)
-    _found(wrong, "dataset", datasets, check_dataset)
-    taxonomies = [text] if Path(text).expanduser().exists() else [name.strip() for name in text.split(",")]
-    if len(taxonomies) not in (1, len(datasets)):
-        expected = f"expected one file for all {len(datasets)} datasets, or one for each in their order"
-        problem = f"--taxonomy {text}: {expected}, with {_OWN} where a dataset brings its own."
-        wrong.append(Problem("taxonomy", "", UsageError(problem)))
-        return ()
-    paths = [None if name == _OWN else Path(name).expanduser() for name in taxonomies]
-    pairs = list(zip(datasets, paths if len(paths) > 1 else paths * len(datasets), strict=True))
-    return tuple(Inputs(*pair, encoder, lm, system)
-                 for of_lm in parts for pair in pairs for encoder, lm, system in of_lm)  # fmt: skip
 
 
 def _head_names(text: str) -> list[str]:
@@ -293,7 +197,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
             (FeatureOptions, {"pool": head.pool}),
             (TrainerSpec, head.trainer),
             (ScoringSpec, {}),
-            (PromptSpec, {"frame": task.questions.frame}),
+            (PromptSpec, {"frame": "auto", "answer_form": "auto"} if head.system else {"frame": task.questions.frame}),
         )
     )
     try:

@@ -1,7 +1,7 @@
 """What runs share: the dataset, features, the language model, its random twin, and the questions put to them."""
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -17,29 +17,25 @@ from taxbench.features.feature_rows import Coherence, FeatureRows
 from taxbench.features.imported import imported_table
 from taxbench.features.store.index import read_table
 from taxbench.features.store.reader import FeatureTable
-from taxbench.heads.moments import LRUCache
-from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
+from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.counterfactual import Pairing
 from taxbench.protocol.protocol import Protocol
-from taxbench.runs.config import GridCell, Inputs, RunConfig
+from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.environment import code
+from taxbench.runs.inputs import Inputs
+from taxbench.runs.loaded import LoadedLM, Shared
 from taxbench.runs.prompts import Wording, choose_prompt
 from taxbench.specs.feature_key import FeatureKey, FeatureOptions
 from taxbench.specs.result import Code
-from taxbench.specs.sources import LMSpec, SystemSpec
 from taxbench.specs.task import PromptSpec
 from taxbench.systems.asking import load_text_side, system_prompt, system_scorer
 from taxbench.systems.text_side import TextSide
 from taxbench.systems.whole_model import describe_system
 from taxbench.training.parallel import threads_of_a_job
 from taxbench.util.devices import pick_device, pick_dtype
-from taxbench.util.locks import Claims
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
-
-CLAIMS = ".claims"
-"""The lock file by which processes share the heads of a cache, and the runs of a folder of results."""
 
 
 @dataclass(frozen=True)
@@ -84,45 +80,6 @@ class FeatureSet:
     def visual_similarity(self, pairing: Pairing) -> float:
         """Return the mean over the hypernyms of a re-pairing."""
         return self.coherence(pairing)
-
-
-@dataclass
-class LoadedLM:
-    """A frozen language model, with what is made of it and kept."""
-
-    lm: FrozenLM
-    twin_of: tuple[int, FrozenLM] | None = None
-    """The random twin of a seed; one is kept, since runs of one seed share it."""
-    scorers: dict[tuple[Any, ...], QuestionScorer] = field(default_factory=dict)
-
-    def twin(self, seed: int) -> FrozenLM:
-        """Return the language model with random weights."""
-        if self.twin_of is None or self.twin_of[0] != seed:
-            own = {key: scorer for key, scorer in self.scorers.items() if scorer.lm is self.lm}
-            self.scorers, self.twin_of = own, None  # the last twin makes room first
-            self.twin_of = (seed, self.lm.twin(seed) if isinstance(self.lm, TextSide) else random_twin(self.lm, seed))
-        return self.twin_of[1]
-
-
-@dataclass
-class Shared:
-    """What the contexts of one command share."""
-
-    datasets: dict[tuple[str, Path | None], Dataset] = field(default_factory=dict)
-    loaded: dict[LMSpec | SystemSpec, LoadedLM] = field(default_factory=dict)
-    """The language model in use, or the text side of the system, and no other."""
-    fits: LRUCache = field(default_factory=LRUCache)
-    """What closed-form heads share."""
-    answered: dict[Hashable, dict[int, float]] = field(default_factory=dict)
-    """What heads to which images look alike have answered; see `FittedHead`."""
-    claims: dict[Path, Claims] = field(default_factory=dict)
-    """What this command has taken on, by the folder that it is about."""
-
-    def claims_in(self, folder: Path) -> Claims:
-        """Return what this command has taken on in a folder."""
-        if folder not in self.claims:
-            self.claims[folder] = Claims(folder / CLAIMS)
-        return self.claims[folder]
 
 
 @dataclass

@@ -31,7 +31,6 @@ from taxbench.runs.fit import HeadJob, fit
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.result import Timing
 from taxbench.specs.task import NoCounterfactual
-from taxbench.systems.text_side import TextSide
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import predict_margins
 from taxbench.util.devices import pick_dtype
@@ -71,7 +70,7 @@ class CostModel:
     def asking(self, job: HeadJob) -> float:
         """Return the FLOPs of asking a head all that its run asks: test and validation questions."""
         info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
-        if info.reads in ("labels", "names", "pairs") or isinstance(self._context.lm, TextSide):
+        if info.reads in ("labels", "names", "pairs") or self._context.inputs.system:
             return 0.0
         tokens = self._of_rows(job, protocol, "val", None, protocol.validation)
         tokens += sum(self._of_rows(job, protocol, split, None, partial(protocol.test, split))

@@ -7,9 +7,10 @@ from taxbench.registry.heads import head_info
 from taxbench.results.predictions import OWN
 from taxbench.results.records import RESULT
 from taxbench.runs.config import RunConfig
-from taxbench.runs.context import RunContext, Shared
+from taxbench.runs.context import RunContext
 from taxbench.runs.cost import WIDTH, CostModel, Rates, rates, seconds_per_image, tokens_of
 from taxbench.runs.fit import HeadJob
+from taxbench.runs.loaded import Shared
 from taxbench.runs.runner import PlannedRun, check, plan
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.util.progress import Reporter

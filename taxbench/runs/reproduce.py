@@ -10,9 +10,10 @@ from typing import Any, get_args
 from taxbench.heads.loading import head_spec
 from taxbench.registry.models import find_encoder, find_lm, find_system
 from taxbench.results.records import RESULT, read_result
-from taxbench.runs.config import GridCell, Inputs, RunConfig
+from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
+from taxbench.runs.inputs import Inputs
 from taxbench.runs.runner import check, finish, plan
 from taxbench.runs.status import Tally
 from taxbench.specs.feature_key import FeatureOptions, StorageDtype

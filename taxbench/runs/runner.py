@@ -25,10 +25,11 @@ from taxbench.registry.heads import head_info
 from taxbench.results.predictions import OWN, Collector, Predictions, half, write_predictions
 from taxbench.results.records import RESULT, finished, predictions_file, result_folder, write_result
 from taxbench.runs.config import GridCell, RunConfig
-from taxbench.runs.context import FeatureSet, RunContext, Shared
+from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.cost import CostModel
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
+from taxbench.runs.loaded import Shared
 from taxbench.runs.several_devices import on_each_device
 from taxbench.runs.status import StatusFile, Tally
 from taxbench.scoring.metrics import calibrate, category_scores, fit_threshold, score, summarise

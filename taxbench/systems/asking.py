@@ -15,6 +15,7 @@ from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.sources import SystemSpec
 from taxbench.specs.task import RAW, PromptSpec
+from taxbench.systems.answering import AnsweringSide, answering_scorer, own_prompt
 from taxbench.systems.text_side import TextSide
 from taxbench.util.errors import UsageError
 
@@ -76,15 +77,23 @@ def load_text_side(spec: SystemSpec, device: torch.device, dtype: torch.dtype) -
     Raises:
         ModelError: it is missing, gated, or of another class.
     """
-    return TextSide.of(spec, device, dtype)
+    return (AnsweringSide if spec.reads == "answer" else TextSide).of(spec, device, dtype)
 
 
 def system_prompt(lm: TextSide, wanted: PromptSpec, order: Order) -> PromptSpec:
-    """Return how questions are put to a system."""
-    return RAW
+    """Return how questions are put to a system.
+
+    Raises:
+        UsageError: the question should come first.
+    """
+    if order != "image_first":
+        raise UsageError(f"'{lm.spec.name}' is shown the image first. Leave out --set order={order}.")
+    return own_prompt(lm, wanted) if isinstance(lm, AnsweringSide) else RAW
 
 
 def system_scorer(lm: TextSide, protocol: Protocol, prompt: PromptSpec) -> QuestionScorer:
-    """Return a system ready to be asked a protocol's questions."""
+    """Return a system ready to be asked a protocol's questions; see `answering_scorer`."""
+    if isinstance(lm, AnsweringSide):
+        return answering_scorer(lm, protocol, prompt)
     # It has all of a question scorer that heads of its own use.
     return cast(QuestionScorer, TextScorer(lm, protocol.vocabulary.terms))

@@ -16,6 +16,7 @@ from taxbench.registry.models import model_source
 from taxbench.specs.feature_key import Crop
 from taxbench.specs.sources import SystemSpec
 from taxbench.systems.architectures import Architecture, Image, architecture_of
+from taxbench.util.errors import ModelError
 from taxbench.util.hub import config_file, load_pretrained, reading, weight_files, weights_digest
 
 
@@ -101,8 +102,13 @@ def describe_system(spec: SystemSpec, crop: Crop = "none") -> EncoderCard:
     whole = WholeModel.of(spec)
     architecture = whole.architecture
     file = preprocessing_file(str(whole.folder), False)
-    size = whole.config.vision_config if hasattr(whole.config, "vision_config") else whole.config.image_config
-    preprocessing = read_preprocessing(file, getattr(size, "image_size", None) or 224, crop)
+    if architecture.view and crop != "none":
+        raise ModelError(f"'{spec.name}' takes the whole picture as its one view. Leave out crop={crop}.")
+    parts = (getattr(whole.config, name, None) for name in ("vision_config", "image_config", "vq_config"))
+    part = next(part for part in parts if part is not None)
+    size = getattr(part, "image_size", None) or getattr(part, "resolution", None) or 224
+    view = architecture.view(whole.config) if architecture.view else None
+    preprocessing = read_preprocessing(file, size, crop, view)
 
     def load(dtype: torch.dtype) -> nn.Module:
         return _ImageSide(whole.load(dtype), architecture.image)
@@ -113,6 +119,6 @@ def describe_system(spec: SystemSpec, crop: Crop = "none") -> EncoderCard:
         preprocessing=preprocessing,
         digest=whole.digest(),
         load=load,
-        processor=(file, crop),
+        processor=None if architecture.view else (file, crop),
         tower=f"{architecture.model}:{architecture.image.__name__.lstrip('_')}",
     )

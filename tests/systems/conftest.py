@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 from PIL import Image
 from torch import Tensor
 
@@ -56,6 +57,16 @@ def asked(photos: Path, tmp_path: Path) -> list[str]:
     return ["run", "--task", str(photos / "task.yaml"), "--dataset", f"folder:{photos / 'photos'}", "--taxonomy",
             str(photos / "photos.tsv"), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out"),
             "--device", "cpu", "--json"]  # fmt: skip
+
+
+@pytest.fixture
+def no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have whatever loads a whole processor fail, as it does without torchvision."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise ImportError("it wants torchvision where a model reads videos too")
+
+    monkeypatch.setattr(hf.AutoProcessor, "from_pretrained", refuse)
 
 
 def pictures(size: tuple[int, int], n: int = 4) -> Tensor:

@@ -103,14 +103,6 @@ def run(words: list[str], *more: str, capsys: pytest.CaptureFixture[str]) -> lis
     return [Result.model_validate(each) for each in json.loads(capsys.readouterr().out)]
 
 
-@pytest.fixture
-def no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise ImportError("it wants torchvision where a model reads videos too")
-
-    monkeypatch.setattr(hf.AutoProcessor, "from_pretrained", refuse)
-
-
 @pytest.mark.parametrize("kind", OWN)
 @pytest.mark.usefixtures("no_processor")
 def test_a_system_is_asked_from_the_command_line(
