@@ -123,7 +123,13 @@ def label_head(
     words = data.words(terms)
     moves = getattr(mapping, "words", None)
     words = moves(words) if moves else words
-    head = LabelHead(mapping, (mean, std), words, len(data.texts), settings.hubness).to(data.device)
+    return calibrated(LabelHead(mapping, (mean, std), words, len(data.texts), settings.hubness), data)
+
+
+@torch.no_grad()
+def calibrated(head: LabelHead, data: FitData) -> LabelHead:
+    """Settle a head's correction for hubs on training images, and fit its line to leaf questions; see `label_head`."""
+    head = head.to(data.device)
     draw = rng(data.seed, "label_head")
     train = draw.permutation(len(data.images))[:_SAMPLE]
     head.settle(_cosines(head, data, data.images[train]))

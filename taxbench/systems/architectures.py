@@ -30,6 +30,10 @@ class Architecture:
     """The vectors of texts that pictures are compared with."""
     tokenised: dict[str, Any] = field(default_factory=dict)
     """How texts are tokenised, where it is not as the tokenizer says."""
+    pairs: Callable[[Any, Tensor, Any], Tensor] | None = None
+    """The model, what is kept of pictures (n, t, f), n tokenised texts → log odds that they match (n,)."""
+    masked: Callable[[Any, Tensor, Any], Tensor] | None = None
+    """The model, what is kept of pictures (n, t, f), n tokenised texts → logits of all words (n, l, words)."""
     answers: "Answering | None" = None
     """How its language model is asked."""
     view: Callable[[Any], int] | None = None
@@ -92,12 +96,68 @@ def _flava_text(model: Any, tokens: Any) -> Tensor:
     return found[:, 0]
 
 
+def _flava_text_of(model: Any, tokens: Any) -> Tensor:
+    """Return the same of a model that is FLAVA and more."""
+    return _flava_text(model.flava, tokens)
+
+
 def _blip2_text(model: Any, tokens: Any) -> Tensor:
     """Return the projected first token of texts, which go through the Q-Former without queries."""
     rows = model.embeddings(input_ids=tokens["input_ids"])
     found = model.qformer(rows, query_length=0, attention_mask=tokens["attention_mask"]).last_hidden_state
     vectors: Tensor = model.text_projection(found[:, 0])
     return vectors
+
+
+def _flava_joint(model: Any, pixels: Tensor) -> Tensor:
+    """Return all tokens of pictures, before the image encoder's last norm, as the encoder of both takes them."""
+    inner = model.flava
+    found: Tensor = inner.image_to_mm_projection(inner.image_model(pixels, output_hidden_states=True).hidden_states[-1])
+    return found
+
+
+def _flava_both(model: Any, image: Tensor, tokens: Any) -> Tensor:
+    """Return the states of the encoder of pictures and texts, which does not see what fills texts up."""
+    inner = model.flava
+    text = inner.text_model(**tokens, output_hidden_states=True).hidden_states[-1]
+    both = torch.cat([image.to(text), inner.text_to_mm_projection(text)], dim=1)
+    seen = image.shape[1] + int(inner.multimodal_model.use_cls_token)
+    mask = functional.pad(tokens["attention_mask"], (seen, 0), value=1)
+    found: Tensor = inner.multimodal_model(both, attention_mask=mask).last_hidden_state
+    return found
+
+
+def _odds(logits: Tensor) -> Tensor:
+    """Return the log odds of a match from the logits of none and one; a softmax before would squash them."""
+    return logits[:, 1] - logits[:, 0]
+
+
+def _flava_match(model: Any, image: Tensor, tokens: Any) -> Tensor:
+    return _odds(model.itm_head(_flava_both(model, image, tokens)))
+
+
+def _flava_words(model: Any, image: Tensor, tokens: Any) -> Tensor:
+    found: Tensor = model.mmm_text_head(_flava_both(model, image, tokens)[:, -tokens["input_ids"].shape[1] :])
+    return found
+
+
+def _blip2_seen(model: Any, pixels: Tensor) -> Tensor:
+    """Return what the image encoder makes of pictures."""
+    found: Tensor = model.vision_model(pixel_values=pixels).last_hidden_state
+    return found
+
+
+def _blip2_match(model: Any, image: Tensor, tokens: Any) -> Tensor:
+    """Return the log odds of a match, the mean over the queries of the Q-Former."""
+    queries = model.query_tokens.expand(len(image), -1, -1)
+    n = queries.shape[1]
+    found = model.qformer(
+        model.embeddings(input_ids=tokens["input_ids"], query_embeds=queries),
+        query_length=n,
+        attention_mask=functional.pad(tokens["attention_mask"], (n, 0), value=1),
+        encoder_hidden_states=image.to(queries),
+    ).last_hidden_state
+    return _odds(model.itm_head(found[:, :n]).mean(1))
 
 
 def _pooled(model: Any, pixels: Tensor) -> Tensor:
@@ -251,12 +311,16 @@ def _side(config: Any) -> int:
 
 # SigLIP is trained on texts filled up to 64 tokens and has no mask for them (https://arxiv.org/abs/2303.15343).
 _SIGLIP = {"padding": "max_length", "max_length": 64, "return_attention_mask": False}
+_FLAVA = {"padding": "max_length", "max_length": 77}  # as its processor does
 ARCHITECTURES: dict[tuple[str, str], Architecture] = {
     ("clip", "match"): Architecture("CLIPModel", _embedded, _text_features),
     ("siglip", "match"): Architecture("SiglipModel", _embedded, _text_features, _SIGLIP),
     ("flava", "match"): Architecture("FlavaModel", _flava_embedded, _flava_text),
     # https://arxiv.org/abs/2301.12597: the similarity of an image is that of its best query.
     ("blip-2", "match"): Architecture("Blip2ForImageTextRetrieval", _blip2_queries, _blip2_text),
+    ("flava", "pair"): Architecture("FlavaForPreTraining", _flava_joint, _flava_text_of, _FLAVA, pairs=_flava_match),
+    ("flava", "masked"): Architecture("FlavaForPreTraining", _flava_joint, _flava_text_of, _FLAVA, masked=_flava_words),
+    ("blip-2", "pair"): Architecture("Blip2ForImageTextRetrieval", _blip2_seen, _blip2_text, pairs=_blip2_match),
     # https://arxiv.org/abs/2301.12597 (those of OPT: T5 is no decoder), https://arxiv.org/abs/2310.03744
     ("blip-2", "answer"): Architecture("Blip2ForConditionalGeneration", _pooled, answers=_BLIP2),
     ("llava", "answer"): Architecture("LlavaForConditionalGeneration", _pooled, answers=_LLAVA),

@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from taxbench.heads.base import Head, NameTable
 from taxbench.heads.closed_form import FitData
-from taxbench.heads.label_head import label_head
+from taxbench.heads.label_head import calibrated, label_head
 from taxbench.heads.match import Settings
 from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.sources import SystemSpec
 from taxbench.specs.task import RAW, PromptSpec
 from taxbench.systems.answering import AnsweringSide, answering_scorer, own_prompt
+from taxbench.systems.pairing import MaskedHead, PairHead
 from taxbench.systems.text_side import TextSide
 from taxbench.util.errors import UsageError
 
@@ -68,6 +69,10 @@ class TextScorer:
         if name in ("text_only", "label_oracle"):
             table = NameTable(self.own_words(data.texts)[:, None])
             return label_head(table, mean, std, data, self.terms, Settings())
+        if name == "pair":
+            return PairHead(self.lm, self.terms)
+        if name == "masked":
+            return calibrated(MaskedHead(self.lm, self.terms, len(data.texts), settings.hubness), data)
         return label_head(nn.Identity(), mean, std, data, self.terms, settings)
 
 
