@@ -193,7 +193,8 @@ class HeadJob:
             weights.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         protocol, key = self.protocol, self.key
         asked = (protocol.questions, protocol.task.questions.answers, key.prompt, key.trainer.order)
-        known = (key.head.model_dump_json(), weights.hexdigest(), fitted.scorer.lm.digest, *asked)
+        looks = getattr(fitted.images, "identity", "")  # two mean images look alike each to itself only
+        known = (key.head.model_dump_json(), weights.hexdigest(), looks, fitted.scorer.lm.digest, *asked)
         return replace(fitted, answered=self.context.shared.answered.setdefault(known, {}))
 
     @property

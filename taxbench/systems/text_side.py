@@ -1,5 +1,6 @@
 """The text side of a system, in the place of a language model."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -12,6 +13,7 @@ from torch.nn.functional import normalize
 from taxbench.features.feature_rows import Images
 from taxbench.lms.frozen import FrozenLM
 from taxbench.protocol.words import with_article
+from taxbench.registry.models import model_source
 from taxbench.specs.sources import LMSpec, SystemSpec
 from taxbench.systems.whole_model import WholeModel
 from taxbench.util.hub import load_tokenizer
@@ -56,6 +58,7 @@ class MeanImage(AsTheyAre):
         self.looks = np.zeros(n, np.int64)
         parts = np.array_split(images, -(-len(images) // _BATCH))
         self._mean = torch.stack([rows(part).sum(0) for part in parts]).sum(0) / len(images)  # (t, f)
+        self.identity = hashlib.sha256(self._mean.cpu().numpy().tobytes()).hexdigest()
 
     def __call__(self, images: np.ndarray) -> Tensor:
         """Return the mean for each image.  # (b,) → (b, t, f) float32"""
@@ -82,7 +85,7 @@ class TextSide(FrozenLM):
             ModelError: it is missing, gated, or of another class.
         """
         whole = WholeModel.of(spec)
-        tokenizer = load_tokenizer(str(whole.folder), False)
+        tokenizer = load_tokenizer(model_source(spec.source), spec.gated)
         model, digest = whole.load(dtype, seed).to(device), whole.digest(tokenizer)
         digest = digest if seed is None else f"{digest.partition('-')[0]}-random-{seed}"
         lm = LMSpec(name=spec.name, source=spec.source)

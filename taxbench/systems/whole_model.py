@@ -101,7 +101,7 @@ def describe_system(spec: SystemSpec, crop: Crop = "none") -> EncoderCard:
     """
     whole = WholeModel.of(spec)
     architecture = whole.architecture
-    file = preprocessing_file(str(whole.folder), False)
+    file = preprocessing_file(model_source(spec.source), spec.gated)
     if architecture.view and crop != "none":
         raise ModelError(f"'{spec.name}' takes the whole picture as its one view. Leave out crop={crop}.")
     parts = (getattr(whole.config, name, None) for name in ("vision_config", "image_config", "vq_config"))

@@ -1,6 +1,7 @@
 """Systems that compare pictures with texts: scores are those of the model's own forward, from pictures read once."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,8 @@ def test_a_system_is_asked_from_the_command_line(
     assert result.controls["shuffled_features"] != result.scores != result.controls["random_lm"]
     folder = next((tmp_path / "out").rglob("result.json")).parent
     assert [reason for reason in examine(folder, find_tasks([photos])).reasons if "dataset" not in reason] == []
+    assert call(["leaderboard", "show", str(tmp_path / "out"), "--format", "md"]) == 0
+    assert f"| reference | {kind} " in capsys.readouterr().out.replace("  ", "")  # shown, and not ranked
 
 
 def test_hypernyms_do_not_set_the_threshold(saved: Saved) -> None:
@@ -174,8 +177,12 @@ def test_another_class_and_missing_weights_are_named(saved: Saved, tmp_path: Pat
 
 def test_parts_of_another_class_are_named(saved: Saved, tmp_path: Path) -> None:
     folder = tmp_path / "flava"
-    config = json.loads((saved("flava") / "config.json").read_text()) | {"architectures": ["FlavaModel"]}
-    hf.FlavaModel(hf.FlavaConfig.from_pretrained(saved("flava"))).save_pretrained(folder)
+    shutil.copytree(saved("flava"), folder)
+    hf.FlavaModel(hf.FlavaConfig.from_pretrained(folder)).save_pretrained(folder)  # without the heads on top
+    shutil.copy(saved("flava") / "config.json", folder)
+    with pytest.raises(ModelError, match="are not those of a FlavaForPreTraining"):
+        TextSide.of(find_system(f"pair:{folder}"), CPU, torch.float32)
+    config = json.loads((saved("clip") / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"architectures": ["Blip2ForImageTextRetrieval"]}))
     with pytest.raises(ModelError, match="cannot be asked by pair"):
         describe_system(find_system(f"pair:{folder}"))
