@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "taxbench"
 ROOMS = [
     {"util", "specs"}, {"registry"}, {"tasks", "taxonomy"}, {"datasets"}, {"protocol"}, {"features", "lms", "results"},
-    {"heads", "scoring"}, {"training"}, {"runs"},
+    {"heads", "scoring"}, {"systems", "training"}, {"runs"},
 ]  # fmt: skip
 """The rooms of the core on their floors: a room imports from floors below its own."""
 SATELLITES = {"board", "pocket"}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from taxbench.specs.controls import in_order
 from taxbench.specs.result import Evidence, VisualSimilarity
+from taxbench.specs.sources import READERS
 from taxbench.specs.task import TaskSpec
 from taxbench.util.text import number
 
@@ -164,8 +165,11 @@ class Entry:
 
     @property
     def status(self) -> str:
-        """Say why the entry has no rank: `control`, `incomplete` or `no score`; else nothing."""
-        return "" if self.rank else "control" if self.is_control else "incomplete" if self.missing else "no score"
+        """Say why the entry has no rank: `reference`, `control`, `incomplete` or `no score`; else nothing."""
+        if self.rank:
+            return ""
+        unranked = "reference" if self.head in READERS else "control"
+        return unranked if self.is_control else "incomplete" if self.missing else "no score"
 
     @property
     def place(self) -> tuple[str, str, str, str, str]:

@@ -11,6 +11,7 @@ from taxbench.registry.heads import head_info, heads
 from taxbench.scoring.bootstrap import METHOD, REPLICATES
 from taxbench.specs.result import WEAK_LM, CategoryScore, Result, Scores
 from taxbench.specs.run import DatasetId, ScoringSpec, TrainerSpec
+from taxbench.specs.sources import READERS
 from taxbench.specs.spec import content_hash
 from taxbench.specs.task import RAW
 
@@ -210,7 +211,7 @@ def _names(result: Result) -> _Names:
 def _setting(result: Result, telling: set[str]) -> str:
     """Return what a row shows of settings: those not at their default, and identities that tell rows apart."""
     run = result.run
-    known = head_info(run.head.name) if run.head.name in heads() else None
+    known = head_info(run.head.name) if run.head.name in {*heads(), *READERS} else None
     usual = TrainerSpec().model_dump() | ScoringSpec().model_dump() | RAW.model_dump()
     if known:
         usual |= known.trainer | {name: default for name, default, _ in known.settings}

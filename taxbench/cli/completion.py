@@ -52,6 +52,13 @@ def complete_encoder(ctx: click.Context, param: click.Parameter, incomplete: str
     return _beginning(incomplete, {name: spec.summary for name, spec in encoders().items()}) or _directory(incomplete)
 
 
+def complete_system(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the alias of a whole system; else a directory."""
+    from taxbench.registry.models import systems
+
+    return _beginning(incomplete, {name: spec.summary for name, spec in systems().items()}) or _directory(incomplete)
+
+
 def complete_head(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the last of several heads separated by commas, or `all`."""
     from taxbench.registry.heads import heads

@@ -10,8 +10,8 @@ from taxbench.cli.completion import complete_tag, tags_of
 from taxbench.cli.options import include_path
 from taxbench.util.errors import UsageError, did_you_mean
 
-KINDS = ("tasks", "models", "encoders", "heads", "settings", "datasets")
-_COLUMNS = {"heads": ("takes", "learns", "reads")}
+KINDS = ("tasks", "models", "encoders", "systems", "heads", "settings", "datasets")
+_COLUMNS = {"heads": ("takes", "learns", "reads"), "systems": ("reads",)}
 """What people are shown between name and summary."""
 
 
@@ -21,7 +21,7 @@ _COLUMNS = {"heads": ("takes", "learns", "reads")}
 @include_path
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(kind: str | None, tag: str | None, include: tuple[Path, ...], as_json: bool) -> None:
-    """List tasks, models, encoders, heads, settings and datasets, or one kind of them."""
+    """List tasks, models, encoders, systems, heads, settings and datasets, or one kind of them."""
     if tag is not None and kind not in (None, "tasks"):
         raise UsageError(f"--tag is about tasks; '{kind}' have none.")
     kinds = [kind] if kind else ["tasks"] if tag else list(KINDS)
@@ -88,9 +88,11 @@ def _entries(kind: str) -> list[dict[str, Any]]:
             {"name": each.name, "default": each.default, "owner": each.owner,
              "summary": f"{each.owner}, {each.default}: {each.summary}"} for each in settings()
         ]  # fmt: skip
-    from taxbench.registry.models import encoders, lms
+    from taxbench.registry.models import encoders, lms, systems
     from taxbench.specs.sources import PACKAGED
 
-    specs = encoders().values() if kind == "encoders" else lms().values()
+    kinds: dict[str, Any] = {"encoders": encoders, "systems": systems, "models": lms}
+    specs = kinds[kind]().values()
     return [{"name": spec.name, "summary": f"{spec.summary}{' Gated.' if spec.gated else ''}",
-             "source": spec.name if spec.source.startswith(PACKAGED) else spec.source} for spec in specs]  # fmt: skip
+             "source": spec.name if spec.source.startswith(PACKAGED) else spec.source,
+             **({"reads": spec.reads} if kind == "systems" else {})} for spec in specs]  # fmt: skip

@@ -15,6 +15,7 @@ from taxbench.cli.completion import (
     complete_head,
     complete_model,
     complete_setting,
+    complete_system,
     complete_task,
 )
 from taxbench.cli.options import dataset_options, include_path
@@ -57,6 +58,11 @@ def run_options(command: Any) -> Any:
         ),
         _usual("seeds", "Seeds, by commas; the paper's: 42,218,7."),
         _usual("head", "Mappings by commas, or 'all'; see 'taxbench ls heads'.", shell_complete=complete_head),
+        _usual(
+            "system",
+            "Whole systems, instead of model, encoder and head: aliases, directories, hub ids.",
+            shell_complete=complete_system,
+        ),
         dataset_options,
         _usual("encoder", "Encoders: aliases, directories, hub ids.", shell_complete=complete_encoder),
         _usual("model", "Frozen LMs: aliases, directories, GGUF files, hub ids.", shell_complete=complete_model),

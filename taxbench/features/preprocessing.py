@@ -44,13 +44,14 @@ def preprocessing_file(source: str, gated: bool) -> Path:
     return first_file(source, gated, (_FILE, _INSIDE))
 
 
-def read_preprocessing(path: Path, image_size: Any, crop: Crop = "none") -> Preprocessing:
+def read_preprocessing(path: Path, image_size: Any, crop: Crop = "none", view: int | None = None) -> Preprocessing:
     """Read the input size and normalisation that a model was trained with.
 
     Args:
         path: What `preprocessing_file` returns.
         image_size: The size that the model's own configuration names, for files that name none.
         crop: Whether the centre is cut out as they say, or the whole picture is resized.
+        view: The side that the whole picture is resized to where they keep its shape, or cut it into several.
 
     Raises:
         ModelError: the file does not say, or wants what is not done here.
@@ -61,7 +62,8 @@ def read_preprocessing(path: Path, image_size: Any, crop: Crop = "none") -> Prep
             raw = _defaults(path) | raw
         if raw.get("do_flip_channel_order"):
             raise ModelError(f"'{path}' wants the channels of pictures flipped (BGR), which taxbench does not do.")
-        height, width = _input_size(raw, image_size)
+        kept = not isinstance(raw.get("size"), Mapping) or "height" not in raw["size"]
+        height, width = (view, view) if view and kept else _input_size(raw, image_size)
         normalize = raw.get("do_normalize", True)
         whole = _before_crop(_processor(path).to_dict(), (height, width)) if crop == "center" else None
         return Preprocessing(

@@ -48,6 +48,8 @@ class FitData:
     """Where label vectors are kept."""
     features_key: str = ""
     """Tells features, and how they are standardised, apart in what heads share."""
+    own_words: Callable[[tuple[str, ...]], Tensor] | None = None
+    """A whole system's own vectors of terms, which stand in the place of the LM's.  # → (v, d), unit length"""
     shared: LRUCache = field(default_factory=LRUCache)
     """What fits with the same features and training images share; hand the same one to all of them."""
 
@@ -90,7 +92,7 @@ class FitData:
 
     def words(self, terms: tuple[str, ...]) -> Tensor:
         """Return the vectors of any terms in the space of `labels`.  # (v, d) float32, unit length"""
-        return self._unit(self._kind, terms)
+        return self.own_words(terms) if self.own_words else self._unit(self._kind, terms)
 
     @cached_property
     def _kind(self) -> str:

@@ -82,8 +82,9 @@ class LabelHead(Head):
         self.register_buffer("line", words.new_tensor([1.0, 0.0]))  # slope and offset
 
     def cosines(self, mapped: Tensor) -> Tensor:
-        """Return the cosines of mapped images and the label vectors of all terms.  # (b, 1, k) → (b, v)"""
-        return normalize(mapped.squeeze(1), dim=-1) @ self.words.T
+        """Return the cosines of mapped images, each by its best vector, and all label vectors.  # (b, n, k) → (b, v)"""
+        found = normalize(mapped.flatten(0, 1), dim=-1) @ self.words.T  # (b · n, v)
+        return found.reshape(*mapped.shape[:2], -1).amax(1)
 
     def corrected(self, cosines: Tensor) -> Tensor:
         """Correct for hubs; an image's neighbours are names, so what else may be asked changes nothing.  # (b, v)"""
@@ -122,7 +123,13 @@ def label_head(
     words = data.words(terms)
     moves = getattr(mapping, "words", None)
     words = moves(words) if moves else words
-    head = LabelHead(mapping, (mean, std), words, len(data.texts), settings.hubness).to(data.device)
+    return calibrated(LabelHead(mapping, (mean, std), words, len(data.texts), settings.hubness), data)
+
+
+@torch.no_grad()
+def calibrated(head: LabelHead, data: FitData) -> LabelHead:
+    """Settle a head's correction for hubs on training images, and fit its line to leaf questions; see `label_head`."""
+    head = head.to(data.device)
     draw = rng(data.seed, "label_head")
     train = draw.permutation(len(data.images))[:_SAMPLE]
     head.settle(_cosines(head, data, data.images[train]))

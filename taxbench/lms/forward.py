@@ -184,7 +184,7 @@ def masked_forward(lm: FrozenLM, rows: Tensor, mask: Tensor, positions: Tensor, 
         expected = f"{lm.dtype} {(b, 1, n, before + n)}"
         raise ModelError(f"Rows of questions need an additive mask ({expected}), not {found}; a fault of taxbench.")
     base = lm.model.base_model
-    cache = {} if past is None else {_cache_name(base): past}
+    cache = {} if past is None else {cache_name(base): past}
     output = base(inputs_embeds=rows, attention_mask=mask, position_ids=positions, use_cache=past is not None, **cache)
     return cast(Tensor, output.last_hidden_state)
 
@@ -227,7 +227,7 @@ def layers_of(cache: Any) -> Layers:
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 
-def _cache_name(base: Any) -> str:
+def cache_name(base: Any) -> str:
     """Return what this version of transformers calls the cache."""
     return "cache" if "cache" in signature(base.forward).parameters else "past_key_values"
 

@@ -38,6 +38,7 @@ HeadSetting = tuple[str, Any, str]
 
 _DEFAULTS: dict[str, Any] = {
     "READS": "answers", "SEES": "features", "POOL": "pooled", "NOTE": "", "CONTROL": False, "TRAINER": {},
+    "SYSTEM": False,
 }  # fmt: skip
 # What can be trained: the reading of a state is trained with the map, and label vectors are not asked of the LM.
 _READS = {"build": ("answers", "state"), "fit": ("answers", "labels", "names")}
@@ -60,6 +61,8 @@ class HeadInfo:
     """What stands beside its scores in a table."""
     control: bool
     """Whether it is a control: shown, and never ranked."""
+    system: bool
+    """Whether it is the reader of a whole system, which `--system` chooses."""
     learns: Literal["through the LM", "fit"]
     settings: tuple[HeadSetting, ...]
     known: tuple[str, ...]
@@ -82,10 +85,12 @@ class _Offer(NamedTuple):
 def heads() -> dict[str, str]:
     """Return every head's name and summary: the built-in ones, then those of installed packages.
 
-    Nothing is imported, so a broken package cannot hide the others. A built-in name cannot be taken.
+    Nothing is imported, so a broken package cannot hide the others. A built-in name cannot be taken. The readers of
+    whole systems are not among them: they are no heads that anyone chooses.
     """
     broken = broken_heads()
-    return {name: head_info(name).summary for name in _offers(tuple(sys.path)) if name not in broken}
+    infos = [head_info(name) for name in _offers(tuple(sys.path)) if name not in broken]
+    return {info.name: info.summary for info in infos if not info.system}
 
 
 def broken_heads() -> dict[str, str]:
@@ -173,8 +178,9 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
         if said[constant] not in allowed:
             expected = " or ".join(f'"{each}"' for each in allowed)
             raise ValueError(f"{constant} of {module}, which defines {makers[0]}: expected {expected}")
-    if not isinstance(said["CONTROL"], bool):
-        raise ValueError(f"CONTROL of {module}: expected True or False")
+    for constant in ("CONTROL", "SYSTEM"):
+        if not isinstance(said[constant], bool):
+            raise ValueError(f"{constant} of {module}: expected True or False")
     try:
         TypeAdapter(Pool).validate_python(said["POOL"], strict=True)
         TrainerSpec.model_validate(said["TRAINER"])
@@ -201,6 +207,7 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
         trainer=said["TRAINER"],
         note=str(said["NOTE"]),
         control=said["CONTROL"],
+        system=said["SYSTEM"],
         learns="through the LM" if makers == ["build"] else "fit",
         settings=fields,
         known=(*shared, *(setting for setting, _, _ in fields)),

@@ -1,19 +1,19 @@
-"""Find encoders and language models: an alias of the YAML registry, a local directory, or a Hugging Face id."""
+"""Find encoders, language models, systems: an alias of the YAML registry, a local directory, or a Hugging Face id."""
 
 import os
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
 from taxbench.registry.package_source import package_folders
 from taxbench.specs.feature_key import IMPORTED
-from taxbench.specs.sources import GGUF, PACKAGED, EncoderSpec, LMSpec
+from taxbench.specs.sources import GGUF, PACKAGED, READERS, EncoderSpec, LMSpec, SystemSpec
 from taxbench.util.errors import ModelError, UsageError, did_you_mean
 
-S = TypeVar("S", EncoderSpec, LMSpec)
+S = TypeVar("S", EncoderSpec, LMSpec, SystemSpec)
 
 ENTRY_POINTS = "taxbench.encoders"
 """The group under which installed packages offer encoders; what they must name: `features.encoders.EncoderCard`."""
@@ -21,7 +21,24 @@ PLUGGED = "entry-point:"
 """How the source of an encoder from another package begins; the entry point's value follows."""
 _REVISION = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
 _RANDOM = "random-"
-_FILES = {EncoderSpec: "encoders.yaml", LMSpec: "lms.yaml"}
+_FILES = {EncoderSpec: "encoders.yaml", LMSpec: "lms.yaml", SystemSpec: "systems.yaml"}
+SYSTEM_CLASSES: dict[str, tuple[str, ...]] = {
+    "CLIPModel": ("match",),
+    "SiglipModel": ("match",),
+    "FlavaModel": ("match",),
+    "FlavaForPreTraining": ("match", "pair", "masked"),
+    "Blip2ForImageTextRetrieval": ("match", "pair"),
+    "Blip2ForConditionalGeneration": ("answer",),
+    "LlavaForConditionalGeneration": ("answer",),
+    "LlavaNextForConditionalGeneration": ("answer",),
+    "ChameleonForConditionalGeneration": ("answer",),
+    "SmolVLMForConditionalGeneration": ("answer",),
+    "Idefics3ForConditionalGeneration": ("answer",),
+    "Gemma3ForConditionalGeneration": ("answer",),
+    "Molmo2ForConditionalGeneration": ("answer",),
+    "Qwen3VLForConditionalGeneration": ("answer",),
+}
+"""Classes of transformers that are whole systems, with the ways in which each can be asked, the usual one first."""
 
 
 def encoders() -> dict[str, EncoderSpec]:
@@ -61,6 +78,57 @@ def find_lm(name: str) -> LMSpec:
         UsageError: it is no alias, no directory and no hub id.
     """
     return _find(name, LMSpec, "model")
+
+
+def systems() -> dict[str, SystemSpec]:
+    """Return the registered systems by name."""
+    return _registered(SystemSpec)
+
+
+def find_system(name: str) -> SystemSpec:
+    """Return the system a user means; `random-NAME` is NAME with random weights, `READER:NAME` asked in another way.
+
+    Raises:
+        UsageError: it is no alias, no directory and no hub id.
+        ModelError: it is not to be had, or no system that can be asked.
+    """
+    known = systems()
+    if name in known:
+        return known[name]
+    if name.startswith(_RANDOM) and not Path(name).is_dir():
+        trained = find_system(name.removeprefix(_RANDOM))
+        return trained.model_copy(update={"name": _RANDOM + trained.name, "random": True})
+    reader, colon, source = name.partition(":")
+    if not colon or reader not in READERS:
+        reader, source = "", name
+    found = known[source] if source in known else _find(source, SystemSpec, "system")
+    classes = _config_of(found).get("architectures") or [""]
+    ways = SYSTEM_CLASSES.get(classes[0], ())
+    if not ways:
+        raise ModelError(_no_system(found.source, classes[0]))
+    if reader and reader not in ways:
+        raise ModelError(f"'{found.source}' is a {classes[0]}, which can be asked by: {', '.join(ways)}; not {reader}.")
+    named = f"{found.name}-{reader}" if reader else found.name
+    return found.model_copy(update={"name": named, "reads": reader or ways[0]})
+
+
+def _config_of(spec: SystemSpec) -> dict[str, Any]:
+    """Return what `config.json` of a system says."""
+    from taxbench.util.hub import config_file, read_json
+
+    return read_json(config_file(model_source(spec.source), spec.gated))
+
+
+def _no_system(source: str, kind: str) -> str:
+    """Say that a checkpoint is no system that can be asked, and what to do with it."""
+    known = ", ".join(SYSTEM_CLASSES)
+    if re.search("CausalLM|LMHead", kind):
+        return f"'{source}' is a language model alone ({kind}), and no whole system. Give it as --model."
+    if re.search("Vision|Image(Model|Classification)|ViT|Dino|MAE|Beit|ResNet|ConvNext|MobileNet", kind):
+        return f"'{source}' is an image encoder alone ({kind}), and no whole system. Give it as --encoder."
+    if kind == "Siglip2Model":
+        return f"'{source}' is a NaFlex model, which takes pictures of any shape. Give a fixed-resolution checkpoint."
+    return f"'{source}' ({kind or 'its config.json names no class'}) cannot be asked. Known classes: {known}."
 
 
 def model_source(source: str) -> str:

@@ -1,32 +1,27 @@
 """What the options of a run resolve to: every name looked up. Only a setting of a head's own imports torch."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
-from taxbench.datasets.known import check_dataset
 from taxbench.heads.loading import head_spec
 from taxbench.registry.heads import HeadInfo, head_info
 from taxbench.registry.heads import heads as all_heads
-from taxbench.registry.models import find_encoder, find_lm
+from taxbench.runs.inputs import Inputs, asked_of_systems, find_inputs, found
 from taxbench.runs.run_options import Options, OptionsError, Problem, names_in, seeds_in
-from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin
+from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
-from taxbench.specs.sources import EncoderSpec, LMSpec
+from taxbench.specs.sources import READERS
 from taxbench.specs.task import IMAGE, QUESTION, RAW, GroupSpec, PromptSpec, TaskSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import warnings_for
 from taxbench.tasks.yaml_file import parse_scalar
-from taxbench.taxonomy.taxonomy import WORDNET
-from taxbench.util.errors import TaxbenchError, UsageError, did_you_mean
+from taxbench.util.errors import UsageError, did_you_mean
 
-T = TypeVar("T")
-_OWN = "-"
 ALL = "all"
 """What stands for every head."""
 LOCAL, RAY = ENGINES = ("local", "ray")
@@ -52,26 +47,6 @@ class GridCell:
                  (f"head {self.head.name}", self.head.settings))  # fmt: skip
         return " · ".join(f"{name} ({', '.join(f'{key}={value}' for key, value in part.items())})"
                           for name, part in parts if part)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The images, the encoder and the language model of a run."""
-
-    dataset: str
-    taxonomy: Path | None
-    encoder: EncoderSpec
-    lm: LMSpec
-
-    @property
-    def imported(self) -> str | None:
-        """Return the name of imported features, where the user asked for such."""
-        return self.encoder.name.removeprefix(IMPORTED) if self.encoder.name.startswith(IMPORTED) else None
-
-    @property
-    def origin(self) -> Origin:
-        """Return what is recorded beside extracted features."""
-        return origin_of(self.dataset, self.taxonomy, self.encoder)
 
 
 @dataclass(frozen=True)
@@ -101,14 +76,19 @@ class RunConfig:
     @property
     def size(self) -> int:
         """Return the number of runs."""
-        return len(self.inputs) * len(self.seeds) * len(self.cells)
+        return len(self.seeds) * sum(len(self.cells_of(inputs)) for inputs in self.inputs)
+
+    def cells_of(self, inputs: Inputs) -> list[GridCell]:
+        """Return the cells that inputs are asked in."""
+        return [cell for cell in self.cells if not inputs.system or cell.head.name == inputs.system.reads]
 
     def describe(self) -> str:
         """Return lines that name every option and setting in force."""
         named = (("dataset", [each.dataset for each in self.inputs]),
-                 ("encoder", [each.encoder.name for each in self.inputs]),
-                 ("model", [each.lm.name for each in self.inputs]), ("seeds", map(str, self.seeds)))  # fmt: skip
-        lists = " · ".join(f"{what} {', '.join(dict.fromkeys(names))}" for what, names in named)
+                 ("encoder", [each.encoder.name for each in self.inputs if not each.system]),
+                 ("system" if self.inputs[0].system else "model", [each.lm.name for each in self.inputs]),
+                 ("seeds", [*map(str, self.seeds)]))  # fmt: skip
+        lists = " · ".join(f"{what} {', '.join(dict.fromkeys(names))}" for what, names in named if names)
         lines = [f"{lists} · device {self.device} · results in {self.out}"]
         for setting in dict.fromkeys(map(GridCell.describe, self.cells)):
             names = [cell.task.name for cell in self.cells if cell.describe() == setting]
@@ -120,10 +100,10 @@ class RunConfig:
         several = (
             (inputs.lm.name, {each.lm for each in self.inputs}),
             (inputs.dataset, {each.dataset for each in self.inputs}),
-            (inputs.encoder.name, {each.encoder for each in self.inputs}),
+            ("" if inputs.system else inputs.encoder.name, {each.encoder for each in self.inputs}),
             (cell.head.name, {each.head.name for each in self.cells}),
         )
-        varied = [name for name, all_of_them in several if len(all_of_them) > 1]
+        varied = [name for name, all_of_them in several if name and len(all_of_them) > 1]
         return " ".join([cell.task.name, *varied, *cell.varied, f"seed {seed}"])
 
 
@@ -136,13 +116,16 @@ def resolve(options: Options) -> RunConfig:
     wrong: list[Problem] = []
     named = [name.strip() for name in options.task.split(",")]
     registry = find_tasks(options.include, names=named)
-    for_each = partial(_found, wrong)
+    for_each = partial(found, wrong)
     for_each("task", named, lambda name: registry.select([name]))
     tasks, groups = ([], []) if wrong else registry.select(named)
-    heads = for_each("head", names := _head_names(options.head), head_info)
+    of_inputs: list[Problem] = []
+    inputs = find_inputs(of_inputs, options)
+    named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
+    heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
     settings = _settings(wrong, heads if len(heads) == len(names) else [], options.settings)
-    inputs = _inputs(wrong, options)
+    wrong += of_inputs
     if options.limit is not None and options.limit < 2:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
         wrong.append(Problem("limit", "", UsageError(problem)))
@@ -152,9 +135,13 @@ def resolve(options: Options) -> RunConfig:
         wrong.append(Problem("engine", options.engine, UsageError(problem)))
     if wrong:
         raise OptionsError(wrong)
+    notes = [*map(str, warnings_for(registry, named, tasks))]
+    if options.system:
+        tasks, left_out = asked_of_systems(tasks)
+        notes += left_out
     return RunConfig(
         tasks=tuple(tasks),
-        notes=tuple(map(str, warnings_for(registry, named, tasks))),
+        notes=tuple(notes),
         groups=tuple(groups),
         cells=_grid(tasks, heads, settings),
         inputs=inputs,
@@ -167,50 +154,13 @@ def resolve(options: Options) -> RunConfig:
     )
 
 
-def _found(wrong: list[Problem], option: str, names: Iterable[str], find: Callable[[str], T]) -> list[T]:
-    """Return what the names that an option lists stand for; add to what is wrong those that stand for nothing."""
-    good = []
-    for name in names:
-        try:
-            good.append(find(name))
-        except TaxbenchError as error:
-            wrong.append(Problem(option, name, error))
-    return good
-
-
-def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Origin:
-    """Return what `cache verify` needs to find the pictures and the encoder again, from any folder."""
-    kind, _, path = dataset.partition(":")
-    local = Path(path).expanduser()
-    if path and (kind in ("folder", "things", "cifar100") or (kind == "hf" and local.is_dir())):
-        dataset = f"{kind}:{local.resolve()}"
-    return Origin(
-        dataset=dataset,
-        taxonomy=None if taxonomy is None else str(taxonomy if str(taxonomy) == WORDNET else taxonomy.resolve()),
-        encoder=encoder.source if Path(encoder.source).is_dir() else encoder.name,
-    )
-
-
-def _inputs(wrong: list[Problem], options: Options) -> tuple[Inputs, ...]:
-    """Return every model with every dataset and encoder that the options name; add to what is wrong."""
-    lms = _found(wrong, "model", names_in(options.model), find_lm)
-    encoders = _found(wrong, "encoder", names_in(options.encoder), find_encoder)
-    datasets, text = names_in(options.dataset), str(options.taxonomy or _OWN)
-    _found(wrong, "dataset", datasets, check_dataset)
-    taxonomies = [text] if Path(text).expanduser().exists() else [name.strip() for name in text.split(",")]
-    if len(taxonomies) not in (1, len(datasets)):
-        expected = f"expected one file for all {len(datasets)} datasets, or one for each in their order"
-        problem = f"--taxonomy {text}: {expected}, with {_OWN} where a dataset brings its own."
-        wrong.append(Problem("taxonomy", "", UsageError(problem)))
-        return ()
-    paths = [None if name == _OWN else Path(name).expanduser() for name in taxonomies]
-    pairs = list(zip(datasets, paths if len(paths) > 1 else paths * len(datasets), strict=True))
-    return tuple(Inputs(dataset, path, encoder, lm) for lm, (dataset, path), encoder in product(lms, pairs, encoders))
-
-
 def _head_names(text: str) -> list[str]:
     """Return the names of heads that `--head` gives: one, several by commas, or `all`."""
     names = list(all_heads()) if text == ALL else names_in(text)
+    if readers := [name for name in names if name in READERS]:
+        raise UsageError(
+            f"--head {readers[0]}: that reads whole systems. Type --system NAME; see 'taxbench ls systems'."
+        )
     if ALL in names:
         raise UsageError(f"--head {text}: '{ALL}' is every head and stands alone. Type --head {ALL}.")
     return names
@@ -257,7 +207,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
             (FeatureOptions, {"pool": head.pool}),
             (TrainerSpec, head.trainer),
             (ScoringSpec, {}),
-            (PromptSpec, {"frame": task.questions.frame}),
+            (PromptSpec, {"frame": "auto", "answer_form": "auto"} if head.system else {"frame": task.questions.frame}),
         )
     )
     try:

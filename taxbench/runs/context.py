@@ -1,7 +1,7 @@
 """What runs share: the dataset, features, the language model, its random twin, and the questions put to them."""
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -11,32 +11,31 @@ from typing import Any
 import torch
 
 from taxbench.datasets.dataset import Dataset, first_images, load_dataset
-from taxbench.features.encoders import describe_encoder, feature_shape
+from taxbench.features.encoders import EncoderCard, describe_encoder, feature_shape
 from taxbench.features.extract import Extraction, feature_key, features_of, require_all
 from taxbench.features.feature_rows import Coherence, FeatureRows
 from taxbench.features.imported import imported_table
 from taxbench.features.store.index import read_table
 from taxbench.features.store.reader import FeatureTable
-from taxbench.heads.moments import LRUCache
-from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
+from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.counterfactual import Pairing
 from taxbench.protocol.protocol import Protocol
-from taxbench.runs.config import GridCell, Inputs, RunConfig
+from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.environment import code
+from taxbench.runs.inputs import Inputs
+from taxbench.runs.loaded import LoadedLM, Shared
 from taxbench.runs.prompts import Wording, choose_prompt
 from taxbench.specs.feature_key import FeatureKey, FeatureOptions
 from taxbench.specs.result import Code
-from taxbench.specs.sources import LMSpec
 from taxbench.specs.task import PromptSpec
+from taxbench.systems.asking import load_text_side, system_prompt, system_scorer
+from taxbench.systems.text_side import TextSide
+from taxbench.systems.whole_model import describe_system
 from taxbench.training.parallel import threads_of_a_job
 from taxbench.util.devices import pick_device, pick_dtype
-from taxbench.util.locks import Claims
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
-
-CLAIMS = ".claims"
-"""The lock file by which processes share the heads of a cache, and the runs of a folder of results."""
 
 
 @dataclass(frozen=True)
@@ -83,47 +82,6 @@ class FeatureSet:
     def visual_similarity(self, pairing: Pairing) -> float:
         """Return the mean over the hypernyms of a re-pairing."""
         return self.coherence(pairing)
-
-
-@dataclass
-class LoadedLM:
-    """A frozen language model, with what is made of it and kept."""
-
-    lm: FrozenLM
-    twin_of: tuple[int, FrozenLM] | None = None
-    """The random twin of a seed; one is kept, since runs of one seed share it."""
-    scorers: dict[tuple[Any, ...], QuestionScorer] = field(default_factory=dict)
-
-    def twin(self, seed: int) -> FrozenLM:
-        """Return the language model with random weights."""
-        if self.twin_of is None or self.twin_of[0] != seed:
-            own = {key: scorer for key, scorer in self.scorers.items() if scorer.lm is self.lm}
-            self.scorers, self.twin_of = own, None  # the last twin makes room first
-            self.twin_of = (seed, random_twin(self.lm, seed))
-        return self.twin_of[1]
-
-
-@dataclass
-class Shared:
-    """What the contexts of one command share."""
-
-    datasets: dict[tuple[str, Path | None], Dataset] = field(default_factory=dict)
-    loaded: dict[LMSpec, LoadedLM] = field(default_factory=dict)
-    """The language model in use, and no other."""
-    fits: LRUCache = field(default_factory=LRUCache)
-    """What closed-form heads share."""
-    answered: dict[Hashable, dict[int, float]] = field(default_factory=dict)
-    """What heads to which images look alike have answered; see `FittedHead`."""
-    workers: Callable[[], int] = lambda: 1
-    """Returns how many processes share the runs."""
-    claims: dict[Path, Claims] = field(default_factory=dict)
-    """What this command has taken on, by the folder that it is about."""
-
-    def claims_in(self, folder: Path) -> Claims:
-        """Return what this command has taken on in a folder."""
-        if folder not in self.claims:
-            self.claims[folder] = Claims(folder / CLAIMS)
-        return self.claims[folder]
 
 
 @dataclass
@@ -179,7 +137,7 @@ class RunContext:
             table = imported_table(self.cache, self.inputs.imported, self.dataset)
             shape = partial(getattr, table, "row_shape")
             return FeatureSet(table.key, lambda: [table], shape, True, self.dataset, self.device, self.timed)
-        card = describe_encoder(self.inputs.encoder, wanted.crop)
+        card = self.card(wanted)
         how = Extraction(self.device, pick_dtype(self.device.type), wanted.storage, origin=self.inputs.origin)
         reading = card.reading(wanted.layer, wanted.pool)
         read = partial(features_of, self.dataset, card, [reading], how, self.cache, self.report)
@@ -188,15 +146,22 @@ class RunContext:
         shape = partial(feature_shape, card, reading)
         return FeatureSet(key, read, shape, cached, self.dataset, self.device, self.timed)
 
+    def card(self, wanted: FeatureOptions) -> EncoderCard:
+        """Return what is known of the encoder, or of the image side of the system."""
+        system = self.inputs.system
+        return describe_system(system, wanted.crop) if system else describe_encoder(self.inputs.encoder, wanted.crop)
+
     @property
     def loaded(self) -> LoadedLM:
         """Return the language model with what is made of it; one that was in use before makes room."""
-        if self.inputs.lm not in self.shared.loaded:
+        wanted, system = self.inputs.system or self.inputs.lm, self.inputs.system
+        if wanted not in self.shared.loaded:
             self.shared.loaded.clear()
+            how = self.device, pick_dtype(self.device.type)
             with self.timed("lm"):
-                lm = load_lm(self.inputs.lm, self.device, pick_dtype(self.device.type), self.cache)
-            self.shared.loaded[self.inputs.lm] = LoadedLM(lm)
-        return self.shared.loaded[self.inputs.lm]
+                lm = load_text_side(system, *how) if system else load_lm(self.inputs.lm, *how, self.cache)
+            self.shared.loaded[wanted] = LoadedLM(lm)
+        return self.shared.loaded[wanted]
 
     @property
     def lm(self) -> FrozenLM:
@@ -210,6 +175,8 @@ class RunContext:
 
     def prompt(self, cell: GridCell) -> tuple[PromptSpec, float | None]:
         """Return how a cell's questions are put to the LM, and how well it tells names apart so; found out once."""
+        if isinstance(self.lm, TextSide):
+            return system_prompt(self.lm, cell.prompt, cell.trainer.order), None
         key = (cell.prompt, cell.task.questions, cell.trainer.order)
         if key not in self._prompts:
             wording = Wording.of(Protocol(cell.task, self.dataset, 0), cell.trainer.order)
@@ -227,7 +194,10 @@ class RunContext:
         answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
         key = (lm.digest, protocol.questions, answers, order, prompt)
         if key not in scorers:
-            scorers[key] = QuestionScorer.of(lm, protocol.questions, answers, order, prompt)
+            if isinstance(lm, TextSide):
+                scorers[key] = system_scorer(lm, protocol, prompt)
+            else:
+                scorers[key] = QuestionScorer.of(lm, protocol.questions, answers, order, prompt)
             if note := scorers[key].note:
                 self.report.say(note)
         return scorers[key]

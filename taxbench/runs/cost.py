@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from taxbench.features.decode import resize
-from taxbench.features.encoders import describe_encoder, load_encoder
+from taxbench.features.encoders import load_encoder
 from taxbench.features.feature_rows import FeatureRows
 from taxbench.heads.base import SoftHead
 from taxbench.heads.loading import head_spec
@@ -70,7 +70,7 @@ class CostModel:
     def asking(self, job: HeadJob) -> float:
         """Return the FLOPs of asking a head all that its run asks: test and validation questions."""
         info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
-        if info.reads in ("labels", "names"):
+        if info.reads in ("labels", "names") or self._context.inputs.system:
             return 0.0
         tokens = self._of_rows(job, protocol, "val", None, protocol.validation)
         tokens += sum(self._of_rows(job, protocol, split, None, partial(protocol.test, split))
@@ -248,7 +248,7 @@ def _at_hand(job: HeadJob) -> FeatureSet:
 
 def seconds_per_image(context: RunContext, wanted: FeatureOptions) -> float:
     """Return how long an image takes to be read and encoded here, measured on a few."""
-    card = describe_encoder(context.inputs.encoder, wanted.crop)
+    card = context.card(wanted)
     encoder = load_encoder(card, context.device, pick_dtype(context.device.type))
     images = context.dataset.images[:_PROBE_IMAGES]
     reading = card.reading(wanted.layer, wanted.pool)

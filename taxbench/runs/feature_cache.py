@@ -18,7 +18,7 @@ from taxbench.features.store.layout import OK
 from taxbench.features.store.reader import FeatureTable, as_float, open_shard
 from taxbench.features.store.writer import shard_path
 from taxbench.registry.models import find_encoder
-from taxbench.runs.config import origin_of
+from taxbench.runs.inputs import origin_of
 from taxbench.specs.feature_key import Crop, EntryInfo, FeatureOptions, FeatureReadout, StorageDtype, Verification
 from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.errors import CacheError, TaxbenchError, UsageError

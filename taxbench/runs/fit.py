@@ -30,6 +30,8 @@ from taxbench.specs.controls import CONTROLS, Variant
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, head_key
 from taxbench.specs.spec import canonical_json
 from taxbench.specs.task import Answers, PromptSpec
+from taxbench.systems.asking import TextScorer
+from taxbench.systems.text_side import MeanImage, TextSide
 from taxbench.training.head_state import HeadTrainingState, build_head, checkpoint_path, head_path, load_head, save_head
 from taxbench.training.parallel import side_by_side, threads_of_a_job
 from taxbench.training.predict import FittedHead, out_of_memory
@@ -147,6 +149,11 @@ class HeadJob:
             images = NameFeatures(self.protocol.vocabulary.name_of[self.protocol.leaf], self.context.device)
         elif self._info.sees == "nothing":
             images = NoFeatures(len(self.protocol.leaf), self.context.device)
+        lm = self.context.lm
+        if isinstance(lm, TextSide) and self._info.sees == "features":
+            images = lm.seen(images, self._info.system)
+        if self.key.variant == "no_image":
+            return MeanImage(images, self.protocol.images("train"), len(self.protocol.leaf))
         if self.key.variant == "shuffled_features":
             return ShuffledFeatures(images, self.protocol.splits, rng(self.protocol.seed, "shuffled_features"))
         return images
@@ -186,7 +193,8 @@ class HeadJob:
             weights.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         protocol, key = self.protocol, self.key
         asked = (protocol.questions, protocol.task.questions.answers, key.prompt, key.trainer.order)
-        known = (key.head.model_dump_json(), weights.hexdigest(), fitted.scorer.lm.digest, *asked)
+        looks = getattr(fitted.images, "identity", "")  # two mean images look alike each to itself only
+        known = (key.head.model_dump_json(), weights.hexdigest(), looks, fitted.scorer.lm.digest, *asked)
         return replace(fitted, answered=self.context.shared.answered.setdefault(known, {}))
 
     @property
@@ -208,6 +216,8 @@ class HeadJob:
         module = head_module(spec.name)
         mean, std = self.images.statistics(self.protocol.images("train"))
         data, settings = self._fit_data(scorer), module.Settings.model_validate(spec.settings)
+        if isinstance(scorer, TextScorer) and (own := scorer.head(spec.name, data, settings)) is not None:
+            return FittedHead(own.to(self.context.device).eval(), self.images, scorer, data.chosen)
         with _blamed(spec):
             mapping = module.fit(data, settings)
         head: Head = FixedHead(mapping, mean, std)
@@ -235,6 +245,7 @@ class HeadJob:
             said=scorer.said,
             seed=derive_seed(key.seed, "fit", key.head.name),
             cache=self.context.cache,
+            own_words=scorer.own_words if isinstance(scorer, TextScorer) else None,
             features_key=f"{self._info.sees} {key.encoder and key.encoder.features}{shuffled}",
             shared=self.context.shared.fits,
         )
@@ -251,7 +262,9 @@ def head_jobs(
     code = f"{canonical_json(versions().computing)} {threads_of_a_job(context.device)} threads"
     wanted: dict[str, tuple[Variant, HeadSpec]] = {OWN: ("none", run.head)}
     for control in (CONTROLS[name] for name in run.task.controls):
-        if control.changes:
+        if control.name == "no_image" and head_info(run.head.name).system:  # nothing of a system is trained
+            wanted[control.name] = ("no_image", run.head)
+        elif control.changes:
             wanted[control.name] = (control.variant, head_spec(control.head, {}) if control.head else run.head)
     jobs = {}
     for name, (variant, head) in wanted.items():

@@ -8,9 +8,10 @@ from taxbench.registry.heads import head_info
 from taxbench.results.predictions import OWN
 from taxbench.results.records import RESULT
 from taxbench.runs.config import RunConfig
-from taxbench.runs.context import RunContext, Shared
+from taxbench.runs.context import RunContext
 from taxbench.runs.cost import CostModel, Rates, rates, seconds_per_image
 from taxbench.runs.fit import HeadJob
+from taxbench.runs.loaded import Shared
 from taxbench.runs.runner import PlannedRun, check, plan
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.util.errors import TaxbenchError
@@ -116,7 +117,7 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> InputsForecast:
     if sets:
         an_image = sum(seconds_per_image(context, options) for options in sets)
         result.seconds["features"] = len(context.dataset.images) * an_image
-    if needed or todo:
+    if context.inputs.system is None and (needed or todo):
         tried = list((needed or jobs).values()) or [todo[0].heads[OWN]]
         result.rates = rates(context, tried, cost)
         result.seconds["train"] = result.train_flops / result.rates.train

@@ -8,16 +8,18 @@ from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 from taxbench.heads.loading import head_spec
-from taxbench.registry.models import find_encoder, find_lm
+from taxbench.registry.models import find_encoder, find_lm, find_system
 from taxbench.results.records import RESULT, read_result
-from taxbench.runs.config import GridCell, Inputs, RunConfig
+from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
+from taxbench.runs.inputs import Inputs
 from taxbench.runs.runner import check, finish, plan
 from taxbench.runs.status import Tally
 from taxbench.specs.feature_key import FeatureOptions, StorageDtype
 from taxbench.specs.result import Code, Result, Scores, Versions
 from taxbench.specs.run import RunSpec
+from taxbench.specs.sources import READERS, SystemSpec
 from taxbench.util.errors import DataError, TaxbenchError, UsageError
 from taxbench.util.paths import cache_folder, check_writable
 from taxbench.util.progress import Reporter
@@ -174,10 +176,14 @@ def _fresh_cache(work: Path, chosen: Path | None) -> Path:
 def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
     """Return what was asked for when the record was made."""
     run = record.run
+    system: SystemSpec | None = None
     with _named("model", run.lm.name, _DIRECTORY.format("--model DIR"), again.model):
-        lm = find_lm(again.model or run.lm.name)
+        if run.head.name in READERS:
+            encoder, lm, system = find_system(again.model or run.lm.name).parts
+        else:
+            lm = find_lm(again.model or run.lm.name)
     with _named("encoder", run.encoder.name, _DIRECTORY.format("--encoder DIR"), again.encoder):
-        encoder = find_encoder(again.encoder or run.encoder.name)
+        encoder = encoder if system else find_encoder(again.encoder or run.encoder.name)
     with _named("head", run.head.name, "Install the versions that the record names under 'versions', and its package."):
         head = head_spec(run.head.name, dict(run.head.settings))
     cell = GridCell(run.task, head, run.encoder.options or FeatureOptions(), run.trainer, run.scoring, run.prompt)
@@ -186,7 +192,7 @@ def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
         cells=(cell,),
         groups=(),
         notes=(),
-        inputs=(Inputs(again.dataset or record.dataset, again.taxonomy, encoder, lm),),
+        inputs=(Inputs(again.dataset or record.dataset, again.taxonomy, encoder, lm, system),),
         seeds=(record.seed,),
         device=again.device or run.device,
         cache=_fresh_cache(work, again.cache),

@@ -62,6 +62,8 @@ class RunFile(Spec):
     """The taxonomy of the datasets, or one for each of them; '-' where a dataset brings its own."""
     head: Names = Field(default=[Options.head])
     """Mappings, or 'all'."""
+    system: Names | None = None
+    """Whole systems, such as CLIP, in the place of model, encoder and head; see 'taxbench ls systems'."""
     seeds: Seeds = Field(default=[42])
     """Seeds; the paper's: 42, 218, 7."""
     set: dict[str, Values] = Field(default_factory=dict)

@@ -23,6 +23,8 @@ class Options:
     dataset: str = "pocket"
     taxonomy: str | None = None
     head: str = "mlp"
+    system: str = ""
+    """Whole systems by commas, in the place of models, encoders and heads; empty: none."""
     seeds: str = "42"
     device: str = "auto"
     engine: str = "local"

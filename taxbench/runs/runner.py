@@ -25,10 +25,11 @@ from taxbench.registry.heads import head_info
 from taxbench.results.predictions import OWN, Collector, Predictions, half, write_predictions
 from taxbench.results.records import RESULT, finished, predictions_file, result_folder, write_result
 from taxbench.runs.config import RAY, GridCell, RunConfig
-from taxbench.runs.context import FeatureSet, RunContext, Shared
+from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.cost import CostModel
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
+from taxbench.runs.loaded import Shared
 from taxbench.runs.ray_engine import run_on_ray
 from taxbench.runs.several_devices import on_each_device
 from taxbench.runs.status import StatusFile, Tally, processes_at_work
@@ -132,7 +133,7 @@ Plan = deque[tuple[str, PlannedRun | TaxbenchError]]
 def plan(context: RunContext) -> Plan:
     """Work out every run of the grid: its identity, its questions, the heads it needs. No features are extracted."""
     config, known, runs = context.config, dict[str, HeadJob](), Plan()
-    for seed, cell in product(config.seeds, config.cells):
+    for seed, cell in product(config.seeds, config.cells_of(context.inputs)):
         name = config.name_of(context.inputs, cell, seed)
         try:
             features = context.features(cell.features)

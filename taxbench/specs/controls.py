@@ -7,8 +7,9 @@ from typing import Literal
 ControlName = Literal[
     "chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only", "feature_probe"
 ]
-Variant = Literal["none", "random_lm", "shuffled_features"]
-"""What is not as the run says when a head is made: nothing, or what a control takes away."""
+Variant = Literal["none", "random_lm", "shuffled_features", "no_image"]
+"""What is not as the run says when a head is made: nothing, or what a control takes away; `no_image` is how a whole
+system, of which nothing is trained, is shown the mean of all training images."""
 
 
 @dataclass(frozen=True, slots=True)

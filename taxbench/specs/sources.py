@@ -1,4 +1,6 @@
-"""What the registries say about encoders and language models."""
+"""What the registries say about encoders, language models, and whole systems of both."""
+
+from typing import Literal, get_args
 
 from taxbench.specs.feature_key import Pooled
 from taxbench.specs.spec import Spec
@@ -43,3 +45,31 @@ class LMSpec(Spec):
     """What to type to get these packages."""
     terms: str = ""
     """Under which terms the weights come, shown once."""
+
+
+Reader = Literal["match", "answer", "pair", "masked"]
+"""How a system is asked; each is a file of `taxbench/heads/`."""
+READERS: tuple[str, ...] = get_args(Reader)
+
+
+class SystemSpec(Spec):
+    """Where a released system of image encoder, mapping and language model lives, and how it is asked."""
+
+    name: str
+    source: str
+    """A Hugging Face id, with `@REVISION` or without, or a local directory in Hugging Face format."""
+    reads: Reader = "match"
+    summary: str = ""
+    frame: str = ""
+    """How it is asked, with `{image}` and `{question}`; empty: as its architecture's releases are
+    (`systems/architectures.py`)."""
+    random: bool = False
+    """Whether all weights are drawn at random instead of loaded: the control named `random-NAME`."""
+    gated: bool = False
+    """Whether its licence must be accepted on the hub first."""
+
+    @property
+    def parts(self) -> "tuple[EncoderSpec, LMSpec, SystemSpec]":
+        """Return what is said of its image side and of its text side, and the whole."""
+        encoder = EncoderSpec(name=self.name, source=self.source, random=self.random, gated=self.gated)
+        return encoder, LMSpec(name=self.name, source=self.source, gated=self.gated), self

@@ -7,7 +7,7 @@ import pytest
 
 from taxbench.cli.main import call
 from taxbench.registry.models import find_encoder
-from taxbench.runs.config import origin_of
+from taxbench.runs.inputs import origin_of
 from taxbench.taxonomy.taxonomy import read_taxonomy
 
 NAMES = ["crow", "robin", "owl", "finch", "wren", "hammer"]

@@ -9,6 +9,7 @@ from taxbench.board.board import NOTHING, Estimate, GroupAverage, Row, controls_
 from taxbench.board.published import BesidePublished
 from taxbench.board.render.cells import markdown_table, markdown_text, said, task_name, with_both
 from taxbench.specs.controls import control_title
+from taxbench.specs.sources import READERS
 from taxbench.util.text import number, signed
 
 LEGEND = (
@@ -54,6 +55,8 @@ def _title(row: Row, *, with_head: bool) -> str:
     heads = f" ← head {head}" if with_head else ""
     more = "".join(f" · {each}" for each in (setting, markdown_text(row.note, 120)) if each and with_head)
     seeds = ", ".join(map(str, row.seeds))
+    if row.head in READERS:
+        return f"System {lm}, asked by {head} · dataset {dataset} · seeds {seeds}{more}"
     return f"LM {lm}{heads} ← encoder {encoder} · dataset {dataset} · seeds {seeds}{more}"
 
 

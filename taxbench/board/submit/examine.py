@@ -20,6 +20,7 @@ from taxbench.results.records import RESULT, parse_json, parse_result
 from taxbench.scoring.rescore import differences, rescore
 from taxbench.specs.controls import CONTROLS
 from taxbench.specs.result import SCHEMA_VERSION, PredictionsFile, Result
+from taxbench.specs.sources import READERS
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.util.errors import DataError, did_you_mean, first_few
@@ -96,7 +97,7 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
 def _head_problems(result: Result) -> Iterator[str]:
     """Yield how an examined record contradicts its head: origin, settings, note, control."""
     head = result.run.head
-    if head.name not in heads() or not head_info(head.name).module.startswith("taxbench.heads."):
+    if head.name not in {*heads(), *READERS} or not head_info(head.name).module.startswith("taxbench.heads."):
         if not head.source:
             yield (
                 f"The head '{head.name}' is not one of taxbench's and carries no digest of a package's code in "

@@ -1,0 +1,80 @@
+"""Tiny systems, saved once, and a folder of photos to ask them about."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers as hf
+from PIL import Image
+from torch import Tensor
+
+from tests.conftest import with_one_thread
+from tests.systems.tiny_systems import TINY
+
+one_thread = pytest.fixture(autouse=True, scope="package")(with_one_thread)
+LEAVES = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool", "trout": "fish", "shark": "fish"}
+CONTROLS = "chance, random_lm, no_image, shuffled_features, label_oracle, text_only, feature_probe"
+TASK = f"""
+name: every_control
+version: 1
+summary: Every control.
+extends: unseen_hypernym
+heldout_leaves: 0
+evaluate: [leaf, unseen]
+controls: [{CONTROLS}]
+"""
+
+
+@pytest.fixture(scope="package")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the folder of a tiny system."""
+    root = tmp_path_factory.mktemp("systems")
+    return lambda kind: root / kind if (root / kind).is_dir() else TINY[kind].save(root / kind)
+
+
+@pytest.fixture(scope="package")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with photos of six leaves, their taxonomy and a task with every control."""
+    folder = tmp_path_factory.mktemp("photos")
+    draw = np.random.default_rng(0)
+    for leaf in LEAVES:
+        (folder / "photos" / leaf).mkdir(parents=True)
+        colours = draw.integers(0, 256, (4, 4, 3))
+        for i in range(8):
+            pixels = np.clip(colours + draw.normal(0, 20, (4, 4, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).resize((32, 32)).save(folder / "photos" / leaf / f"{i:02d}.png")
+    rows = [f"{leaf}\t{leaf}\t{above}" for leaf, above in LEAVES.items()]
+    (folder / "photos.tsv").write_text("\n".join(["folder\tleaf\thypernyms", *rows]) + "\n")
+    (folder / "task.yaml").write_text(TASK)
+    return folder
+
+
+@pytest.fixture
+def asked(photos: Path, tmp_path: Path) -> list[str]:
+    """Return the words of a command line that asks about the photos."""
+    return ["run", "--task", str(photos / "task.yaml"), "--dataset", f"folder:{photos / 'photos'}", "--taxonomy",
+            str(photos / "photos.tsv"), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out"),
+            "--device", "cpu", "--json"]  # fmt: skip
+
+
+@pytest.fixture
+def no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have whatever loads a whole processor fail, as it does without torchvision."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise ImportError("it wants torchvision where a model reads videos too")
+
+    monkeypatch.setattr(hf.AutoProcessor, "from_pretrained", refuse)
+
+
+def pictures(size: tuple[int, int], n: int = 4) -> Tensor:
+    """Return pictures that differ.  # (n, 3, height, width) uint8"""
+    return torch.randint(0, 256, (n, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """Normalise pictures as `save_preprocessing` writes it."""
+    mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
+    return (pixels / 255 - mean[:, None, None]) / std[:, None, None]

@@ -1,0 +1,188 @@
+"""Systems that compare pictures with texts: scores are those of the model's own forward, from pictures read once."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers as hf
+from torch import Tensor
+
+from taxbench.board.submit.examine import examine
+from taxbench.cli.main import call
+from taxbench.features.encoders import load_encoder
+from taxbench.heads.closed_form import FitData
+from taxbench.heads.label_head import LabelHead
+from taxbench.heads.match import Settings
+from taxbench.registry.models import find_system
+from taxbench.specs.result import Result
+from taxbench.systems.asking import TextScorer
+from taxbench.systems.text_side import TEMPLATES, TextSide
+from taxbench.systems.whole_model import describe_system
+from taxbench.tasks.registry import find_tasks
+from taxbench.util.errors import ModelError
+from tests.features.tiny_encoders import save_preprocessing
+from tests.systems.conftest import LEAVES, normalised, pictures
+
+Saved = Callable[[str], Path]
+CPU = torch.device("cpu")
+TEXTS = ["a photo of a crow.", "a hammer", "saw", "this is a rather long text about a gull on a roof."]
+
+
+def clip(folder: Path, pixels: Tensor, tokens: Any) -> Tensor:
+    model: Any = hf.CLIPModel.from_pretrained(folder)
+    return model(pixel_values=pixels, **tokens).logits_per_image / model.logit_scale.exp()
+
+
+def siglip(folder: Path, pixels: Tensor, tokens: Any) -> Tensor:
+    model: Any = hf.SiglipModel.from_pretrained(folder)
+    return (model(pixel_values=pixels, **tokens).logits_per_image - model.logit_bias) / model.logit_scale.exp()
+
+
+def flava(folder: Path, pixels: Tensor, tokens: Any) -> Tensor:
+    model: Any = hf.FlavaForPreTraining.from_pretrained(folder)
+    masked = {
+        "input_ids_masked": tokens["input_ids"],
+        "bool_masked_pos": torch.zeros(len(pixels), 4, 4, dtype=torch.bool),
+    }
+    found = model(pixel_values=pixels, codebook_pixel_values=torch.zeros(len(pixels), 3, 32, 32), **tokens, **masked)
+    return found.contrastive_logits_per_image / model.flava.logit_scale.exp()
+
+
+def blip2(folder: Path, pixels: Tensor, tokens: Any) -> Tensor:
+    model: Any = hf.Blip2ForImageTextRetrieval.from_pretrained(folder)
+    return model(pixels, **tokens, use_image_text_matching_head=False).logits_per_image
+
+
+OWN = {"clip": clip, "siglip": siglip, "flava": flava, "blip-2-itm": blip2}
+PADDING = {"siglip": {"padding": "max_length", "max_length": 64}}
+
+
+def cosines(folder: Path, pixels: Tensor, texts: list[str]) -> Tensor:
+    """Return the similarities of pictures that are read once and texts.  # (n, v)"""
+    spec = find_system(str(folder))
+    card = describe_system(spec)
+    (seen,) = load_encoder(card, CPU, torch.float32).encode(pixels, [card.reading(-1, "tokens")])
+    vectors = TextSide.of(spec, CPU, torch.float32).vectors(texts)
+    return (torch.nn.functional.normalize(seen, dim=-1) @ vectors.T).amax(1)
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_similarities_are_those_of_the_model_s_own_forward(kind: str, saved: Saved) -> None:
+    folder, pixels = saved(kind), pictures((32, 32))
+    tokenizer: Any = hf.AutoTokenizer.from_pretrained(folder)
+    tokens = tokenizer(TEXTS, return_tensors="pt", **PADDING.get(kind, {"padding": True}))
+    if kind == "siglip":
+        del tokens["attention_mask"]  # its own processor gives none
+    with torch.inference_mode():
+        whole = OWN[kind](folder, normalised(pixels), tokens)
+    found = cosines(folder, pixels, TEXTS)
+    assert found.shape == whole.shape == (4, 4) and float(found.std()) > 1e-3
+    torch.testing.assert_close(found, whole, atol=1e-4, rtol=0)
+    order = [2, 0, 3, 1]
+    torch.testing.assert_close(cosines(folder, pixels[order], TEXTS), found[order], atol=1e-5, rtol=0)
+
+
+def test_texts_of_siglip_are_filled_up_as_in_its_training(saved: Saved) -> None:
+    side = TextSide.of(find_system(str(saved("siglip"))), CPU, torch.float32)
+    assert side.tokens(["a crow"])["input_ids"].shape == (1, 64)
+    torch.testing.assert_close(side.vectors(TEXTS)[:1], side.vectors(TEXTS[:1]))
+
+
+def test_a_term_s_vector_is_the_mean_over_templates(saved: Saved) -> None:
+    side = TextSide.of(find_system(str(saved("clip"))), CPU, torch.float32)
+    each = torch.stack([side.vectors([template.format("an owl")])[0] for template in TEMPLATES])
+    torch.testing.assert_close(side.words(["owl", "saw"])[0], torch.nn.functional.normalize(each.mean(0), dim=0))
+
+
+def run(words: list[str], *more: str, capsys: pytest.CaptureFixture[str]) -> list[Result]:
+    assert call(["-q", *words, *more]) == 0
+    return [Result.model_validate(each) for each in json.loads(capsys.readouterr().out)]
+
+
+@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.usefixtures("no_processor")
+def test_a_system_is_asked_from_the_command_line(
+    kind: str, saved: Saved, asked: list[str], photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (result,) = run(asked, "--system", str(saved(kind)), capsys=capsys)
+    assert (result.head, result.is_control, result.lm, result.encoder) == ("match", True, kind, kind)
+    assert result.note.startswith("reference")
+    assert set(result.controls) == {"chance", "random_lm", "no_image", "shuffled_features", "label_oracle",
+                                    "text_only", "feature_probe"}  # fmt: skip
+    assert result.controls["no_image"]["leaf"].auroc == 0.5
+    assert result.controls["text_only"]["leaf"].auroc == 1.0  # a name is most like itself
+    assert result.controls["shuffled_features"] != result.scores != result.controls["random_lm"]
+    folder = next((tmp_path / "out").rglob("result.json")).parent
+    assert [reason for reason in examine(folder, find_tasks([photos])).reasons if "dataset" not in reason] == []
+    assert call(["leaderboard", "show", str(tmp_path / "out"), "--format", "md"]) == 0
+    assert f"| reference | {kind} " in capsys.readouterr().out.replace("  ", "")  # shown, and not ranked
+
+
+def test_hypernyms_do_not_set_the_threshold(saved: Saved) -> None:
+    side = TextSide.of(find_system(str(saved("clip"))), CPU, torch.float32)
+    draw, names, lines = np.random.default_rng(0), np.arange(24) % 6, []
+    features = torch.from_numpy(draw.normal(size=(48, 1, 12)).astype(np.float32))
+    for above in (("bird", "tool", "fish"), ("thing", "being")):
+        scorer = TextScorer(side, (*LEAVES, *above))
+        data = FitData(
+            lambda rows: features[torch.from_numpy(rows)], np.arange(24), names, np.arange(24, 48), names,
+            tuple(LEAVES), side, scorer.said, 0, own_words=scorer.own_words,
+        )  # fmt: skip
+        head = scorer.head("match", data, Settings())
+        assert isinstance(head, LabelHead)
+        lines.append(head.line)
+    assert torch.equal(lines[0], lines[1])
+
+
+def test_counterfactual_tasks_are_left_out(saved: Saved, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["plan", "--system", str(saved("clip")), "--task", "counterfactual_high", "--limit", "2"]) == 2
+    assert "never saw" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: hf.LlamaForCausalLM(hf.LlamaConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1,
+                                                    num_attention_heads=1, intermediate_size=8)), "--model"),
+        (lambda: hf.ViTModel(hf.ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
+                                          intermediate_size=8)), "--encoder"),
+        (lambda: hf.T5ForConditionalGeneration(hf.T5Config(vocab_size=9, d_model=8, d_kv=4, d_ff=8, num_layers=1,
+                                                           num_heads=1)), "cannot be asked"),
+    ],
+)  # fmt: skip
+def test_what_is_no_system_is_refused(make: Callable[[], Any], said: str, tmp_path: Path) -> None:
+    make().save_pretrained(tmp_path / "model")
+    with pytest.raises(ModelError, match=said):
+        find_system(str(tmp_path / "model"))
+
+
+def test_another_class_and_missing_weights_are_named(saved: Saved, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="can be asked by: match; not pair"):
+        find_system(f"pair:{saved('clip')}")
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((saved("clip") / name).read_bytes())
+    save_preprocessing(folder, (32, 32))
+    with pytest.raises(ModelError, match=r"has no model\.safetensors"):
+        describe_system(find_system(str(folder)))
+    twin = describe_system(find_system(f"random-{folder}"))  # which needs no weights
+    assert twin.digest.endswith("-random-0") and twin.spec.name == "random-empty"
+
+
+def test_parts_of_another_class_are_named(saved: Saved, tmp_path: Path) -> None:
+    folder = tmp_path / "flava"
+    shutil.copytree(saved("flava"), folder)
+    hf.FlavaModel(hf.FlavaConfig.from_pretrained(folder)).save_pretrained(folder)  # without the heads on top
+    shutil.copy(saved("flava") / "config.json", folder)
+    with pytest.raises(ModelError, match="are not those of a FlavaForPreTraining"):
+        TextSide.of(find_system(f"pair:{folder}"), CPU, torch.float32)
+    config = json.loads((saved("clip") / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["Blip2ForImageTextRetrieval"]}))
+    with pytest.raises(ModelError, match="cannot be asked by pair"):
+        describe_system(find_system(f"pair:{folder}"))
