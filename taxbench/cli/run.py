@@ -16,7 +16,7 @@ from taxbench.cli.completion import (
     complete_setting,
     complete_task,
 )
-from taxbench.cli.options import dataset_options, include_path
+from taxbench.cli.options import dataset_options, include_path, properties_option
 from taxbench.runs.config import RunConfig, resolve
 from taxbench.runs.run_options import Options
 from taxbench.util.progress import Reporter
@@ -51,6 +51,7 @@ def run_options(command: Any) -> Any:
         _usual("device", "auto, cpu, cuda, cuda:1 or mps; by commas several.", shell_complete=complete_device),
         _usual("seeds", "Seeds, by commas; the paper's: 42,218,7."),
         _usual("head", "Mappings by commas, or 'all'; see 'taxbench ls heads'.", shell_complete=complete_head),
+        properties_option,
         dataset_options,
         _usual("encoder", "Encoders: aliases, directories, hub ids.", shell_complete=complete_encoder),
         _usual("model", "Frozen LMs: aliases, directories, GGUF files, hub ids.", shell_complete=complete_model),

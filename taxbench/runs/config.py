@@ -27,6 +27,8 @@ from taxbench.util.errors import TaxbenchError, UsageError, did_you_mean
 
 T = TypeVar("T")
 _OWN = "-"
+_PER_DATASET = ("taxonomy", "properties")
+"""The options that give a file for each dataset."""
 ALL = "all"
 """What stands for every head."""
 
@@ -61,6 +63,7 @@ class Inputs:
     taxonomy: Path | None
     encoder: EncoderSpec
     lm: LMSpec
+    properties: Path | None = None
 
     @property
     def imported(self) -> str | None:
@@ -185,17 +188,24 @@ def _inputs(wrong: list[Problem], options: Options) -> tuple[Inputs, ...]:
     """Return every model with every dataset and encoder that the options name; add to what is wrong."""
     lms = _found(wrong, "model", names_in(options.model), find_lm)
     encoders = _found(wrong, "encoder", names_in(options.encoder), find_encoder)
-    datasets, text = names_in(options.dataset), str(options.taxonomy or _OWN)
+    datasets = names_in(options.dataset)
     _found(wrong, "dataset", datasets, check_dataset)
-    taxonomies = [text] if Path(text).expanduser().exists() else [name.strip() for name in text.split(",")]
-    if len(taxonomies) not in (1, len(datasets)):
-        expected = f"expected one file for all {len(datasets)} datasets, or one for each in their order"
-        problem = f"--taxonomy {text}: {expected}, with {_OWN} where a dataset brings its own."
-        wrong.append(Problem("taxonomy", "", UsageError(problem)))
-        return ()
-    paths = [None if name == _OWN else Path(name).expanduser() for name in taxonomies]
-    pairs = list(zip(datasets, paths if len(paths) > 1 else paths * len(datasets), strict=True))
-    return tuple(Inputs(dataset, path, encoder, lm) for lm, (dataset, path), encoder in product(lms, pairs, encoders))
+    taxonomies, properties = (_files(wrong, name, getattr(options, name), len(datasets)) for name in _PER_DATASET)
+    sources = list(zip(datasets, taxonomies, properties, strict=False))
+    return tuple(Inputs(dataset, taxonomy, encoder, lm, table)
+                 for lm, (dataset, taxonomy, table), encoder in product(lms, sources, encoders))  # fmt: skip
+
+
+def _files(wrong: list[Problem], option: str, given: str | None, n: int) -> list[Path | None]:
+    """Return the file that an option gives for each of n datasets; add to what is wrong where their numbers differ."""
+    text = str(given or _OWN)
+    names = [text] if Path(text).expanduser().exists() else [name.strip() for name in text.split(",")]
+    if len(names) not in (1, n):
+        expected = f"expected one file for all {n} datasets, or one for each in their order"
+        problem = f"--{option} {text}: {expected}, with {_OWN} where a dataset brings its own."
+        wrong.append(Problem(option, "", UsageError(problem)))
+    paths = [None if name == _OWN else Path(name).expanduser() for name in names]
+    return paths if len(paths) > 1 else paths * n
 
 
 def _head_names(text: str) -> list[str]:

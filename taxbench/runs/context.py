@@ -105,7 +105,7 @@ class LoadedLM:
 class Shared:
     """What the contexts of one command share."""
 
-    datasets: dict[tuple[str, Path | None], Dataset] = field(default_factory=dict)
+    datasets: dict[tuple[str, Path | None, Path | None], Dataset] = field(default_factory=dict)
     loaded: dict[LMSpec, LoadedLM] = field(default_factory=dict)
     """The language model in use, and no other."""
     fits: LRUCache = field(default_factory=LRUCache)
@@ -150,7 +150,7 @@ class RunContext:
     @cached_property
     def dataset(self) -> Dataset:
         """Return the dataset."""
-        key = (self.inputs.dataset, self.inputs.taxonomy)
+        key = (self.inputs.dataset, self.inputs.taxonomy, self.inputs.properties)
         if key not in self.shared.datasets:
             with self.timed("dataset"):
                 whole = load_dataset(*key)
