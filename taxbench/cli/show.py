@@ -108,6 +108,7 @@ def _report_lines(report: "TaskReport") -> Iterator[str]:
             ("leaves that name a denied hypernym", tuple(map(str, found.leaks))),
             ("of them left out of training", found.dropped_leaves),
             ("leaves without a training picture", found.unpictured_leaves),
+            ("leaves whose name says a word of a question, not asked it", found.unasked_leaves),
             ("leaves not moved by the re-pairing", found.fixed_points),
         ):
             if names:

@@ -51,10 +51,10 @@ class Dataset:
     """Decode one picture to RGB; raises DataError naming the file when it cannot. Must pickle, for other processes."""
     forms: Mapping[str, str] = field(default_factory=dict)
     """Terms as the dataset's authors say them, with their article; for tasks that ask for the dataset's own."""
-    properties: PropertyTable = field(default_factory=PropertyTable)
-    """What is true of leaves besides hypernyms; no part of the fingerprint, since only property tasks ask it."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was loaded, such as folders that are not used."""
+    properties: PropertyTable = field(default_factory=PropertyTable)
+    """What is true of leaves besides hypernyms; no part of the fingerprint, since only property tasks ask it."""
 
     @cached_property
     def fingerprint(self) -> str:

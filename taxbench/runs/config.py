@@ -16,9 +16,10 @@ from taxbench.registry.heads import heads as all_heads
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.runs.run_options import Options, OptionsError, Problem, names_in, seeds_in
 from taxbench.specs.feature_key import IMPORTED, FeatureOptions, Origin
+from taxbench.specs.group import GroupSpec
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.sources import EncoderSpec, LMSpec
-from taxbench.specs.task import IMAGE, QUESTION, RAW, GroupSpec, PromptSpec, TaskSpec
+from taxbench.specs.task import IMAGE, QUESTION, RAW, PromptSpec, TaskSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import warnings_for
 from taxbench.tasks.yaml_file import parse_scalar
