@@ -1,6 +1,7 @@
 """Questions about properties: answers, cuts, reversed wordings, the guard over names, and the training left alone."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from taxbench.datasets.dataset import Dataset, ImageRecord, load_dataset
 from taxbench.protocol.property_questions import asked_property
 from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.task_checks import check_tasks
 from taxbench.specs.property_asked import PropertyQuestions
 from taxbench.specs.run import DatasetId
 from taxbench.tasks.registry import find_tasks
@@ -128,6 +130,17 @@ def test_wordings_that_do_not_fit_are_refused(more: dict[str, Any], said: str) -
     with pytest.raises(ValidationError) as caught:
         asks("big", "x", **more)
     assert said in str(caught.value)
+
+
+def test_checking_a_task_says_what_the_dataset_lacks_at_its_place_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nversion: 1\nsummary: x\nextends: property_alive\nproperty_questions:\n  column: alife\n"
+    )
+    (file,) = (each for each in find_tasks([tmp_path]).all_files if each.path == tmp_path / "mine.yaml")
+    (finding,) = check_tasks([file], POCKET, 0)
+    assert (finding.line, finding.level) == (6, "error") and "Did you mean 'alive'?" in finding.message
+    (finding,) = check_tasks([file], replace(POCKET, properties=PropertyTable()), 0)
+    assert finding.level == "warning" and "Give a table with --properties FILE.tsv" in finding.message
 
 
 def test_training_is_that_of_unseen_hypernym_whatever_property_is_asked() -> None:
