@@ -16,7 +16,7 @@ from taxbench.board.render.exports import csv_text, json_text, latex_text
 from taxbench.board.render.readme import readme
 from taxbench.board.resampling import FILE, Resampled, differences, read_resamplings, resample, resamplings_text
 from taxbench.board.rows import best_by_validation, grouped, make_table, row_key
-from taxbench.specs.task import GroupSpec
+from taxbench.specs.group import GroupSpec
 from taxbench.util.paths import replacing
 from taxbench.util.progress import Reporter
 

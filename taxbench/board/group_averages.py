@@ -6,7 +6,7 @@ import numpy as np
 
 from taxbench.board.board import GroupAverage, Row
 from taxbench.board.rows import estimate
-from taxbench.specs.task import GroupSpec
+from taxbench.specs.group import GroupSpec
 
 
 def group_averages(rows: Iterable[Row], groups: Iterable[GroupSpec]) -> list[GroupAverage]:

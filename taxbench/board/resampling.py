@@ -156,19 +156,19 @@ def _alike(kept: Resampled | None, made: Resampled | None) -> bool:
 def _resampled(group: list[Result], predictions: list[Predictions]) -> Resampled:
     """Resample the scores of one row, its seeds together."""
     headline, controls = group[0].run.task.headline, group[0].controls
-    own = _over_seeds(predictions, headline, OWN)
+    own = over_seeds(predictions, headline, OWN)
     scores = {"f1": own.macro_f1, "auroc": own.auroc}
     n_terms = dict.fromkeys(("f1", "auroc", "transfer"), own.n_terms)
     for name in controls:
         if name != "chance" and all(name in each.margins for each in predictions):
-            control = _over_seeds(predictions, headline, name)
+            control = over_seeds(predictions, headline, name)
             scores[name], n_terms[name] = control.macro_f1, control.n_terms
             if name == "random_lm":
                 scores["transfer"] = own.macro_f1 - control.macro_f1
     for split, kinds in (("leaf", {"leaf_f1": "macro_f1"}),
                          ("heldout_leaf", {"heldout_f1": "macro_f1", "heldout_auroc": "auroc"})):  # fmt: skip
         if all(split in each.splits for each in predictions):
-            drawn = _over_seeds(predictions, split, OWN)
+            drawn = over_seeds(predictions, split, OWN)
             scores |= {name: getattr(drawn, score) for name, score in kinds.items()}
             n_terms |= dict.fromkeys(kinds, drawn.n_terms)
     intervals = dict[str, Interval]()
@@ -179,7 +179,7 @@ def _resampled(group: list[Result], predictions: list[Predictions]) -> Resampled
     return Resampled(intervals=intervals, f1=base64.b64encode(kept).decode())
 
 
-def _over_seeds(predictions: list[Predictions], split: str, name: str) -> Replicates:
+def over_seeds(predictions: list[Predictions], split: str, name: str) -> Replicates:
     """Average over seeds; the weights of an item are the same with every seed."""
     found = [replicates(each, split, name) for each in predictions]
     f1, auroc = (np.mean([getattr(each, score) for each in found], axis=0) for score in ("macro_f1", "auroc"))

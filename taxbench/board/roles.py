@@ -28,6 +28,8 @@ _DESIGNS = {
 def role_of(task: TaskSpec) -> str | None:
     """Return the part of the question that a task asks; None: another design."""
     pairing = task.counterfactual.kind
+    if task.property_questions:
+        return None
     if set(task.evaluate) <= {"leaf", "heldout_leaf"}:
         return "leaf" if pairing == "none" else None
     return _DESIGNS.get((task.headline, task.deprivation.kind, pairing))

@@ -51,7 +51,9 @@ def make_table(
     """
     groups = grouped(results)
     # Datasets that share a name are named by their fingerprints as well: nothing of one is ranked against the other.
-    count = Counter(dataset.label for dataset in {group[0].run.dataset for group in groups})
+    count = Counter(
+        label for label, _ in {(of.label, of.fingerprint) for of in (each[0].run.dataset for each in groups)}
+    )
     alike = defaultdict[_Names, list[dict[str, str]]](list)
     for group in groups:
         alike[_names(group[0])].append(_identities(group[0], 8))

@@ -39,6 +39,14 @@ def dataset_options(command: Any) -> Any:
     return command
 
 
+def properties_option(command: Any) -> Any:
+    """Add --properties."""
+    return click.option(
+        "--properties", type=click.Path(path_type=Path), metavar="FILE",
+        help="TSV of leaf and a column a property, for property tasks; see taxbench/datasets/README.md.",
+    )(command)  # fmt: skip
+
+
 def device_option(command: Any) -> Any:
     """Add --device."""
     return click.option(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--dataset", metavar="NAME", shell_complete=complete_dataset, help="What its dataset is called here.")
 @click.option("--taxonomy", type=click.Path(path_type=Path), metavar="FILE", help="As for run.")
+@click.option("--properties", type=click.Path(path_type=Path), metavar="FILE", help="As for run.")
 @click.option(
     "--model", metavar="NAME", shell_complete=complete_model, help="What its LM, or its system, is called here."
 )

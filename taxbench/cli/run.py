@@ -18,7 +18,7 @@ from taxbench.cli.completion import (
     complete_system,
     complete_task,
 )
-from taxbench.cli.options import dataset_options, include_path
+from taxbench.cli.options import dataset_options, include_path, properties_option
 from taxbench.runs.config import RunConfig, resolve
 from taxbench.runs.run_options import Options
 from taxbench.util.progress import Reporter
@@ -63,6 +63,7 @@ def run_options(command: Any) -> Any:
             "Whole systems, instead of model, encoder and head: aliases, directories, hub ids.",
             shell_complete=complete_system,
         ),
+        properties_option,
         dataset_options,
         _usual("encoder", "Encoders: aliases, directories, hub ids.", shell_complete=complete_encoder),
         _usual("model", "Frozen LMs: aliases, directories, GGUF files, hub ids.", shell_complete=complete_model),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taxbench.cli.completion import complete_task
-from taxbench.cli.options import dataset_options, include_path, seed_option
+from taxbench.cli.options import dataset_options, include_path, properties_option, seed_option
 
 if TYPE_CHECKING:
     from taxbench.protocol.task_preview import TaskReport
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("task", shell_complete=complete_task)
 @dataset_options
+@properties_option
 @seed_option
 @include_path
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -70,7 +71,7 @@ def _show_task(
     from taxbench.tasks.provenance import as_yaml, values_of
 
     values = values_of(task, file, registry.task_path)
-    report = report_task(task, load_dataset(how["dataset"], how["taxonomy"]), how["seed"])
+    report = report_task(task, load_dataset(how["dataset"], how["taxonomy"], how["properties"]), how["seed"])
     if as_json:
         sources = {dotted(each.key): {"value": each.value, "from": each.source} for each in values}
         row = {"name": task.name, "identity": task.identity, "file": str(file.path), "values": sources}
@@ -107,6 +108,7 @@ def _report_lines(report: "TaskReport") -> Iterator[str]:
             ("leaves that name a denied hypernym", tuple(map(str, found.leaks))),
             ("of them left out of training", found.dropped_leaves),
             ("leaves without a training picture", found.unpictured_leaves),
+            ("leaves whose name says a word of a question, not asked it", found.unasked_leaves),
             ("leaves not moved by the re-pairing", found.fixed_points),
         ):
             if names:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from taxbench.cli.options import dataset_options, include_path, seed_option
+from taxbench.cli.options import dataset_options, include_path, properties_option, seed_option
 from taxbench.util.errors import TaxbenchError
 
 
@@ -15,6 +15,7 @@ from taxbench.util.errors import TaxbenchError
 @click.option("--lock", is_flag=True, help="Add the versions that lock.json of the folders lacks; none is changed.")
 @click.option("--data", is_flag=True, help="Check the questions that a dataset makes of the tasks as well.")
 @dataset_options
+@properties_option
 @seed_option
 @include_path
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -33,7 +34,7 @@ def command(paths: tuple[Path, ...], lock: bool, data: bool, as_json: bool, **ho
         from taxbench.protocol.task_checks import check_tasks
 
         try:
-            dataset = load_dataset(how["dataset"], how["taxonomy"])
+            dataset = load_dataset(how["dataset"], how["taxonomy"], how["properties"])
             found.add(check_tasks(found.sound, dataset, how["seed"]))
         except TaxbenchError as error:  # said after what was found in the files
             no_data = error

@@ -15,6 +15,7 @@ from PIL import Image
 from taxbench.datasets.known import dataset_loader
 from taxbench.registry.package_source import MISTAKES, package_failure
 from taxbench.specs.spec import content_hash
+from taxbench.taxonomy.properties import PropertyTable, read_properties
 from taxbench.taxonomy.taxonomy import Taxonomy
 from taxbench.util.errors import DataError, UsageError, unreadable
 from taxbench.util.seeds import rng
@@ -52,6 +53,8 @@ class Dataset:
     """Terms as the dataset's authors say them, with their article; for tasks that ask for the dataset's own."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was loaded, such as folders that are not used."""
+    properties: PropertyTable = field(default_factory=PropertyTable)
+    """What is true of leaves besides hypernyms; no part of the fingerprint, since only property tasks ask it."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -68,8 +71,12 @@ class Dataset:
         return content_hash([[image.id, image.digest] for image in self.images])
 
 
-def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
+def load_dataset(name: str, taxonomy: Path | None = None, properties: Path | None = None) -> Dataset:
     """Load a dataset by the name users type: `pocket`, `things`, `folder:PATH`.
+
+    Args:
+        taxonomy: The table of its hypernyms, where it brings none.
+        properties: A table of properties, in place of the dataset's own.
 
     Raises:
         UsageError: no dataset has that name, or the package that offers it is broken.
@@ -89,6 +96,8 @@ def load_dataset(name: str, taxonomy: Path | None = None) -> Dataset:
         raise UsageError(
             f"The dataset '{kind}', of another package, returns a {type(dataset).__name__}, not a Dataset."
         )
+    if properties is not None:
+        dataset = replace(dataset, properties=read_properties(properties, dataset.taxonomy.leaves))
     note = _duplicates(dataset.images)
     return replace(dataset, notes=(*dataset.notes, note)) if note else dataset
 

@@ -10,6 +10,7 @@ from PIL import Image
 from taxbench.datasets.dataset import Dataset, ImageRecord, Split
 from taxbench.pocket.art import PICTURES, render
 from taxbench.pocket.concepts import CONCEPTS
+from taxbench.taxonomy.properties import read_properties
 from taxbench.taxonomy.taxonomy import Taxonomy
 from taxbench.util.errors import UsageError
 
@@ -17,6 +18,7 @@ from taxbench.util.errors import UsageError
 _COUNTS: tuple[tuple[Split, int], ...] = (("train", 40), ("val", 8), ("test", 16))
 # The encoder's own training pictures use other seeds, so no picture here was seen by it.
 _SEED = 0
+_PROPERTIES = Path(__file__).with_name("properties.tsv")
 
 
 def load(argument: str, taxonomy: Path | None) -> Dataset:
@@ -37,7 +39,8 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     ]
     images.sort(key=lambda image: image.id)
     table = Taxonomy({concept.name: tuple(sorted(concept.hypernyms)) for concept in CONCEPTS})
-    return Dataset("pocket", tuple(images), table, f"taxbench.pocket.render {PICTURES}", _draw)
+    properties, decoder = read_properties(_PROPERTIES, table.leaves), f"taxbench.pocket.render {PICTURES}"
+    return Dataset("pocket", tuple(images), table, decoder, _draw, properties=properties)
 
 
 def _draw(image: ImageRecord) -> Image.Image:

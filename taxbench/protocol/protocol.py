@@ -1,7 +1,5 @@
 """The protocol: from a task, a dataset and a seed to the questions of training, validation and test."""
 
-from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,11 +8,12 @@ import numpy as np
 from taxbench.datasets.dataset import Dataset, assign_splits
 from taxbench.protocol.counterfactual import Measure, Pairing, fixed_points, re_pair
 from taxbench.protocol.deprivation import AllowedPairs, apply_deprivation, true_pairs
+from taxbench.protocol.heldout import choose_heldout
 from taxbench.protocol.leaks import find_leaks
+from taxbench.protocol.property_questions import AskedProperty, asked_property
 from taxbench.protocol.questions import QuestionSampler, QuestionSet, Vocabulary, render_question
 from taxbench.specs.result import Evidence, Leak
 from taxbench.specs.task import SplitName, TaskSpec
-from taxbench.taxonomy.taxonomy import Taxonomy
 from taxbench.util.errors import DataError
 from taxbench.util.seeds import rng
 
@@ -37,12 +36,28 @@ class Protocol:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """Return all terms that can be asked."""
-        return Vocabulary(self.dataset.taxonomy)
+        return Vocabulary(self.dataset.taxonomy, self.asked_property.questions if self.asked_property else ())
+
+    @cached_property
+    def asked_property(self) -> AskedProperty | None:
+        """Return what is asked at test in the place of hypernyms; None: hypernyms are.
+
+        Raises:
+            DataError: the dataset does not know the task's property.
+        """
+        asks = self.task.property_questions
+        return None if asks is None else asked_property(asks, self.dataset)
 
     @cached_property
     def questions(self) -> tuple[str, ...]:
         """Return the question of every term, as text."""
-        return tuple(render_question(self.task.questions, term, self.dataset.forms) for term in self.vocabulary.terms)
+        return (*self.taught, *self.vocabulary.terms[self.vocabulary.n_taught :])
+
+    @cached_property
+    def taught(self) -> tuple[str, ...]:
+        """Return the questions of names and hypernyms: all that training may ask, whatever a task asks at test."""
+        terms = self.vocabulary.terms[: self.vocabulary.n_taught]
+        return tuple(render_question(self.task.questions, term, self.dataset.forms) for term in terms)
 
     @cached_property
     def pairing(self) -> Pairing:
@@ -118,13 +133,17 @@ class Protocol:
     def name_shares(self) -> tuple[np.ndarray, np.ndarray]:
         """Return which share of a name's training images has a term, and of all training images a name.
 
-        Leaves that share a name may differ in their hypernyms.
+        Leaves that share a name may differ in their hypernyms. What is not known of a leaf is as likely as not.
 
         Returns:
             # (names, v) float32, (names,) float32
         """
         n, leaf = self.vocabulary.n_names, self.leaf[self.images("train")]
-        name, has = self.vocabulary.name_of[leaf], true_pairs(self.dataset.taxonomy)[leaf]  # (i,), (i, h)
+        true = true_pairs(self.dataset.taxonomy).astype(float)
+        if self.asked_property:
+            answers = self.asked_property.answers
+            true = np.hstack([true, np.where(answers < 0, 0.5, answers)])
+        name, has = self.vocabulary.name_of[leaf], true[leaf]  # (i,), (i, h)
         count = np.bincount(name, minlength=n)
         hypernyms = np.zeros((n, has.shape[1]))
         np.add.at(hypernyms, name, has)
@@ -157,15 +176,16 @@ class Protocol:
         `leaf`: trained leaves asked by name; `seen` and `unseen`: their hypernyms, as training might or might not
         ask them; `heldout_leaf`: the hypernyms of images whose leaf training never named. Hypernym questions are drawn
         once for all test images and then divided, so tasks that differ in the evidence only ask the same questions.
+        A property task asks of its property in the place of hypernyms.
 
         Raises:
             DataError: the split has no question.
         """
         if split == "leaf":
             return self._leaf_questions("test")
-        asked, wanted = self._test_hypernyms, self.images("test", heldout=split == "heldout_leaf")
-        rows = np.isin(asked.image, wanted)
-        if split != "heldout_leaf":
+        asked = self._test_properties if self.asked_property else self._test_hypernyms
+        rows = np.isin(asked.image, self.images("test", heldout=split == "heldout_leaf"))
+        if split != "heldout_leaf" and self.asked_property is None:
             unseen = self._allowed.unseen[self.leaf[asked.image], asked.term - self.vocabulary.n_names]
             rows &= unseen == (split == "unseen")
         if not rows.any():
@@ -191,6 +211,7 @@ class Protocol:
             leaks=self.leaks,
             dropped_leaves=self.dropped,
             unpictured_leaves=self.leaves_without_images,
+            unasked_leaves=self.asked_property.unasked if self.asked_property else (),
             seen_images=sum(self.dataset.images[i].digest in digests for i in np.flatnonzero(self.splits == "test")),
             fixed_points=fixed_points(self.pairing) if self.task.counterfactual.kind != "none" else (),
         )
@@ -214,17 +235,16 @@ class Protocol:
     @cached_property
     def _same_words(self) -> tuple[Leak, ...]:
         """Return every leaf name and hypernym that say the same."""
-        n = self.vocabulary.n_names
+        n, terms = self.vocabulary.n_names, self.vocabulary.terms[: self.vocabulary.n_taught]
         return find_leaks(
-            dict(zip(self.vocabulary.terms[:n], self.questions[:n], strict=True)),
-            dict(zip(self.vocabulary.terms[n:], self.questions[n:], strict=True)),
+            dict(zip(terms[:n], self.taught[:n], strict=True)), dict(zip(terms[n:], self.taught[n:], strict=True))
         )
 
     @cached_property
     def _leaf_sampler(self) -> QuestionSampler:
         """Return which names may be asked of trained leaves."""
         names = self.vocabulary.name_of
-        true = np.zeros((len(names), len(self.vocabulary.terms)), bool)
+        true = np.zeros((len(names), self.vocabulary.n_taught), bool)
         wrong = np.zeros_like(true)
         true[self.trained, names[self.trained]] = True
         wrong[np.ix_(self.trained, np.unique(names[self.trained]))] = True
@@ -252,6 +272,14 @@ class Protocol:
         sampler = self._hypernym_sampler(np.ones_like(self._allowed.asked), "test")
         return self._ask(sampler, np.flatnonzero(self.splits == "test"), rng(self.seed, "test", "hypernyms"))
 
+    @cached_property
+    def _test_properties(self) -> QuestionSet:
+        """Return questions about the task's property of all test images."""
+        assert self.asked_property is not None
+        images = np.flatnonzero(self.splits == "test")
+        draw = rng(self.seed, "test", "properties")
+        return self.asked_property.ask(images, self.leaf[images], self.vocabulary.n_taught, draw)
+
     def _hypernym_sampler(self, allowed: np.ndarray, purpose: str) -> QuestionSampler:
         """Return the sampler of hypernym questions among the allowed pairs of leaf and term."""
         pairs = true_pairs(self.dataset.taxonomy)  # (l, h)
@@ -277,7 +305,7 @@ class Protocol:
     def _same_words_table(self) -> np.ndarray:
         """Say which terms are another word for the name or a hypernym of each leaf.  # (l, v) bool"""
         taxonomy, vocabulary = self.dataset.taxonomy, self.vocabulary
-        table = np.zeros((len(taxonomy.leaves), len(vocabulary.terms)), bool)
+        table = np.zeros((len(taxonomy.leaves), vocabulary.n_taught), bool)
         pairs = true_pairs(taxonomy)
         for leak in self._same_words:
             name = vocabulary.terms.index(leak.leaf)
@@ -295,8 +323,8 @@ class Protocol:
         )
 
     def _why(self, split: SplitName) -> str:
-        """Say why a split has no hypernym question."""
-        if not self.dataset.taxonomy.hypernyms:
+        """Say why a split has no question about hypernyms, or about the task's property."""
+        if not self.dataset.taxonomy.hypernyms and self.asked_property is None:
             return "its taxonomy has no hypernym."
         if not (self.splits == "test").any():
             return _NO_SPLIT
@@ -313,41 +341,3 @@ class Protocol:
         if not len(images):
             raise DataError(f"The dataset '{self.dataset.name}' has no image in the split '{split}': {_NO_SPLIT}")
         return self._ask(self._leaf_sampler, images, rng(self.seed, split, "leaf"))
-
-
-def choose_heldout(
-    taxonomy: Taxonomy, fraction: float, seed: int, pictured: Collection[str] | None = None
-) -> tuple[str, ...]:
-    """Choose the leaves to keep out of training: the same share of every group of leaves with the same hypernyms.
-
-    Every hypernym keeps at least one trained leaf. Leaves stay that share their name with another leaf or a hypernym,
-    have no hypernym (there would be nothing to ask), or no training picture. So fewer than `fraction` may be chosen.
-
-    Args:
-        pictured: The leaves that have training pictures; None: all.
-    """
-    generator = rng(seed, "heldout_leaves")
-    known = set(taxonomy.leaves if pictured is None else pictured)
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for leaf in generator.permutation(np.array(taxonomy.leaves, dtype=object)):
-        groups.setdefault(taxonomy.hypernyms_of[leaf], []).append(leaf)
-    # How much of its group would be held out with a leaf, at random within the leaf's own part of that.
-    places = {leaf: (rank + generator.random()) / len(group)
-              for group in groups.values() for rank, leaf in enumerate(group)}  # fmt: skip
-    left = {hypernym: len(known.intersection(leaves)) for hypernym, leaves in taxonomy.leaves_of.items()}
-    display_name = Counter(map(taxonomy.display_name, taxonomy.leaves)) + Counter(taxonomy.hypernyms)
-    chosen: list[str] = []
-    for leaf in sorted(places, key=lambda leaf: places[leaf]):
-        if len(chosen) >= round(fraction * len(taxonomy.leaves)):
-            break
-        above = taxonomy.hypernyms_of[leaf]
-        if (
-            leaf in known
-            and display_name[taxonomy.display_name(leaf)] == 1
-            and above
-            and all(left[each] > 1 for each in above)
-        ):
-            chosen.append(leaf)
-            for hypernym in above:
-                left[hypernym] -= 1
-    return tuple(sorted(chosen))

@@ -103,22 +103,23 @@ class QuestionSet:
 
 
 class Vocabulary:
-    """All terms that can be asked: the names of leaves first, then hypernyms.
+    """All terms that can be asked: the names of leaves first, then hypernyms, then the questions of a property task.
 
     A word may be both and has then two entries. Leaves that share a name (THINGS has three batons) share an entry.
     """
 
-    def __init__(self, taxonomy: Taxonomy) -> None:
+    def __init__(self, taxonomy: Taxonomy, of_property: tuple[str, ...] = ()) -> None:
         display_name = [taxonomy.display_name(leaf) for leaf in taxonomy.leaves]
         names = sorted(set(display_name))
         self.n_names = len(names)
-        self.terms: tuple[str, ...] = (*names, *taxonomy.hypernyms)
+        self.n_taught = len(names) + len(taxonomy.hypernyms)
+        self.terms: tuple[str, ...] = (*names, *taxonomy.hypernyms, *of_property)
         index = {name: i for i, name in enumerate(names)}
         self.name_of = np.array([index[name] for name in display_name], dtype=np.int64)  # (l,)
 
     def is_hypernym(self, term: np.ndarray) -> np.ndarray:
         """Say which terms are hypernyms."""
-        return term >= self.n_names
+        return (term >= self.n_names) & (term < self.n_taught)
 
 
 class QuestionSampler:

@@ -47,6 +47,12 @@ def check_tasks(files: Iterable[TaskFile], dataset: Dataset, seed: int) -> Itera
     for file in files:
         for task in file.tasks:
             subject = _Subject(task, file, Protocol(task, dataset, seed))
+            try:
+                _ = subject.protocol.asked_property
+            except DataError as error:  # a dataset without any table is no mistake of the task
+                say = subject.error if dataset.properties.columns else subject.warning
+                yield say(("property_questions", "column"), str(error))
+                continue
             yield from _answers(subject)
             if needs_features(task):
                 text = "needs features: its re-pairing and what depends on it were not checked"

@@ -14,9 +14,10 @@ from taxbench.registry.heads import heads as all_heads
 from taxbench.runs.inputs import Inputs, asked_of_systems, find_inputs, found
 from taxbench.runs.run_options import Options, OptionsError, Problem, names_in, seeds_in
 from taxbench.specs.feature_key import FeatureOptions
+from taxbench.specs.group import GroupSpec
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.sources import READERS
-from taxbench.specs.task import IMAGE, QUESTION, RAW, GroupSpec, PromptSpec, TaskSpec
+from taxbench.specs.task import IMAGE, QUESTION, RAW, PromptSpec, TaskSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import warnings_for
 from taxbench.tasks.yaml_file import parse_scalar
@@ -137,7 +138,7 @@ def resolve(options: Options) -> RunConfig:
         raise OptionsError(wrong)
     notes = [*map(str, warnings_for(registry, named, tasks))]
     if options.system:
-        tasks, left_out = asked_of_systems(tasks)
+        tasks, left_out = asked_of_systems(tasks, named_heads)
         notes += left_out
     return RunConfig(
         tasks=tuple(tasks),

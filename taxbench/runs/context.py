@@ -112,7 +112,7 @@ class RunContext:
     @cached_property
     def dataset(self) -> Dataset:
         """Return the dataset."""
-        key = (self.inputs.dataset, self.inputs.taxonomy)
+        key = (self.inputs.dataset, self.inputs.taxonomy, self.inputs.properties)
         if key not in self.shared.datasets:
             with self.timed("dataset"):
                 whole = load_dataset(*key)
@@ -183,21 +183,24 @@ class RunContext:
             self._prompts[key] = choose_prompt(self.lm, wording, cell.prompt, self.cache, self.report)
         return self._prompts[key]
 
-    def scorer(self, protocol: Protocol, order: Order, prompt: PromptSpec, twin: int | None = None) -> QuestionScorer:
-        """Return a language model ready to be asked a protocol's questions; runs that ask the same share it.
+    def scorer(
+        self, protocol: Protocol, order: Order, prompt: PromptSpec, questions: tuple[str, ...], twin: int | None = None
+    ) -> QuestionScorer:
+        """Return a language model ready to be asked questions of a protocol; runs that ask the same share it.
 
         Args:
+            questions: All of the protocol's, or those that it may teach.
             twin: The seed of its random twin, in its place.
         """
         lm = self.lm if twin is None else self.loaded.twin(twin)
         scorers = self.loaded.scorers
         answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
-        key = (lm.digest, protocol.questions, answers, order, prompt)
+        key = (lm.digest, questions, answers, order, prompt)
         if key not in scorers:
             if isinstance(lm, TextSide):
                 scorers[key] = system_scorer(lm, protocol, prompt)
             else:
-                scorers[key] = QuestionScorer.of(lm, protocol.questions, answers, order, prompt)
+                scorers[key] = QuestionScorer.of(lm, questions, answers, order, prompt)
             if note := scorers[key].note:
                 self.report.say(note)
         return scorers[key]

@@ -5,7 +5,7 @@ the cache lacks in stacks, heads that can share a pass through the language mode
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -117,7 +117,7 @@ class HeadJob:
         Raises:
             TaxbenchError: it cannot be built.
         """
-        head, scorer = self.state.head.eval(), self.scorer
+        head, scorer = self.state.head.eval(), self.teaching_scorer
         with torch.no_grad(), _blamed(self.key.head):
             one, k, width = head.mapped(self.images(np.zeros(1, np.int64))).shape
             if (one, width) != (1, scorer.lm.width):
@@ -126,7 +126,7 @@ class HeadJob:
         trainer, answers = self.key.trainer, self.protocol.task.questions.answers
         return StackKey(
             scorer.lm.digest,
-            self.protocol.questions,
+            self.protocol.taught,
             answers,
             self.key.prompt,
             trainer.order,
@@ -137,9 +137,17 @@ class HeadJob:
 
     @property
     def scorer(self) -> QuestionScorer:
-        """Return the language model that the head is trained through and asked with."""
+        """Return the language model that the head is asked with."""
+        return self._scorer(self.protocol.questions)
+
+    @property
+    def teaching_scorer(self) -> QuestionScorer:
+        """Return the language model that the head is trained through, the same whatever is asked at test."""
+        return self._scorer(self.protocol.taught)
+
+    def _scorer(self, questions: tuple[str, ...]) -> QuestionScorer:
         twin = self.key.seed if self.key.variant == "random_lm" else None
-        return self.context.scorer(self.protocol, self.key.trainer.order, self.key.prompt, twin)
+        return self.context.scorer(self.protocol, self.key.trainer.order, self.key.prompt, questions, twin)
 
     @cached_property
     def images(self) -> Images:
@@ -252,12 +260,13 @@ class HeadJob:
 
 
 def head_jobs(
-    run: RunSpec, protocol: Protocol, features: FeatureSet, context: RunContext, known: dict[str, HeadJob]
+    run: RunSpec, protocol: Protocol, features: FeatureSet, context: RunContext, known: dict[Hashable, HeadJob]
 ) -> dict[str, HeadJob]:
     """Return the heads of a run by name: its own (`none`) and its controls', which have another LM, features or head.
 
     Args:
-        known: The heads of other runs by their keys' digests; those that are needed again are shared, new ones added.
+        known: The heads of other runs by their keys' digests and what they are asked; those that are needed again are
+            shared, new ones added.
     """
     code = f"{canonical_json(versions().computing)} {threads_of_a_job(context.device)} threads"
     wanted: dict[str, tuple[Variant, HeadSpec]] = {OWN: ("none", run.head)}
@@ -270,7 +279,8 @@ def head_jobs(
     for name, (variant, head) in wanted.items():
         key = head_key(run, variant, head, code, head_info(head.name).sees == "features")
         label = head_label(run, head.name, variant)
-        jobs[name] = known.setdefault(key.digest, HeadJob(key, label, protocol, features, context))
+        asked = key.digest, protocol.questions
+        jobs[name] = known.setdefault(asked, HeadJob(key, label, protocol, features, context))
     return jobs
 
 
@@ -300,7 +310,8 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
         for job in missing:
             stacks.setdefault(job.stack_key, []).append(job)
         later, workers = list(later), context.shared.workers()
-        share = _STACK if workers == 1 else -(-sum(job.is_missing for job in {*missing, *later}) // workers)
+        left = {job.key.digest for job in (*missing, *later) if job.is_missing} if workers > 1 else ()
+        share = -(-len(left) // workers) if left else _STACK
         _fill(stacks, missing, later, min(_STACK, share))
         # On a CPU there should be work for two threads; elsewhere stacks wait for each other.
         two = context.device.type == "cpu"
@@ -320,15 +331,15 @@ def _fill(
 ) -> None:
     """Add later heads to stacks that have room for them: this process's share of what is left, where there are more."""
     seeds = {job.key.seed for job in missing}
-    seen = set(missing)
+    seen = {job.key.digest for job in missing}  # tasks that ask it other questions share a head
     for job in later:
         if all(len(stack) >= room for stack in stacks.values()):
             return
         # Of random twins one at a time is in memory.
         other_twin = job.key.variant == "random_lm" and job.key.seed not in seeds
-        if job in seen or other_twin or not job.take_on():
+        if job.key.digest in seen or other_twin or not job.take_on():
             continue
-        seen.add(job)
+        seen.add(job.key.digest)
         with suppress(TaxbenchError):  # told when its turn comes
             if 0 < len(stacks.get(job.stack_key, ())) < room:
                 stacks[job.stack_key].append(job)
@@ -339,7 +350,7 @@ def _fill(
 def _training(group: Sequence[HeadJob], context: RunContext, at_once: int) -> "partial[None]":
     """Return the training of one stack, each head kept the moment it ends."""
     job_of = {job.state: job for job in group}
-    scorer = group[0].scorer
+    scorer = group[0].teaching_scorer
     return partial(train_stack, list(job_of), scorer, context.report, lambda state: job_of[state].keep(state), at_once)
 
 

@@ -1,6 +1,6 @@
 """The images, the encoder and the language model of runs, or the whole system in the place of both."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,8 @@ from taxbench.util.errors import TaxbenchError, UsageError
 
 T = TypeVar("T")
 _OWN = "-"
+_PER_DATASET = ("taxonomy", "properties")
+"""The options that give a file for each dataset."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Inputs:
     taxonomy: Path | None
     encoder: EncoderSpec
     lm: LMSpec
+    properties: Path | None = None
+    """The table of properties of the leaves, where the dataset brings none or another."""
     system: SystemSpec | None = None
     """What both are parts of, where it is asked as a whole."""
 
@@ -78,29 +82,44 @@ def find_inputs(wrong: list[Problem], options: Options) -> tuple[Inputs, ...]:
         lms = found(wrong, "model", names_in(options.model), find_lm)
         encoders = found(wrong, "encoder", names_in(options.encoder), find_encoder)
         parts = [[(encoder, lm, None) for encoder in encoders] for lm in lms]
-    datasets, text = names_in(options.dataset), str(options.taxonomy or _OWN)
+    datasets = names_in(options.dataset)
     found(wrong, "dataset", datasets, check_dataset)
-    taxonomies = [text] if Path(text).expanduser().exists() else [name.strip() for name in text.split(",")]
-    if len(taxonomies) not in (1, len(datasets)):
-        expected = f"expected one file for all {len(datasets)} datasets, or one for each in their order"
-        problem = f"--taxonomy {text}: {expected}, with {_OWN} where a dataset brings its own."
-        wrong.append(Problem("taxonomy", "", UsageError(problem)))
-        return ()
-    paths = [None if name == _OWN else Path(name).expanduser() for name in taxonomies]
-    pairs = list(zip(datasets, paths if len(paths) > 1 else paths * len(datasets), strict=True))
-    return tuple(Inputs(*pair, encoder, lm, system)
-                 for of_lm in parts for pair in pairs for encoder, lm, system in of_lm)  # fmt: skip
+    taxonomies, properties = (_files(wrong, name, getattr(options, name), len(datasets)) for name in _PER_DATASET)
+    sources = list(zip(datasets, taxonomies, properties, strict=False))
+    return tuple(Inputs(dataset, taxonomy, encoder, lm, table, system)
+                 for of_lm in parts for dataset, taxonomy, table in sources
+                 for encoder, lm, system in of_lm)  # fmt: skip
 
 
-def asked_of_systems(tasks: list[TaskSpec]) -> tuple[list[TaskSpec], list[str]]:
-    """Return the tasks that a system can be asked, and what is left out: it never saw a pairing of ours.
+def _files(wrong: list[Problem], option: str, given: str | None, n: int) -> list[Path | None]:
+    """Return the file that an option gives for each of n datasets; add to what is wrong where their numbers differ."""
+    text = str(given or _OWN)
+    names = [text] if Path(text).expanduser().exists() else [name.strip() for name in text.split(",")]
+    if len(names) not in (1, n):
+        expected = f"expected one file for all {n} datasets, or one for each in their order"
+        problem = f"--{option} {text}: {expected}, with {_OWN} where a dataset brings its own."
+        wrong.append(Problem(option, "", UsageError(problem)))
+    paths = [None if name == _OWN else Path(name).expanduser() for name in names]
+    return paths if len(paths) > 1 else paths * n
+
+
+def asked_of_systems(tasks: list[TaskSpec], readers: Collection[str]) -> tuple[list[TaskSpec], list[str]]:
+    """Return the tasks that systems of some readers can be asked, and what is left out, with why.
 
     Raises:
         UsageError: that is all of them.
     """
-    kept = [task for task in tasks if task.counterfactual.kind == "none"]
-    names = ", ".join(task.name for task in tasks if task not in kept)
-    why = f"{names}: images and names are paired anew, which a system that was trained elsewhere never saw"
+    paired = [task for task in tasks if task.counterfactual.kind != "none"]
+    worded = [task for task in tasks if task.property_questions and task not in paired and set(readers) != {"answer"}]
+    left_out = [
+        f"{', '.join(task.name for task in some)}: {why}"
+        for some, why in (
+            (paired, "images and names are paired anew, which a system that was trained elsewhere never saw"),
+            (worded, "they ask whole questions, which only systems that answer can read"),
+        )
+        if some
+    ]
+    kept = [task for task in tasks if task not in paired + worded]
     if not kept:
-        raise UsageError(f"{why}. Systems are asked tasks without a counterfactual, such as unseen_hypernym.")
-    return kept, [f"{why}; left out."] if names else []
+        raise UsageError(f"{'; '.join(left_out)}. Systems are asked tasks such as unseen_hypernym.")
+    return kept, [f"{each}; left out." for each in left_out]

@@ -39,7 +39,7 @@ class LoadedLM:
 class Shared:
     """What the contexts of one command share."""
 
-    datasets: dict[tuple[str, Path | None], Dataset] = field(default_factory=dict)
+    datasets: dict[tuple[str, Path | None, Path | None], Dataset] = field(default_factory=dict)
     loaded: dict[LMSpec | SystemSpec, LoadedLM] = field(default_factory=dict)
     """The language model in use, or the text side of the system, and no other."""
     fits: LRUCache = field(default_factory=LRUCache)

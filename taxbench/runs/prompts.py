@@ -55,7 +55,7 @@ class Wording:
         """Take the wording of a protocol."""
         vocabulary, answers = protocol.vocabulary, protocol.task.questions.answers
         names = vocabulary.terms[: vocabulary.n_names]
-        return cls(protocol.questions, names, (answers.positive, answers.negative), order)
+        return cls(protocol.taught, names, (answers.positive, answers.negative), order)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class ReproduceOptions:
 
     dataset: str | None = None
     taxonomy: Path | None = None
+    properties: Path | None = None
     model: str | None = None
     encoder: str | None = None
     device: str | None = None
@@ -192,7 +193,7 @@ def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
         cells=(cell,),
         groups=(),
         notes=(),
-        inputs=(Inputs(again.dataset or record.dataset, again.taxonomy, encoder, lm, system),),
+        inputs=(Inputs(again.dataset or record.dataset, again.taxonomy, encoder, lm, again.properties, system),),
         seeds=(record.seed,),
         device=again.device or run.device,
         cache=_fresh_cache(work, again.cache),

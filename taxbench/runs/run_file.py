@@ -60,6 +60,8 @@ class RunFile(Spec):
     """Datasets, such as folder:PATH."""
     taxonomy: Names | None = None
     """The taxonomy of the datasets, or one for each of them; '-' where a dataset brings its own."""
+    properties: Names | None = None
+    """The table of properties of the leaves, or one for each dataset; '-' where a dataset brings its own."""
     head: Names = Field(default=[Options.head])
     """Mappings, or 'all'."""
     system: Names | None = None

@@ -22,6 +22,8 @@ class Options:
     encoder: str = "pocket"
     dataset: str = "pocket"
     taxonomy: str | None = None
+    properties: str | None = None
+    """A table of properties of the leaves, or one for each dataset, as for `taxonomy`."""
     head: str = "mlp"
     system: str = ""
     """Whole systems by commas, in the place of models, encoders and heads; empty: none."""

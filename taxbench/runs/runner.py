@@ -8,7 +8,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -132,13 +132,13 @@ Plan = deque[tuple[str, PlannedRun | TaxbenchError]]
 
 def plan(context: RunContext) -> Plan:
     """Work out every run of the grid: its identity, its questions, the heads it needs. No features are extracted."""
-    config, known, runs = context.config, dict[str, HeadJob](), Plan()
+    config, known, runs = context.config, dict[Hashable, HeadJob](), Plan()
     for seed, cell in product(config.seeds, config.cells_of(context.inputs)):
         name = config.name_of(context.inputs, cell, seed)
         try:
             features = context.features(cell.features)
-            spec = run_spec(cell, seed, features, context)
-            protocol = Protocol(spec.task, context.dataset, seed, features.visual_similarity)
+            protocol = Protocol(cell.task.as_run(), context.dataset, seed, features.visual_similarity)
+            spec = run_spec(cell, protocol, features, context)
             heads = head_jobs(spec, protocol, features, context, known)
             (_, auroc), folder = context.prompt(cell), result_folder(config.out, spec)
             runs.append((name, PlannedRun(spec, protocol, features, heads, auroc, folder)))
@@ -147,13 +147,18 @@ def plan(context: RunContext) -> Plan:
     return runs
 
 
-def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContext) -> RunSpec:
+def run_spec(cell: GridCell, protocol: Protocol, features: FeatureSet, context: RunContext) -> RunSpec:
     """Return the identity of one run."""
     inputs, key = context.inputs, features.key
-    lm, dataset = context.lm, context.dataset
+    lm, dataset, asks = context.lm, context.dataset, protocol.asked_property
     return RunSpec(
-        task=cell.task.as_run(),
-        dataset=DatasetId(name=dataset.name, fingerprint=dataset.fingerprint, limit=context.config.limit),
+        task=protocol.task,
+        dataset=DatasetId(
+            name=dataset.name,
+            fingerprint=dataset.fingerprint,
+            limit=context.config.limit,
+            properties=asks.digest if asks else None,
+        ),
         encoder=EncoderId(
             name=inputs.encoder.name,
             digest=key.source.digest,
@@ -165,7 +170,7 @@ def run_spec(cell: GridCell, seed: int, features: FeatureSet, context: RunContex
         trainer=cell.trainer,
         scoring=cell.scoring,
         prompt=context.prompt(cell)[0],
-        seed=seed,
+        seed=protocol.seed,
         device=context.device.type,
     )
 
@@ -242,7 +247,8 @@ def train(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext, co
     asked = {split: protocol.test(split) for split in planned.spec.task.evaluate}, protocol.validation()
     with context.timed("train"):
         for job in jobs:
-            _ = job.scorer  # now, and not where the first head is built: it may have something to say of the model
+            # Now, and not where the first head is built: it may have something to say of the model.
+            _ = job.teaching_scorer, job.scorer
         begun = fit(jobs, later, context)
     context.work["train"] = context.work.get("train", 0.0) + sum(map(cost.training, begun))
     return None if any(job.is_missing for job in jobs) else asked
@@ -273,6 +279,9 @@ def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:
         did = "left out of training" if protocol.task.leaks == "drop" else "KEPT in training, as the task says"
         names = ", ".join(map(str, protocol.leaks))
         report.say(f"{protocol.task.name}: leaves that say a denied hypernym, {did}: {names}")
+    if protocol.asked_property and protocol.asked_property.unasked:
+        names = first_few(protocol.asked_property.unasked, 10)
+        report.say(f"{protocol.task.name}: leaves whose name says a word of a question are not asked it: {names}")
     if protocol.leaves_without_images:
         names = first_few(protocol.leaves_without_images, 10)
         report.say(f"{protocol.task.name}: leaves without a training picture, neither trained nor asked: {names}")

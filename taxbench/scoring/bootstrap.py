@@ -71,14 +71,14 @@ def replicates(
         return Replicates(np.full(1 + _BLOCKS * n, np.nan), np.full(1 + _BLOCKS * n, np.nan), 0)
     margin = predictions.margins[name].astype(np.float32)
     leaf = predictions.leaf_of[predictions.image]
-    weights = _weights("leaf", predictions.leaves, n, seed)
+    weights = item_weights("leaf", predictions.leaves, n, seed)
     f1, auroc = np.empty((2, len(asked), 1 + n))
     for row, of in enumerate(asked):
         positive, negative = (_Stratum.of(rows, margin, leaf, weights) for rows in (of.positive, of.negative))
         f1[row] = _f1(positive, negative)
         auroc[row] = _auroc(positive, negative)
     terms = tuple(of.term for of in asked)
-    by_term = _weights("term", terms, n, seed)[:, 1:]
+    by_term = item_weights("term", terms, n, seed)[:, 1:]
     by_term = by_term / by_term.sum(axis=0)
     turns = [derive_seed(seed, "bootstrap", "turn", term) % n for term in terms]
     return Replicates(_blocks(f1, by_term, turns), _blocks(auroc, by_term, turns), len(asked))
@@ -193,7 +193,7 @@ def _blocks(scores: np.ndarray, by_term: np.ndarray, turns: list[int]) -> np.nda
 
 
 @lru_cache(maxsize=8)
-def _weights(kind: str, names: tuple[str, ...], n: int, seed: int) -> np.ndarray:
+def item_weights(kind: str, names: tuple[str, ...], n: int, seed: int) -> np.ndarray:
     """Return the weights of things by their names; the first column is the estimate's, all 1.  # (names, 1 + n)"""
     weights = np.stack([rng(seed, "bootstrap", kind, name).standard_exponential(n) for name in names])
     weights = np.column_stack([np.ones(len(names)), weights])

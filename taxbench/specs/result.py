@@ -99,6 +99,8 @@ class Evidence(Spec):
     """Those of them that were left out of training: all, unless the task keeps leaks."""
     unpictured_leaves: tuple[str, ...] = ()
     """Leaves, not held out, that have no training picture: they are neither trained nor asked."""
+    unasked_leaves: tuple[str, ...] = ()
+    """Leaves whose name says a word of a property task's questions, which they are not asked."""
     seen_images: Count = 0
     """Test images that are, byte for byte, images of training."""
     fixed_points: tuple[str, ...]

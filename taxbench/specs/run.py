@@ -22,6 +22,8 @@ class DatasetId(Spec):
     """Digest of image ids, contents, leaves, splits and the taxonomy."""
     limit: Annotated[int | None, ADDED] = None
     """How many images of each leaf and split were used, for a first look; null: all."""
+    properties: Annotated[str | None, Field(pattern=r"^[0-9a-f]{16}$"), ADDED] = None
+    """Digest of the column that a property task asks; null: none is asked."""
 
     @property
     def label(self) -> str:
@@ -160,6 +162,7 @@ def head_key(run: RunSpec, variant: Variant, head: HeadSpec, code: str, sees_fea
     """Return the key of a run's own head, or of the head that a control makes; encoders share one without features."""
     shared = {name: getattr(run, name) for name in RunSpec.model_fields if name not in ("task", "scoring", "head")}
     training = {name: part for name, part in identity_of(run.task).items() if name in TRAINING_FIELDS}
+    shared["dataset"] = run.dataset.model_copy(update={"properties": None})  # training never asks one
     # A graded re-pairing follows the features, and with it what any head is trained on and told.
     shared["encoder"] = run.encoder if sees_features or run.task.counterfactual.kind == "graded" else None
     return HeadKey(training=training, variant=variant, head=head, code=code, **shared)

@@ -1,15 +1,14 @@
 """What a task file may say. A task is a recipe that names no dataset: evidence, re-pairing, questions, measures."""
 
-import math
 import unicodedata
-from collections.abc import Iterable
 from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from taxbench.specs.controls import CONTROLS, ControlName
+from taxbench.specs.property_asked import PropertyQuestions, WorldScope
+from taxbench.specs.refusals import PLACEHOLDERS, Number, Whole, YesNo, refused
 from taxbench.specs.spec import ADDED, Spec, content_hash
 
 SplitName = Literal["leaf", "seen", "unseen", "heldout_leaf"]
@@ -18,23 +17,16 @@ Unit = Literal["pair", "concept"]
 
 NAME = "[a-z][a-z0-9_]{0,99}"
 """A name of a file's task or group: it stands in file names."""
-_WITH_LEVEL = rf"^{NAME}(-[0-9]+(\.[0-9]+)?)?$"
+WITH_LEVEL = rf"^{NAME}(-[0-9]+(\.[0-9]+)?)?$"
 _FIELD = r"^[a-z_]+(\.[a-z_]+)+$"
 _NAMED = "lower-case letters, digits and underscores, a letter first, 100 at most, such as my_task"
 PATTERNS = {
     f"^{NAME}$": _NAMED,
-    _WITH_LEVEL: _NAMED,
+    WITH_LEVEL: _NAMED,
     _FIELD: "a field inside another one, such as deprivation.fraction",
 }
 """What a pattern means, in words."""
 
-# Neither text nor a boolean passes for a number, nor text or a number for a boolean.
-Whole = Annotated[int, Field(strict=True)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-YesNo = Annotated[bool, Field(strict=True)]
-
-PLACEHOLDERS = ("a_term", "term", "plural")
-"""What a question's template may name."""
 IMAGE, QUESTION = "{image}", "{question}"
 """What a frame of one's own says in the place of the image and of the question."""
 FRAMES = {
@@ -50,14 +42,6 @@ FRAMES = {
 """The frames that have a name, with the image first and with the question first; of `chat`, what the user says."""
 # What changes no score of a run: a control adds a column beside them.
 _DESCRIPTIVE = frozenset({"summary", "tags", "version", "settings", "metrics", "controls", "expected"})
-
-
-def _error(message: str, *keys: str | tuple[str, int], unknown: Iterable[str | None] = ()) -> PydanticCustomError:
-    """Return an error with the fields or list items it is about and unknown placeholders, for `tasks/messages.py`."""
-    paths = tuple(key if isinstance(key, tuple) else (key,) for key in keys)
-    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    each = [(f"unknown placeholder {{{name}}}; known: {known}", name, PLACEHOLDERS) for name in unknown]
-    return PydanticCustomError("refused", "{message}", {"message": message, "keys": paths, "unknown": each})
 
 
 class NoDeprivation(Spec):
@@ -96,11 +80,11 @@ class SystematicDeprivation(Spec):
     def _one_choice(self) -> "SystematicDeprivation":
         """Check that a task's systematic deprivation gives either n or categories."""
         if (self.n is None) == (not self.categories):
-            raise _error("give either n, how many hypernyms to remove, or categories, their names", "n", "categories")
+            raise refused("give either n, how many hypernyms to remove, or categories, their names", "n", "categories")
         if self.n is not None and self.n >= 1 and self.n != int(self.n):
-            raise _error("n is a whole number of hypernyms, or a share below 1", "n")
+            raise refused("n is a whole number of hypernyms, or a share below 1", "n")
         if len(set(self.categories)) < len(self.categories):
-            raise _error("categories names a hypernym twice", "categories")
+            raise refused("categories names a hypernym twice", "categories")
         return self
 
 
@@ -155,9 +139,9 @@ Counterfactual = Annotated[
 def _can_be_seen(text: str) -> str:
     """Return a task's answer; raise where it is blank or has a control character."""
     if not any(each.isprintable() and not each.isspace() for each in text):
-        raise _error("an answer is blank")
+        raise refused("an answer is blank")
     if any(unicodedata.category(each) == "Cc" for each in text):
-        raise _error("an answer has a line break or a control character in it")
+        raise refused("an answer has a line break or a control character in it")
     return text
 
 
@@ -182,14 +166,14 @@ class Answers(Spec):
         both = {text.strip().lower() for text in self.positive} & {text.strip().lower() for text in self.negative}
         if both:
             message = f"positive and negative answers are the same: {', '.join(sorted(both))}"
-            raise _error(message, "positive", "negative")
+            raise refused(message, "positive", "negative")
         return self
 
 
 def _known_frame(text: str) -> str:
     names = (*FRAMES, "auto")
     if text not in names and not (text.count(IMAGE) == text.count(QUESTION) == 1):
-        raise _error(f"expected {', '.join(names)}, or a text in which {IMAGE} and {QUESTION} stand once each")
+        raise refused(f"expected {', '.join(names)}, or a text in which {IMAGE} and {QUESTION} stand once each")
     return text
 
 
@@ -238,12 +222,12 @@ class Questions(Spec):
         try:
             parts = [part for part in Formatter().parse(template) if part[1] is not None]
         except ValueError as error:
-            raise _error(f"the template may use {names} only (found {error})") from None
+            raise refused(f"the template may use {names} only (found {error})") from None
         unknown = tuple(dict.fromkeys(name for _, name, _, _ in parts if name not in PLACEHOLDERS))
         if unknown or any(form or conversion for _, _, form, conversion in parts):
-            raise _error(f"the template may use {names} only, with nothing else in the braces", unknown=unknown)
+            raise refused(f"the template may use {names} only, with nothing else in the braces", unknown=unknown)
         if not parts:
-            raise _error(f"the template asks nothing: use one of {names} in it")
+            raise refused(f"the template asks nothing: use one of {names} in it")
         return template
 
 
@@ -297,7 +281,7 @@ class TaskSpec(Spec):
 
     model_config = ConfigDict(allow_inf_nan=False)  # in settings as well
 
-    name: str = Field(pattern=_WITH_LEVEL)
+    name: str = Field(pattern=WITH_LEVEL)
     """What users type; lower case, digits and underscores, and the level where the task is one of a curve."""
     version: Whole = Field(ge=1)
     """Raised by hand whenever the content changes; results carry `name@version#hash`."""
@@ -305,6 +289,8 @@ class TaskSpec(Spec):
     """One sentence for `taxbench ls`."""
     tags: tuple[str, ...] = ()
     """Free labels for filtering."""
+    world_scope: Annotated[WorldScope | None, ADDED] = None
+    """What the answers normally take to learn; it describes, and is no part of any identity."""
     deprivation: Deprivation
     """Which hypernym evidence training is denied."""
     counterfactual: Counterfactual = NoCounterfactual(kind="none")
@@ -315,6 +301,8 @@ class TaskSpec(Spec):
     """What to do with leaves whose question would name a denied hypernym: leave them out, or (as published) train on
     them. They are listed with the result either way."""
     questions: Questions = Questions()
+    property_questions: Annotated[PropertyQuestions | None, ADDED] = None
+    """What is asked of a property of leaves at test, in the place of hypernyms."""
     evaluate: tuple[SplitName, ...] = Field(min_length=1)
     """The splits to score; the last one that is not `heldout_leaf` is the task's headline."""
     metrics: tuple[Metric, ...] = (Metric(name="macro_f1", primary=True), Metric(name="auroc"))
@@ -334,19 +322,22 @@ class TaskSpec(Spec):
     def _splits_fit_the_evidence(self) -> "TaskSpec":
         """Check that a task's splits and controls come once and that its evidence allows them."""
         if len(set(self.evaluate)) < len(self.evaluate):
-            raise _error("evaluate names a split twice", "evaluate")
+            raise refused("evaluate names a split twice", "evaluate")
         if len(set(self.controls)) < len(self.controls):
-            raise _error("controls names one twice", "controls")
+            raise refused("controls names one twice", "controls")
+        if self.property_questions and self.deprivation.kind != "full":
+            message = "a property is asked of heads that were taught names alone; say deprivation: {kind: full}"
+            raise refused(message, "property_questions", "deprivation")
         impossible = {"none": "unseen", "full": "seen"}.get(self.deprivation.kind)
         if impossible in self.evaluate:
             message = f"deprivation '{self.deprivation.kind}' leaves no '{impossible}' hypernyms to evaluate"
-            raise _error(message, ("evaluate", self.evaluate.index(impossible)), "deprivation")
+            raise refused(message, ("evaluate", self.evaluate.index(impossible)), "deprivation")
         if "heldout_leaf" in self.evaluate and self.heldout_leaves == 0:
             message = "evaluate names 'heldout_leaf' but heldout_leaves is 0"
-            raise _error(message, ("evaluate", self.evaluate.index("heldout_leaf")), "heldout_leaves")
+            raise refused(message, ("evaluate", self.evaluate.index("heldout_leaf")), "heldout_leaves")
         if set(self.evaluate) == {"heldout_leaf"}:
             message = "evaluate names 'heldout_leaf' only; name the split that stands for the task as well"
-            raise _error(message, ("evaluate", 0))
+            raise refused(message, ("evaluate", 0))
         return self
 
     @field_validator("metrics")
@@ -354,10 +345,14 @@ class TaskSpec(Spec):
     def _one_primary(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
         """Check that a task lists each metric once and exactly one as primary."""
         if sum(metric.primary for metric in metrics) != 1:
-            raise _error("exactly one metric is primary")
+            raise refused("exactly one metric is primary")
         if len({metric.name for metric in metrics}) < len(metrics):
-            raise _error("a metric is listed twice")
+            raise refused("a metric is listed twice")
         return metrics
+
+    def identity_fields(self) -> dict[str, Any]:
+        """Return the fields that an identity goes by: all but the world scope."""
+        return {name: value for name, value in super().identity_fields().items() if name != "world_scope"}
 
     def as_run(self) -> "TaskSpec":
         """Return the task without what is no part of a run: published figures, and a frame that the run says itself."""
@@ -386,42 +381,3 @@ class TaskSpec(Spec):
     def identity(self) -> str:
         """Return `name@version#hash`, the form results carry."""
         return f"{self.name}@{self.version}#{self.digest}"
-
-
-def _equal_or_mapping(value: Any) -> Any:
-    """Return the weights of a group; raise where they are of no shape that weights have."""
-    if value not in ("equal", None) and not isinstance(value, dict):
-        raise _error(f"expected equal, or a mapping such as {{leaf: 1, unseen_hypernym: 2}}, found {value!r}")
-    return value
-
-
-class GroupSpec(Spec):
-    """A named list of tasks."""
-
-    group: str = Field(pattern=rf"^{NAME}$")
-    """What users type."""
-    summary: str
-    """One sentence for `taxbench ls`."""
-    tags: tuple[str, ...] = ()
-    """Free labels for filtering."""
-    members: tuple[Annotated[str, Field(pattern=_WITH_LEVEL)], ...] = Field(min_length=1)
-    """Tasks, in the order of the table."""
-    weights: Annotated[Literal["equal"] | dict[str, Number] | None, BeforeValidator(_equal_or_mapping)] = None
-    """How the members' headlines are averaged: all alike, or by the weight of each. Left out: they are not. Only tasks
-    are averaged, no groups or curves. There is no average where a member is missing."""
-
-    @model_validator(mode="after")
-    def _weights_name_the_members(self) -> "GroupSpec":
-        """Check that a group's weights name its members and can be averaged by."""
-        if isinstance(self.weights, dict):
-            wrong = sorted(set(self.weights) ^ set(self.members))
-            if wrong:
-                message = f"weights and members do not name the same tasks: {', '.join(wrong)}"
-                raise _error(message, "weights", "members")
-            if any(weight < 0 for weight in self.weights.values()) or not any(self.weights.values()):
-                raise _error("weights are not negative, and one is above 0", "weights")
-            if not math.isfinite(sum(self.weights.values())):
-                raise _error("weights are too large to be added up", "weights")
-        if len(set(self.members)) < len(self.members):
-            raise _error("a member is listed twice", "members")
-        return self

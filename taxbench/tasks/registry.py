@@ -10,7 +10,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from taxbench.registry.package_source import package_folders
-from taxbench.specs.task import GroupSpec, TaskSpec
+from taxbench.specs.group import GroupSpec
+from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.groups import group_problems
 from taxbench.tasks.inheritance import BUILTIN, SUFFIXES, TaskPath, yaml_files

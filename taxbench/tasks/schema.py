@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from taxbench.specs.task import PLACEHOLDERS, GroupSpec, Levels, TaskSpec
+from taxbench.specs.group import GroupSpec
+from taxbench.specs.refusals import PLACEHOLDERS
+from taxbench.specs.task import Levels, TaskSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REQUIRED_OF_A_CHILD = ["name"]
@@ -57,7 +59,8 @@ def _taken_apart(schema: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
 
 def _loosen(task: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
     """Allow a part of what a parent or `levels` completes; return, by choice, what is required without them."""
-    defs["Expected"]["required"] = []
+    for part in ("Expected", "PropertyQuestions"):
+        defs[part]["required"] = []
     braces = "|".join(PLACEHOLDERS)
     # Other braces are literal only where they are doubled.
     defs["Questions"]["properties"]["template"]["pattern"] = (

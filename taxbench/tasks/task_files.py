@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from taxbench.registry.settings import SHARED, known_settings, part_of
-from taxbench.specs.task import NAME, Expected, GroupSpec, Levels, TaskSpec
+from taxbench.specs.group import GroupSpec
+from taxbench.specs.task import NAME, Expected, Levels, TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic, in_order
 from taxbench.tasks.inheritance import ResolvedFile, TaskPath, resolve_extends
 from taxbench.tasks.messages import M, check, field_names

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from taxbench.datasets.dataset import load_dataset
 from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import settings_defaults
 from taxbench.results.predictions import OWN, Collector, parse_predictions, write_predictions
 from taxbench.results.records import predictions_file, write_result
@@ -29,8 +30,11 @@ Change = Callable[[Path], None]
 FIGURES = {"scores", "controls", "categories"}
 
 
-def honest(folder: Path, seed: int = 42, task: str = "unseen_hypernym") -> Result:
-    """Write a record on the real questions of `pocket`, with invented margins."""
+def honest(
+    folder: Path, seed: int = 42, task: str = "unseen_hypernym",
+    own: Callable[[Protocol, QuestionSet], np.ndarray] | None = None,
+) -> Result:  # fmt: skip
+    """Write a record on the real questions of `pocket`, with invented margins, those of its own head as given."""
     dataset, spec = load_dataset("pocket"), find_tasks().tasks[task].as_run()
     protocol, draw = Protocol(spec, dataset, seed), np.random.default_rng(seed)
     collector = Collector(
@@ -40,20 +44,21 @@ def honest(folder: Path, seed: int = 42, task: str = "unseen_hypernym") -> Resul
         asked = protocol.test(split)
         sign = np.where(asked.answer, 1.0, -1.0)
         skills = {OWN: 1.0} | {name: 0.2 for name in spec.controls if name != "chance"}
-        collector.add(
-            split, asked, {name: skill * sign + draw.normal(size=len(sign)) for name, skill in skills.items()}
-        )
+        margins = {name: skill * sign + draw.normal(size=len(sign)) for name, skill in skills.items()}
+        if own is not None:
+            margins[OWN] = own(protocol, asked)
+        collector.add(split, asked, margins)
     made = collector.predictions()
     content, card = write_predictions(made), score(made, spec.controls)
-    said = predictions_file(content, made.questions_digest(), len(made))
+    said, asks = predictions_file(content, made.questions_digest(), len(made)), protocol.asked_property
     run = RunSpec(
-        task=spec, dataset=DatasetId(name="pocket", fingerprint=dataset.fingerprint),
+        task=spec, dataset=DatasetId(name="pocket", fingerprint=dataset.fingerprint, properties=asks and asks.digest),
         encoder=EncoderId(name="pocket", digest="0123abcd", features="4567cdef"),
         lm=LMId(name="pocket", digest="89ab0123", dtype="float32"),
         head=HeadSpec(name="mlp", settings=settings_defaults("mlp")), trainer=TrainerSpec(), seed=seed,
     )  # fmt: skip
     result = Result(
-        run=run, is_control=False, scores=card.scores, controls=card.controls, validation=card.scores["leaf"],
+        run=run, is_control=False, scores=card.scores, controls=card.controls, validation=card.scores[spec.evaluate[0]],
         categories=card.categories, evidence=protocol.evidence(), predictions=said,
         visual_similarity=VisualSimilarity(
             before=0.3, after=0.3, categories=(Similarity(hypernym="bird", before=0.3, after=0.3),)

@@ -7,9 +7,9 @@ from taxbench.board.published import compare_with_published
 from taxbench.board.render.text_table import text_table
 from taxbench.board.roles import task_order
 from taxbench.board.rows import make_table
+from taxbench.specs.group import GroupSpec
 from taxbench.specs.result import Evidence, Result, Scores, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LMId, RunSpec, TrainerSpec
-from taxbench.specs.task import GroupSpec
 from taxbench.tasks.registry import find_tasks
 
 

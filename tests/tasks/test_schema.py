@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from taxbench.specs.task import GroupSpec, TaskSpec
+from taxbench.specs.group import GroupSpec
+from taxbench.specs.task import TaskSpec
 from taxbench.tasks.inheritance import BUILTIN, yaml_files
 from taxbench.tasks.schema import task_file_schema
 from taxbench.tasks.yaml_file import parse_yaml

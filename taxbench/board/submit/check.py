@@ -64,9 +64,10 @@ def _statements(result: Result) -> dict[tuple[str, ...], str]:
     graded = run.encoder.features if run.task.counterfactual.kind == "graded" else ""
     # The commit may be another, where it changed nothing that the version of the code goes by.
     content = result.model_dump_json(exclude={"code"}).encode()
+    asked = (run.task.identity, run.dataset.fingerprint, run.dataset.properties or "", str(run.seed), graded)
     return {
         ("run", result.digest): hashlib.sha256(content).hexdigest(),
-        ("questions", run.task.identity, run.dataset.fingerprint, str(run.seed), graded): result.predictions.questions,
+        ("questions", *asked): result.predictions.questions,
         ("lm", run.lm.name): run.lm.digest,
         ("encoder", run.encoder.name): run.encoder.digest,
     }

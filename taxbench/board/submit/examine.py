@@ -90,7 +90,9 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
     expected = tuple(name for name in own.controls if name in task.controls or not CONTROLS[name].added)
     own = own.as_run().model_copy(update={"controls": expected})
     for name in TaskSpec.model_fields:
-        if name not in ("summary", "tags") and getattr(task, name) != getattr(own, name):  # those are for people
+        if name not in ("summary", "tags", "world_scope") and getattr(task, name) != getattr(
+            own, name
+        ):  # those are for people
             yield f"run.task.{name} is {getattr(task, name)}; {own.identity} here has {getattr(own, name)}. {_AGAIN}"
 
 

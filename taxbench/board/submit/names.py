@@ -69,7 +69,7 @@ def name_problems(result: Result) -> Iterator[str]:
     words = [each.hypernym for each in result.visual_similarity.categories]
     words += [word for each in evidence.leaks for word in (each.leaf, each.hypernym)]
     for listed in (evidence.removed_hypernyms, evidence.heldout_leaves, evidence.dropped_leaves,
-                   evidence.unpictured_leaves, evidence.fixed_points):  # fmt: skip
+                   evidence.unpictured_leaves, evidence.unasked_leaves, evidence.fixed_points):  # fmt: skip
         words += listed
     yield from word_problems("hypernyms and leaves", words, where="result.json")
 

@@ -45,6 +45,9 @@ def question_problems(result: Result, predictions: Predictions) -> Iterator[str]
         return
     protocol = Protocol(run.task, dataset, run.seed)
     try:
+        digest = protocol.asked_property and protocol.asked_property.digest
+        if digest != run.dataset.properties:
+            yield f"run.dataset.properties is {run.dataset.properties}; in this version of '{_POCKET}' it is {digest}."
         asked = _asked(protocol)
     except TaxbenchError as error:
         yield f"The protocol cannot ask this task of '{_POCKET}': {error}"

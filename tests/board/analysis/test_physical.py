@@ -1,0 +1,96 @@
+"""Property tasks: whom answers follow after a re-pairing, correlations with numbers, records that can be checked."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from taxbench.board.analysis.physical import PropertyFinding, physical
+from taxbench.board.load import load_records
+from taxbench.board.submit.examine import examine
+from taxbench.cli.analyze import command
+from taxbench.datasets.dataset import load_dataset
+from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
+from taxbench.tasks.registry import find_tasks
+from taxbench.util.errors import UsageError
+from tests.board.hostile import honest, record, write
+
+POCKET = load_dataset("pocket")
+LENGTH = POCKET.properties.columns["length_cm"].values
+
+
+def by(which: str, noise: float = 0.0):  # type: ignore[no-untyped-def]
+    """Return margins that go by the length of what pictures are called, or of what they show."""
+
+    def margins(protocol: Protocol, asked: QuestionSet) -> np.ndarray:
+        asks, shown = protocol.asked_property, [POCKET.images[i].leaf for i in asked.image]
+        leaves = shown if which == "picture" else [protocol.pairing[leaf] for leaf in shown]
+        length = np.log([float(LENGTH[leaf]) for leaf in leaves])  # type: ignore[arg-type]
+        place = asked.term - protocol.vocabulary.n_taught
+        draw = np.random.default_rng(0).normal(size=len(length)) * noise
+        assert asks is not None
+        # A liking for No that differs from wording to wording, which neither AUROC nor Spearman may see.
+        return np.where(asks.reversed[place % len(asks.reversed)], -length, length) - 9.0 - place + draw
+
+    return margins
+
+
+def found(folder: Path, task: str, which: str, noise: float = 0.0) -> PropertyFinding:
+    honest(folder / task, task=task, own=by(which, noise))
+    first, *_ = physical(load_records([folder]), load_dataset).findings
+    assert first.split == "unseen"
+    return first
+
+
+@pytest.mark.parametrize(("which", "of_name"), [("name", 1.0), ("picture", 0.0)])
+def test_answers_follow_what_margins_were_made_of(tmp_path: Path, which: str, of_name: float) -> None:
+    says = found(tmp_path, "property_size_within", which)
+    assert says.follows_name[0] == pytest.approx(of_name) and says.follows_picture[0] == pytest.approx(1 - of_name)
+    assert says.differing and says.differing > 5
+    own, other = (says.number, says.number_of_picture)[:: 1 if which == "name" else -1]
+    assert own[0] == pytest.approx(1, abs=2e-3) and other[0] is not None and other[0] < 0.95
+    if which == "name":
+        assert says.auroc[0] == says.direct[0] == says.reversed[0] == 1.0
+        assert says.number_within[0] == pytest.approx(1, abs=2e-3)
+    assert says.agreement[0] == pytest.approx(1, abs=2e-3)
+
+
+def test_without_a_re_pairing_there_is_one_truth_and_words_have_no_correlation(tmp_path: Path) -> None:
+    says = found(tmp_path, "property_alive", "name", noise=1.0)
+    assert says.differing is None and says.follows_name == says.number == (None, None, None)
+    value, low, high = says.transfer
+    assert value is not None and low is not None and high is not None and low < value < high
+    assert value == pytest.approx((says.auroc[0] or 0) - (says.controls["random_lm"] or 0))
+    assert says.direct_transfer[0] and says.direct[1] and says.direct[1] < (says.direct[0] or 0)
+    assert set(says.controls) == {"random_lm", "no_image", "shuffled_features", "text_only", "feature_probe"}
+
+
+def test_a_swap_inside_hypernyms_leaves_no_two_truths_of_what_they_share(tmp_path: Path) -> None:
+    says = found(tmp_path, "property_alive_within", "name", noise=1.0)
+    assert says.differing == 0 and says.follows_name == (None, None, None)
+
+
+def test_the_verb_prints_tables_or_json_and_names_what_is_missing(tmp_path: Path) -> None:
+    honest(tmp_path / "a", task="property_size_within", own=by("name", 3.0))
+    done = CliRunner().invoke(command, ["--physical", str(tmp_path)])
+    assert done.exit_code == 0 and "| property_size_within |" in done.output and "follows picture" in done.output
+    done = CliRunner().invoke(command, ["--physical", str(tmp_path), "--json"])
+    assert [each["split"] for each in json.loads(done.output)["findings"]] == ["unseen", "heldout_leaf"]
+    other = tmp_path / "b"
+    honest(other, task="unseen_hypernym")
+    with pytest.raises(UsageError, match="no record of a property task"):
+        physical(load_records([other]), load_dataset)
+
+
+def test_a_record_of_a_property_task_can_be_checked(tmp_path: Path) -> None:
+    honest(tmp_path, task="property_edible_across")
+    registry = find_tasks()
+    assert examine(tmp_path, registry).reasons == ()
+    raw = record(tmp_path)
+    raw["run"]["dataset"]["properties"] = "0" * 16
+    write(tmp_path, raw)
+    (reason,) = examine(tmp_path, registry).reasons
+    assert reason.startswith("run.dataset.properties is 0000000000000000; in this version of 'pocket' it is ")
