@@ -52,6 +52,8 @@ class Dataset:
     """Terms as the dataset's authors say them, with their article; for tasks that ask for the dataset's own."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was loaded, such as folders that are not used."""
+    file: Callable[[ImageRecord], Path] | None = None
+    """Where the file of one picture lies; None: pictures are drawn, or lie in no files of their own."""
 
     @cached_property
     def fingerprint(self) -> str:
