@@ -3,14 +3,14 @@
 import base64
 import hashlib
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from taxbench.board.board import Board, Entry, Estimate
@@ -43,28 +43,18 @@ class Column:
 
 def page(board: Board) -> str:
     """Return the board as one HTML page: the same text for the same board."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
+    made = environment()
+    made.globals.update(
         swatch=swatch, command=_command, all_controls=CONTROLS, f1_span=F1_SPAN,
         transfer_span=TRANSFER_SPAN,
     )  # fmt: skip
-    environment.filters.update(
-        number=_number, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade
-    )
-    style, script = (_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    made.filters.update(number=_number, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade)
     columns = _columns(board)
     lines = _lines(board, columns)
-    return environment.get_template("page.html.j2").render(
-        policy=_policy(style, script),
-        style=Markup(style),
-        script=Markup(script),
+    return rendered(
+        made.get_template("page.html.j2"),
+        ("page.css",),
+        "page.js",
         columns=columns,
         groups=[(name, len(list(some))) for name, some in groupby(columns, lambda column: column.group)],
         datasets=[(name, list(some)) for name, some in groupby(lines, lambda line: line["entry"].dataset)],
@@ -78,13 +68,32 @@ def page(board: Board) -> str:
     )
 
 
-def _policy(style: str, script: str) -> str:
-    """Return a Content-Security-Policy under which nothing runs, loads or is styled but what we wrote."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
-    return (
-        f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; img-src data:; "
+def environment() -> Environment:
+    """Return what makes pages of templates; every name in them becomes text."""
+    return Environment(
+        loader=FileSystemLoader(_FOLDER, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def rendered(template: Template, styles: Sequence[str], script: str, images: str = "data:", **given: Any) -> str:
+    """Return a page with its styles and script inside, and a policy under which nothing else runs, loads or is styled.
+
+    Args:
+        images: The sources of pictures that it may show.
+    """
+    style = "".join(_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in styles)
+    code = _FOLDER.joinpath(script).read_text(encoding="utf-8")
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (code, style)]
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; img-src {images}; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     )
+    return template.render(policy=policy, style=Markup(style), script=Markup(code), **given)
 
 
 def _columns(board: Board) -> list[Column]:

@@ -56,14 +56,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 @contextmanager
-def opened(browser: "Browser", path: Path, at: str = "", **given: object) -> Iterator["Page"]:
-    """Open the page from disk; complain at the end of any request to elsewhere, and of anything on the console."""
+def opened(browser: "Browser", path: Path, at: str = "", also: str = "-", **given: object) -> Iterator["Page"]:
+    """Open the page from disk; complain at the end of any request to elsewhere, and of anything on the console.
+
+    Args:
+        also: The beginning of other addresses that it may ask for.
+    """
     context = browser.new_context(**given)
     context.set_default_timeout(5000)
     requests: list[str] = []
     said: list[str] = []
 
     def route(each: "Route") -> None:
+        if each.request.url.startswith(also):
+            return each.continue_()
         requests.append(each.request.url)
         each.continue_() if each.request.url.split("#")[0] == path.as_uri() else each.abort()
 
