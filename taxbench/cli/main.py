@@ -33,6 +33,7 @@ _VERBS = {
     "reproduce": "Run a record again and say whether the scores agree.",
     "doctor": "Say what this machine, and a folder that several share, can do.",
     "pocket": "Look at the embedded default, or make its weights anew.",
+    "cite": "Print BibTeX of the paper and of taxbench.",
     "completion": "Print the shell's completion script.",
 }
 
