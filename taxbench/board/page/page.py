@@ -17,7 +17,7 @@ from taxbench.board.board import Board, Entry, Estimate
 from taxbench.board.page.charts import deprivation_charts, similarity_charts
 from taxbench.board.page.svg import shown, strip, swatch
 from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
-from taxbench.board.render.cells import interval, short_task
+from taxbench.board.render.cells import interval, place_of, short_task
 from taxbench.board.roles import ROLES
 from taxbench.specs.controls import CONTROLS, control_help, control_title, in_order
 from taxbench.util.text import NOTHING_TO_SHOW, number
@@ -46,7 +46,7 @@ def page(board: Board) -> str:
     made = environment()
     made.globals.update(
         swatch=swatch, command=_command, all_controls=CONTROLS, f1_span=F1_SPAN,
-        transfer_span=TRANSFER_SPAN,
+        transfer_span=TRANSFER_SPAN, titles=_TITLES, place=place_of,
     )  # fmt: skip
     made.filters.update(number=_number, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade)
     columns = _columns(board)
@@ -97,16 +97,16 @@ def rendered(template: Template, styles: Sequence[str], script: str, images: str
 
 
 def _columns(board: Board) -> list[Column]:
-    """Return the columns of scores of the page's table; a control that no entry has gets none."""
+    """Return the columns of scores of the page's table, the usual ranking first; what no entry has gets none."""
 
     def of(role: str, name: str = "f1") -> Callable[[Entry], Estimate]:
         return lambda entry: entry.score(role, name)
 
     leaf, seen, unseen, high, low = ROLES
     columns = [
+        Column("unseen", "unseen F1", "Hypernyms that training never named.", "F1", (unseen,), of(unseen)),
         Column("leaf", "leaf F1", "The names training used, asked of new images.", "F1", (leaf,), of(leaf)),
         Column("seen", "seen F1", "Hypernyms that training asked too.", "F1", (seen,), of(seen)),
-        Column("unseen", "unseen F1", "Hypernyms that training never named.", "F1", (unseen,), of(unseen)),
         Column("transfer", "transfer", "Unseen F1 minus the random LM's, seed by seed and item by item.",
                "Generalisation", (unseen,), of(unseen, "transfer")),
         Column("heldout", "held-out AUROC", "Hypernyms asked of leaves that training never named.",
@@ -124,7 +124,8 @@ def _columns(board: Board) -> list[Column]:
         columns.append(
             Column(f"c{place}", title, about, "Controls of unseen F1", (unseen,), partial(Entry.control, name=name))
         )
-    return columns
+    run = {role for entry in board.entries for role in entry.rows}
+    return [column for column in columns if column.key == "unseen" or run.issuperset(column.roles)]
 
 
 def _lines(board: Board, columns: list[Column]) -> list[dict[str, Any]]:
