@@ -200,7 +200,8 @@ def _level(name: str) -> tuple[str, float]:
 
 
 def _board(entries: list[Entry], more: list[Row], shown: tuple[Reference, ...]) -> Board:
-    rows = [each for one in entries for each in one.rows.values()] + more
+    placed = ranked(entries)
+    rows = [each for one in placed for each in one.rows.values()] + more
     order = {name: number for number, name in enumerate(TASKS)}
     rows.sort(key=lambda each: (each.place, order.get(each.name, len(order)), *_level(each.name)))
     groups = []
@@ -208,7 +209,7 @@ def _board(entries: list[Entry], more: list[Row], shown: tuple[Reference, ...]) 
         why = f"{len(one.missing)} of 5 members missing: {', '.join(one.missing)}" if one.missing else ""
         average = NOTHING if one.missing else Estimate(0.82, 0.01)
         groups.append(GroupAverage("taxonomic", one.rows["unseen"].place, average, why))
-    return Board(ranked(entries), tuple(rows), tuple(groups), shown)
+    return Board(placed, tuple(rows), tuple(groups), shown)
 
 
 def board() -> Board:
