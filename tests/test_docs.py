@@ -1,5 +1,6 @@
 """What the pages say of files is true: paths exist, the front page stays short, its examples and citation hold."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from taxbench._version import __version__
+from taxbench.cli.main import call
 from tests.test_house import FILES, PACKAGE, ROOMS, SATELLITES, floor_of, room_of
 
 ROOT = PACKAGE.parent
@@ -81,3 +83,16 @@ def test_the_citation_is_of_this_release_and_of_the_paper() -> None:
     (paper,) = citation["references"]
     assert {"type", "title", "authors"} <= paper.keys() and len(paper["authors"]) == 5
     assert paper["identifiers"][0]["value"] == "arXiv:2603.07474"
+
+
+def test_cite_prints_what_the_citation_file_says(capsys: pytest.CaptureFixture[str]) -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert call(["cite"]) == 0
+    paper, software = capsys.readouterr().out.strip().split("\n\n")
+    fields = dict(re.findall(r"^  (\w+) += \{?(.*?)\}?,$", paper, re.M))
+    assert paper.startswith("@inproceedings{xu2026cross,\n") and fields["eprint"] == "2603.07474"
+    assert fields["pages"] == "16319--16337" and fields["author"].count(" and ") == 4 and fields["month"] == "jul"
+    assert citation["references"][0]["title"] in fields["title"] and __version__ in software
+    assert all(entry.count("{") == entry.count("}") for entry in (paper, software))
+    assert call(["cite", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["references"][0]["authors"][0]["family-names"] == "Xu"

@@ -59,6 +59,22 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Rank:
+    """Where a row stands by F1 among those of its task and dataset that were run with the same seeds."""
+
+    place: int
+    """1 is the best."""
+    low: int
+    """Best place that the 95 % intervals of its differences from all others allow at once."""
+    high: int
+    """Worst place that they allow."""
+    band: int
+    """Those of one band are not worse for sure than the best of it; 1 is the first band."""
+    of: int
+    """How many are ranked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One task of one (dataset, encoder, LM, head, setting), averaged over seeds."""
 
@@ -112,6 +128,8 @@ class Row:
     identities: dict[str, str] = field(default_factory=dict)
     """Digests and versions behind the names: dataset, encoder, features, lm, dtype, device, numerics, torch ..."""
     records: tuple[Record, ...] = ()
+    rank: Rank | None = None
+    """None: of a control head, without a score, or with other seeds than most rows of its task have."""
 
     @property
     def name(self) -> str:
@@ -122,20 +140,6 @@ class Row:
     def place(self) -> tuple[str, str, str, str, str]:
         """Return what rows of one entry have in common: dataset, LM, encoder, head, setting."""
         return self.dataset, self.lm, self.encoder, self.head, self.setting
-
-
-@dataclass(frozen=True, slots=True)
-class Rank:
-    """Where an entry stands among the complete ones of its dataset by F1 on unseen hypernyms."""
-
-    place: int
-    """1 is the best."""
-    low: int
-    """Best place that the 95 % intervals of its differences from all others allow at once."""
-    high: int
-    """Worst place that they allow."""
-    band: int
-    """Those of one band are not worse for sure than the best of it; 1 is the first band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +159,28 @@ class Entry:
     coherence_effect: Estimate
     """F1 with visual similarity kept minus F1 with it destroyed."""
     missing: tuple[str, ...]
-    """Which tasks were not run, or not with the same seeds, or that it has other seeds than those ranked: an entry
-    with any is shown and not ranked."""
+    """Which tasks that others of its dataset have were not run, or not with the same seeds."""
     is_control: bool
     """Whether its head is a control: shown, never ranked."""
-    rank: Rank | None
-    """None: `status` says why."""
+    role: str
+    """The part of the question that entries of its dataset are ranked by: unseen, where any was run with it."""
     note: str
 
     @property
+    def rank(self) -> Rank | None:
+        """Return where it stands by that part of the question; None: `status` says why."""
+        return self.rows[self.role].rank if self.role in self.rows else None
+
+    @property
     def status(self) -> str:
-        """Say why the entry has no rank: `reference`, `control`, `incomplete` or `no score`; else nothing."""
+        """Say why it has no rank: `reference`, `control`, `not run`, `no score` or `other seeds`; else nothing."""
         if self.rank:
             return ""
-        unranked = "reference" if self.head in READERS else "control"
-        return unranked if self.is_control else "incomplete" if self.missing else "no score"
+        if self.is_control:
+            return "reference" if self.head in READERS else "control"
+        if self.role not in self.rows:
+            return "not run"
+        return "no score" if self.score(self.role).mean is None else "other seeds"
 
     @property
     def place(self) -> tuple[str, str, str, str, str]:
@@ -241,7 +252,7 @@ class Board:
     """Everything that is shown."""
 
     entries: tuple[Entry, ...]
-    """Sorted: datasets by name, then ranked entries by rank, then the others by name."""
+    """Sorted: datasets by name, then ranked entries by rank, then the others by score."""
     rows: tuple[Row, ...]
     """Every row, of whatever task, sorted by place and then by task."""
     groups: tuple[GroupAverage, ...] = ()
@@ -249,9 +260,12 @@ class Board:
 
     @property
     def others(self) -> tuple[Row, ...]:
-        """Return the rows of tasks that no entry of their dataset has."""
+        """Return the rows of tasks that no entry of their dataset has, of each task the best first."""
         shown = {(row.dataset, row.task.identity) for entry in self.entries for row in entry.rows.values()}
-        return tuple(row for row in self.rows if (row.dataset, row.task.identity) not in shown)
+        rows = [row for row in self.rows if (row.dataset, row.task.identity) not in shown]
+        tasks = {(row.dataset, row.task.identity): place for place, row in reversed(list(enumerate(rows)))}
+        return tuple(sorted(rows, key=lambda row: (tasks[row.dataset, row.task.identity], row.rank is None,
+                                                   -(row.f1.mean or 0.0))))  # fmt: skip
 
 
 def controls_of(rows: Iterable[Row]) -> list[str]:

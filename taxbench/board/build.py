@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from taxbench.board.board import Board, Reference
-from taxbench.board.entries import make_entries
+from taxbench.board.entries import make_entries, rank_rows
 from taxbench.board.group_averages import group_averages
 from taxbench.board.load import LoadedResults, load_records, results_of
 from taxbench.board.page.page import page
@@ -46,6 +46,7 @@ def make_board(
     rows = make_table(found.results, {key: row.intervals for key, row in made.items()}, found.names)
     rows = best_by_validation(rows) if best_by else rows
     replicates = {key: drawn for key, row in made.items() if (drawn := row.replicates()) is not None}
+    rows = rank_rows(rows, replicates)
     entries = make_entries(rows, replicates)
     return Board(tuple(entries), tuple(rows), tuple(group_averages(rows, groups)), tuple(shown))
 

@@ -1,14 +1,16 @@
 """The lines of the board: everything asked of one (dataset, LM, encoder, head, setting), and where it ranks."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from taxbench.board.board import NOTHING, Entry, Estimate, Rank, Row
-from taxbench.board.roles import ROLES, recipe_of, role_of
+from taxbench.board.roles import ROLES, recipe_of, role_of, task_order
 from taxbench.board.rows import Interval, estimate, minus, row_key
 from taxbench.scoring.bootstrap import DIFFERENCE, interval
 from taxbench.specs.task import TaskSpec
@@ -17,31 +19,55 @@ Replicates = Mapping[str, np.ndarray]
 """F1 of rows and its replicates (`scoring/bootstrap.py`), averaged over seeds, by `row_key`; paired between rows."""
 
 
+_BY = ("unseen", "seen", "high", "low", "leaf")
+"""By which part of the question entries of a dataset are ranked: the first that any two of them have."""
+
+
+def rank_rows(rows: Iterable[Row], replicates: Replicates) -> list[Row]:
+    """Return the rows with their ranks: each among those of its task and dataset.
+
+    Control heads and rows without a score are not ranked, nor those of other seeds than most have, which ask about
+    other pictures.
+    """
+    contests, found = defaultdict[tuple[str, str], list[Row]](list), list[Row]()
+    for row in rows:
+        out = row.is_control or row.f1.mean is None
+        (found if out else contests[row.dataset, row.task.identity]).append(row)
+    for contest in contests.values():
+        count = Counter(row.seeds for row in contest)
+        most = max(count, key=lambda seeds: (count[seeds], len(seeds), seeds))
+        alike = [row for row in contest if row.seeds == most]
+        found += [replace(row, rank=rank) for row, rank in _ranked(alike, replicates)]
+        found += [row for row in contest if row.seeds != most]
+    return sorted(found, key=lambda row: (row.place, task_order(row.task)))
+
+
 def make_entries(rows: Iterable[Row], replicates: Replicates) -> list[Entry]:
-    """Gather rows into entries, and rank those that are complete, dataset by dataset."""
+    """Gather ranked rows into entries, dataset by dataset, the best first."""
     places: dict[tuple[str, ...], dict[str, Row]] = {}
     tasks: dict[str, dict[str, str]] = {}  # what the tasks of each dataset are called, by role
+    ranked: dict[str, Counter[str]] = {}  # how many rows of each role are ranked
     for role, row in role_rows(rows):
         places.setdefault(row.place, {})[role] = row
         tasks.setdefault(row.dataset, dict(ROLES))[role] = row.name
+        ranked.setdefault(row.dataset, Counter())[role] += row.rank is not None
+    by = {dataset: next((role for least in (2, 1) for role in _BY if count[role] >= least), _BY[0])
+          for dataset, count in ranked.items()}  # fmt: skip
     entries = [
-        _entry({role: own[role] for role in ROLES if role in own}, tasks[place[0]], replicates)
+        _entry({role: own[role] for role in ROLES if role in own}, tasks[place[0]], by[place[0]], replicates)
         for place, own in places.items()
     ]
-    contests: dict[str, list[Entry]] = {}
-    found = list[Entry]()
-    for entry in entries:
-        out = entry.missing or entry.is_control or entry.score("unseen").mean is None
-        (found if out else contests.setdefault(entry.dataset, [])).append(entry)
-    for contest in contests.values():
-        # Other seeds than most have ask about other pictures.
-        count = Counter(entry.seeds for entry in contest)
-        most = max(count, key=lambda seeds: (count[seeds], len(seeds), seeds))
-        alike = [entry for entry in contest if entry.seeds == most]
-        found += [replace(entry, rank=rank) for entry, rank in _ranked(alike, replicates)]
-        missing = (f"seeds {', '.join(map(str, most))}, as those ranked have",)
-        found += [replace(entry, missing=missing) for entry in contest if entry.seeds != most]
-    return sorted(found, key=lambda each: (each.dataset, each.rank.place if each.rank else 10**9, *each.place[1:]))
+    return sorted(entries, key=_order)
+
+
+def _order(entry: Entry) -> tuple[Any, ...]:
+    """Return what entries are sorted by: dataset, then rank; those without, by the score that others are ranked by,
+    then by any."""
+    scores = [entry.score(role).mean for role in dict.fromkeys((entry.role, *_BY))]
+    first = next((number for number, score in enumerate(scores) if score is not None), len(scores))
+    score = -(scores[first] or 0.0) if first < len(scores) else 0.0
+    place = entry.rank.place if entry.rank else math.inf
+    return entry.dataset, place, entry.is_control, first > 0, score, *entry.place[1:]
 
 
 def role_rows(rows: Iterable[Row]) -> list[tuple[str, Row]]:
@@ -92,9 +118,9 @@ def newest(rows: Iterable[Row]) -> list[Row]:
     return [row for row, identity in everything if best[row.name] == identity]
 
 
-def _entry(rows: dict[str, Row], tasks: Mapping[str, str], replicates: Replicates) -> Entry:
-    """Return the unranked entry of the board that holds the rows of one system, by role."""
-    first = rows.get("unseen") or next(iter(rows.values()))
+def _entry(rows: dict[str, Row], tasks: Mapping[str, str], by: str, replicates: Replicates) -> Entry:
+    """Return the entry of the board that holds the rows of one system, by role."""
+    first = rows.get(by) or next(iter(rows.values()))
     alike = [role for role, row in rows.items() if row.seeds == first.seeds]
     return Entry(
         dataset=first.dataset,
@@ -108,7 +134,7 @@ def _entry(rows: dict[str, Row], tasks: Mapping[str, str], replicates: Replicate
         coherence_effect=_coherence_effect(rows, replicates) if {"high", "low"} <= set(alike) else NOTHING,
         missing=tuple(tasks[role] for role in ROLES if role not in alike),
         is_control=first.is_control,
-        rank=None,
+        role=by,
         note=first.note,
     )
 
@@ -128,33 +154,33 @@ def _apart(a: Row, b: Row, replicates: Replicates, alpha: float = 0.05) -> Inter
     return interval(first - second, scored, alpha, DIFFERENCE)
 
 
-def _ranked(entries: list[Entry], replicates: Replicates) -> list[tuple[Entry, Rank]]:
-    """Rank entries of one contest, with the places that each might have, and bands of ties.
+def _ranked(rows: list[Row], replicates: Replicates) -> list[tuple[Row, Rank]]:
+    """Rank the rows of one contest, with the places that each might have, and bands of ties.
 
-    From pairwise differences (Mogstad, Romano, Shaikh and Wilhelm, 2024): the best place of an entry is one behind all
+    From pairwise differences (Mogstad, Romano, Shaikh and Wilhelm, 2024): the best place of a row is one behind all
     that are better for sure, the worst one before all that are worse for sure. Sure is what the interval of a
-    difference says that does not hold 0, all those of an entry at once (Bonferroni), so that 95 % of such ranges hold
-    the place that other items would give on average. A band is the best entry not in a band yet with all that are not
+    difference says that does not hold 0, all those of a row at once (Bonferroni), so that 95 % of such ranges hold
+    the place that other items would give on average. A band is the best row not in a band yet with all that are not
     worse than it for sure. Where predictions are missing nothing is sure.
     """
-    entries = sorted(entries, key=lambda entry: (-(entry.score("unseen").mean or 0.0), *entry.place))
-    n = len(entries)
+    rows = sorted(rows, key=lambda row: (-(row.f1.mean or 0.0), *row.place))
+    n = len(rows)
     alpha = 0.05 / max(1, n - 1)
     better = np.zeros((n, n), dtype=bool)
     for i, j in combinations(range(n), 2):
-        better[i, j] = _surely_better(entries[i], entries[j], replicates, alpha)
-        better[j, i] = _surely_better(entries[j], entries[i], replicates, alpha)
+        better[i, j] = _surely_better(rows[i], rows[j], replicates, alpha)
+        better[j, i] = _surely_better(rows[j], rows[i], replicates, alpha)
     bands, band = np.zeros(n, dtype=int), 0
     while (bands == 0).any():
         band, best = band + 1, int(np.argmax(bands == 0))
         bands[(bands == 0) & ~better[best]] = band
     return [
-        (entry, Rank(i + 1, 1 + int(better[:, i].sum()), n - int(better[i].sum()), int(bands[i])))
-        for i, entry in enumerate(entries)
+        (row, Rank(i + 1, 1 + int(better[:, i].sum()), n - int(better[i].sum()), int(bands[i]), n))
+        for i, row in enumerate(rows)
     ]
 
 
-def _surely_better(a: Entry, b: Entry, replicates: Replicates, alpha: float) -> bool:
-    """Tell whether an entry beats another: the interval of their unseen F1 difference lies above 0."""
-    low, _ = _apart(a.rows["unseen"], b.rows["unseen"], replicates, alpha)
+def _surely_better(a: Row, b: Row, replicates: Replicates, alpha: float) -> bool:
+    """Tell whether a row beats another: the interval of their F1 difference lies above 0."""
+    low, _ = _apart(a, b, replicates, alpha)
     return low is not None and low > 0

@@ -259,7 +259,7 @@ def main_heatmaps(board: Board) -> tuple[Heatmap, ...]:
 
 
 def scatters(board: Board) -> tuple[Scatter, ...]:
-    """Return, by dataset, the terms of the first entry of which any has a similarity and a score."""
+    """Return, by dataset, the terms of the best entry of which any has a similarity and a score."""
     found: dict[str, Scatter] = {}
     for entry in board.entries:
         terms = {name: _similar(entry.rows[role].terms) for role, name in PAIRING_NAMES.items() if role in entry.rows}

@@ -132,7 +132,8 @@ def _row(group: list[Result], names: dict[str, str], records: tuple[Record, ...]
     weak = bool(known_names) and min(known_names) < WEAK_LM
     weakness = f"this LM hardly tells names apart: AUROC {min(known_names):.2f}" if weak else ""
     return Row(
-        **names,
+        dataset=names["dataset"],
+        setting=names["setting"],
         task=first.run.task,
         encoder=first.encoder,
         lm=first.lm,

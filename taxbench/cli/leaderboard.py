@@ -4,12 +4,12 @@ import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from taxbench.cli.options import include_path
-from taxbench.util.errors import did_you_mean
+from taxbench.util.errors import UsageError, did_you_mean
 from taxbench.util.progress import Reporter
 
 if TYPE_CHECKING:
@@ -63,33 +63,35 @@ def _report(ctx: click.Context) -> Reporter:
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--best-by", type=click.Choice(["validation"]),
               help="Of several settings of a head, only the one that does best on validation leaves.")  # fmt: skip
+@click.option("--columns", default="", metavar="NAMES", help="Titles of the table's columns, by commas.")
+@click.option("--sort", default="", metavar="COLUMN", help="Sort the table's lines by a column, the best first.")
 @include_path
 @click.pass_context
-def show(
-    ctx: click.Context,
-    folders: tuple[Path, ...],
-    include: tuple[Path, ...],
-    form: str,
-    as_json: bool,
-    best_by: Literal["validation"] | None,
-) -> None:
-    """Print one table of every result.json below FOLDERS (default: results)."""
+def show(ctx: click.Context, /, folders: tuple[Path, ...], form: str, as_json: bool, **given: Any) -> None:
+    """Print one table of every result.json below FOLDERS (default: results).
+
+    At a terminal it is as wide as that, and says which columns are left out; a pipe or a file gets all as Markdown.
+    """
     from taxbench.board.build import board_text, make_board
     from taxbench.board.load import load_records
     from taxbench.board.published import compare_with_published
-    from taxbench.board.render.text_table import LEGEND, text_table
+    from taxbench.board.render.text_table import LEGEND, of_terminal, text_table
     from taxbench.board.resampling import Cached
     from taxbench.tasks.registry import find_tasks
     from taxbench.util.paths import cache_folder
 
-    places, registry = folders or (Path("results"),), find_tasks(include)
+    other = as_json or form != "table"
+    if other and (given["columns"] or given["sort"]):
+        raise UsageError("--columns and --sort are of the table; other forms have all columns.")
+    places, registry = folders or (Path("results"),), find_tasks(given["include"])
     known, groups = Cached(cache_folder()), registry.groups.values()
-    board = make_board(load_records(places), groups, known, (), _report(ctx), best_by)
-    if as_json or form != "table":
+    board = make_board(load_records(places), groups, known, (), _report(ctx), given["best_by"])
+    if other:
         click.echo(board_text(board, "json" if as_json else form), nl=False)
     else:
         published = compare_with_published(board.rows, registry.tasks)
-        click.echo(f"{text_table(board.rows, board.groups, published)}\n{LEGEND}")
+        layout = of_terminal(given["columns"], given["sort"])
+        click.echo(f"{text_table(board.rows, board.groups, published, layout)}\n{LEGEND}")
 
 
 @command.command("build")
@@ -131,19 +133,22 @@ def add_command(
 
 @command.command("check")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@_root
 @include_path
 @_as_json
 @click.pass_context
-def check_command(ctx: click.Context, folders: tuple[Path, ...], include: tuple[Path, ...], as_json: bool) -> None:
+def check_command(
+    ctx: click.Context, folders: tuple[Path, ...], root: Path, include: tuple[Path, ...], as_json: bool
+) -> None:
     """Check records: their form, where they come from, and every score anew from the predictions.
 
-    FOLDERS are a stranger's results or a leaderboard (default: leaderboard). Nothing in them is run, and nothing is
+    FOLDERS are a stranger's results or leaderboards (default: --board). Nothing in them is run, and nothing is
     written. Exits with 1 if any is refused.
     """
     from taxbench.board.submit.check import check_all
     from taxbench.tasks.registry import find_tasks
 
-    outcomes = check_all(folders or (_HOME,), find_tasks(include), _report(ctx))
+    outcomes = check_all(folders or (root,), find_tasks(include), _report(ctx))
     _tell(ctx, outcomes, as_json, "")
 
 

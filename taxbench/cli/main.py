@@ -26,12 +26,14 @@ _VERBS = {
     "schema": "Print the JSON Schema of a task file or a result.",
     "taxonomy": "Find the hypernyms of leaves in WordNet and write them for a person to edit.",
     "leaderboard": "Show results in one table; build, check and add to the published ones.",
+    "view": "Make a page of right and wrong answers with their pictures.",
     "compare": "Compare two heads, encoders or models on the same questions.",
     "analyze": "Ask what generalisation depends on: visual similarity, or knowledge from text.",
     "score": "Compute every figure of a record anew from its predictions, without a model.",
     "reproduce": "Run a record again and say whether the scores agree.",
     "doctor": "Say what this machine, and a folder that several share, can do.",
     "pocket": "Look at the embedded default, or make its weights anew.",
+    "cite": "Print BibTeX of the paper and of taxbench.",
     "completion": "Print the shell's completion script.",
 }
 

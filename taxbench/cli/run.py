@@ -125,13 +125,13 @@ def _show(results: "list[Result]", config: RunConfig, report: Reporter) -> None:
     from taxbench.board.build import make_board
     from taxbench.board.load import from_results
     from taxbench.board.published import compare_with_published
-    from taxbench.board.render.text_table import LEGEND, text_table
+    from taxbench.board.render.text_table import LEGEND, of_terminal, text_table
     from taxbench.board.resampling import Cached
     from taxbench.util.paths import cache_folder
 
     out, known = config.out, Cached(cache_folder(config.cache))
     board = make_board(from_results(results, out), config.groups, known, (), report)
     published = compare_with_published(board.rows, {task.name: task for task in config.tasks})
-    click.echo(text_table(board.rows, board.groups, published))
+    click.echo(text_table(board.rows, board.groups, published, of_terminal()))
     again = "" if str(out) == _DEFAULT.out else f" {shlex.quote(str(out))}"
     report.say(f"{LEGEND}\nResults: {out.resolve()}. In one table: taxbench leaderboard show{again}")

@@ -55,6 +55,8 @@ class Dataset:
     """What the user should know of how it was loaded, such as folders that are not used."""
     properties: PropertyTable = field(default_factory=PropertyTable)
     """What is true of leaves besides hypernyms; no part of the fingerprint, since only property tasks ask it."""
+    file: Callable[[ImageRecord], Path] | None = None
+    """Where the file of one picture lies; None: pictures are drawn, or lie in no files of their own."""
 
     @cached_property
     def fingerprint(self) -> str:

@@ -100,7 +100,8 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
             f"Files in class folders of '{root}' that are no pictures, or not ones that Pillow opens: {kinds}."
         )
     kept = keep_leaves(listed.taxonomy, {image.leaf for image in images})
-    return Dataset(f"folder:{root.name}", tuple(images), kept, DECODER, partial(_read, root), notes=tuple(notes))
+    read, file = partial(_read, root), partial(_file, root)
+    return Dataset(f"folder:{root.name}", tuple(images), kept, DECODER, read, notes=tuple(notes), file=file)
 
 
 def _unsorted(classes: Sequence[tuple[Split | None, Path]]) -> str:
@@ -296,4 +297,9 @@ def _check_classes(root: Path, taxonomy: Path | None, listed: TaxonomyFile, imag
 
 def _read(root: Path, image: ImageRecord) -> Image.Image:
     """Return the decoded picture of an image record from its file in the image folder."""
-    return read_image(root / image.id)
+    return read_image(_file(root, image))
+
+
+def _file(root: Path, image: ImageRecord) -> Path:
+    """Return where the picture of an image record lies in the image folder."""
+    return root / image.id

@@ -6,7 +6,7 @@ published selection and wording; a THINGSplus category file beside the images ta
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -59,7 +59,8 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     bases = tuple(sorted({folder.parent for folder in folders.values()}))
     display_name = {*table.hypernyms, *(row.leaf for row in rows)}
     forms = {term: form for term, form in sorted(published_forms().items()) if term in display_name}
-    return Dataset("things", tuple(images), table, DECODER, partial(_read, bases), forms, tuple(notes))
+    read, file = partial(_read, bases), partial(_file, bases)
+    return Dataset("things", tuple(images), table, DECODER, read, forms, tuple(notes), file=file)
 
 
 def published_forms() -> dict[str, str]:
@@ -177,6 +178,11 @@ def _how_to_get(root: Path) -> str:
 
 
 def _read(bases: tuple[Path, ...], image: ImageRecord) -> Image.Image:
-    """Return the decoded photo of a THINGS image from the first folder that has it."""
-    paths: Mapping[Path, None] = dict.fromkeys(base / image.id for base in bases)
-    return read_image(next((path for path in paths if path.is_file()), next(iter(paths))))
+    """Return the decoded photo of a THINGS image."""
+    return read_image(_file(bases, image))
+
+
+def _file(bases: tuple[Path, ...], image: ImageRecord) -> Path:
+    """Return where the photo of a THINGS image lies: in the first folder that has it."""
+    paths = [base / image.id for base in bases]
+    return next((path for path in paths if path.is_file()), paths[0])

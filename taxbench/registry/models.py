@@ -17,6 +17,9 @@ S = TypeVar("S", EncoderSpec, LMSpec, SystemSpec)
 
 ENTRY_POINTS = "taxbench.encoders"
 """The group under which installed packages offer encoders; what they must name: `features.encoders.EncoderCard`."""
+LM_POINTS = "taxbench.lms"
+"""The group of language models; they name a package and a folder in it in Hugging Face format: `package:folder`, with
+dots for folders in folders."""
 PLUGGED = "entry-point:"
 """How the source of an encoder from another package begins; the entry point's value follows."""
 _REVISION = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
@@ -50,7 +53,7 @@ def encoders() -> dict[str, EncoderSpec]:
 
 
 def lms() -> dict[str, LMSpec]:
-    """Return the registered language models by name."""
+    """Return the registered language models by name: the built-in ones, then those of installed packages."""
     return _registered(LMSpec)
 
 
@@ -165,13 +168,15 @@ def _instead(folder: Path, gguf: bool) -> str:
 
 
 def _registered(kind: type[S]) -> dict[str, S]:
-    """Return the models of one kind by alias: those of the YAML registry, and plugged encoders."""
+    """Return the models of one kind by alias: those of the YAML registry, and those that packages offer."""
     text = Path(__file__).with_name(_FILES[kind]).read_text(encoding="utf-8")
     entries = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # libyaml takes a tenth of the time
     known = {name: kind(name=name, **fields) for name, fields in entries.items()}
-    for point in sorted(entry_points(group=ENTRY_POINTS)) if kind is EncoderSpec else ():
+    for point in sorted(entry_points(group=ENTRY_POINTS if kind is EncoderSpec else LM_POINTS)):
         package = f"From the package {point.dist.name} {point.dist.version}." if point.dist else ""
-        known.setdefault(point.name, kind(name=point.name, source=PLUGGED + point.value, summary=package))
+        folder = f"{PACKAGED}{point.module}/{point.attr.replace('.', '/')}"
+        source = PLUGGED + point.value if kind is EncoderSpec else folder
+        known.setdefault(point.name, kind(name=point.name, source=source, summary=package))
     return known
 
 

@@ -112,7 +112,7 @@ def read_result(path: Path) -> Result:
     Raises:
         DataError: it cannot be read, or is no record.
     """
-    return parse_result(read_within(path, MOST_BYTES, "a record has at most"), str(path))
+    return parse_result(read_within(path, MOST_BYTES, "a record has at most"), str(path)).lies_in(path.parent)
 
 
 def parse_result(content: bytes, name: str) -> Result:

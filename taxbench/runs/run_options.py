@@ -91,6 +91,7 @@ def _typed(name: str, value: Any, usual: Any) -> Any:
 
 def _words(name: str, value: Any) -> str:
     """Return the text of a value, or of several separated by commas; raise UsageError where it has none."""
+    value = value.tolist() if hasattr(value, "tolist") else value  # of NumPy or pandas
     if isinstance(value, list | tuple | range):
         return ",".join(_words(name, each) for each in value)
     if not isinstance(value, str | Real | Path):

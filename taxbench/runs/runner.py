@@ -270,7 +270,7 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
                     lm=context.lm.digest)  # fmt: skip
     context.work.clear()
     write_result(planned.folder, result, content, timing)
-    return result
+    return result.lies_in(planned.folder)
 
 
 def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:

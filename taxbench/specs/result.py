@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
+from taxbench.specs.prompt_view import PromptView
 from taxbench.specs.run import RunSpec
 from taxbench.specs.spec import Spec
 
@@ -183,7 +184,7 @@ class Timing(Spec):
     """The digest of the LM."""
 
 
-class Result(Spec):
+class Result(PromptView, Spec):
     """One run's outcome. Holds no time stamps, so the same run writes the same bytes."""
 
     schema_version: Literal[3] = SCHEMA_VERSION

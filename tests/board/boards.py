@@ -127,7 +127,7 @@ def entry(names: dict[str, str], skill: float = 1.0, tasks: tuple[str, ...] = TA
     missing = tuple(task for task in TASKS if task not in tasks)
     note = "The image is replaced by one constant vector." if is_control else ""
     return Entry(**names, seeds=seeds, rows=rows, coherence_effect=effect, missing=missing, is_control=is_control,
-                 rank=None, note=note)  # fmt: skip
+                 role="unseen", note=note)  # fmt: skip
 
 
 def without_intervals(given: Entry) -> Entry:
@@ -146,7 +146,7 @@ def without_intervals(given: Entry) -> Entry:
 
 
 def ranked(entries: list[Entry]) -> tuple[Entry, ...]:
-    """Rank complete entries inside their dataset, ties by overlap of intervals, and sort all of them."""
+    """Rank entries inside their dataset, ties by overlap of intervals, and sort all of them."""
     found: list[Entry] = []
     for dataset in sorted({each.dataset for each in entries}):
         block = [each for each in entries if each.dataset == dataset]
@@ -159,10 +159,15 @@ def ranked(entries: list[Entry]) -> tuple[Entry, ...]:
                 band, best = band + 1, each
             better = sum((_unseen(other).low or 0) > (own.high or 0) for other in full)
             worse = sum((_unseen(other).high or 0) < (own.low or 0) for other in full)
-            found.append(replace(each, rank=Rank(place, better + 1, len(full) - worse, band)))
+            found.append(at_rank(each, Rank(place, better + 1, len(full) - worse, band, len(full))))
         rest = [each for each in block if all(each is not other for other in full)]
         found += sorted(rest, key=lambda each: (each.is_control, each.lm, each.encoder, each.head))
     return tuple(found)
+
+
+def at_rank(each: Entry, rank: Rank | None) -> Entry:
+    """Return an entry with another rank by unseen F1."""
+    return replace(each, rows={**each.rows, "unseen": replace(each.rows["unseen"], rank=rank)})
 
 
 def _unseen(each: Entry) -> Estimate:
@@ -195,7 +200,8 @@ def _level(name: str) -> tuple[str, float]:
 
 
 def _board(entries: list[Entry], more: list[Row], shown: tuple[Reference, ...]) -> Board:
-    rows = [each for one in entries for each in one.rows.values()] + more
+    placed = ranked(entries)
+    rows = [each for one in placed for each in one.rows.values()] + more
     order = {name: number for number, name in enumerate(TASKS)}
     rows.sort(key=lambda each: (each.place, order.get(each.name, len(order)), *_level(each.name)))
     groups = []
@@ -203,7 +209,7 @@ def _board(entries: list[Entry], more: list[Row], shown: tuple[Reference, ...]) 
         why = f"{len(one.missing)} of 5 members missing: {', '.join(one.missing)}" if one.missing else ""
         average = NOTHING if one.missing else Estimate(0.82, 0.01)
         groups.append(GroupAverage("taxonomic", one.rows["unseen"].place, average, why))
-    return Board(ranked(entries), tuple(rows), tuple(groups), shown)
+    return Board(placed, tuple(rows), tuple(groups), shown)
 
 
 def board() -> Board:

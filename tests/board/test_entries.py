@@ -42,10 +42,11 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Entry]:
     return {entry.encoder: entry for entry in board_of(out).entries}
 
 
-def test_only_complete_entries_that_are_no_controls_are_ranked(entries: dict[str, Entry]) -> None:
+def test_entries_of_the_same_seeds_that_are_no_controls_are_ranked(entries: dict[str, Entry]) -> None:
     partial = entries["partial"]
-    assert partial.rank is None and set(partial.missing) == set(TASKS) - {"unseen_hypernym"}
-    assert partial.coherence_effect.mean is None
+    assert partial.rank is None and partial.status == "other seeds"
+    assert set(partial.missing) == set(TASKS) - {"unseen_hypernym"} and partial.coherence_effect.mean is None
+    assert {entry.status for entry in entries.values() if entry.is_control} == {"control"}
     ranked = [entry.encoder for entry in entries.values() if entry.rank]
     assert sorted(ranked) == ["bad", "good", "twin"] and list(entries)[:3] == ranked
 
@@ -68,12 +69,54 @@ def test_the_coherence_effect_is_paired_and_has_an_interval(entries: dict[str, E
         assert effect.mean == pytest.approx(high - low) and effect.low < effect.mean < effect.high and effect.sd
 
 
-def test_seeds_that_differ_leave_an_entry_incomplete(tmp_path: Path) -> None:
+def test_runs_of_one_task_are_ranked_and_charted_the_best_first(tmp_path: Path) -> None:
+    """What most people run: one task, many heads and settings; names in another order than scores."""
+    for name, skill in (("a", 0.2), ("b", 2.0), ("c", 1.0), ("d", 0.5)):
+        record(tmp_path, 1, skill, "unseen_hypernym", encoder=encoder(name))
+    board = board_of(tmp_path)
+    assert [entry.encoder for entry in board.entries] == ["b", "c", "d", "a"]
+    assert [entry.rank and (entry.rank.place, entry.rank.of) for entry in board.entries] == [
+        (1, 4), (2, 4), (3, 4), (4, 4)]  # fmt: skip
+    assert {entry.role for entry in board.entries} == {"unseen"}
+    scores = [entry.score("unseen").mean for entry in board.entries]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_dataset_without_unseen_questions_ranks_by_what_entries_share(tmp_path: Path) -> None:
+    for name, skill in (("a", 0.2), ("b", 2.0), ("c", 1.0)):
+        record(tmp_path, 1, skill, "leaf", encoder=encoder(name))
+    record(tmp_path, 1, 0.7, "unseen_hypernym", encoder=encoder("a"))
+    entries = board_of(tmp_path).entries
+    assert [(entry.encoder, entry.role, entry.rank and entry.rank.place) for entry in entries] == [
+        ("b", "leaf", 1), ("c", "leaf", 2), ("a", "leaf", 3)]  # fmt: skip
+    unseen = entries[2].rows["unseen"].rank
+    assert unseen is not None and (unseen.place, unseen.of) == (1, 1)
+
+
+def test_entries_without_a_rank_stand_by_their_score(tmp_path: Path) -> None:
+    for name, seed, skill in (("a", 1, 0.2), ("b", 1, 2.0), ("c", 2, 0.3), ("d", 3, 2.0), ("e", 4, 1.0)):
+        record(tmp_path, seed, skill, "unseen_hypernym", encoder=encoder(name))
+    record(tmp_path, 1, 3.0, "leaf", encoder=encoder("f"))
+    entries = board_of(tmp_path).entries
+    assert [entry.encoder for entry in entries] == ["b", "a", "d", "e", "c", "f"]
+    assert [entry.status for entry in entries] == ["", "", *["other seeds"] * 3, "not run"]
+
+
+def test_tasks_that_are_no_part_of_the_question_rank_as_well(tmp_path: Path) -> None:
+    for name, skill in (("a", 0.2), ("b", 2.0)):
+        record(tmp_path, 1, skill, "deprivation_random-0.5", encoder=encoder(name))
+    board = board_of(tmp_path)
+    assert not board.entries and [(row.encoder, row.rank and row.rank.place) for row in board.others] == [
+        ("b", 1), ("a", 2)]  # fmt: skip
+
+
+def test_seeds_that_differ_leave_an_entry_without_a_task(tmp_path: Path) -> None:
     for task in TASKS:
         record(tmp_path, 1, 1.0, task)
     record(tmp_path, 2, 1.0, "unseen_hypernym")
     (entry,) = board_of(tmp_path).entries
-    assert entry.seeds == (1, 2) and set(entry.missing) == set(TASKS) - {"unseen_hypernym"} and entry.rank is None
+    assert entry.seeds == (1, 2) and set(entry.missing) == set(TASKS) - {"unseen_hypernym"}
+    assert entry.rank is not None and entry.coherence_effect.mean is None
 
 
 def test_an_entry_with_other_seeds_is_shown_and_not_ranked(tmp_path: Path) -> None:
@@ -81,9 +124,8 @@ def test_an_entry_with_other_seeds_is_shown_and_not_ranked(tmp_path: Path) -> No
         for task in TASKS:
             for seed in seeds:
                 record(tmp_path, seed, 1.0, task, encoder=encoder(name))
-    ranked = {entry.encoder: (entry.rank is not None, entry.missing) for entry in board_of(tmp_path).entries}
-    assert ranked["one"] == ranked["two"] == (True, ())
-    assert ranked["three"] == (False, ("seeds 1, 2, as those ranked have",))
+    ranked = {entry.encoder: entry.status for entry in board_of(tmp_path).entries}
+    assert ranked == {"one": "", "two": "", "three": "other seeds"}
 
 
 def test_datasets_of_one_name_and_other_content_are_never_ranked_together(tmp_path: Path) -> None:
@@ -101,13 +143,10 @@ def test_bands_hold_all_that_are_not_worse_for_sure_than_their_best(
     monkeypatch: pytest.MonkeyPatch, entries: dict[str, Entry]
 ) -> None:
     """A is better than B for sure, and C can be told from neither."""
-    good = entries["good"]
-    made = []
-    for name, f1 in (("A", 0.9), ("B", 0.8), ("C", 0.7)):
-        row = replace(good.rows["unseen"], f1=Estimate(f1))
-        made.append(replace(good, encoder=name, rows={**good.rows, "unseen": row}))
+    good = entries["good"].rows["unseen"]
+    made = [replace(good, encoder=name, f1=Estimate(f1)) for name, f1 in (("A", 0.9), ("B", 0.8), ("C", 0.7))]
     monkeypatch.setattr("taxbench.board.entries._surely_better", lambda a, b, *_: (a.encoder, b.encoder) == ("A", "B"))
-    ranks = {entry.encoder: rank for entry, rank in _ranked(made, {})}
+    ranks = {row.encoder: rank for row, rank in _ranked(made, {})}
     assert {name: rank.band for name, rank in ranks.items()} == {"A": 1, "B": 2, "C": 1}
     assert [(rank.place, rank.low, rank.high) for rank in ranks.values()] == [(1, 1, 2), (2, 2, 3), (3, 1, 3)]
 

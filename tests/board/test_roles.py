@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from taxbench.board.board import Board, Entry, Row
-from taxbench.board.entries import make_entries, role_rows
+from taxbench.board.entries import make_entries, rank_rows, role_rows
 from taxbench.board.plots import deprivations
 from taxbench.board.roles import ROLES, role_of
 from taxbench.specs.task import TaskSpec
@@ -30,6 +30,7 @@ def by_another_name(name: str, tasks: dict[str, TaskSpec]) -> Row:
 
 
 def board(rows: list[Row]) -> Board:
+    rows = rank_rows(rows, {})
     return Board(tuple(make_entries(rows, {})), tuple(rows))
 
 
@@ -50,7 +51,7 @@ def test_tasks_by_other_names_take_the_same_roles(mine: dict[str, TaskSpec]) -> 
     assert list(entry.rows) == list(ROLES) and entry.missing == () and entry.rank is not None
     assert not board(rows).others
     (entry,) = board(rows[:3]).entries
-    assert entry.missing == ("counterfactual_high", "counterfactual_low") and entry.rank is None
+    assert entry.missing == ("counterfactual_high", "counterfactual_low") and entry.rank is not None
 
 
 def test_of_several_tasks_with_one_role_the_suite_s_own_counts_and_the_others_stand_apart(
@@ -77,7 +78,9 @@ def test_what_most_rows_are_of_stands_for_a_role_where_the_suite_s_own_is_not_th
 def test_a_task_that_asks_in_another_way_does_not_stand_beside_the_one_that_is_ranked() -> None:
     rows = [row(name, NAMES) for name in ("unseen_hypernym", "paper_full_within", "paper_full_across")]
     mixed = board(rows)
-    assert names(mixed.entries[0]) == {"unseen": "unseen_hypernym"} and mixed.others == tuple(rows[1:])
+    assert names(mixed.entries[0]) == {"unseen": "unseen_hypernym"} and [each.name for each in mixed.others] == [
+        each.name for each in rows[1:]
+    ]
     assert mixed.entries[0].coherence_effect.mean is None
     paper = board([row("paper_full", NAMES), *rows[1:]])
     assert list(names(paper.entries[0])) == ["unseen", "high", "low"] and not paper.others

@@ -30,6 +30,12 @@ def test_results_are_shown_in_every_form(results: Path, capsys: pytest.CaptureFi
         shown = capsys.readouterr().out
         assert words.lower() in shown.lower(), form
     (row,) = json.loads(shown)["rows"]
+    assert call(["-q", "leaderboard", "show", str(results), "--columns", "task,F1", "--sort", "f1"]) == 0
+    assert "| task " in (chosen := capsys.readouterr().out) and "| transfer " not in chosen
+    assert call(["-q", "leaderboard", "show", str(results), "--sort", "F2"]) == 2
+    assert "There is no column 'F2'. Did you mean 'f1'?" in capsys.readouterr().err
+    assert call(["-q", "leaderboard", "show", str(results), "--sort", "F1", "--format", "csv"]) == 2
+    assert "are of the table" in capsys.readouterr().err
     assert row["seeds"] == [1, 2] and row["f1"]["low"] < row["f1"]["mean"] < row["f1"]["high"]
 
 
@@ -46,8 +52,9 @@ def test_records_are_added_once_checked_and_the_board_is_built(
     assert call(["-q", "leaderboard", "build", "--board", str(board)]) == 0
     assert {path.name for path in board.iterdir()} >= set(FORMS.values())
     capsys.readouterr()
-    assert call(["-q", "leaderboard", "check", str(board)]) == 0
-    assert capsys.readouterr().out == "fine: 2\n"
+    for place in ([str(board)], ["--board", str(board)]):
+        assert call(["-q", "leaderboard", "check", *place]) == 0
+        assert capsys.readouterr().out == "fine: 2\n"
 
 
 def test_a_tampered_record_is_refused_with_the_reason_and_the_others_go_on(

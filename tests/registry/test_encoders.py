@@ -10,12 +10,12 @@ from taxbench.registry.models import encoders, find_encoder, find_lm, model_sour
 from taxbench.util.errors import ModelError, UsageError
 
 
-def package(root: Path, points: str) -> None:
+def package(root: Path, points: str, group: str = "encoders") -> None:
     """Install a package in a folder, as pip would leave it."""
     info = root / "plugged-2.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text(f"[taxbench.encoders]\n{points}")
+    (info / "entry_points.txt").write_text(f"[taxbench.{group}]\n{points}")
 
 
 def test_every_architecture_has_an_alias_with_a_summary() -> None:
@@ -54,6 +54,20 @@ def test_packages_add_encoders_and_cannot_take_a_name(tmp_path: Path, monkeypatc
     spec = find_encoder("other")
     assert (spec.source, spec.summary) == ("entry-point:no_such_module:function", "From the package plugged 2.0.")
     assert find_encoder("clip").source == "openai/clip-vit-base-patch32"
+
+
+def test_packages_add_language_models_as_folders_and_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package(tmp_path, "mine = carrier:weights.small\npocket = carrier:weights\ngone = carrier:gone\n", "lms")
+    (tmp_path / "carrier" / "weights" / "small").mkdir(parents=True)
+    (tmp_path / "carrier" / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = find_lm("mine")
+    assert spec.summary == "From the package plugged 2.0." and "carrier" not in find_lm("pocket").source
+    assert model_source(spec.source) == str(tmp_path / "carrier" / "weights" / "small")
+    with pytest.raises(ModelError, match="the package has no folder 'gone'"):
+        model_source(find_lm("gone").source)
 
 
 def test_listing_runs_no_code_of_packages(tmp_path: Path) -> None:

@@ -3,21 +3,21 @@
 import base64
 import hashlib
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from taxbench.board.board import Board, Entry, Estimate
 from taxbench.board.page.charts import deprivation_charts, similarity_charts
 from taxbench.board.page.svg import shown, strip, swatch
 from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
-from taxbench.board.render.cells import interval, short_task
+from taxbench.board.render.cells import interval, place_of, short_task
 from taxbench.board.roles import ROLES
 from taxbench.specs.controls import CONTROLS, control_help, control_title, in_order
 from taxbench.util.text import NOTHING_TO_SHOW, number
@@ -43,28 +43,18 @@ class Column:
 
 def page(board: Board) -> str:
     """Return the board as one HTML page: the same text for the same board."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
+    made = environment()
+    made.globals.update(
         swatch=swatch, command=_command, all_controls=CONTROLS, f1_span=F1_SPAN,
-        transfer_span=TRANSFER_SPAN,
+        transfer_span=TRANSFER_SPAN, titles=_TITLES, place=place_of,
     )  # fmt: skip
-    environment.filters.update(
-        number=_number, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade
-    )
-    style, script = (_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    made.filters.update(number=_number, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade)
     columns = _columns(board)
     lines = _lines(board, columns)
-    return environment.get_template("page.html.j2").render(
-        policy=_policy(style, script),
-        style=Markup(style),
-        script=Markup(script),
+    return rendered(
+        made.get_template("page.html.j2"),
+        ("page.css",),
+        "page.js",
         columns=columns,
         groups=[(name, len(list(some))) for name, some in groupby(columns, lambda column: column.group)],
         datasets=[(name, list(some)) for name, some in groupby(lines, lambda line: line["entry"].dataset)],
@@ -78,26 +68,45 @@ def page(board: Board) -> str:
     )
 
 
-def _policy(style: str, script: str) -> str:
-    """Return a Content-Security-Policy under which nothing runs, loads or is styled but what we wrote."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
-    return (
-        f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+def environment() -> Environment:
+    """Return what makes pages of templates; every name in them becomes text."""
+    return Environment(
+        loader=FileSystemLoader(_FOLDER, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
+def rendered(template: Template, styles: Sequence[str], script: str, images: str = "data:", **given: Any) -> str:
+    """Return a page with its styles and script inside, and a policy under which nothing else runs, loads or is styled.
+
+    Args:
+        images: The sources of pictures that it may show.
+    """
+    style = "".join(_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in styles)
+    code = _FOLDER.joinpath(script).read_text(encoding="utf-8")
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (code, style)]
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; img-src {images}; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+    )
+    return template.render(policy=policy, style=Markup(style), script=Markup(code), **given)
+
+
 def _columns(board: Board) -> list[Column]:
-    """Return the columns of scores of the page's table; a control that no entry has gets none."""
+    """Return the columns of scores of the page's table, the usual ranking first; what no entry has gets none."""
 
     def of(role: str, name: str = "f1") -> Callable[[Entry], Estimate]:
         return lambda entry: entry.score(role, name)
 
     leaf, seen, unseen, high, low = ROLES
     columns = [
+        Column("unseen", "unseen F1", "Hypernyms that training never named.", "F1", (unseen,), of(unseen)),
         Column("leaf", "leaf F1", "The names training used, asked of new images.", "F1", (leaf,), of(leaf)),
         Column("seen", "seen F1", "Hypernyms that training asked too.", "F1", (seen,), of(seen)),
-        Column("unseen", "unseen F1", "Hypernyms that training never named.", "F1", (unseen,), of(unseen)),
         Column("transfer", "transfer", "Unseen F1 minus the random LM's, seed by seed and item by item.",
                "Generalisation", (unseen,), of(unseen, "transfer")),
         Column("heldout", "held-out AUROC", "Hypernyms asked of leaves that training never named.",
@@ -115,7 +124,8 @@ def _columns(board: Board) -> list[Column]:
         columns.append(
             Column(f"c{place}", title, about, "Controls of unseen F1", (unseen,), partial(Entry.control, name=name))
         )
-    return columns
+    run = {role for entry in board.entries for role in entry.rows}
+    return [column for column in columns if column.key == "unseen" or run.issuperset(column.roles)]
 
 
 def _lines(board: Board, columns: list[Column]) -> list[dict[str, Any]]:

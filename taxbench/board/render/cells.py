@@ -52,7 +52,14 @@ def rank(entry: Entry) -> str:
     """Return the cell of an entry's rank: its place with the interval of that; of an entry without one, why."""
     if entry.rank is None:
         return NOTHING_TO_SHOW if entry.status == "no score" else entry.status
-    place = entry.rank
+    return place_of(entry.rows[entry.role])
+
+
+def place_of(row: Row) -> str:
+    """Return the cell of a row's place among those of its task, with the interval of that, where it is ranked."""
+    if row.rank is None:
+        return NOTHING_TO_SHOW
+    place = row.rank
     return f"{place.place}" if place.low == place.high else f"{place.place} [{place.low}–{place.high}]"
 
 

@@ -94,7 +94,7 @@ def _data(value: Any) -> Any:
         if isinstance(value, Row):
             del parts["is_control"]  # entries say it
         if isinstance(value, Entry):
-            parts["rows"] = {row.name: row.task for row in value.rows.values()}
+            parts |= {"rows": {row.name: row.task for row in value.rows.values()}, "rank": value.rank}
         return {name: _data(part) for name, part in parts.items()}
     if isinstance(value, dict):
         return {str(name): _data(part) for name, part in value.items()}
@@ -110,7 +110,8 @@ _SPECIAL = {
     "[": "{[}", "*": "{*}",  # behind the end of a line they would be its arguments
 }  # fmt: skip
 _CAPTION = (
-    r"Dataset %s: macro-F1, means over %s, with 95\,\%% intervals over terms, leaves and images. Transfer: F1 on "
+    r"Dataset %s: macro-F1, means over %s, with 95\,\%% intervals over terms, leaves and images; $\pm$: standard "
+    r"deviation of unseen F1 over seeds. Transfer: F1 on "
     r"unseen hypernyms minus that of the same head through a language model of random weights. Effect: F1 with "
     r"pictures swapped inside categories (high) minus across them (low). Bold: cannot be told from the best."
 )
@@ -132,7 +133,9 @@ def latex_text(board: Board) -> str:
 def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:
     """Return the exported LaTeX table of one dataset's entries, with its caption."""
     names = names_of(entries)
-    lines = [["rank", *names, "leaf", "seen", "unseen", "transfer", "high", "low", "effect", "random LM", "chance"]]
+    lines = [
+        ["rank", *names, "leaf", "seen", "unseen", r"$\pm$", "transfer", "high", "low", "effect", "random LM", "chance"]
+    ]
     lines += [[rank(each), *(tex(show(each)) for show in names.values()), *_latex_scores(each)] for each in entries]
     lines = said(lines, always=("rank", *names))
     left = 1 + len(names)
@@ -143,19 +146,25 @@ def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:
             *(r"\sbox0{%", rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(lines[0]) - left)}}}", r"\toprule"),
             *(rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}}%"),
             r"\ifdim\wd0>\textwidth\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi",
-            *(rf"\caption{{{_CAPTION % (tex(dataset), seeds_of(entries))}}}", r"\end{table*}", ""),
+            rf"\caption{{{_CAPTION % (tex(dataset), seeds_of(entries))}}}",
+            *(rf"\label{{tab:taxbench-{re.sub('[^a-z0-9]+', '-', dataset.lower()).strip('-')}}}", r"\end{table*}", ""),
         ]
     )
 
 
 def _latex_scores(entry: Entry) -> list[str]:
     """Return the scores of an entry as cells of the exported LaTeX table."""
-    best = with_interval(entry.score("unseen"))
+
+    def f1(role: str) -> str:
+        shown = with_interval(entry.score(role)) if role == "unseen" else number(entry.score(role).mean)
+        best = role == entry.role and entry.rank is not None and entry.rank.band == 1
+        return rf"\textbf{{{shown}}}" if best else shown
+
     cells = [
-        *(number(entry.score(role).mean) for role in ("leaf", "seen")),
-        rf"\textbf{{{best}}}" if entry.rank is not None and entry.rank.band == 1 else best,
+        *map(f1, ("leaf", "seen", "unseen")),
+        number(entry.score("unseen").sd),
         with_interval(entry.score("unseen", "transfer")),
-        *(number(entry.score(role).mean) for role in ("high", "low")),
+        *map(f1, ("high", "low")),
         with_interval(entry.coherence_effect),
         *(number(entry.control(name).mean) for name in ("random_lm", "chance")),
     ]

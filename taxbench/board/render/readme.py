@@ -51,9 +51,11 @@ def _dataset(entries: Sequence[Entry]) -> list[str]:
     about = f"{known.summary} " if known else ""
     title = f"## Dataset {markdown_text(entries[0].dataset)}\n\n{about}{seeds_of(entries).capitalize()} an entry.\n"
     blocks = [title, markdown_table(said([head, *lines], always=("rank",))) + "\n"]
+    if (role := entries[0].role) != "unseen":
+        blocks.append(f"Ranked by F1 of {role} questions, the first that two entries share.\n")
     missing = [each for each in entries if each.missing and not each.is_control]
     if missing:
-        blocks.append("Incomplete, and what is missing, or was not run with the same seeds:\n")
+        blocks.append("Not run, or not with the same seeds:\n")
         blocks += [f"- {' · '.join(filter(None, _named(each, names)))}: {', '.join(each.missing)}" for each in missing]
         blocks.append("")
     return blocks + _controls(entries, names)

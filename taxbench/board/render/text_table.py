@@ -1,7 +1,11 @@
 """The table that commands print: aligned Markdown, one block for every (dataset, LM, encoder, head)."""
 
+import re
+import shutil
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 
@@ -10,7 +14,8 @@ from taxbench.board.published import BesidePublished
 from taxbench.board.render.cells import markdown_table, markdown_text, said, task_name, with_both
 from taxbench.specs.controls import control_title
 from taxbench.specs.sources import READERS
-from taxbench.util.text import number, signed
+from taxbench.util.errors import UsageError, did_you_mean
+from taxbench.util.text import NOTHING_TO_SHOW, number, signed
 
 LEGEND = (
     "Val F1 is of leaf questions about validation images, by which settings are chosen; F1 is macro-F1 over the asked "
@@ -20,14 +25,49 @@ LEGEND = (
     "and images]."
 )
 
+_FIRST_TO_GO = (
+    "similarity", "F1 fitted", "held-out F1", "no image", "shuffled", "label oracle", "held-out AUROC", "feature probe",
+    "accuracy", "leaf F1", "val F1", "chance", "AUROC", "text only", "features", "split", "note", "random LM",
+    "transfer",
+)  # fmt: skip
+"""The columns that are left out where a terminal has no room, the least telling first."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableLayout:
+    """Which columns a text table has, and in what order its lines stand."""
+
+    columns: tuple[str, ...] = ()
+    """By their titles; none: all that say something."""
+    sort: str = ""
+    """The title of the column by which lines are sorted: scores from the highest down, names from A to Z."""
+    width: int | None = None
+    """Letters a line may have; None: any number."""
+
+
+def of_terminal(columns: str = "", sort: str = "") -> TableLayout:
+    """Return the layout for standard output: as wide as the terminal, or whole where it is a pipe or a file.
+
+    Args:
+        columns: Titles by commas.
+    """
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return TableLayout(tuple(name.strip() for name in columns.split(",") if name.strip()), sort, width)
+
 
 def text_table(
-    rows: Sequence[Row], groups: Sequence[GroupAverage] = (), published: Sequence[BesidePublished] = ()
+    rows: Sequence[Row],
+    groups: Sequence[GroupAverage] = (),
+    published: Sequence[BesidePublished] = (),
+    layout: TableLayout = TableLayout(),
 ) -> str:
     """Return one table for every (dataset, LM, encoder, head), aligned so that it also reads well as plain text.
 
     Averages of groups stand under their table; published scores, beside ours, in a table of their own. Accuracy is a
     column only where a task lists it among its metrics, a control only where a task has it.
+
+    Raises:
+        UsageError: the layout names a column that no table has.
     """
     places = defaultdict[str, set[tuple[str, ...]]](set)
     for row in rows:
@@ -36,9 +76,17 @@ def text_table(
     for row in rows:
         compared = len(places[_title(row, with_head=False)]) > 1
         tables[_title(row, with_head=not compared), compared].append(row)
+    made = {key: _lines(block, key[1]) for key, block in tables.items()}
+    _check(layout, (title for lines in made.values() for title in lines[0]))
     blocks = []
     for (title, compared), block in tables.items():
-        blocks.append(f"**{title}**\n\n{markdown_table(_lines(block, compared))}\n")
+        lines, left = _fitted(_laid_out(made[title, compared], layout), layout)
+        more = (
+            f"\nNot shown at this width: {', '.join(left)}. Name columns by --columns, or pipe the table.\n"
+            if left
+            else ""
+        )
+        blocks.append(f"**{title}**\n\n{markdown_table(lines)}\n{more}")
         for place in dict.fromkeys(row.place for row in block):
             for group in (group for group in groups if group.place == place):
                 why = f" ({markdown_text(group.blank_because, 200)})" if group.blank_because else ""
@@ -87,6 +135,49 @@ def _lines(block: list[Row], compared: bool) -> list[list[str]]:
             [*(markdown_text(show(row)) for show in names.values()), *(show(row) for show in columns.values())]
         )
     return said(lines, always=("F1",))
+
+
+def _check(layout: TableLayout, titles: Iterable[str]) -> None:
+    """Raise UsageError where a layout names a column that no table has."""
+    known = list(dict.fromkeys(titles))
+    for name in filter(None, (*layout.columns, layout.sort)):
+        if _key(name) not in map(_key, known):
+            hint = did_you_mean(_key(name), map(_key, known))
+            raise UsageError(f"There is no column '{name}'.{hint} Columns: {', '.join(known)}.")
+
+
+def _laid_out(lines: list[list[str]], layout: TableLayout) -> list[list[str]]:
+    """Return the lines of a table with the columns that are wanted, of those it has, and in the order that is."""
+    known = {_key(title): place for place, title in enumerate(lines[0])}
+    if (by := known.get(_key(layout.sort))) is not None:
+        lines = [lines[0], *sorted(lines[1:], key=lambda line: _order_of(line[by]))]
+    wanted = [known[_key(name)] for name in layout.columns if _key(name) in known]
+    return [[line[place] for place in wanted or known.values()] for line in lines]
+
+
+def _key(title: str) -> str:
+    """Return the title of a column as people may type it: 'held-out F1', held_out_f1."""
+    return re.sub(r"[\s_\\-]+", " ", title).strip().lower()
+
+
+def _order_of(cell: str) -> tuple[int, float, str]:
+    """Return what a cell is sorted by: scores from the highest down, then names from A to Z, then what is blank."""
+    found = re.match(r"[+-]?\d+(\.\d+)?(?![\w@])", cell)
+    return (0, -float(found.group()), cell) if found else (1 + (cell == NOTHING_TO_SHOW), 0.0, cell)
+
+
+def _fitted(lines: list[list[str]], layout: TableLayout) -> tuple[list[list[str]], list[str]]:
+    """Return a table without the columns for which there is no room, and their titles; those that were named stay."""
+    widths = {
+        title: max(map(len, column)) + 3 for title, *rest in zip(*lines, strict=True) for column in [[title, *rest]]
+    }
+    left: list[str] = []
+    for title in _FIRST_TO_GO if layout.width and not layout.columns else ():
+        if title in widths and sum(widths.values()) + 1 > (layout.width or 0):
+            del widths[title]
+            left.append(title)
+    keep = [place for place, title in enumerate(lines[0]) if title in widths]
+    return [[line[place] for place in keep] for line in lines], left
 
 
 def _columns(block: list[Row]) -> dict[str, Callable[[Row], str]]:

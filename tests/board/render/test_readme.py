@@ -31,7 +31,7 @@ def test_every_entry_is_a_line_with_rank_band_and_intervals() -> None:
     )
     assert first["unseen F1"] == f"{f1.mean:.3f} [{f1.low:.2f}, {f1.high:.2f}]" and first["± seeds"] == f"{f1.sd:.3f}"
     states = [line[0] for line in lines if not line[0][:1].isdigit()]
-    assert states == ["incomplete", "incomplete", "control", "control"]
+    assert states == ["other seeds", "–", "control", "control"]
     assert "- llama-3.2-1b · dinov2-reg-large · mlp · 256 patch tokens: counterfactual_low" in text
 
 

@@ -8,8 +8,9 @@ import pytest
 from taxbench.board.board import NOTHING, Estimate, GroupAverage
 from taxbench.board.published import BesidePublished
 from taxbench.board.render.cells import latin, markdown_text
-from taxbench.board.render.text_table import text_table
+from taxbench.board.render.text_table import TableLayout, text_table
 from taxbench.specs.task import PublishedFigure
+from taxbench.util.errors import UsageError
 from tests.board.boards import SEEDS, board, hostile_board, row
 
 NAMES = {
@@ -41,6 +42,33 @@ def test_figures_stand_with_both_uncertainties_and_controls_with_their_mean() ->
         line["task"] == "unseen_hypernym@1" and line["F1"] == "0.700 ± 0.100 [0.61, 0.79]" and line["chance"] == "0.492"
     )
     assert list(line)[5:9] == ["chance", "random LM", "no image", "shuffled"]
+
+
+def test_a_narrow_terminal_gets_the_columns_that_tell_most_and_the_titles_of_the_others() -> None:
+    one = row("unseen_hypernym", NAMES)
+    whole = text_table([one])
+    for width in (60, 100, 140):
+        text = text_table([one], layout=TableLayout(width=width))
+        lines = [line for line in text.splitlines() if line.startswith("|")]
+        assert max(map(len, lines)) <= max(width, 66) and "F1" in cells(lines[0])
+        left = re.findall(r"Not shown at this width: (.*?)\. Name", text)[0].split(", ")
+        assert {*left, *cells(lines[0])} == set(table(whole)[0]) and not {*left} & {*cells(lines[0])}
+    assert "transfer" in cells(lines[0]) and text_table([one], layout=TableLayout(width=999)) == whole
+
+
+def test_columns_are_chosen_and_lines_sorted_by_any_of_them() -> None:
+    rows = [replace(row("leaf", NAMES | {"head": head}), f1=figure, auroc=other) for head, figure, other in
+            (("blank", NOTHING, NOTHING), ("weak", Estimate(0.1), Estimate(0.9)), ("strong", Estimate(0.9, 0.1),
+             Estimate(0.2)))]  # fmt: skip
+    text = text_table(rows, layout=TableLayout(("head", "auroc", "F1"), "auroc", 20))
+    assert list(table(text)[0]) == ["head", "AUROC", "F1"]
+    assert [line["head"] for line in table(text)] == ["weak", "strong", "blank"]
+    assert [line["head"] for line in table(text_table(rows, layout=TableLayout(sort="head")))] == [
+        "blank", "strong", "weak"]  # fmt: skip
+    both = [*rows, row("leaf", NAMES | {"lm": "alone"})]  # whose table has no column of heads
+    assert text_table(both, layout=TableLayout(("head", "F1"))).count("| F1") == 2
+    with pytest.raises(UsageError, match=r"There is no column 'aurroc'. Did you mean 'auroc'\? Columns: head, "):
+        text_table(rows, layout=TableLayout(sort="aurroc"))
 
 
 def test_columns_that_say_nothing_are_left_out_but_never_the_score() -> None:

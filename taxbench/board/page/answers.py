@@ -1,0 +1,171 @@
+"""The answers of results as one HTML file: it works from disk, asks the network for nothing, shows names as text."""
+
+import base64
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from taxbench.board.page.page import environment, rendered
+from taxbench.datasets.dataset import Dataset, ImageRecord
+from taxbench.results.predictions import OWN, Predictions
+from taxbench.specs.controls import control_help, control_title, in_order
+from taxbench.specs.result import Result, Scores
+from taxbench.util.progress import Reporter
+from taxbench.util.text import plain, seen
+
+_LONGEST = 160
+"""Pixels of the longer side of an embedded picture; smaller ones are embedded as they are."""
+_MANY = 300
+"""Pictures for which it pays to start other processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredResult:
+    """A result with its answers and, where they are found, its pictures."""
+
+    result: Result
+    predictions: Predictions
+    pictures: Dataset | None
+
+
+def answers_page(shown: Sequence[AnsweredResult], embed: bool, report: Reporter) -> str:
+    """Return the page: the same text for the same answers and pictures.
+
+    Pictures that are files are linked where they lie; others, which are drawn or lie in archives, are embedded.
+
+    Args:
+        embed: Embed those that are files as well.
+
+    Raises:
+        DataError: a picture that is to be embedded cannot be read.
+    """
+    names = _names([each.result for each in shown])
+    coded = _Coded()
+    results = [coded.add(each, name) for each, name in zip(shown, names, strict=True)]
+    data = {
+        "results": results,
+        "splits": list(coded.splits),
+        "terms": [seen(term) for term in coded.terms],
+        "leaves": [seen(leaf) for leaf in coded.leaves],
+        "images": [seen(name) for _, name in coded.images],
+        "sources": list(_sources(shown, coded.images, embed, report)),
+    }
+    template = environment().get_template("answers.html.j2")
+    return rendered(template, ("page.css", "answers.css"), "answers.js", images="data: file:", data=data, names=names)
+
+
+def _names(results: Sequence[Result]) -> list[str]:
+    """Return what results are called: their task, what tells them apart, and the seed."""
+    parts = [
+        [each.run.task.name, each.run.dataset.label, each.lm, each.encoder, each.head, f"seed {each.seed}"]
+        for each in results
+    ]
+    telling = [number in (0, 5) or len(set(column)) > 1 for number, column in enumerate(zip(*parts, strict=True))]
+    names = [" · ".join(plain(word) for word, tells in zip(words, telling, strict=True) if tells) for words in parts]
+    twice = {name for name in names if names.count(name) > 1}
+    return [f"{name} · {each.digest[:8]}" if name in twice else name for name, each in zip(names, results, strict=True)]
+
+
+class _Coded:
+    """The answers of all results as numbers that index shared lists of names."""
+
+    def __init__(self) -> None:
+        self.splits: dict[str, int] = {}
+        self.terms: dict[str, int] = {}
+        self.leaves: dict[str, int] = {}
+        self.images: dict[tuple[str, str], int] = {}
+        """By dataset and id: two datasets may have pictures of one name."""
+
+    def add(self, shown: AnsweredResult, name: str) -> dict[str, Any]:
+        """Return what the page holds of a result."""
+        result, found = shown.result, shown.predictions
+        controls = in_order(found.controls)
+        dataset = result.run.dataset
+        leaf_of = _codes(self.leaves, found.leaves)[found.leaf_of]
+        images = _codes(self.images, [(dataset.fingerprint, name) for name in found.images])
+        run = result.run
+        about = {"task": result.run.task.name, "dataset": dataset.label, "LM": result.lm, "encoder": result.encoder,
+                 "head": result.head, "seed": str(result.seed), "features": run.encoder.reading,
+                 **{key: str(value) for key, value in run.head.settings.items()}}  # fmt: skip
+        return {
+            "name": name,
+            "headline": run.task.headline,
+            "about": [[key, plain(value)] for key, value in about.items()],
+            "heads": [
+                ["own head", "The head of the run itself."],
+                *([control_title(each), control_help(each)] for each in controls),
+            ],
+            "scores": [_scores(result.scores), *(_scores(result.controls.get(each, {})) for each in controls)],
+            "split": _packed(_codes(self.splits, found.splits)[found.split], "u2"),
+            "term": _packed(_codes(self.terms, found.terms)[found.term], "u2"),
+            "leaf": _packed(leaf_of[found.image], "u2"),
+            "image": _packed(images[found.image], "u4"),
+            "answer": _packed(found.answer, "u1"),
+            "margins": [_packed(found.margins[each], "f4") for each in (OWN, *controls)],
+        }
+
+
+def _codes(known: dict[Any, int], names: Iterable[Any]) -> np.ndarray:
+    """Return the number of each name in a list that grows by those that are new.  # (n,)"""
+    return np.array([known.setdefault(name, len(known)) for name in names], np.int64)
+
+
+def _packed(values: np.ndarray, kind: str) -> str:
+    """Return numbers as base64 of their little-endian bytes."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype=f"<{kind}").tobytes()).decode()
+
+
+def _scores(scores: dict[str, Scores]) -> dict[str, list[float | None]]:
+    """Return F1, AUROC and chance of each split."""
+    return {split: [each.macro_f1, each.auroc, each.chance_f1] for split, each in scores.items()}
+
+
+def _sources(
+    shown: Sequence[AnsweredResult], images: Iterable[tuple[str, str]], embed: bool, report: Reporter
+) -> Iterable[str]:
+    """Yield for each picture where the page finds it: an address, an embedded picture, or nothing."""
+    by_id: dict[str, tuple[Dataset, dict[str, ImageRecord]]] = {}
+    for each in shown:
+        if each.pictures and each.result.run.dataset.fingerprint not in by_id:
+            records = {image.id: image for image in each.pictures.images}
+            by_id[each.result.run.dataset.fingerprint] = each.pictures, records
+    found = [(by_id[of][0], by_id[of][1][name]) if of in by_id and name in by_id[of][1] else None
+             for of, name in images]  # fmt: skip
+    drawn = [each for each in found if each and (embed or each[0].file is None)]
+    embedded = iter(_embedded([partial(dataset.read, image) for dataset, image in drawn], report))
+    for picture in found:
+        if picture is None:
+            yield ""
+        elif embed or picture[0].file is None:
+            yield next(embedded)
+        else:
+            yield picture[0].file(picture[1]).absolute().as_uri()
+
+
+def _embedded(reads: Sequence[Callable[[], Image.Image]], report: Reporter) -> Iterable[str]:
+    """Yield pictures as addresses that hold them."""
+    with report.bar("embed pictures", len(reads), "picture") as advance, ExitStack() as stack:
+        made: Iterable[str] = map(_thumbnail, reads)
+        if len(reads) > _MANY:
+            workers = ProcessPoolExecutor(min(os.cpu_count() or 1, 8), get_context("spawn"))
+            made = stack.enter_context(workers).map(_thumbnail, reads, chunksize=32)
+        for source in made:
+            advance(1)
+            yield source
+
+
+def _thumbnail(read: Callable[[], Image.Image]) -> str:
+    """Return a picture, no larger than need be, as an address that holds it."""
+    picture, file = read(), io.BytesIO()
+    picture.thumbnail((_LONGEST, _LONGEST))
+    picture.save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,51 @@
+"""The pictures behind a record: its dataset, found again by what the feature cache says of where it lay."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from taxbench.datasets.dataset import Dataset, first_images, load_dataset
+from taxbench.features.store.index import find_entry
+from taxbench.specs.result import Result
+from taxbench.util.errors import DataError, TaxbenchError
+from taxbench.util.paths import cache_folder
+from taxbench.util.progress import Reporter
+
+
+def pictures_of(
+    result: Result,
+    report: Reporter,
+    dataset: str | None = None,
+    taxonomy: Path | None = None,
+    cache: Path | None = None,
+) -> Dataset:
+    """Return the dataset that a record asked about.
+
+    Args:
+        dataset: What `--dataset` would call it here; None: what it was called when its features were extracted, as the
+            cache has it, or the record's own name for it.
+        taxonomy: As for a run.
+        cache: The cache folder; None: the usual one.
+
+    Raises:
+        DataError: it cannot be found or loaded here.
+    """
+    named = result.run.dataset
+    found, listed = dataset, taxonomy
+    if found is None:
+        with suppress(TaxbenchError):  # without features in this cache, its name may do
+            origin = find_entry(cache_folder(cache), result.run.encoder.features).manifest.origin
+            found, listed = origin.dataset or None, Path(origin.taxonomy) if origin.taxonomy else None
+    try:
+        whole = load_dataset(found or named.name, listed)
+    except TaxbenchError as error:
+        if dataset is not None:
+            raise
+        raise DataError(
+            f"The pictures of '{named.name}' are not found here: {error} Say where they lie: --dataset KIND:PATH "
+            "--taxonomy FILE"
+        ) from None
+    there = first_images(whole, named.limit) if named.limit else whole
+    if there.fingerprint != named.fingerprint:
+        report.say(f"The dataset '{found or named.name}' is not as it was when the record was made (its pictures, "
+                   "splits or taxonomy); pictures are found by their ids.")  # fmt: skip
+    return there

@@ -1,0 +1,37 @@
+"""`taxbench view`: right and wrong answers with their pictures, on a page to open in a browser."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from taxbench.cli.completion import complete_dataset
+from taxbench.util.progress import Reporter
+
+
+@click.command("view")
+@click.argument("places", nargs=-1, required=True, metavar="RESULT...", type=click.Path(path_type=Path))
+@click.option("--out", default=Path("view.html"), show_default=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="The page to write.")  # fmt: skip
+@click.option("--embed", is_flag=True, help="Put pictures that are files into the page, and not links to them.")
+@click.option("--dataset", metavar="NAME", shell_complete=complete_dataset,
+              help="Where the pictures are, if they have moved; as for run.")  # fmt: skip
+@click.option("--taxonomy", type=click.Path(path_type=Path), metavar="FILE", help="As for run.")
+@click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help="The cache that the runs used.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@click.pass_context
+def command(ctx: click.Context, /, places: tuple[Path, ...], out: Path, as_json: bool, **given: Any) -> None:
+    """Write one HTML page with every answer of RESULT..., folders or result.json files, and open it in a browser.
+
+    It works offline and filters by split, term, leaf, margin, and right or wrong; it puts two results, or a head and a
+    control, side by side; and it counts which leaves are confused with which terms. Pictures that are files are linked
+    where they lie; others, such as the drawings of pocket, are in the page.
+    """
+    from taxbench.board.answers_view import write_view
+
+    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
+    lookup = given["dataset"], given["taxonomy"], given["cache"]
+    written = write_view(places, out, given["embed"], lookup, report)
+    said = {"page": str(out), "results": written, "bytes": out.stat().st_size}
+    click.echo(json.dumps(said, indent=1) if as_json else out.resolve().as_uri())
