@@ -58,10 +58,11 @@ def run_options(command: Any) -> Any:
         ),
         _usual("seeds", "Seeds, by commas; the paper's: 42,218,7."),
         _usual("head", "Mappings by commas, or 'all'; see 'taxbench ls heads'.", shell_complete=complete_head),
-        _usual(
-            "system",
-            "Whole systems, instead of model, encoder and head: aliases, directories, hub ids.",
+        click.option(
+            "--system",
+            default=_DEFAULT.system,
             shell_complete=complete_system,
+            help="Whole systems, instead of model, encoder and head: aliases, directories, hub ids.",
         ),
         properties_option,
         dataset_options,

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,22 +69,24 @@ class Cluster:
 
     def lose_head(self) -> None:
         """Kill what holds the cluster together."""
-        for pid in _processes("gcs_server"):
-            os.kill(pid, signal.SIGKILL)
+        self._cluster.head_node.kill_gcs_server(check_alive=False)
+
+    def workers(self) -> list[int]:
+        """Return the processes in which a grid is worked on."""
+        parents = {each.process.pid for machine in self._machines for each in machine.all_processes["raylet"]}
+        return sorted(pid for pid, parent in _processes("ray::_work") if parent in parents)
 
     def stop(self) -> None:
         """End what is left of it."""
         self._cluster.shutdown()
 
 
-def _processes(name: str) -> Iterator[int]:
-    """Yield the processes of this user's whose command line has a name."""
+def _processes(name: str) -> Iterator[tuple[int, int]]:
+    """Yield the processes whose command line has a name, each with its parent."""
     for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit() and name in (folder / "cmdline").read_text() and int(folder.name) != os.getpid():
-                yield int(folder.name)
-        except OSError:  # it ended
-            continue
+        with suppress(OSError):  # it ended
+            if folder.name.isdigit() and name in (folder / "cmdline").read_text():
+                yield int(folder.name), int((folder / "stat").read_text().rpartition(")")[2].split()[1])
 
 
 class Campaign:
@@ -135,7 +138,7 @@ class Campaign:
         """Kill something, where there is something of the kind."""
         kind = self._draw.choice(_KINDS)
         if kind == "worker":
-            workers = sorted(_processes("ray::_work"))
+            workers = self._cluster.workers()
             if not workers:
                 return
             os.kill(self._draw.choice(workers), signal.SIGKILL)
