@@ -12,8 +12,8 @@ from taxbench.scoring.bootstrap import (
     DIFFERENCE,
     METHOD,
     SCORE,
-    _weights,
     interval,
+    item_weights,
     replicates,
     scored_terms,
     standard_error,
@@ -53,7 +53,7 @@ def test_a_replicate_is_the_score_under_weights_of_leaves() -> None:
     [one] = drawn()
     one = replace(one, margins={"none": np.round(one.margins["none"], 0)})  # many ties
     n, margin, leaf = 7, one.margins["none"], one.leaf_of[one.image]
-    found, weights = replicates(one, "unseen", n=n), _weights("leaf", one.leaves, n, 0)
+    found, weights = replicates(one, "unseen", n=n), item_weights("leaf", one.leaves, n, 0)
     for column in (0, 1, n):
         f1, auroc = [], []
         for of in scored_terms(one, "unseen"):
