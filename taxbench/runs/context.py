@@ -195,6 +195,7 @@ class RunContext:
         lm = self.lm if twin is None else self.loaded.twin(twin)
         scorers = self.loaded.scorers
         answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
+        questions = protocol.questions if isinstance(lm, TextSide) else questions  # which is taught nothing
         key = (lm.digest, questions, answers, order, prompt)
         if key not in scorers:
             if isinstance(lm, TextSide):

@@ -86,6 +86,13 @@ class HeadJob:
         self._claims.release(self.key.digest)  # somebody has just finished it
         return False
 
+    def is_elsewhere(self) -> bool:
+        """Say whether the head is missing and another process is training it."""
+        if self.take_on():
+            self._claims.release(self.key.digest)
+            return False
+        return self.is_missing
+
     @property
     def _claims(self) -> Claims:
         """Return the claims on heads of the cache."""
@@ -309,9 +316,10 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
     try:
         for job in missing:
             stacks.setdefault(job.stack_key, []).append(job)
-        later, workers = list(later), context.shared.workers()
-        left = {job.key.digest for job in (*missing, *later) if job.is_missing} if workers > 1 else ()
-        share = -(-len(left) // workers) if left else _STACK
+        share, workers = _STACK, context.shared.workers()
+        if workers > 1:
+            later = list(later)
+            share = -(-len({job.key.digest for job in (*missing, *later) if job.is_missing}) // workers)
         _fill(stacks, missing, later, min(_STACK, share))
         # On a CPU there should be work for two threads; elsewhere stacks wait for each other.
         two = context.device.type == "cpu"

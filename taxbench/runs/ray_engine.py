@@ -6,9 +6,10 @@ place of the shared file system, which may have none, or only some that other ma
 
 import os
 import secrets
+import signal
 import socket
 import sys
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -31,10 +32,13 @@ _ANSWER = 10.0
 """Seconds that the head of a cluster has to answer."""
 _STOP = 60.0
 """Seconds that workers have to write down how far they are, when the command is interrupted."""
+_SOON = 10.0
+"""Seconds that workers have to notice that all is done."""
 _DEATHS = 10
-"""So many workers may die, one after the other, without a run being finished; then it is no accident."""
-_PASSED_ON = ("HF_", "TAXBENCH_", "TRANSFORMERS_", "OMP_NUM_THREADS", "TMPDIR", "PYTHONPATH")
-"""How the environment variables begin that workers see as the command does."""
+"""So many workers, or twice as many as there are, may die without a run being finished; then it is no accident."""
+_PASSED_ON = ("HF_", "TAXBENCH_", "TRANSFORMERS_", "TMPDIR", "PYTHONPATH")
+"""How the environment variables begin that workers see as the command does; but secrets, which Ray would show."""
+_SECRET = "TOKEN"
 
 
 class LockTable:
@@ -142,51 +146,104 @@ def _shared(config: RunConfig) -> tuple[Path, Path]:
     return config.out, cache_folder(config.cache)
 
 
+@dataclass(frozen=True)
+class _Seat:
+    """What a worker has of a machine; the same for all, since numbers depend on it."""
+
+    resource: str
+    each: int
+
+    @classmethod
+    def of(cls, machines: list[dict[str, float]], device: str) -> "_Seat":
+        """Return a GPU, where the cluster has any and the device may be one; else the cores that it computes with.
+
+        They are as many as OMP_NUM_THREADS says, or as the smallest machine has.
+        """
+        if device != "cpu" and any(each.get("GPU", 0) for each in machines):
+            return cls("GPU", 1)
+        cores = min((int(each["CPU"]) for each in machines if each.get("CPU", 0) >= 1), default=1)
+        said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+        return cls("CPU", min(int(said), cores) if said.isdigit() and int(said) else cores)
+
+    def count(self, machines: list[dict[str, float]]) -> int:
+        """Return how many of them machines have."""
+        return sum(int(each.get(self.resource, 0)) // self.each for each in machines)
+
+    @property
+    def needs(self) -> dict[str, int]:
+        """Return what Ray is asked for."""
+        return {"num_gpus": 1, "num_cpus": 0} if self.resource == "GPU" else {"num_cpus": self.each}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables of a worker."""
+        kept = {name: value for name, value in os.environ.items()
+                if name.startswith(_PASSED_ON) and not name.endswith(_SECRET)}  # fmt: skip
+        return kept if self.resource == "GPU" else {**kept, "OMP_NUM_THREADS": str(self.each)}
+
+
+def _machines() -> list[dict[str, float]]:
+    """Return the resources of every machine of the cluster."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
 @dataclass
 class _Workers:
     """The workers of a cluster; those that die are started again."""
 
     job: _Job
     table: Any
+    seat: _Seat
     running: dict[Any, str] = field(default_factory=dict)
     """Names of workers by what Ray promises of them."""
     deaths: int = 0
     """Since the last record."""
     why: str = ""
     started: int = 0
+    failed: list[str] = field(default_factory=list)
+    """What workers say that came to the end of the grid and could not do all of it, or nothing."""
+    done: bool = False
+    """Whether a worker came to the end of the grid with all runs there."""
 
     def fill(self) -> None:
-        """Start as many workers as the cluster has places for."""
+        """Start as many workers as the cluster has places for; none in the place of one that could not do it all."""
         import ray
 
-        places, needs, threads = _places(ray, self.job.config.device)
-        env = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
-        work = ray.remote(**needs, max_retries=0, runtime_env={"env_vars": {**env, **threads}})(_work)
-        job = replace(self.job, config=replace(self.job.config, workers=places))
-        while len(self.running) < places:
+        places = self.seat.count(_machines())
+        environment = {"env_vars": self.seat.environment}
+        work = ray.remote(**self.seat.needs, max_retries=0, runtime_env=environment)(_work)
+        job = replace(self.job, config=replace(self.job.config, workers=max(1, places)))
+        while len(self.running) + len(self.failed) < places:
             self.started += 1
             name = f"worker {self.started}"
             self.running[work.remote(job, self.table, name)] = name
 
-    def ended(self) -> Iterator[str | None]:
-        """Yield what workers return that came to the end of the grid; note those that died.
+    def look(self) -> None:
+        """Note which workers came to the end of the grid, and which died.
 
         Raises:
             TaxbenchError: they die again and again.
         """
         import ray
 
+        if not self.running:
+            time.sleep(_LOOK)
+            return
         ready, _ = ray.wait(list(self.running), num_returns=1, timeout=_LOOK)
         for promise in ready:
             worker = self.running.pop(promise)
             try:
-                yield ray.get(promise)
+                why = ray.get(promise)
+                self.done = self.done or why is None
+                self.failed += [why] if why else []
             except ray.exceptions.RayTaskError as error:
                 raise error.cause or error from None
             except ray.exceptions.RayError as error:  # killed, out of memory, or its machine was lost
                 ray.get(self.table.forget.remote(worker))
                 self.deaths, self.why = self.deaths + 1, first_line(error)
-        if self.deaths >= _DEATHS:
+        if self.deaths >= max(_DEATHS, 2 * self.seat.count(_machines())):
             raise TaxbenchError(f"{self.deaths} workers died without finishing a run, the last one so: {self.why}\n"
                                 "What is done is kept; the same command goes on.")  # fmt: skip
 
@@ -195,24 +252,11 @@ class _Workers:
         import ray
 
         with suppress(Exception):  # the cluster may be what was lost
+            if self.done and self.running:  # they see in a moment that all is done
+                ray.wait(list(self.running), num_returns=len(self.running), timeout=_SOON)
             for promise in self.running:
                 ray.cancel(promise)
             ray.wait(list(self.running), num_returns=len(self.running), timeout=_STOP)
-
-
-def _places(ray: Any, device: str) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Return how many workers a cluster has places for, what each needs of it, and how many threads it uses.
-
-    Each GPU is one, as long as the device may be one; else each machine, or so many cores as OMP_NUM_THREADS says.
-    """
-    nodes = [Counter(node["Resources"]) for node in ray.nodes() if node["Alive"]]
-    gpus = int(sum(node["GPU"] for node in nodes))
-    if gpus and device != "cpu":
-        return gpus, {"num_gpus": 1, "num_cpus": 0}, {}
-    cores = min((int(node["CPU"]) for node in nodes if node["CPU"]), default=1)
-    threads = min(int(os.environ.get("OMP_NUM_THREADS", cores)), cores)
-    places = sum(int(node["CPU"]) // threads for node in nodes)
-    return max(1, places), {"num_cpus": threads}, {"OMP_NUM_THREADS": str(threads)}
 
 
 @contextmanager
@@ -229,6 +273,7 @@ def _cluster() -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS")
     where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a Ray cluster on this machine"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    on_term = signal.getsignal(signal.SIGTERM)
     try:
         host, _, port = (address or "").rpartition("/")[2].rpartition(":")
         if port.isdigit():  # Ray itself would try for minutes
@@ -238,6 +283,8 @@ def _cluster() -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as error:
         hint = " Start one with 'ray start --head', or unset RAY_ADDRESS." if address else ""
         raise UsageError(f"{where[0].upper()}{where[1:]} cannot be used: {first_line(error)}.{hint}") from None
+    with suppress(ValueError):  # Ray's own would kill the workers; only the main thread may have one
+        signal.signal(signal.SIGTERM, on_term)
     try:
         yield
     finally:
@@ -256,6 +303,8 @@ def run_on_ray(config: RunConfig, run: Run, report: Reporter) -> Iterator[Result
     if "," in config.device or ":" in config.device:
         raise UsageError(f"--device {config.device}: Ray gives each worker its GPU. Leave --device out, or type cpu.")
     config = replace(config, out=config.out.resolve(), cache=cache_folder(config.cache).resolve(), engine="local")
+    for note in config.notes:
+        report.say(note)
     for folder in _shared(config):
         check_writable(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -281,14 +330,13 @@ def _results(job: _Job, report: Reporter) -> Iterator[Result]:
     )
     table = ray.remote(LockTable).options(num_cpus=0, scheduling_strategy=here, max_restarts=-1,
                                           max_task_retries=-1).remote()  # fmt: skip
-    workers, seen = _Workers(job, table), set[str]()
+    workers, seen = _Workers(job, table, _Seat.of(_machines(), job.config.device)), set[str]()
     try:
         workers.fill()
         report.say(f"Ray: {len(workers.running)} workers. How far they are: taxbench status {job.config.out}")
-        finished: list[str | None] = []
-        while not finished:
+        while not workers.done and (workers.running or not workers.failed):
             workers.fill()
-            finished = list(workers.ended())
+            workers.look()
             for folder in ray.get(table.records.remote()):
                 if folder not in seen:
                     seen.add(folder)
@@ -298,5 +346,7 @@ def _results(job: _Job, report: Reporter) -> Iterator[Result]:
                     yield result
     finally:
         workers.stop()
-    if finished[0]:
-        raise TaxbenchError(finished[0])
+    if not workers.done:
+        raise TaxbenchError("\n".join(dict.fromkeys(workers.failed)))
+    for why in dict.fromkeys(workers.failed):
+        report.say(f"A worker did not help: {why}")

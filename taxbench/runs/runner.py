@@ -242,6 +242,9 @@ def train(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext, co
         later: Heads of later runs, to be trained along where they fit in.
     """
     jobs, protocol = planned.heads.values(), planned.protocol
+    missing = [job for job in jobs if job.is_missing]
+    if missing and all(job.is_elsewhere() for job in missing):
+        return None
     _ = planned.features.table, planned.features.rows  # extracted now, where they are not in the cache
     # What cannot be asked is said before training.
     asked = {split: protocol.test(split) for split in planned.spec.task.evaluate}, protocol.validation()

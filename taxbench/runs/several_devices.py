@@ -1,9 +1,11 @@
 """A grid on several devices of one machine: a process for each, which share it as any processes do."""
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 
 from taxbench.runs.config import RunConfig
 from taxbench.specs.result import Result
@@ -11,6 +13,8 @@ from taxbench.util.devices import pick_device
 from taxbench.util.errors import TaxbenchError
 from taxbench.util.progress import QUIET, Reporter
 
+_STOP = 60.0
+"""Seconds that processes have to write down how far they are."""
 Run = Callable[[RunConfig, Reporter], Iterator[Result]]
 
 
@@ -36,16 +40,27 @@ def on_each_device(config: RunConfig, run: Run) -> Iterator[RunConfig]:
     for other in others:
         other.start()
     try:
-        yield replace(config, device=devices[0])
-        for other in others:
-            other.join()
+        try:
+            yield replace(config, device=devices[0])
+        except TaxbenchError:  # what failed here may be well on another device
+            _join(others)
+            raise
+        _join(others)
     finally:
         for other in others:
             other.terminate()
+        _join(others, _STOP)
+
+
+def _join(others: list[SpawnProcess], seconds: float | None = None) -> None:
+    """Wait for processes to end."""
+    for other in others:
+        other.join(seconds)
 
 
 def _alone(config: RunConfig, run: Run) -> None:
-    """Do what is left of a grid on one device."""
+    """Do what is left of a grid on one device; SIGTERM ends it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(TaxbenchError, KeyboardInterrupt):
         for _ in run(config, QUIET):
             pass

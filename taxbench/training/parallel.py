@@ -10,6 +10,8 @@ import torch
 from taxbench.util.progress import Reporter
 
 T = TypeVar("T")
+_PAUSE = 0.5
+"""Seconds."""
 
 
 def threads_of_a_job(device: torch.device) -> int:
@@ -57,9 +59,11 @@ def side_by_side(jobs: Sequence[Callable[[], T]], device: torch.device, report: 
         with ThreadPoolExecutor(2, "job", torch.set_num_threads, (threads_of_a_job(device),)) as pool:
             futures = [pool.submit(job) for job in jobs]
             try:
-                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()  # raises what went wrong, before others have ended
+                pending = set(futures)
+                while pending:  # with pauses: where no signal wakes the thread, it could not be interrupted
+                    done, pending = wait(pending, _PAUSE, return_when=FIRST_EXCEPTION)
+                    for future in done:
+                        future.result()  # raises what went wrong, before others have ended
                 return [future.result() for future in futures]
             except BaseException:
                 report.stop()  # leaving the pool waits for its threads

@@ -46,9 +46,9 @@ class Tally:
 
 def contents(out: Path) -> dict[str, bytes]:
     """Return what records say, by their place in a folder of results: all that does not tell the time."""
-    files = [path for path in out.rglob("*") if path.is_file() and ".status" not in path.parts]
-    return {str(path.relative_to(out)): path.read_bytes() for path in files
-            if path.name not in ("timing.json", ".claims") and not path.name.startswith(".ray-")}  # fmt: skip
+    files = {path.relative_to(out): path for path in out.rglob("*") if path.is_file() and path.name != "timing.json"}
+    return {str(name): path.read_bytes() for name, path in files.items()
+            if not any(part.startswith(".") for part in name.parts)}  # what is hidden is no record  # fmt: skip
 
 
 class Cluster:

@@ -7,11 +7,11 @@ skip() { echo "skipped: $1"; exit 0; }
 for program in munged slurmctld slurmd sbatch; do
   command -v $program > /dev/null || PATH=$PATH:/usr/sbin; command -v $program > /dev/null || skip "no $program: apt-get install slurm-wlm munge"
 done
-pgrep -x slurmctld > /dev/null && skip "a SLURM is running here already"
+for daemon in slurmctld slurmd; do pgrep -x $daemon > /dev/null && skip "a SLURM is running here already"; done
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 place=$(mktemp -d); chmod 755 "$place"
-finish() { pkill -x slurmd || true; pkill -x slurmctld || true; [ -z "${munge:-}" ] || kill "$munge" || true; rm -rf "$place"; }
+finish() { for daemon in slurmd slurmctld; do kill "$(cat "$place/$daemon.pid")" || true; done; [ -z "${munge:-}" ] || kill "$munge" || true; rm -rf "$place"; }
 trap finish EXIT
 
 # SLURM for one machine: a partition whose jobs are preempted, and one whose jobs preempt.

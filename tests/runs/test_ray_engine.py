@@ -1,6 +1,10 @@
 """A grid on a Ray cluster: the records of one process, whatever dies meanwhile; and what is wrong with a cluster."""
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +12,10 @@ import pytest
 
 from taxbench.cli.main import call
 from taxbench.runs.config import resolve
-from taxbench.runs.ray_engine import LockTable, _check_machine, _Job
+from taxbench.runs.ray_engine import LockTable, _check_machine, _Job, _Seat
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import run_here
+from taxbench.runs.status import grids_of
 from taxbench.util.errors import TaxbenchError
 from taxbench.util.locks import ByteLocks, take_locks_from
 from tests.faults.grids import campaign
@@ -102,3 +107,44 @@ def test_a_grid_comes_out_byte_for_byte_as_by_one_process_whatever_is_killed(tmp
     tally = campaign(tmp_path, kills=2, seed=5, every=12.0, seeds=4)
     assert tally.problems == []
     assert tally.kills.total() >= 2 and tally.records == tally.grids * 16
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "resource", "each", "count"),
+    [("auto", None, "GPU", 1, 2), ("cpu", None, "CPU", 4, 17), ("cpu", "2", "CPU", 2, 34), ("cpu", "8", "CPU", 4, 17),
+     ("cpu", "2,1", "CPU", 2, 34), ("cpu", "0", "CPU", 4, 17)],
+)  # fmt: skip
+def test_all_workers_have_as_much_of_a_machine(
+    monkeypatch: pytest.MonkeyPatch, device: str, threads: str | None, resource: str, each: int, count: int
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if threads:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    machines = [{"CPU": 4.0, "GPU": 2.0}, {"CPU": 64.0}, {"memory": 1e9}]
+    seat = _Seat.of(machines, device)
+    assert (seat.resource, seat.each, seat.count(machines)) == (resource, each, count)
+    assert seat.environment["HF_HUB_OFFLINE"] == "1" and "HF_TOKEN" not in seat.environment
+    assert seat.environment.get("OMP_NUM_THREADS") == (str(each) if resource == "CPU" else threads)
+
+
+def test_a_grid_that_is_interrupted_goes_on_where_it_stopped(tmp_path: Path, tiny_llama: Path) -> None:
+    pytest.importorskip("ray")
+    options = {**small_grid(tmp_path, tiny_llama), "set": "epochs=400", "seeds": "1"}
+    words = [sys.executable, "-m", "taxbench", "run", *typed(options), "--engine", "ray"]
+    command = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    heads = tmp_path / "cache" / "heads"
+    while command.poll() is None and not _in_training(tmp_path / "out"):
+        time.sleep(0.2)
+    command.send_signal(signal.SIGTERM)
+    _, said = command.communicate(timeout=120)
+    assert command.returncode == 143, said
+    assert "the same command goes on" in said and "Internal error" not in said
+    assert list(heads.glob("*.checkpoint"))
+
+
+def _in_training(out: Path) -> bool:
+    """Say whether a head has made some steps."""
+    return any(work.done > 200 for grid in grids_of(out) for process in grid.processes for work in process.now
+               ) if out.is_dir() else False  # fmt: skip
