@@ -36,4 +36,5 @@ def test_a_missing_boolean_or_misshapen_mask_cannot_be_passed(mask: Tensor | Non
 def test_no_other_code_passes_a_model_positions_of_its_own() -> None:
     package = Path(__file__).parents[2] / "taxbench"
     files = [path for path in package.rglob("*.py") if "pocket" not in path.parts]  # that trains a model of its own
-    assert [path.name for path in files if "position_ids" in path.read_text()] == ["forward.py"]
+    found = [path.name for path in files if "position_ids" in path.read_text()]
+    assert sorted(found) == ["answering.py", "forward.py"]  # the former tries what it does on the whole model
