@@ -96,7 +96,7 @@ place = Path(sys.argv[1])
 alone, shared = contents(place / "alone"), contents(place / "shared")
 logs = "".join(path.read_text() for path in sorted(place.glob("log-*")))
 restarts, runs = logs.count("starts (restart") - 2, sum(name.endswith("result.json") for name in shared)
-print(f"array {sys.argv[0] or ''}: {runs} records, queued again {restarts} times")
+print(f"{runs} records by two tasks, queued again {restarts} times")
 assert "Internal error" not in logs, logs
 assert restarts > 0, logs
 assert shared == alone, (len(shared), len(alone), [name for name in alone if shared.get(name) != alone[name]])
