@@ -15,7 +15,8 @@ from tests.board.test_rows import result
 RUN = result().run
 KEY = head_key(RUN, "none", RUN.head, "code")
 # What a task says for people and about asking; it must not separate heads that are trained alike.
-ASKING_FIELDS = {"name", "version", "summary", "tags", "evaluate", "controls", "metrics", "settings", "expected"}
+ASKING_FIELDS = {"name", "version", "summary", "tags", "evaluate", "controls", "metrics", "settings", "expected",
+                 "property_questions", "world_scope"}  # fmt: skip
 
 
 def changed(**changes: object) -> RunSpec:
