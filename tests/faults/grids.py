@@ -122,7 +122,9 @@ class Campaign:
             _, said = command.communicate()
             if command.returncode == 0:
                 return
-            if "Internal error" in said or (command.returncode != -signal.SIGKILL and "taxbench:" not in said):
+            # Where its head is lost, Ray itself ends the process, and says so.
+            told = command.returncode == -signal.SIGKILL or "taxbench:" in said or "GCS may have been killed" in said
+            if "Internal error" in said or not told:
                 self.tally.problems.append(f"the command ended with {command.returncode}: {said[-500:]}")
 
     def _start(self) -> "subprocess.Popen[str]":
