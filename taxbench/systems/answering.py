@@ -35,7 +35,6 @@ from taxbench.protocol.protocol import Protocol
 from taxbench.specs.task import PromptSpec
 from taxbench.systems.architectures import Answering
 from taxbench.systems.text_side import AsTheyAre, TextSide
-from taxbench.systems.whole_model import describe_system
 from taxbench.util.errors import ModelError
 
 
@@ -212,7 +211,7 @@ def answering_scorer(lm: AnsweringSide, protocol: Protocol, prompt: PromptSpec) 
 @torch.inference_mode()
 def trial(lm: AnsweringSide, table: QuestionTable) -> EquivalenceCheck:
     """Ask the model itself two questions about two random pictures, from pixels to logits."""
-    size = describe_system(lm.whole.spec).preprocessing
+    size = lm.whole.preprocessing()
     draw = torch.Generator().manual_seed(0)
     pixels = torch.randn(2, 3, size.height, size.width, generator=draw).to(lm.device, lm.dtype)
     kept = lm.whole.architecture.image(lm.model.whole, pixels).float()

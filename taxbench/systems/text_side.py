@@ -78,7 +78,7 @@ class TextSide(FrozenLM):
         object.__setattr__(self, "dtype", self.model.dtype)
 
     @classmethod
-    def of(cls, spec: SystemSpec, device: torch.device, dtype: torch.dtype, seed: int | None = None) -> Self:
+    def of(cls, spec: SystemSpec, device: torch.device, dtype: torch.dtype) -> Self:
         """Load a system.
 
         Raises:
@@ -86,14 +86,15 @@ class TextSide(FrozenLM):
         """
         whole = WholeModel.of(spec)
         tokenizer = load_tokenizer(model_source(spec.source), spec.gated)
-        model, digest = whole.load(dtype, seed).to(device), whole.digest(tokenizer)
-        digest = digest if seed is None else f"{digest.partition('-')[0]}-random-{seed}"
         lm = LMSpec(name=spec.name, source=spec.source)
-        return cls(lm, model, tokenizer, digest, device, whole=whole, seed=seed)
+        return cls(lm, whole.load(dtype).to(device), tokenizer, whole.digest(tokenizer), device, whole=whole)
 
     def twin(self, seed: int) -> Self:
         """Return the same text side with random weights."""
-        return type(self).of(self.whole.spec, self.device, self.dtype, seed)
+        model, digest = self.whole.load(self.dtype, seed).to(self.device), self.digest.partition("-")[0]
+        return type(self)(
+            self.spec, model, self.tokenizer, f"{digest}-random-{seed}", self.device, whole=self.whole, seed=seed
+        )
 
     def seen(self, images: Images, asked: bool) -> Images:
         """Return what heads see of pictures, from what is kept of them.

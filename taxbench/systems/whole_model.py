@@ -13,7 +13,7 @@ from taxbench.features.encoders import EncoderCard
 from taxbench.features.families import SEED
 from taxbench.features.preprocessing import preprocessing_file, read_preprocessing
 from taxbench.registry.models import model_source
-from taxbench.specs.feature_key import Crop
+from taxbench.specs.feature_key import Crop, Preprocessing
 from taxbench.specs.sources import SystemSpec
 from taxbench.systems.architectures import Architecture, Image, architecture_of
 from taxbench.util.errors import ModelError
@@ -76,6 +76,24 @@ class WholeModel:
                 model = kind(self.config).to(dtype)
         return model.eval().requires_grad_(False)
 
+    def preprocessing(self, crop: Crop = "none") -> Preprocessing:
+        """Return how pictures are prepared for it.
+
+        Raises:
+            ModelError: its files do not say, or it takes one view only and pictures are to be cut.
+        """
+        view = self.architecture.view
+        if view and crop != "none":
+            raise ModelError(f"'{self.spec.name}' takes the whole picture as its one view. Leave out crop={crop}.")
+        parts = (getattr(self.config, name, None) for name in ("vision_config", "image_config", "vq_config"))
+        part = next(part for part in parts if part is not None)
+        size = getattr(part, "image_size", None) or getattr(part, "resolution", None) or 224
+        return read_preprocessing(self.processor(), size, crop, view(self.config) if view else None)
+
+    def processor(self) -> Path:
+        """Return the file of its own image processor."""
+        return preprocessing_file(model_source(self.spec.source), self.spec.gated)
+
 
 class _ImageSide(nn.Module):
     """The part of a system that reads pictures, called as encoders are."""
@@ -101,14 +119,6 @@ def describe_system(spec: SystemSpec, crop: Crop = "none") -> EncoderCard:
     """
     whole = WholeModel.of(spec)
     architecture = whole.architecture
-    file = preprocessing_file(model_source(spec.source), spec.gated)
-    if architecture.view and crop != "none":
-        raise ModelError(f"'{spec.name}' takes the whole picture as its one view. Leave out crop={crop}.")
-    parts = (getattr(whole.config, name, None) for name in ("vision_config", "image_config", "vq_config"))
-    part = next(part for part in parts if part is not None)
-    size = getattr(part, "image_size", None) or getattr(part, "resolution", None) or 224
-    view = architecture.view(whole.config) if architecture.view else None
-    preprocessing = read_preprocessing(file, size, crop, view)
 
     def load(dtype: torch.dtype) -> nn.Module:
         return _ImageSide(whole.load(dtype), architecture.image)
@@ -116,9 +126,9 @@ def describe_system(spec: SystemSpec, crop: Crop = "none") -> EncoderCard:
     return EncoderCard(
         spec=spec.parts[0],
         family=whole.config.model_type,
-        preprocessing=preprocessing,
+        preprocessing=whole.preprocessing(crop),
         digest=whole.digest(),
         load=load,
-        processor=None if architecture.view else (file, crop),
+        processor=None if architecture.view else (whole.processor(), crop),
         tower=f"{architecture.model}:{architecture.image.__name__.lstrip('_')}",
     )
