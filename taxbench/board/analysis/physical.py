@@ -7,6 +7,7 @@ that, since every answer is the other one; numbers differ by degrees, and have a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ class _Asked:
     asks: AskedProperty
     dataset: Dataset
 
-    @property
+    @cached_property
     def rows(self) -> tuple[np.ndarray, ...]:
         """Return the leaf, the leaf pictured, and the question of each row.  # (q,) int each, of the dataset's"""
         leaves = {leaf: i for i, leaf in enumerate(self.dataset.taxonomy.leaves)}
@@ -102,7 +103,7 @@ class _Asked:
             np.array([question.get(term, -1) for term in found.terms])[found.term],  # names are asked in other splits
         )
 
-    @property
+    @cached_property
     def turned(self) -> np.ndarray:
         """Return which rows ask in a reversed wording.  # (q,) bool"""
         return np.asarray(self.asks.reversed[self.rows[2] % len(self.asks.reversed)])
