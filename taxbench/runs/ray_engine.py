@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,19 +19,17 @@ from typing import Any
 from taxbench.results.records import RESULT, read_result, result_folder
 from taxbench.runs.config import RunConfig
 from taxbench.runs.environment import versions
+from taxbench.runs.several_devices import STOP, Run
 from taxbench.specs.result import Result
 from taxbench.util.errors import TaxbenchError, UsageError, first_line
 from taxbench.util.locks import take_locks_from
 from taxbench.util.paths import cache_folder, check_writable
 from taxbench.util.progress import QUIET, Reporter
 
-Run = Callable[[RunConfig, Reporter], Iterator[Result]]
 _LOOK = 1.0
 """Seconds between looks at what workers have done."""
 _ANSWER = 10.0
 """Seconds that the head of a cluster has to answer."""
-_STOP = 60.0
-"""Seconds that workers have to write down how far they are, when the command is interrupted."""
 _SOON = 10.0
 """Seconds that workers have to notice that all is done."""
 _DEATHS = 10
@@ -214,7 +212,7 @@ class _Workers:
         places = self.seat.count(_machines())
         environment = {"env_vars": self.seat.environment}
         work = ray.remote(**self.seat.needs, max_retries=0, runtime_env=environment)(_work)
-        job = replace(self.job, config=replace(self.job.config, workers=max(1, places)))
+        job = replace(self.job, config=replace(self.job.config, workers=places))
         while len(self.running) + len(self.failed) < places:
             self.started += 1
             name = f"worker {self.started}"
@@ -256,7 +254,7 @@ class _Workers:
                 ray.wait(list(self.running), num_returns=len(self.running), timeout=_SOON)
             for promise in self.running:
                 ray.cancel(promise)
-            ray.wait(list(self.running), num_returns=len(self.running), timeout=_STOP)
+            ray.wait(list(self.running), num_returns=len(self.running), timeout=STOP)
 
 
 @contextmanager
@@ -302,7 +300,7 @@ def run_on_ray(config: RunConfig, run: Run, report: Reporter) -> Iterator[Result
     """
     if "," in config.device or ":" in config.device:
         raise UsageError(f"--device {config.device}: Ray gives each worker its GPU. Leave --device out, or type cpu.")
-    config = replace(config, out=config.out.resolve(), cache=cache_folder(config.cache).resolve(), engine="local")
+    config = replace(config, out=config.out.resolve(), cache=cache_folder(config.cache).resolve())
     for note in config.notes:
         report.say(note)
     for folder in _shared(config):

@@ -13,8 +13,8 @@ from taxbench.util.devices import pick_device
 from taxbench.util.errors import TaxbenchError
 from taxbench.util.progress import QUIET, Reporter
 
-_STOP = 60.0
-"""Seconds that processes have to write down how far they are."""
+STOP = 60.0
+"""Seconds that processes have to write down how far they are, when the command is interrupted."""
 Run = Callable[[RunConfig, Reporter], Iterator[Result]]
 
 
@@ -49,7 +49,7 @@ def on_each_device(config: RunConfig, run: Run) -> Iterator[RunConfig]:
     finally:
         for other in others:
             other.terminate()
-        _join(others, _STOP)
+        _join(others, STOP)
 
 
 def _join(others: list[SpawnProcess], seconds: float | None = None) -> None:
