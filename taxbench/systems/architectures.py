@@ -78,8 +78,7 @@ def _flava_embedded(model: Any, pixels: Tensor) -> Tensor:
 
 def _blip2_queries(model: Any, pixels: Tensor) -> Tensor:
     """Return the projected output of every query of the Q-Former."""
-    seen = model.vision_model(pixel_values=pixels).last_hidden_state
-    queries = model.query_tokens.expand(len(pixels), -1, -1)
+    seen, queries = _blip2_seen(model, pixels), model.query_tokens.expand(len(pixels), -1, -1)
     found: Tensor = model.vision_projection(model.qformer(queries, encoder_hidden_states=seen).last_hidden_state)
     return found
 
@@ -92,8 +91,7 @@ def _text_features(model: Any, tokens: Any) -> Tensor:
 
 def _flava_text(model: Any, tokens: Any) -> Tensor:
     """Return the projected class tokens of texts."""
-    found: Tensor = model.get_text_features(**tokens).pooler_output
-    return found[:, 0]
+    return _text_features(model, tokens)[:, 0]
 
 
 def _flava_text_of(model: Any, tokens: Any) -> Tensor:
@@ -203,8 +201,8 @@ def _molmo_inputs(model: Any, pixels: Tensor) -> dict[str, Tensor]:
     index = functional.pad(index, (more[0] // 2, (more[0] + 1) // 2, more[1] // 2, (more[1] + 1) // 2), value=-1)[0]
     pooled = index.unfold(0, 2, 2).unfold(1, 2, 2)  # (rows / 2, columns / 2, 2, 2)
     grid = pooled.shape[:2]
-    pooled = pooled.reshape(1, -1, 4) + torch.arange(b, device=pixels.device)[:, None, None] * rows * columns
-    pooled = pooled.where(index.unfold(0, 2, 2).unfold(1, 2, 2).reshape(1, -1, 4) >= 0, -1)
+    pooled, first = pooled.reshape(1, -1, 4), torch.arange(b, device=pixels.device)[:, None, None] * rows * columns
+    pooled = torch.where(pooled >= 0, pooled + first, -1)
     return {
         "pixel_values": cut.permute(0, 2, 3, 4, 5, 1).reshape(b, rows * columns, -1),
         "image_token_pooling": pooled.flatten(0, 1),
