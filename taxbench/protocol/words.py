@@ -1,5 +1,7 @@
 """English words as questions need them: articles and plurals."""
 
+from functools import cache
+
 
 def words(text: str) -> frozenset[str]:
     """Split a list that reads better as running text."""
@@ -52,6 +54,7 @@ _VOWEL_LETTERS = frozenset("aefhilmnorsx")
 _INITIALISMS = words("atm atv cd cpu dvd fm gps hdtv led lp mp3 mri mrt rv suv tv usb vcr")
 
 
+@cache
 def with_article(term: str) -> str:
     """Return the term with "a", "an" or, for mass nouns and plurals, no article.
 
@@ -130,6 +133,7 @@ _UNCHANGED = words(
 _HISSING = ("s", "x", "z", "ch", "sh")
 
 
+@cache
 def plural(term: str) -> str:
     """Return the plural of a countable term, and mass nouns and plurals as they are.
 

@@ -2,6 +2,7 @@
 
 import unicodedata
 from string import Formatter
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
@@ -370,7 +371,7 @@ class TaskSpec(Spec):
         """Name the metric that stands for the task in a table."""
         return next(metric.name for metric in self.metrics if metric.primary)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hash what changes a score: not words for people, defaults of a run, columns beside it, published scores."""
         fields, questions = self.identity_fields(), self.questions.identity_fields()
