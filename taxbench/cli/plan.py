@@ -51,9 +51,18 @@ def _show(found: "Forecast") -> None:
         if each.rates:
             click.echo(f"  rates     {each.rates.train / 1e9:.3g} and {each.rates.evaluate / 1e9:.3g} GFLOP/s, "
                        f"measured by {each.rates.source}")  # fmt: skip
+            if each.rates.memory:
+                click.echo(f"  memory    {each.rates.memory / 1e9:.2g} GB at its peak there")
         phases = " · ".join(f"{phase} {duration(seconds)}" for phase, seconds in each.seconds.items())
         left = "how long a system takes to be asked is not known" if each.done < each.runs else "nothing is left to do"
         click.echo(f"  time      {phases or left}")
+    for download in found.downloads:
+        click.secho(f"to be downloaded: {download.describe()}", fg="yellow")
+    if found.detectable:
+        told = ", ".join(f"{name} {difference:.3f}" for name, difference in found.detectable.items())
+        click.echo(
+            f"Two runs of a seed are told apart (power .8, by earlier runs) from a difference in macro-F1 of: {told}"
+        )
     for line in found.failing:
         click.secho(f"cannot be run: {line}", fg="red")
     click.echo(f"In all about {duration(found.seconds)} by one process on this machine, {duration(found.preparing)} of "

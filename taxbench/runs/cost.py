@@ -34,7 +34,7 @@ from taxbench.specs.result import Timing
 from taxbench.specs.task import NoCounterfactual
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import predict_margins
-from taxbench.util.devices import pick_dtype
+from taxbench.util.devices import peak_memory, pick_dtype
 from taxbench.util.progress import Advance, Reporter
 
 _PROBE_SECONDS = 3.0
@@ -128,6 +128,8 @@ class Rates:
     """FLOPs a second."""
     evaluate: float
     """FLOPs a second."""
+    memory: int
+    """The most memory in bytes that a process had meanwhile."""
     source: str
     """Where they were measured."""
 
@@ -136,18 +138,18 @@ def rates(context: RunContext, jobs: Iterable[HeadJob], cost: CostModel) -> Rate
     """Return how fast the LM is trained through and asked on this machine: in earlier runs, else in a short probe."""
     here, lm = machine(context.device), context.lm.digest
     seconds, work = {"train": 0.0, "evaluate": 0.0}, {"train": 0.0, "evaluate": 0.0}
-    runs = 0
+    runs = memory = 0
     for path in find_results([context.config.out]) if context.config.out.is_dir() else ():
         with suppress(OSError, ValidationError):
             timing = Timing.model_validate_json((path.parent / TIMING).read_text())
             if (timing.machine, timing.lm) == (here, lm):
-                runs += 1
+                runs, memory = runs + 1, max(memory, timing.memory)
                 for phase in seconds:
                     seconds[phase] += timing.seconds.get(phase, 0.0)
                     work[phase] += timing.work.get(phase, 0.0)
     if all(work.values()) and seconds["train"] > _PROBE_SECONDS:
         found = {phase: work[phase] / seconds[phase] for phase in work}
-        return Rates(found["train"], found["evaluate"], f"{runs} earlier runs")
+        return Rates(found["train"], found["evaluate"], memory, f"{runs} earlier runs")
     return _probe(context, list(jobs), cost)
 
 
@@ -164,7 +166,7 @@ def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
         asking = [partial(predict_margins, head, asked, watch, "ask") for head in heads]
         evaluate = watch.rate(lambda: side_by_side(asking, context.device, watch))
         asked_of_it = cost.asking(trained[0]) / _asked_of(trained[0])
-    return Rates(train * a_question, evaluate * asked_of_it, "a probe of some seconds")
+    return Rates(train * a_question, evaluate * asked_of_it, peak_memory(context.device), "a probe of some seconds")
 
 
 def _through_the_lm(job: HeadJob) -> HeadJob:

@@ -2,20 +2,32 @@
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain, pairwise
+from pathlib import Path
+
+import numpy as np
 
 from taxbench.registry.heads import head_info
-from taxbench.results.predictions import OWN
-from taxbench.results.records import RESULT
+from taxbench.results.predictions import OWN, read_predictions
+from taxbench.results.records import RESULT, find_results, read_result
 from taxbench.runs.config import RunConfig
 from taxbench.runs.context import RunContext
 from taxbench.runs.cost import CostModel, Rates, rates, seconds_per_image
+from taxbench.runs.downloads import Download, missing_models
 from taxbench.runs.fit import HeadJob
 from taxbench.runs.loaded import Shared
 from taxbench.runs.runner import PlannedRun, check, plan
+from taxbench.scoring.bootstrap import replicates, standard_error
+from taxbench.scoring.comparison import detectable_difference
 from taxbench.specs.feature_key import FeatureOptions
-from taxbench.util.errors import TaxbenchError
+from taxbench.specs.task import TaskSpec
+from taxbench.util.errors import DataError, TaxbenchError
 from taxbench.util.progress import Reporter
+
+_LOOKED_AT = 12
+"""How many earlier runs of a task are read."""
 
 
 @dataclass
@@ -51,8 +63,12 @@ class Forecast:
     """What a grid of runs takes."""
 
     inputs: list[InputsForecast]
+    downloads: list[Download]
+    """Models that are not on this machine; what is run with them is not in `inputs`."""
     failing: list[str]
     """Runs that cannot be, and why."""
+    detectable: dict[str, float]
+    """The difference in macro-F1 between two runs of one seed that would be found, by task; see `detectable`."""
     preparing: float
     """Seconds until the first head is trained: datasets and language models are loaded, and every run is planned."""
 
@@ -73,7 +89,8 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
     """
     config = replace(config, device=config.device.partition(",")[0])  # one process on one device
     shared, failing, found = Shared(), list[str](), list[InputsForecast]()
-    contexts = [RunContext(config, inputs, report, shared) for inputs in config.inputs]
+    missing = missing_models(config.inputs)
+    contexts = [RunContext(config, inputs, report, shared) for inputs in config.inputs if inputs not in missing]
     check(contexts)
     probing = 0.0
     for context in contexts:
@@ -85,7 +102,37 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
         except TaxbenchError as error:  # a head that does not fit the features or the LM
             failing.append(f"some runs of {context.inputs.lm.name} ← {context.inputs.encoder.name}: {error}")
         probing += time.time() - start
-    return Forecast(found, failing, time.time() - began - probing)
+    downloads = list(dict.fromkeys(chain.from_iterable(missing.values())))
+    preparing = time.time() - began - probing
+    found_by_task = {task.name: detectable(config.out, task) for task in config.tasks}
+    known = {name: difference for name, difference in found_by_task.items() if difference is not None}
+    return Forecast(found, downloads, failing, known, preparing)
+
+
+def detectable(out: Path, task: TaskSpec) -> float | None:
+    """Return the smallest difference in macro-F1 that two runs of a task must have to be told apart, on its headline.
+
+    The median over pairs of earlier runs of one seed, by the paired bootstrap over terms and leaves, at alpha .05 with
+    power .8 (`scoring.comparison.detectable_difference`). Several seeds lower it by what seeds do not share.
+
+    Args:
+        out: The folder of results, where earlier runs lie; None is returned where there are no two alike.
+    """
+    by_questions: dict[tuple[int, str], list[Path]] = {}
+    for path in find_results([out / task.name])[:_LOOKED_AT] if out.is_dir() else ():
+        with suppress(DataError):
+            result = read_result(path)
+            if result.run.task.digest == task.digest and result.predictions:
+                alike = (result.run.seed, result.predictions.questions)
+                by_questions.setdefault(alike, []).append(path.parent / result.predictions.file)
+    found = []
+    for paths in by_questions.values():
+        drawn = [replicates(read_predictions(path), task.headline) for path in paths]
+        for one, other in pairwise(drawn):
+            error = standard_error(one.macro_f1 - other.macro_f1, one.n_terms)
+            found.append(detectable_difference(error, one.n_terms))
+    known = [difference for difference in found if difference is not None]
+    return float(np.median(known)) if known else None
 
 
 def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> InputsForecast:

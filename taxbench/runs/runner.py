@@ -38,6 +38,7 @@ from taxbench.specs.result import Result, Timing
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
+from taxbench.util.devices import peak_memory
 from taxbench.util.errors import DataError, TaxbenchError, first_few
 from taxbench.util.paths import check_writable
 from taxbench.util.progress import QUIET, Reporter
@@ -270,7 +271,7 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
     context.work["evaluate"] = sum(map(cost.asking, planned.heads.values()))
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
-                    lm=context.lm.digest)  # fmt: skip
+                    lm=context.lm.digest, memory=peak_memory(context.device))  # fmt: skip
     context.work.clear()
     write_result(planned.folder, result, content, timing)
     return result.lies_in(planned.folder)

@@ -182,6 +182,8 @@ class Timing(Spec):
     """FLOPs of the LM by phase, to tell what other runs will take."""
     lm: str = ""
     """The digest of the LM."""
+    memory: int = 0
+    """The most bytes that the process has had until then: of the accelerator, or on CPUs resident; 0: not measured."""
 
 
 class Result(PromptView, Spec):

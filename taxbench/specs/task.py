@@ -1,8 +1,8 @@
 """What a task file may say. A task is a recipe that names no dataset: evidence, re-pairing, questions, measures."""
 
 import unicodedata
-from string import Formatter
 from functools import cached_property
+from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator

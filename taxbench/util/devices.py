@@ -1,5 +1,7 @@
 """Which device and which number type to compute in."""
 
+import resource
+import sys
 from functools import cache
 
 import torch
@@ -36,3 +38,11 @@ def pick_dtype(device_type: str) -> torch.dtype:
         checks = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
         return torch.bfloat16 if any(check() for check in checks if check) else torch.float32
     return torch.float32
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most memory in bytes that this process has had: of the accelerator, or on CPUs resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

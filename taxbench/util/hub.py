@@ -23,8 +23,8 @@ from taxbench.util.errors import ModelError, TaxbenchError, first_line, unreadab
 # What holds the weights, the first that is there: one file, or the list of several.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
-
-_OTHERS = ("*.onnx*", "*.h5", "*.msgpack", "*.gguf", "*.pth", "*.ot", "onnx/*", "original/*")  # for other programs
+NOT_FETCHED = ("*.onnx*", "*.h5", "*.msgpack", "*.gguf", "*.pth", "*.ot", "onnx/*", "original/*")
+"""Patterns of files in repositories of the hub that are for other programs."""
 
 
 def revision_folder(model: str, revision: str) -> Path:
@@ -36,7 +36,7 @@ def revision_folder(model: str, revision: str) -> Path:
     from huggingface_hub import errors, snapshot_download
 
     try:
-        return Path(snapshot_download(model, revision=revision, ignore_patterns=list(_OTHERS)))
+        return Path(snapshot_download(model, revision=revision, ignore_patterns=list(NOT_FETCHED)))
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:
         raise ModelError(_missing(f"{model}@{revision}", gated=False, error=error)) from None
 
@@ -307,6 +307,19 @@ def _local(source: str, name: str) -> Path | None:
         return path if (path := Path(source) / name).is_file() else None
     found = try_to_load_from_cache(source, name)
     return Path(found) if isinstance(found, str) else None
+
+
+def has_weights(source: str) -> bool:
+    """Tell whether the weights of a model of the hub are on this machine."""
+    from huggingface_hub import snapshot_download
+
+    model, at, revision = source.partition("@")
+    if at:
+        try:
+            return Path(snapshot_download(model, revision=revision, local_files_only=True)).is_dir()
+        except OSError:
+            return False
+    return any(_local(source, name) for name in _WEIGHTS)
 
 
 def _missing(source: str, gated: bool, error: Exception) -> str:

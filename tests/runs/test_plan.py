@@ -1,21 +1,30 @@
 """What a grid costs is known before it starts: work is counted right, nothing is trained, and rates are measured."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
+import numpy as np
 import pytest
 
 import taxbench
 from taxbench.cli.main import call
+from taxbench.results.predictions import read_predictions
 from taxbench.runs.config import resolve
 from taxbench.runs.context import RunContext
 from taxbench.runs.cost import CostModel
+from taxbench.runs.downloads import Download
 from taxbench.runs.forecast import forecast
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import PlannedRun, plan
+from taxbench.scoring.comparison import SystemScores, compare
 from taxbench.specs.result import Timing
 from taxbench.util.progress import QUIET
 from taxbench.util.text import duration
@@ -123,6 +132,55 @@ def test_a_head_that_does_not_fit_is_told_before_it_is_run(
     assert call(["plan", *typed({**options, "model": str(short), "head": "linear"}), "--set", "pool=tokens"]) == 0
     said = capsys.readouterr().out
     assert "cannot be run: some runs of" in said and "64 soft tokens" in said
+
+
+class _Hub(BaseHTTPRequestHandler):
+    """Answers as the hub does of one model."""
+
+    def do_GET(self) -> None:
+        sizes = {"config.json": 700, "model.safetensors": 5_000_000_000, "pytorch_model.bin": 5_000_000_000,
+                 "onnx/model.onnx": 9_000_000_000}  # fmt: skip
+        said = {"id": "owner/real-lm", "modelId": "owner/real-lm", "gated": False, "tags": ["license:apache-2.0"],
+                "siblings": [{"rfilename": name, "size": size} for name, size in sizes.items()]}  # fmt: skip
+        found = self.path.startswith("/api/models/owner/real-lm")
+        self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(said).encode() if found else b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_models_that_are_not_there_are_listed_and_the_others_planned(options: dict[str, str]) -> None:
+    words = typed({**options, "model": f"{options['model']},owner/real-lm,owner/other", "head": "ridge_token"})
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        online = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_OFFLINE": "0",
+                  "HF_HOME": options["cache"]}  # fmt: skip
+        command = [sys.executable, "-m", "taxbench", "plan", *words, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=online)
+        server.shutdown()
+    found = json.loads(done.stdout)
+    assert len(found["inputs"]) == 1 and found["inputs"][0]["runs"] == 3
+    assert [each["model"] for each in found["downloads"]] == ["owner/real-lm", "owner/other"]
+    assert (found["downloads"][0]["bytes"], found["downloads"][0]["licence"]) == (5_000_000_700, "apache-2.0")
+    assert found["downloads"][1]["bytes"] is None
+    assert Download("a/b@c", True, 25 * 10**8, "llama3.2").describe() == (
+        "a/b@c, 2.5 GB, licence llama3.2 (gated: accept its licence at https://huggingface.co/a/b): "
+        "hf download a/b --revision c"
+    )
+
+
+def test_a_plan_says_which_difference_earlier_runs_would_have_shown(options: dict[str, str], tmp_path: Path) -> None:
+    config = resolve(Options(**{**options, "seeds": "1"}))
+    assert forecast(config, QUIET, time.time()).detectable == {}
+    taxbench.run(quiet=True, **{**options, "seeds": "1"})
+    found = forecast(config, QUIET, time.time())
+    a, b = (read_predictions(path) for path in sorted((tmp_path / "out").rglob("predictions.npz")))
+    sides = [SystemScores(name, (1,), (one,)) for name, one in (("a", a), ("b", b))]
+    assert found.detectable == {"mine": compare(*sides, "unseen", np.random.default_rng(0)).detectable}
+    timings = [Timing.model_validate_json(path.read_text()) for path in (tmp_path / "out").rglob("timing.json")]
+    assert all(10**8 < timing.memory < 10**11 for timing in timings)
 
 
 def test_wrong_names_are_told_as_run_tells_them(capsys: pytest.CaptureFixture[str]) -> None:
