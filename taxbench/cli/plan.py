@@ -65,5 +65,8 @@ def _show(found: "Forecast") -> None:
         )
     for line in found.failing:
         click.secho(f"cannot be run: {line}", fg="red")
+    if len(found.by_workers) > 1 and found.seconds > found.preparing:
+        shown = ", ".join(f"{n}: {duration(seconds)}" for n, seconds in found.by_workers.items())
+        click.echo(f"By so many processes, each on a machine like this: {shown}.")
     click.echo(f"In all about {duration(found.seconds)} by one process on this machine, {duration(found.preparing)} of "
                "them to load and plan.")  # fmt: skip

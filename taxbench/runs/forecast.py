@@ -19,6 +19,7 @@ from taxbench.runs.downloads import Download, missing_models
 from taxbench.runs.fit import HeadJob
 from taxbench.runs.loaded import Shared
 from taxbench.runs.runner import PlannedRun, check, plan
+from taxbench.runs.schedule import Work, makespan
 from taxbench.scoring.bootstrap import replicates, standard_error
 from taxbench.scoring.comparison import detectable_difference
 from taxbench.specs.feature_key import FeatureOptions
@@ -26,6 +27,7 @@ from taxbench.specs.task import TaskSpec
 from taxbench.util.errors import DataError, TaxbenchError
 from taxbench.util.progress import Reporter
 
+_WORKERS = (1, 2, 4, 8, 16, 32, 64)
 _LOOKED_AT = 12
 """How many earlier runs of a task are read."""
 
@@ -71,6 +73,8 @@ class Forecast:
     """The difference in macro-F1 between two runs of one seed that would be found, by task; see `detectable`."""
     preparing: float
     """Seconds until the first head is trained: datasets and language models are loaded, and every run is planned."""
+    by_workers: dict[int, float] = field(default_factory=dict)
+    """Seconds that so many processes take together, each on a machine like this one; see `schedule.makespan`."""
 
     @property
     def seconds(self) -> float:
@@ -92,21 +96,24 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
     missing = missing_models(config.inputs)
     contexts = [RunContext(config, inputs, report, shared) for inputs in config.inputs if inputs not in missing]
     check(contexts)
-    probing = 0.0
+    work, probing = list[Work](), 0.0
     for context in contexts:
         runs = [*plan(context)]
         failing += [f"{name}: {error}" for name, error in runs if not isinstance(error, PlannedRun)]
         start = time.time()
         try:
-            found.append(_of_inputs(context, [run for _, run in runs if isinstance(run, PlannedRun)]))
+            result, units = _of_inputs(context, [run for _, run in runs if isinstance(run, PlannedRun)])
+            found.append(result)
+            work.append(units)
         except TaxbenchError as error:  # a head that does not fit the features or the LM
             failing.append(f"some runs of {context.inputs.lm.name} ← {context.inputs.encoder.name}: {error}")
         probing += time.time() - start
     downloads = list(dict.fromkeys(chain.from_iterable(missing.values())))
     preparing = time.time() - began - probing
+    by_workers = {n: preparing + sum(makespan(units, n) for units in work) for n in _WORKERS}
     found_by_task = {task.name: detectable(config.out, task) for task in config.tasks}
     known = {name: difference for name, difference in found_by_task.items() if difference is not None}
-    return Forecast(found, downloads, failing, known, preparing)
+    return Forecast(found, downloads, failing, known, preparing, by_workers)
 
 
 def detectable(out: Path, task: TaskSpec) -> float | None:
@@ -135,8 +142,8 @@ def detectable(out: Path, task: TaskSpec) -> float | None:
     return float(np.median(known)) if known else None
 
 
-def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> InputsForecast:
-    """Return what runs with the same inputs take."""
+def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> tuple[InputsForecast, Work]:
+    """Return what runs with the same inputs take, together and each."""
     cost = CostModel(context)
     todo = [run for run in runs if not (run.folder / RESULT).exists()]
     jobs: dict[str, HeadJob] = {job.key.digest: job for run in runs for job in run.heads.values()
@@ -145,6 +152,8 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> InputsForecast:
     missing = {run.features.key.digest: run for run in todo if not run.features.extracted}
     sets = [run.spec.encoder.options or FeatureOptions() for run in missing.values()]
     values = sum(math.prod(run.features.shape()) for run in missing.values()) * len(context.dataset.images)
+    training = {digest: cost.training(job) for digest, job in needed.items()}
+    asking = [sum(map(cost.asking, run.heads.values())) for run in todo]
     result = InputsForecast(
         model=context.inputs.lm.name,
         encoder=context.inputs.encoder.name,
@@ -157,8 +166,8 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> InputsForecast:
         missing_features=len(sets),
         feature_bytes=2 * values,
         model_bytes=sum(weight.nbytes for weight in context.lm.model.parameters()),
-        train_flops=sum(map(cost.training, needed.values())),
-        evaluate_flops=sum(cost.asking(job) for run in todo for job in run.heads.values()),
+        train_flops=sum(training.values()),
+        evaluate_flops=sum(asking),
         rates=None,
     )
     if sets:
@@ -169,4 +178,9 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> InputsForecast:
         result.rates = rates(context, tried, cost)
         result.seconds["train"] = result.train_flops / result.rates.train
         result.seconds["evaluate"] = result.evaluate_flops / result.rates.evaluate
-    return result
+        training = {digest: flops / result.rates.train for digest, flops in training.items()}
+        asking = [flops / result.rates.evaluate for flops in asking]
+    else:
+        training, asking = {}, [0.0] * len(todo)
+    runs_left = [([job.key.digest for job in run.heads.values()], each) for run, each in zip(todo, asking, strict=True)]
+    return result, Work(result.seconds.get("features", 0.0), training, runs_left)
