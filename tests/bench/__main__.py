@@ -26,6 +26,7 @@ from taxbench._version import NUMERICS, __version__
 from taxbench.util.devices import pick_device
 from tests.bench.asking_systems import bench_systems
 from tests.bench.extraction import SIZES, Setting, bench_extraction
+from tests.bench.grids import bench_grids
 from tests.bench.large import bench_large
 from tests.bench.memory import bench_memory
 from tests.bench.real import bench_real
@@ -40,7 +41,7 @@ _RESULTS = Path(__file__).with_name("results")
 @click.command()
 @click.option(
     "--only",
-    type=click.Choice(["store", "extraction", "memory", "training", "stack", "systems", "large", "real"]),
+    type=click.Choice(["store", "extraction", "memory", "training", "stack", "systems", "grids", "large", "real"]),
     help="One part.",
 )
 @click.option("--model", "models", multiple=True, help="A language model for `--only real`.")
@@ -99,6 +100,8 @@ def _parts(only: str | None, setting: Setting, models: tuple[str, ...]) -> Itera
         yield from bench_stack(setting.device, setting.folder, setting.rounds)
     if only in (None, "systems"):
         yield from bench_systems(setting.device, setting.folder, setting.rounds)
+    if only == "grids":
+        yield from bench_grids(setting.folder, setting.rounds)
     if only == "large":
         yield from bench_large(setting.device, setting.folder, setting.rounds)
     if only == "real":
