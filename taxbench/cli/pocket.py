@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from taxbench.cli.options import VerbGroup
+
 if TYPE_CHECKING:
     from taxbench.pocket.train.measure import Figures
 
 
-@click.group("pocket")
+@click.group("pocket", cls=VerbGroup)
 def command() -> None:
     """Look at the embedded default, measure it, or train its two models again."""
 

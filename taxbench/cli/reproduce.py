@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taxbench.cli.completion import complete_dataset, complete_encoder, complete_model
+from taxbench.cli.options import json_option
 from taxbench.util.progress import Reporter
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep the new record there.")
 @click.option("--tolerance", type=click.FloatRange(0, 1), default=0.03, show_default=True,
               help="How far any score may be off.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.pass_context
-def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) -> None:
+@json_option
+@click.pass_obj
+def command(report: Reporter, /, result: Path, as_json: bool, **given: Any) -> None:
     """Train and ask again what RESULT, a result.json or its folder, records; exit with 1 if the scores do not agree.
 
     Task, head and settings are the record's own; only features may come from the cache. Names that were directories
@@ -38,12 +39,11 @@ def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) ->
     from taxbench.runs.reproduce import ReproduceOptions, reproduce
     from taxbench.util.text import plain_json
 
-    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
     again = ReproduceOptions(**{field.name: given[field.name] for field in fields(ReproduceOptions)})
     found = reproduce(result, again, report)
     click.echo(plain_json(found, agrees=found.agrees, verdict=_verdict(found)) if as_json else _text(found))
     if not found.agrees:
-        ctx.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _verdict(found: "Reproduction") -> str:
