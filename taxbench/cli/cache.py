@@ -26,8 +26,7 @@ def command() -> None:
 @json_option
 def ls(cache: Path | None, as_json: bool) -> None:
     """List the entries."""
-    from taxbench.features.store.describe import describe
-    from taxbench.features.store.index import entries
+    from taxbench.features.store.index import describe, entries
 
     folder = cache_folder(cache)
     found = [describe(entry) for entry in entries(folder)]
@@ -48,8 +47,7 @@ def ls(cache: Path | None, as_json: bool) -> None:
 @json_option
 def info(key: str, cache: Path | None, as_json: bool) -> None:
     """Show everything that is known of an entry: its key, layout, origin, and images without features."""
-    from taxbench.features.store.describe import describe
-    from taxbench.features.store.index import find_entry
+    from taxbench.features.store.index import describe, find_entry
     from taxbench.specs.feature_key import flatten
 
     entry = find_entry(cache_folder(cache), key)
@@ -116,7 +114,7 @@ def import_(report: Reporter, /, file: Path, ids: Path | None, cache: Path | Non
     from taxbench.datasets.dataset import load_dataset
     from taxbench.features.formats import FeatureFile
     from taxbench.features.imported import import_features
-    from taxbench.features.store.describe import describe
+    from taxbench.features.store.index import describe
 
     dataset = load_dataset(how["dataset"], how["taxonomy"])
     entry = import_features(FeatureFile(file, ids), how["name"], dataset, how["storage"], cache_folder(cache), report)
