@@ -34,18 +34,13 @@ def apply_deprivation(taxonomy: Taxonomy, deprivation: Deprivation, seed: int) -
         DataError: the dataset has fewer hypernyms than are to be removed, or not those.
     """
     true = true_pairs(taxonomy)
-    if deprivation.kind == "none":
-        unseen = np.zeros_like(true)
-        asked = ~unseen
-    elif deprivation.kind == "full":
-        unseen = np.ones_like(true)
-        asked = ~unseen
-    elif deprivation.kind == "random":
+    if deprivation.kind == "systematic":
+        return _systematic(taxonomy, true, deprivation, seed)
+    if deprivation.kind == "random":
         unseen = _random(true, deprivation, seed)
-        asked = ~unseen
     else:
-        asked, unseen = _systematic(taxonomy, true, deprivation, seed)
-    return AllowedPairs(asked, unseen)
+        unseen = np.full(true.shape, deprivation.kind == "full")
+    return AllowedPairs(~unseen, unseen)
 
 
 def _random(true: np.ndarray, deprivation: RandomDeprivation, seed: int) -> np.ndarray:
@@ -69,10 +64,8 @@ def _random(true: np.ndarray, deprivation: RandomDeprivation, seed: int) -> np.n
     return drawn
 
 
-def _systematic(
-    taxonomy: Taxonomy, true: np.ndarray, deprivation: SystematicDeprivation, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what training may ask and what the test calls unseen.  # (l, h) bool each"""
+def _systematic(taxonomy: Taxonomy, true: np.ndarray, deprivation: SystematicDeprivation, seed: int) -> AllowedPairs:
+    """Remove whole hypernyms."""
     column = {hypernym: i for i, hypernym in enumerate(taxonomy.hypernyms)}
     removed = np.zeros(len(column), bool)
     for name in deprivation.categories:
@@ -100,4 +93,4 @@ def _systematic(
         asked &= ~removed
     elif deprivation.unit == "pair":
         asked |= removed & ~true
-    return asked, unseen
+    return AllowedPairs(asked, unseen)
