@@ -115,17 +115,14 @@ class RowMaker:
             asked = self._sampler.question(self._random.choice(things), things)
             if asked is None:
                 continue
-            ids = self._book.question(self._template(), asked.term)
+            template = self._random.choices(range(len(self._book.templates)), self._book.template_weights)[0]
+            ids = self._book.question(template, asked.term)
             if len(ids) > room:
                 break
             room -= len(ids)
             segments.append(ids)
             answers.append(asked.is_yes)
         return TrainingRow(context, segments, answers)
-
-    def _template(self) -> int:
-        """Draw the wording of a row's question."""
-        return self._random.choices(range(len(self._book.templates)), self._book.template_weights)[0]
 
     def _context(self, shown: Shown) -> tuple[list[int], tuple[Shown, ...]]:
         """Write a context that shows a thing, most often its bare name, and return all it shows."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -10,8 +9,8 @@ from taxbench.lms.frozen import load_lm, random_twin
 from taxbench.pocket.concepts import CONCEPTS
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.evaluate import Pair, by_name, everyday_pairs, margins, score, taxonomy_pairs
-from taxbench.pocket.train.probe import draw_probe, encoder_features, pixel_features, probe_features
-from taxbench.registry.models import find_encoder, find_lm, model_source
+from taxbench.pocket.train.probe import category_cosines, draw_probe, encoder_features, linear_probe, pixel_features
+from taxbench.registry.models import find_encoder, find_lm
 from taxbench.taxonomy.wordnet import read_nouns
 
 
@@ -26,14 +25,11 @@ class Figures:
 def encoder_figures() -> Iterator[Figures]:
     """Yield linear probe and category structure of the encoder, its random twin, and pixels."""
     probe = draw_probe()
-    for name in ("pocket encoder", "random-init twin", "pixels"):
-        if name == "pixels":
-            features = pixel_features(probe.pictures)
-        else:
-            folder = Path(model_source(find_encoder("pocket").source))
-            features = encoder_features(folder, probe.pictures, random_init=name == "random-init twin")
-        found = probe_features(features, probe)
-        values = {"leaf accuracy": found.accuracy, "cosine within": found.within, "cosine across": found.across}
+    for name, alias in (("pocket encoder", "pocket"), ("random-init twin", "random-pocket"), ("pixels", "")):
+        pictures = probe.pictures
+        features = encoder_features(find_encoder(alias), pictures) if alias else pixel_features(pictures)
+        within, across = category_cosines(features, probe)
+        values = {"leaf accuracy": linear_probe(features, probe), "cosine within": within, "cosine across": across}
         yield Figures(name, values)
 
 
@@ -55,5 +51,5 @@ def lm_figures() -> Iterator[Figures]:
     }
     for label, each in (("", lm), ("random-init twin: ", random_twin(lm, seed=0))):
         for name, pairs in sets.items():
-            found = score(pairs, margins(each.model, each.tokenizer, pairs))
+            found = score(pairs, margins(each, pairs))
             yield Figures(f"{label}{name} ({found.n_questions} questions)", by_name(found))

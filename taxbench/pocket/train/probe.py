@@ -6,17 +6,17 @@ The labels are used here only, to judge; the encoder is trained without them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
+from taxbench.features.encoders import describe_encoder, load_encoder
 from taxbench.pocket.art import render
 from taxbench.pocket.concepts import CONCEPTS
+from taxbench.specs.sources import EncoderSpec
 
 # Neither the benchmark's pictures (seed 0) nor the encoder's (seed 1): choices made by probe touch no reported score.
 PROBE_SEED = 2
@@ -34,15 +34,6 @@ class ProbePictures:
     train: NDArray[np.bool_]  # (n,)
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeReport:
-    """Tell how well features separate leaves, and how alike they are inside a category."""
-
-    accuracy: float  # of leaves; chance is 1 / 104
-    within: float  # mean cosine of standardised features of two pictures of different leaves in one category
-    across: float  # the same for two categories
-
-
 def draw_probe(seed: int = PROBE_SEED) -> ProbePictures:
     """Draw 40 training and 20 test pictures of every concept."""
     per_concept = TRAIN_PER_CONCEPT + TEST_PER_CONCEPT
@@ -58,25 +49,16 @@ def pixel_features(pictures: NDArray[np.uint8], block: int = 4) -> Features:
     return np.asarray(small.reshape(n, -1), dtype=np.float32)
 
 
-def encoder_features(folder: Path, pictures: NDArray[np.uint8], random_init: bool = False) -> Features:
-    """Return pooled features of an encoder folder, or of its randomly initialised twin.  (n, f)"""
-    processor = AutoImageProcessor.from_pretrained(folder)
-    if random_init:
-        torch.manual_seed(0)
-        model = AutoModel.from_config(AutoConfig.from_pretrained(folder))
-    else:
-        model = AutoModel.from_pretrained(folder, dtype=torch.float32)
-    model.eval()
-    pooled = []
-    with torch.inference_mode():
-        for start in range(0, len(pictures), 128):
-            batch = processor(images=list(pictures[start : start + 128]), return_tensors="pt")
-            pooled.append(model(**batch).pooler_output.flatten(1).float().numpy())
-    return np.concatenate(pooled)
+def encoder_features(spec: EncoderSpec, pictures: NDArray[np.uint8]) -> Features:
+    """Return pooled features as runs see them, of pictures of the encoder's input size.  (n, f)"""
+    card = describe_encoder(spec)
+    encoder, reading = load_encoder(card, torch.device("cpu"), torch.float32), card.reading(-1, "pooled")
+    batches = torch.from_numpy(pictures).permute(0, 3, 1, 2).split(128)
+    return np.concatenate([encoder.encode(batch, [reading])[0].flatten(1).numpy() for batch in batches])
 
 
 def linear_probe(features: Features, probe: ProbePictures) -> float:
-    """Return the test accuracy of a logistic regression on standardised features."""
+    """Return the test accuracy of a logistic regression on standardised features; chance is 1 / 104."""
     scaler = StandardScaler().fit(features[probe.train])
     scaled = scaler.transform(features)
     model = LogisticRegression(C=0.1, max_iter=300).fit(scaled[probe.train], probe.leaves[probe.train])
@@ -84,7 +66,8 @@ def linear_probe(features: Features, probe: ProbePictures) -> float:
 
 
 def category_cosines(features: Features, probe: ProbePictures) -> tuple[float, float]:
-    """Return the mean cosine of two test pictures of different leaves: inside one category, across categories."""
+    """Return the mean cosine of standardised features of two test pictures of different leaves: inside one category,
+    across categories."""
     scaled = StandardScaler().fit(features[probe.train]).transform(features[~probe.train])
     scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
     leaves = probe.leaves[~probe.train]
@@ -94,8 +77,3 @@ def category_cosines(features: Features, probe: ProbePictures) -> tuple[float, f
     other_leaf = leaves[:, None] != leaves[None, :]
     same = category[:, None] == category[None, :]
     return float(cosine[same & other_leaf].mean()), float(cosine[~same].mean())
-
-
-def probe_features(features: Features, probe: ProbePictures) -> ProbeReport:
-    """Judge features by linear probe and by their category structure."""
-    return ProbeReport(linear_probe(features, probe), *category_cosines(features, probe))
