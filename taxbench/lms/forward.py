@@ -430,8 +430,6 @@ class Packed(TableForward):
         Args:
             length: Of a row with one text.
             width: Of a text's own part.
-            texts: How many the image is asked.
-            training: Whether a gradient is needed.
         """
         if self.chunk is not None and texts > self.chunk and not training:
             return RowShape(1, self.chunk * width, length + (self.chunk - 1) * width, logits=0)

@@ -90,10 +90,7 @@ def text_tokens(lm: FrozenLM, text: str, after: str) -> Tensor:
 def find_files(spec: LMSpec, cache: Path | None = None, report: Reporter = QUIET) -> tuple[str, str | None]:
     """Return the directory or hub id that a model is loaded from, and the digest of a GGUF file it was unpacked from.
 
-    Args:
-        spec: Which model.
-        cache: Where GGUF files are unpacked.
-        report: Where it is said that one is.
+    GGUF files are unpacked into `cache`.
 
     Raises:
         ModelError: it is missing, gated, or damaged.
@@ -110,13 +107,6 @@ def load_lm(
     spec: LMSpec, device: torch.device, dtype: torch.dtype, cache: Path | None = None, report: Reporter = QUIET
 ) -> FrozenLM:
     """Load a causal LM and its tokenizer from a package, a directory, a GGUF file or the Hugging Face cache/hub.
-
-    Args:
-        spec: Which one.
-        device: Where it goes.
-        dtype: What it computes in.
-        cache: As for `find_files`.
-        report: The same.
 
     Raises:
         ModelError: it is missing, gated, or no causal language model.

@@ -293,14 +293,7 @@ class QuestionScorer:
         return self._ask(self._wording, soft_tokens, texts[..., None], None, partial(read_texts, output, table))
 
     def row_bytes(self, k: int, questions: int, training: bool, text: bool = False) -> int:
-        """Estimate the memory that one image takes at the peak.
-
-        Args:
-            k: Soft tokens of the image.
-            questions: How many it is asked.
-            training: Whether a gradient is needed.
-            text: Whether for `text_losses`.
-        """
+        """Estimate the memory that an image of k soft tokens takes at the peak; `text`: for `text_losses`."""
         table, strings = self.table, self.table.strings
         n = 1 if text or single(table.answers) else len(strings)  # texts a question
         tail = 0 if single(table.answers) and not text else max(map(len, strings)) - 1

@@ -19,10 +19,6 @@ def token_embedding(model: Any, name: str) -> Any:
     Most models rescale embeddings inside their embedding layer, or whatever they are given. Falcon-H1 does it where it
     looks tokens up and nowhere else, so its vectors have to come rescaled.
 
-    Args:
-        model: A causal language model of transformers.
-        name: What users call it.
-
     Raises:
         ModelError: there is no such scale: the model does more with tokens than to embed them.
     """

@@ -4,7 +4,7 @@ import os
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 
@@ -95,6 +95,8 @@ def find_system(name: str) -> SystemSpec:
         UsageError: it is no alias, no directory and no hub id.
         ModelError: it is not to be had, or no system that can be asked.
     """
+    from taxbench.util.hub import config_file, read_json
+
     known = systems()
     if name in known:
         return known[name]
@@ -105,7 +107,8 @@ def find_system(name: str) -> SystemSpec:
     if not colon or reader not in READERS:
         reader, source = "", name
     found = known[source] if source in known else _find(source, SystemSpec, "system")
-    classes = _config_of(found).get("architectures") or [""]
+    config = read_json(config_file(model_source(found.source), found.gated))
+    classes = config.get("architectures") or [""]
     ways = SYSTEM_CLASSES.get(classes[0], ())
     if not ways:
         raise ModelError(_no_system(found.source, classes[0]))
@@ -113,13 +116,6 @@ def find_system(name: str) -> SystemSpec:
         raise ModelError(f"'{found.source}' is a {classes[0]}, which can be asked by: {', '.join(ways)}; not {reader}.")
     named = f"{found.name}-{reader}" if reader else found.name
     return found.model_copy(update={"name": named, "reads": reader or ways[0]})
-
-
-def _config_of(spec: SystemSpec) -> dict[str, Any]:
-    """Return what `config.json` of a system says."""
-    from taxbench.util.hub import config_file, read_json
-
-    return read_json(config_file(model_source(spec.source), spec.gated))
 
 
 def _no_system(source: str, kind: str) -> str:
