@@ -62,7 +62,8 @@ class BatchMaker:
         ids, segment, position = lay_out(rows, self._book.bos, self._shape.length)
         arrays = (ids, segment, position, *self._answers(rows), *self._written(rows, ids, segment))
         candidates = torch.tensor([self._book.yes, self._book.no])
-        return TokenBatch(*map(torch.from_numpy, arrays), candidates, self._noise(step, segment, noise))
+        tensors = [*map(torch.from_numpy, arrays), candidates, self._noise(step, segment, noise)]
+        return TokenBatch(*tensors)
 
     def _answers(self, rows: list[TrainingRow]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return place, answer and weight of every question, padded to a fixed number."""
