@@ -21,9 +21,8 @@ from taxbench.lms.forward import (
     tokenise,
 )
 from taxbench.lms.frames import Frame, frame_of
-from taxbench.lms.frozen import FrozenLM, OutputLayer, text_tokens, to_float64
+from taxbench.lms.frozen import REFUSALS, FrozenLM, OutputLayer, text_tokens, to_float64
 from taxbench.lms.question_first import QuestionFirst, keep_questions
-from taxbench.lms.token_embedding import REFUSALS
 from taxbench.protocol.questions import Strings
 from taxbench.specs.task import RAW, PromptSpec
 from taxbench.util.errors import ModelError, first_line
