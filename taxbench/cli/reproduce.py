@@ -1,6 +1,5 @@
 """`taxbench reproduce`: run a record again and say whether the scores agree."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +38,7 @@ def command(report: Reporter, /, result: Path, as_json: bool, **given: Any) -> N
     from taxbench.runs.reproduce import ReproduceOptions, reproduce
     from taxbench.util.text import plain_json
 
-    again = ReproduceOptions(**{field.name: given[field.name] for field in fields(ReproduceOptions)})
-    found = reproduce(result, again, report)
+    found = reproduce(result, ReproduceOptions(**given), report)
     click.echo(plain_json(found, agrees=found.agrees, verdict=_verdict(found)) if as_json else _text(found))
     if not found.agrees:
         click.get_current_context().exit(1)

@@ -201,17 +201,11 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
     return HeadInfo(
         name=name,
         summary=" ".join((ast.get_docstring(tree) or "").partition("\n\n")[0].split()),
-        reads=said["READS"],
-        sees=said["SEES"],
-        pool=said["POOL"],
-        trainer=said["TRAINER"],
-        note=str(said["NOTE"]),
-        control=said["CONTROL"],
-        system=said["SYSTEM"],
         learns="through the LM" if makers == ["build"] else "fit",
         settings=fields,
         known=(*shared, *(setting for setting, _, _ in fields)),
         module=module,
+        **{constant.lower(): value for constant, value in said.items()},
     )
 
 

@@ -37,6 +37,12 @@ class Terms:
     cumulative: tuple[float, ...]
     """Running sum of the chances, ending at 1."""
 
+    @classmethod
+    def of(cls, weights: dict[int, float]) -> "Terms":
+        """Take things with weights that their chances are proportional to."""
+        steps = np.cumsum(list(weights.values()))
+        return cls(tuple(weights), tuple((steps / steps[-1]).tolist()))
+
 
 class Corpus:
     """Facts about the physical nouns, ready for sampling questions and statements."""
@@ -172,19 +178,12 @@ class Corpus:
     @cached_property
     def categories(self) -> Terms:
         """Synsets above at least four fairly everyday names; the readable ones are drawn more often."""
-        members, weights = [], []
+        weights, possible = {}, self.physical - self._empty
         for above, kinds in self.kinds.items():
-            known = self.readability(above)
-            if (
-                known
-                and len(kinds) >= 4
-                and self.rank[kinds[3]] < _FAIRLY_EVERYDAY
-                and above in self.physical - self._empty
-            ):
-                members.append(above)
-                weights.append(max(known.values()))
-        steps = np.cumsum(weights)
-        return Terms(tuple(members), tuple((steps / steps[-1]).tolist()))
+            is_everyday = len(kinds) >= 4 and self.rank[kinds[3]] < _FAIRLY_EVERYDAY
+            if is_everyday and above in possible and (known := self.readability(above)):
+                weights[above] = max(known.values())
+        return Terms.of(weights)
 
     @cached_property
     def terms(self) -> dict[int, Terms]:
@@ -201,8 +200,7 @@ class Corpus:
                     share = max(known.values()) * (score / sum(known.values())) * sizes[above] ** -0.3
                     weights[name] = weights.get(name, 0.0) + share
             if weights:
-                steps = np.cumsum(list(weights.values()))
-                result[synset] = Terms(tuple(weights), tuple((steps / steps[-1]).tolist()))
+                result[synset] = Terms.of(weights)
         return result
 
     @cached_property
