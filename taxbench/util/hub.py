@@ -263,9 +263,10 @@ def weights_digest(source: str, gated: bool, tokenizer: Any = None) -> str:
     Raises:
         ModelError: a file is not to be had, or an adapter lies beside them, which transformers may load or not.
     """
-    state, config = xxhash.xxh3_128(), config_file(source, gated)
-    if (config.parent / "adapter_config.json").is_file():
+    if _local(source, "adapter_config.json"):
         raise ModelError(_ADAPTER.format(source))
+    state = xxhash.xxh3_128()
+    config = config_file(source, gated)
     names: set[str] = set()
     if tokenizer is not None:
         named = {*_TOKENIZING, *getattr(tokenizer, "vocab_files_names", {}).values()}
@@ -293,6 +294,16 @@ def _file(source: str, gated: bool, name: str) -> Path:
         return Path(hf_hub_download(source, name))
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:
         raise ModelError(_missing(source, gated, error)) from None
+
+
+def _local(source: str, name: str) -> Path | None:
+    """Return one file of a model if it is on this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(source).is_dir():
+        return path if (path := Path(source) / name).is_file() else None
+    found = try_to_load_from_cache(source, name)
+    return Path(found) if isinstance(found, str) else None
 
 
 def _missing(source: str, gated: bool, error: Exception) -> str:
