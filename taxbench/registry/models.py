@@ -95,8 +95,6 @@ def find_system(name: str) -> SystemSpec:
         UsageError: it is no alias, no directory and no hub id.
         ModelError: it is not to be had, or no system that can be asked.
     """
-    from taxbench.util.hub import config_file, read_json
-
     known = systems()
     if name in known:
         return known[name]
@@ -107,6 +105,8 @@ def find_system(name: str) -> SystemSpec:
     if not colon or reader not in READERS:
         reader, source = "", name
     found = known[source] if source in known else _find(source, SystemSpec, "system")
+    from taxbench.util.hub import config_file, read_json
+
     config = read_json(config_file(model_source(found.source), found.gated))
     classes = config.get("architectures") or [""]
     ways = SYSTEM_CLASSES.get(classes[0], ())

@@ -193,9 +193,8 @@ class FeatureTable:
             CacheError: a block's bytes were altered, or a row's image has no features.
         """
         indices = np.ascontiguousarray(indices, dtype=np.int64)
-        if (
-            len(indices) and indices.view(np.uint64).max() >= self.layout.n
-        ):  # negative numbers are huge as unsigned ones
+        # Negative numbers are huge as unsigned ones.
+        if len(indices) and indices.view(np.uint64).max() >= self.layout.n:
             raise IndexError(f"Rows are 0 to {len(self) - 1}; asked for {indices.min()} to {indices.max()}.")
         if self._to_check:
             self._check(indices)
@@ -217,7 +216,8 @@ class FeatureTable:
         """
         if self.nbytes > _available_memory():
             blocks = rng.integers(self.blocks, size=max(1, round(_RECHECKED * self.blocks)))
-            self._unchecked[blocks] = self._to_check = True
+            self._unchecked[blocks] = True
+            self._to_check = True
         order = rng.permutation(self.layout.n)
         buffer = np.empty((size, *self.row_shape), storage_numpy(self.layout.dtype))
         for start in range(0, len(order), size):
