@@ -8,6 +8,7 @@ import click
 from taxbench.cli.completion import complete_dataset, complete_encoder, complete_model
 from taxbench.cli.options import json_option
 from taxbench.util.progress import Reporter
+from taxbench.util.text import number, plain_json
 
 if TYPE_CHECKING:
     from taxbench.runs.reproduce import Reproduction
@@ -36,7 +37,6 @@ def command(report: Reporter, /, result: Path, as_json: bool, **given: Any) -> N
     where the record was made need --dataset, --model or --encoder.
     """
     from taxbench.runs.reproduce import ReproduceOptions, reproduce
-    from taxbench.util.text import plain_json
 
     found = reproduce(result, ReproduceOptions(**given), report)
     click.echo(plain_json(found, agrees=found.agrees, verdict=_verdict(found)) if as_json else _text(found))
@@ -52,7 +52,7 @@ def _verdict(found: "Reproduction") -> str:
     if found.same_bytes:
         return "The same bytes: every answer and every margin is as recorded."
     far = found.largest
-    where = f"{far.score} of {far.of}, {far.split}: {_number(far.recorded)} recorded, {_number(far.here)} here"
+    where = f"{far.score} of {far.of}, {far.split}: {number(far.recorded, 4)} recorded, {number(far.here, 4)} here"
     if found.agrees:
         return f"Agrees within {found.tolerance:g} (largest difference {far.difference:.4f}: {where})."
     many = sum(each.difference is None or each.difference > found.tolerance for each in found.scores)
@@ -68,16 +68,11 @@ def _text(found: "Reproduction") -> str:
 
     lines = [["of", "split", "score", "recorded", "here", "difference"]]
     for each in found.scores:
-        off = "–" if each.difference is None else f"{each.difference:.4f}"
-        lines.append([each.of, each.split, each.score, _number(each.recorded), _number(each.here), off])
+        values = (each.recorded, each.here, each.difference)
+        lines.append([each.of, each.split, each.score, *(number(value, 4) for value in values)])
     blocks = [markdown_table([list(map(markdown_text, line)) for line in lines])]
     if found.identities:
         changed = [["not as recorded", "then", "now"]]
         changed += [[markdown_text(x) for x in (each.what, each.recorded, each.here)] for each in found.identities]
         blocks.append(markdown_table(changed))
     return "\n\n".join([*blocks, _verdict(found)])
-
-
-def _number(value: float | None) -> str:
-    """Return a reproduced score as text, a dash where there is none."""
-    return "–" if value is None else f"{value:.4f}"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -142,20 +142,15 @@ def _offers(path: tuple[str, ...]) -> dict[str, _Offer]:
             name, problem = f"{point.name} of {point.value}", "the name is taken; choose another"
         else:
             try:
-                source = _source(point)
+                if point.attr:
+                    raise ValueError(f"expected the name of a module, found '{point.value}'")
+                if not re.fullmatch(r"\w[\w.-]*", name) or name == "all":
+                    raise ValueError(f"'{name}' cannot be the name of a head; choose another")
+                source = module_source(point.module)
             except (ImportError, AttributeError, ValueError, SyntaxError) as error:
                 problem = first_line(error)
         offers[name] = _Offer(point.module, source, problem, origin)
     return offers
-
-
-def _source(point: EntryPoint) -> str:
-    """Return the source of a head that a package's entry point offers; raise for an unusable name."""
-    if point.attr:
-        raise ValueError(f"expected the name of a module, found '{point.value}'")
-    if not re.fullmatch(r"\w[\w.-]*", point.name) or point.name == "all":
-        raise ValueError(f"'{point.name}' cannot be the name of a head; choose another")
-    return module_source(point.module)
 
 
 @cache
