@@ -16,7 +16,7 @@ from taxbench.pocket.art import render
 from taxbench.pocket.concepts import CONCEPT_NAMES
 from taxbench.pocket.train import encoder as module
 from taxbench.pocket.train.encoder import EncoderTraining, contrast_loss, make_view, render_pool, train_encoder
-from taxbench.pocket.train.measure import ProbePictures, category_cosines, linear_probe, pixel_features
+from taxbench.pocket.train.probe import ProbePictures, category_cosines, linear_probe, pixel_features
 from taxbench.util.errors import TrainingError
 
 SHIPPED = Path(taxbench.pocket.__file__).parent / "weights" / "pocket-conv"

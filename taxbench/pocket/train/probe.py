@@ -5,6 +5,7 @@ The encoder is judged by a linear probe and by its category structure; labels ar
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from taxbench.pocket.concepts import CONCEPTS
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.evaluate import Pair, by_name, everyday_pairs, margins, score, taxonomy_pairs
 from taxbench.registry.models import find_encoder, find_lm
-from taxbench.specs.sources import EncoderSpec
 from taxbench.taxonomy.wordnet import read_nouns
 
 # Neither the benchmark's pictures (seed 0) nor the encoder's (seed 1): choices made by probe touch no reported score.
@@ -42,7 +42,7 @@ def encoder_figures() -> Iterator[Figures]:
     probe = draw_probe()
     for name, alias in (("pocket encoder", "pocket"), ("random-init twin", "random-pocket"), ("pixels", "")):
         pictures = probe.pictures
-        features = encoder_features(find_encoder(alias), pictures) if alias else pixel_features(pictures)
+        features = encoder_features(alias, pictures) if alias else pixel_features(pictures)
         within, across = category_cosines(features, probe)
         values = {"leaf accuracy": linear_probe(features, probe), "cosine within": within, "cosine across": across}
         yield Figures(name, values)
@@ -94,12 +94,15 @@ def pixel_features(pictures: NDArray[np.uint8], block: int = 4) -> Features:
     return np.asarray(small.reshape(n, -1), dtype=np.float32)
 
 
-def encoder_features(spec: EncoderSpec, pictures: NDArray[np.uint8]) -> Features:
-    """Return pooled features as runs see them, of pictures of the encoder's input size.  (n, f)"""
-    card = describe_encoder(spec)
-    encoder, reading = load_encoder(card, torch.device("cpu"), torch.float32), card.reading(-1, "pooled")
-    batches = torch.split(torch.from_numpy(pictures).permute(0, 3, 1, 2), 128)
-    return np.concatenate([encoder.encode(batch, [reading])[0].flatten(1).numpy() for batch in batches])
+def encoder_features(encoder: str | Path, pictures: NDArray[np.uint8]) -> Features:
+    """Return pooled features, as runs see them, of pictures of the input size of an alias or directory.  (n, f)"""
+    card = describe_encoder(find_encoder(str(encoder)))
+    loaded, reading = load_encoder(card, torch.device("cpu"), torch.float32), card.reading(-1, "pooled")
+    found = []
+    for start in range(0, len(pictures), 128):
+        batch = torch.from_numpy(np.array(pictures[start : start + 128])).permute(0, 3, 1, 2)
+        found.append(loaded.encode(batch, [reading])[0].flatten(1).numpy())
+    return np.concatenate(found)
 
 
 def linear_probe(features: Features, probe: ProbePictures) -> float:
