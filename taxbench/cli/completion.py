@@ -67,7 +67,8 @@ def complete_head(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 def complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the key of a setting of the features, the trainer, or the head that is given."""
-    from taxbench.registry.heads import heads, settings
+    from taxbench.registry.heads import heads
+    from taxbench.registry.settings import settings
 
     head = ctx.params.get("head")
     known = settings(head if head in heads() else None)

@@ -82,7 +82,7 @@ def _entries(kind: str) -> list[dict[str, Any]]:
 
         return [{"name": name, "summary": entry.summary} for name, entry in known_datasets().items()]
     if kind == "settings":
-        from taxbench.registry.heads import settings
+        from taxbench.registry.settings import settings
 
         return [
             {"name": each.name, "default": each.default, "owner": each.owner,

@@ -1,4 +1,4 @@
-"""Find heads and settings: files of `taxbench/heads/` that define `Settings`, and modules of installed packages.
+"""Find heads: the files of `taxbench/heads/` that define `Settings`, and modules that installed packages offer.
 
 A head is read off its source: what is asked of it before it is used stands there as literals, and none of it is run.
 """
@@ -6,7 +6,7 @@ A head is read off its source: what is asked of it before it is used stands ther
 import ast
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -221,43 +221,3 @@ def _assigned(body: list[ast.stmt]) -> Iterator[HeadSetting]:
         for target in line.targets if isinstance(line, ast.Assign) else [line.target]:
             if isinstance(target, ast.Name):
                 yield target.id, literal, " ".join(text.split())
-
-
-@dataclass(frozen=True, slots=True)
-class SettingInfo:
-    """What `--set KEY=VALUE` and a task's `settings` may name: a field of what all runs have, or of a head."""
-
-    name: str
-    owner: str
-    """`features`, `trainer`, `scoring`, or `head NAME`."""
-    default: Any
-    summary: str
-
-
-def settings(head: str | None = None) -> list[SettingInfo]:
-    """Return all settings: of what every run has, and of one head or every head.
-
-    Raises:
-        UsageError: there is no such head.
-    """
-    shared = [
-        SettingInfo(name, owner, field.default, " ".join((field.description or "").split()))
-        for owner, model in SHARED.items()
-        for name, field in model.model_fields.items()
-    ]
-    infos = [head_info(name) for name in ([head] if head else heads())]
-    own = [
-        SettingInfo(name, f"head {info.name}", default, text) for info in infos for name, default, text in info.settings
-    ]
-    return [*shared, *own]
-
-
-def known_settings(head: str | None = None) -> list[str]:
-    """Return the names of all settings, each once; as for `settings`."""
-    infos = [head_info(name) for name in ([head] if head else heads())]
-    return list(dict.fromkeys(setting for info in infos for setting in info.known))
-
-
-def part_of(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that are fields of a model."""
-    return {key: given[key] for key in model.model_fields if key in given}

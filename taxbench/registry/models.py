@@ -4,7 +4,7 @@ import os
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
@@ -105,10 +105,7 @@ def find_system(name: str) -> SystemSpec:
     if not colon or reader not in READERS:
         reader, source = "", name
     found = known[source] if source in known else _find(source, SystemSpec, "system")
-    from taxbench.util.hub import config_file, read_json
-
-    config = read_json(config_file(model_source(found.source), found.gated))
-    classes = config.get("architectures") or [""]
+    classes = _config_of(found).get("architectures") or [""]
     ways = SYSTEM_CLASSES.get(classes[0], ())
     if not ways:
         raise ModelError(_no_system(found.source, classes[0]))
@@ -116,6 +113,13 @@ def find_system(name: str) -> SystemSpec:
         raise ModelError(f"'{found.source}' is a {classes[0]}, which can be asked by: {', '.join(ways)}; not {reader}.")
     named = f"{found.name}-{reader}" if reader else found.name
     return found.model_copy(update={"name": named, "reads": reader or ways[0]})
+
+
+def _config_of(spec: SystemSpec) -> dict[str, Any]:
+    """Return what `config.json` of a system says."""
+    from taxbench.util.hub import config_file, read_json
+
+    return read_json(config_file(model_source(spec.source), spec.gated))
 
 
 def _no_system(source: str, kind: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from taxbench.registry.heads import SHARED, known_settings, part_of
+from taxbench.registry.settings import SHARED, known_settings, part_of
 from taxbench.specs.group import GroupSpec
 from taxbench.specs.task import NAME, Expected, Levels, TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic, in_order

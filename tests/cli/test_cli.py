@@ -12,7 +12,7 @@ from click.shell_completion import ShellComplete
 from PIL import Image
 
 from taxbench.cli.main import call, cli
-from taxbench.registry.heads import known_settings
+from taxbench.registry.settings import known_settings
 from tests.datasets.test_folder import make
 
 RUN = ["-q", "run"]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from taxbench.heads.loading import head_module, head_spec
-from taxbench.registry.heads import SHARED, broken_heads, head_info, heads, known_settings, read_head, settings_defaults
+from taxbench.registry.heads import SHARED, broken_heads, head_info, heads, read_head, settings_defaults
+from taxbench.registry.settings import known_settings
 from taxbench.util.errors import UsageError
 
 HEAD = '''"""Twice what it gets,

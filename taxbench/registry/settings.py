@@ -1,0 +1,50 @@
+"""Settings: what `--set KEY=VALUE` and a task's `settings` may name, fields of what all runs have and of a head."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from taxbench.registry.heads import SHARED as SHARED
+from taxbench.registry.heads import head_info, heads
+
+
+@dataclass(frozen=True, slots=True)
+class SettingInfo:
+    """One setting, for people."""
+
+    name: str
+    owner: str
+    """`features`, `trainer`, `scoring`, or `head NAME`."""
+    default: Any
+    summary: str
+
+
+def settings(head: str | None = None) -> list[SettingInfo]:
+    """Return all settings: of what every run has, and of one head or every head.
+
+    Raises:
+        UsageError: there is no such head.
+    """
+    shared = [
+        SettingInfo(name, owner, field.default, " ".join((field.description or "").split()))
+        for owner, model in SHARED.items()
+        for name, field in model.model_fields.items()
+    ]
+    infos = [head_info(name) for name in ([head] if head else heads())]
+    own = [
+        SettingInfo(name, f"head {info.name}", default, text) for info in infos for name, default, text in info.settings
+    ]
+    return [*shared, *own]
+
+
+def known_settings(head: str | None = None) -> list[str]:
+    """Return the names of all settings, each once; as for `settings`."""
+    infos = [head_info(name) for name in ([head] if head else heads())]
+    return list(dict.fromkeys(setting for info in infos for setting in info.known))
+
+
+def part_of(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are fields of a model."""
+    return {key: given[key] for key in model.model_fields if key in given}
