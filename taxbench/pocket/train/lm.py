@@ -87,10 +87,14 @@ class Trainer:
         )
         self._losses = torch.compile(losses, dynamic=False) if settings.compiled else losses
         if resumed:
-            state = torch.load(self._checkpoint, weights_only=True)
-            self.model.load_state_dict(state["model"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self.step = int(state["step"])
+            self._load()
+
+    def _load(self) -> None:
+        """Load the checkpoint of the LM in training, to go on from it."""
+        state = torch.load(self._checkpoint, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
 
     def save(self) -> None:
         """Write the checkpoint atomically."""
