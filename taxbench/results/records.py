@@ -3,9 +3,11 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +20,6 @@ from taxbench.specs.result import PredictionsFile, Result, Timing, Versions
 from taxbench.specs.run import RunSpec
 from taxbench.util.errors import CacheError, DataError, first_line
 from taxbench.util.paths import PARTIAL, beside, read_within, replacing, sync_folder
-from taxbench.util.text import strict_json
 
 RESULT = "result.json"
 TIMING = "timing.json"
@@ -137,7 +138,8 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
     """
     again = " If it was cut off, copy it again."
     try:
-        found = strict_json(content.decode("utf-8"))
+        text = content.decode("utf-8")
+        found = json.loads(text, object_pairs_hook=_each_once, parse_constant=_finite, parse_float=_finite)
         if not isinstance(found, dict):
             raise ValueError("expected a JSON object")
         return found
@@ -148,6 +150,24 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         problem, again = first_line(error), ""
     raise DataError(f"'{name}' is not a result: {problem}.{again}")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object of a record as a dict; raise where a key is given twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise ValueError(f"the key {counts.most_common(1)[0][0]!r} is given twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    """Return a number of a record's JSON as a float; raise for NaN and Infinity, which JSON does not know."""
+    number = float(text)
+    if not math.isfinite(number):
+        is_word = text.lstrip("-").isalpha()
+        raise ValueError(f"{text} is not a JSON number" if is_word else f"{text[:40]} is too large a number")
+    return number
 
 
 def find_results(folders: Iterable[Path], onerror: Callable[[OSError], None] | None = None) -> list[Path]:

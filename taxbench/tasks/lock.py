@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +14,13 @@ from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.task_files import TaskFile
 from taxbench.util.errors import TaskError
 from taxbench.util.paths import replacing
-from taxbench.util.text import strict_json
 
 LOCK = "lock.json"
 
 Versions = dict[str, dict[str, str]]
 """Name, then version, then digest."""
-_LOCKED: TypeAdapter[Versions] = TypeAdapter(dict[str, dict[Annotated[str, Field(pattern="^[1-9][0-9]*$")], str]])
+_Pairs = tuple[tuple[Annotated[str, Field(pattern="^[1-9][0-9]*$")], str], ...]
+_LOCKED = TypeAdapter(tuple[tuple[str, _Pairs], ...])
 
 
 class DamagedLock(TaskError):
@@ -40,13 +41,18 @@ def read_lock(root: Path) -> Versions:
     if not os.path.lexists(path):
         return {}
     try:
-        return _LOCKED.validate_python(strict_json(path.read_text(encoding="utf-8")))
+        tasks = _LOCKED.validate_python(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=tuple))
     except ValidationError:
         raise DamagedLock(path, 'expected {"task": {"1": "digest"}}') from None
     except json.JSONDecodeError as error:
         raise DamagedLock(path, f"not valid JSON: {error.msg}", error.lineno, error.colno) from None
-    except (OSError, ValueError) as error:  # such as a key twice, after a merge that kept both sides
+    except (OSError, ValueError) as error:
         raise DamagedLock(path, f"cannot be read ({error})") from None
+    for pairs in (tasks, *(versions for _, versions in tasks)):  # after a merge that kept both sides
+        for name, n in Counter(name for name, _ in pairs).items():
+            if n > 1:
+                raise DamagedLock(path, f"'{name}' is given twice")
+    return {task: dict(versions) for task, versions in tasks}
 
 
 def changed(file: TaskFile, locked: Versions) -> Iterator[Diagnostic]:

@@ -78,7 +78,8 @@ def read_task_file(path: Path, task_path: TaskPath) -> TaskFile:
         elif levels is not None:
             group, tasks = reading.curve(levels, data)
         else:
-            task = reading.valid(TaskSpec, data, locate=reading.without_levels)
+            task, found = check(TaskSpec, data, reading.without_levels, fill=_TASK, partial=not resolved.complete)
+            reading.findings += found
             tasks = () if task is None else (task,)
         if not own.abstract and isinstance(name, str) and _WITH_LEVEL.fullmatch(name):
             reading.at(("name",), f"name: '{name}' ends in a level; levels: makes such names, a file has none")

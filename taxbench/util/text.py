@@ -1,9 +1,7 @@
 """Numbers as text, and texts of strangers made harmless. Nothing here knows the board."""
 
 import json
-import math
 import unicodedata
-from collections import Counter
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -62,33 +60,6 @@ def plain_json(found: Any, **more: Any) -> str:
     """
     plain = to_jsonable_python(found, inf_nan_mode="null")
     return json.dumps(plain | to_jsonable_python(more, inf_nan_mode="null") if more else plain, indent=1)
-
-
-def strict_json(text: str) -> Any:
-    """Return what a text says in JSON, refusing what other readers take differently.
-
-    Raises:
-        ValueError: it is no JSON, gives a key twice, or has a number that JSON does not know or that is too large.
-    """
-    return json.loads(text, object_pairs_hook=_each_once, parse_constant=_finite, parse_float=_finite)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object as a dict; raise where a key is given twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        raise ValueError(f"the key {counts.most_common(1)[0][0]!r} is given twice")
-    return found
-
-
-def _finite(text: str) -> float:
-    """Return a number of JSON as a float; raise for NaN and Infinity, which JSON does not know."""
-    number = float(text)
-    if not math.isfinite(number):
-        is_word = text.lstrip("-").isalpha()
-        raise ValueError(f"{text} is not a JSON number" if is_word else f"{text[:40]} is too large a number")
-    return number
 
 
 def duration(seconds: float) -> str:
