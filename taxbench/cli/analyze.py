@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from taxbench.cli.options import dataset_options, properties_option
+from taxbench.cli.options import dataset_options, json_option, properties_option
 from taxbench.util.errors import UsageError
 
 
@@ -18,7 +18,7 @@ from taxbench.util.errors import UsageError
 @click.option("--physical", is_flag=True, help="What property tasks say, in the place of the regressions.")
 @dataset_options
 @properties_option
-@click.option("--json", "as_json", is_flag=True, help="Print every coefficient as JSON.")
+@json_option
 def command(
     places: tuple[Path, ...], published: bool, pairing: str | None, systems: tuple[str, ...], physical: bool,
     as_json: bool, **how: Any,

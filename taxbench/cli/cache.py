@@ -1,22 +1,19 @@
 """`taxbench cache`: look at cached features, check them, clean up, and exchange them with other programs."""
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import BaseModel
 
-from taxbench.cli.options import dataset_options
+from taxbench.cli.options import VerbGroup, dataset_options, json_option
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
+from taxbench.util.text import plain_json
 
 _cache = click.option("--cache", type=click.Path(path_type=Path), help="The cache folder.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group("cache")
+@click.group("cache", cls=VerbGroup)
 def command() -> None:
     """Look at, verify, clean, import and export cached features.
 
@@ -26,16 +23,15 @@ def command() -> None:
 
 @command.command("ls")
 @_cache
-@_json
+@json_option
 def ls(cache: Path | None, as_json: bool) -> None:
     """List the entries."""
-    from taxbench.features.store.describe import describe
-    from taxbench.features.store.index import entries
+    from taxbench.features.store.index import describe, entries
 
     folder = cache_folder(cache)
     found = [describe(entry) for entry in entries(folder)]
     if as_json:
-        _print_json(found)
+        click.echo(plain_json(found))
         return
     for entry in found:
         click.echo(entry.line())
@@ -48,18 +44,18 @@ def ls(cache: Path | None, as_json: bool) -> None:
 @command.command("info")
 @click.argument("key")
 @_cache
-@_json
+@json_option
 def info(key: str, cache: Path | None, as_json: bool) -> None:
     """Show everything that is known of an entry: its key, layout, origin, and images without features."""
-    from taxbench.features.store.describe import describe
-    from taxbench.features.store.index import find_entry
+    from taxbench.features.store.index import describe, find_entry
+    from taxbench.specs.feature_key import flatten
 
     entry = find_entry(cache_folder(cache), key)
     found, manifest = describe(entry), entry.manifest.model_dump(mode="json")
     if as_json:
-        click.echo(json.dumps({**found.model_dump(mode="json"), "manifest": manifest}, indent=1))
+        click.echo(plain_json(found, manifest=manifest))
         return
-    for name, value in _flat({**found.model_dump(mode="json"), **manifest}):
+    for name, value in flatten({**found.model_dump(mode="json"), **manifest}).items():
         click.echo(f"{name:<28} {value}")
 
 
@@ -68,7 +64,7 @@ def info(key: str, cache: Path | None, as_json: bool) -> None:
 @click.option("--sample", type=click.IntRange(0), default=32, show_default=True, help="Images to encode again.")
 @click.option("--device", default="auto", show_default=True, help="Where to encode them.")
 @_cache
-@_json
+@json_option
 def verify(keys: tuple[str, ...], sample: int, device: str, cache: Path | None, as_json: bool) -> None:
     """Check every block of entries (default: all), then encode a sample of images again and compare.
 
@@ -80,10 +76,7 @@ def verify(keys: tuple[str, ...], sample: int, device: str, cache: Path | None, 
     folder = cache_folder(cache)
     chosen = [find_entry(folder, key) for key in keys] or [entry for entry in entries(folder) if entry.complete]
     found = [check(entry, device, sample) for entry in chosen]
-    if as_json:
-        _print_json(found)
-    for each in found if not as_json else ():
-        click.echo(each.line())
+    click.echo(plain_json(found) if as_json else "\n".join(each.line() for each in found))
     if not all(each.good for each in found):
         click.get_current_context().exit(1)
 
@@ -93,15 +86,14 @@ def verify(keys: tuple[str, ...], sample: int, device: str, cache: Path | None, 
 @click.option("--incomplete", is_flag=True, help="Remove unfinished extractions too, though they could be resumed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
 @_cache
-@_json
+@json_option
 def gc(keys: tuple[str, ...], incomplete: bool, dry_run: bool, cache: Path | None, as_json: bool) -> None:
     """Remove the entries named; without KEY, only what no run can use."""
     from taxbench.features.store.index import collect
 
     found = collect(cache_folder(cache), keys, incomplete, dry_run)
     if as_json:
-        rows = [{"path": str(stray.path), "reason": stray.reason, "size": stray.size} for stray in found]
-        click.echo(json.dumps(rows, indent=1))
+        click.echo(plain_json(found))
         return
     for stray in found:
         click.echo(f"{'would remove' if dry_run else 'removed'} {stray.path} ({stray.reason})")
@@ -115,53 +107,31 @@ def gc(keys: tuple[str, ...], incomplete: bool, dry_run: bool, cache: Path | Non
 @click.option("--ids", type=click.Path(path_type=Path), help="One image id a line, if the file holds no 'ids'.")
 @click.option("--storage", type=click.Choice(["float16", "bfloat16"]), default="float16", show_default=True)
 @_cache
-@_json
-@click.pass_context
-def import_(ctx: click.Context, /, file: Path, ids: Path | None, cache: Path | None, as_json: bool, **how: Any) -> None:
+@json_option
+@click.pass_obj
+def import_(report: Reporter, /, file: Path, ids: Path | None, cache: Path | None, as_json: bool, **how: Any) -> None:
     """Import features from FILE: npy, npz, pt, safetensors or HDF5, rows (n, f) or (n, t, f)."""
     from taxbench.datasets.dataset import load_dataset
     from taxbench.features.formats import FeatureFile
     from taxbench.features.imported import import_features
-    from taxbench.features.store.describe import describe
+    from taxbench.features.store.index import describe
 
-    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
     dataset = load_dataset(how["dataset"], how["taxonomy"])
     entry = import_features(FeatureFile(file, ids), how["name"], dataset, how["storage"], cache_folder(cache), report)
     found = describe(entry)
-    if as_json:
-        _print_json([found])
-    else:
-        click.echo(
-            f"{found.line()}\nRun with it: taxbench run --encoder imported:{how['name']} --dataset {how['dataset']}"
-        )
+    then = f"Run with it: taxbench run --encoder imported:{how['name']} --dataset {how['dataset']}"
+    click.echo(plain_json([found]) if as_json else f"{found.line()}\n{then}")
 
 
 @command.command("export")
 @click.argument("key")
 @click.argument("file", type=click.Path(path_type=Path))
 @_cache
-@_json
+@json_option
 def export(key: str, file: Path, cache: Path | None, as_json: bool) -> None:
     """Write an entry to FILE: .npy (ids in a text file beside it) or .safetensors."""
     from taxbench.features.formats import write_features
     from taxbench.features.store.index import find_entry, open_entry
 
     written = write_features(open_entry(find_entry(cache_folder(cache), key)), file)
-    if as_json:
-        click.echo(json.dumps([str(path) for path in written]))
-    else:
-        click.echo("\n".join(map(str, written)))
-
-
-def _print_json(rows: Iterable[BaseModel]) -> None:
-    """Print cache entries or findings as a JSON list."""
-    click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Yield the leaves of a nested mapping by dotted name, as `taxbench cache info` prints them."""
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+    click.echo(plain_json(written) if as_json else "\n".join(map(str, written)))

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from taxbench.cli.completion import complete_task
+from taxbench.cli.options import json_option
 from taxbench.util.progress import Reporter
 
 
@@ -17,9 +18,9 @@ from taxbench.util.progress import Reporter
 @click.option("--task", "tasks", help="Tasks, by commas  [default: all that both have]", shell_complete=complete_task)
 @click.option("--split", help="Which questions  [default: each task's headline split]")
 @click.option("--terms", type=click.IntRange(0), default=5, show_default=True, help="Terms to show of each task.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything, all terms included, as JSON.")
-@click.pass_context
-def command(ctx: click.Context, /, a: str, b: str, results: tuple[Path, ...], as_json: bool, **chosen: Any) -> None:
+@json_option
+@click.pass_obj
+def command(report: Reporter, /, a: str, b: str, results: tuple[Path, ...], as_json: bool, **chosen: Any) -> None:
     """Say how far apart two systems are, how surely, and on which terms.
 
     A and B are folders with results, or say by names which of the results are meant:
@@ -42,4 +43,4 @@ def command(ctx: click.Context, /, a: str, b: str, results: tuple[Path, ...], as
         click.echo(plain_json(found))
     else:
         click.echo(comparison_text(found, chosen["terms"]), nl=False)
-        Reporter(quiet=bool(ctx.find_root().params["quiet"])).say(LEGEND)
+        report.say(LEGEND)

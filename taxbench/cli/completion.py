@@ -1,5 +1,6 @@
 """`taxbench completion`: the script for a shell, and what completes the names that options and arguments take."""
 
+from collections.abc import Callable
 from glob import escape as glob_escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 if TYPE_CHECKING:
     from taxbench.tasks.registry import TaskRegistry
 
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -38,25 +40,19 @@ def complete_tag(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     return _beginning(incomplete, dict.fromkeys(tags_of(_registry(ctx)), ""))
 
 
-def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the alias of a language model; else a directory."""
-    from taxbench.registry.models import lms
+def _alias_of(registry: str) -> Completer:
+    """Return what completes the aliases of a registry of models; where none begins like that, a directory."""
 
-    return _beginning(incomplete, {name: spec.summary for name, spec in lms().items()}) or _directory(incomplete)
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from taxbench.registry import models
 
+        known = {name: spec.summary for name, spec in getattr(models, registry)().items()}
+        return _beginning(incomplete, known) or [CompletionItem(incomplete, type="dir")]
 
-def complete_encoder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the alias of an encoder; else a directory."""
-    from taxbench.registry.models import encoders
-
-    return _beginning(incomplete, {name: spec.summary for name, spec in encoders().items()}) or _directory(incomplete)
+    return complete
 
 
-def complete_system(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the alias of a whole system; else a directory."""
-    from taxbench.registry.models import systems
-
-    return _beginning(incomplete, {name: spec.summary for name, spec in systems().items()}) or _directory(incomplete)
+complete_model, complete_encoder, complete_system = map(_alias_of, ("lms", "encoders", "systems"))
 
 
 def complete_head(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -112,11 +108,6 @@ def tags_of(registry: "TaskRegistry") -> list[str]:
 def _beginning(incomplete: str, known: dict[str, str]) -> list[CompletionItem]:
     """Return the names that begin as typed as completion items, each with its summary."""
     return [CompletionItem(name, help=known[name] or None) for name in known if name.startswith(incomplete)]
-
-
-def _directory(incomplete: str) -> list[CompletionItem]:
-    """Return the completion item that has the shell complete a directory."""
-    return [CompletionItem(incomplete, type="dir")]
 
 
 def _registry(ctx: click.Context) -> "TaskRegistry":

@@ -1,11 +1,9 @@
 """`taxbench extract`: put features into the cache, ahead of the runs that want them."""
 
-import json
-
 import click
 
 from taxbench.cli.completion import complete_encoder
-from taxbench.cli.options import dataset_options, device_option
+from taxbench.cli.options import dataset_options, device_option, json_option
 from taxbench.util.progress import Reporter
 
 
@@ -23,22 +21,18 @@ from taxbench.util.progress import Reporter
 @click.option("--workers", type=click.IntRange(0), help="Decoding processes [default: one a core, at most 16].")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the encoder first; pays off on GPUs.")
 @click.option("--cache", type=click.Path(), help="Where features are kept [default: as for run].")
-@click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON.")
-@click.pass_context
-def command(ctx: click.Context, /, as_json: bool, **options: object) -> None:
+@json_option
+@click.pass_obj
+def command(report: Reporter, /, as_json: bool, **options: object) -> None:
     """Encode a dataset's pictures once; runs find the features in the cache.
 
     All layers and pools asked for are computed in one pass. An interrupted extraction goes on where it stopped, and
     several processes may be started on the same command, one for each GPU: they share the work.
     """
     from taxbench.runs.feature_cache import ExtractOptions, extract
+    from taxbench.util.text import plain_json
 
-    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
     entries = extract(ExtractOptions(**options), report)  # type: ignore[arg-type]
-    if as_json:
-        click.echo(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=1))
-    else:
-        for entry in entries:
-            click.echo(entry.line())
+    click.echo(plain_json(entries) if as_json else "\n".join(entry.line() for entry in entries))
     if any(entry.undecodable or entry.not_finite for entry in entries):
-        ctx.exit(1)
+        click.get_current_context().exit(1)

@@ -1,16 +1,15 @@
 """`taxbench leaderboard`: tables of finished results, and the published ones."""
 
-import json
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from taxbench.cli.options import include_path
-from taxbench.util.errors import UsageError, did_you_mean
+from taxbench.cli.options import VerbGroup, include_path, json_option
+from taxbench.util.errors import UsageError
 from taxbench.util.progress import Reporter
+from taxbench.util.text import plain_json
 
 if TYPE_CHECKING:
     from taxbench.board.submit.check import Outcome
@@ -18,18 +17,14 @@ if TYPE_CHECKING:
 _HOME = Path("leaderboard")
 
 
-class _Group(click.Group):
+class _Group(VerbGroup):
     """Says what to type where a folder stands in place of a verb."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb of `taxbench leaderboard`; say what to type where a folder stands in its place."""
-        if args[0] not in self.commands and not args[0].startswith("-"):
-            folder = f" To see the results in it: taxbench leaderboard show {args[0]}" if Path(args[0]).is_dir() else ""
-            hint = folder or did_you_mean(args[0], self.commands)
-            ctx.fail(f"Unknown verb 'leaderboard {args[0]}'.{hint} Verbs: {', '.join(self.commands)}.")
-        return super().resolve_command(ctx, args)
+    def instead_of(self, ctx: click.Context, word: str) -> str:
+        """Return the clause that says how the results in a folder are shown, or which verb is near."""
+        if Path(word).is_dir():
+            return f" To see the results in it: taxbench leaderboard show {word}"
+        return super().instead_of(ctx, word)
 
 
 @click.group("leaderboard", cls=_Group)
@@ -40,20 +35,8 @@ def command() -> None:
     """
 
 
-def _root(command: Any) -> Any:
-    """Add --board, the leaderboard's folder, to a command."""
-    return click.option(
-        "--board", "root", default=_HOME, show_default=True, type=click.Path(path_type=Path), metavar="DIR",
-        help="The leaderboard's folder.",
-    )(command)  # fmt: skip
-
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
-
-
-def _report(ctx: click.Context) -> Reporter:
-    """Return the reporter of a leaderboard verb, silent under --quiet."""
-    return Reporter(quiet=bool(ctx.find_root().params["quiet"]))
+_root = click.option("--board", "root", default=_HOME, show_default=True, type=click.Path(path_type=Path),
+                     metavar="DIR", help="The leaderboard's folder.")  # fmt: skip
 
 
 @command.command("show")
@@ -66,8 +49,8 @@ def _report(ctx: click.Context) -> Reporter:
 @click.option("--columns", default="", metavar="NAMES", help="Titles of the table's columns, by commas.")
 @click.option("--sort", default="", metavar="COLUMN", help="Sort the table's lines by a column, the best first.")
 @include_path
-@click.pass_context
-def show(ctx: click.Context, /, folders: tuple[Path, ...], form: str, as_json: bool, **given: Any) -> None:
+@click.pass_obj
+def show(report: Reporter, /, folders: tuple[Path, ...], form: str, as_json: bool, **given: Any) -> None:
     """Print one table of every result.json below FOLDERS (default: results).
 
     At a terminal it is as wide as that, and says which columns are left out; a pipe or a file gets all as Markdown.
@@ -85,7 +68,7 @@ def show(ctx: click.Context, /, folders: tuple[Path, ...], form: str, as_json: b
         raise UsageError("--columns and --sort are of the table; other forms have all columns.")
     places, registry = folders or (Path("results"),), find_tasks(given["include"])
     known, groups = Cached(cache_folder()), registry.groups.values()
-    board = make_board(load_records(places), groups, known, (), _report(ctx), given["best_by"])
+    board = make_board(load_records(places), groups, known, (), report, given["best_by"])
     if other:
         click.echo(board_text(board, "json" if as_json else form), nl=False)
     else:
@@ -97,9 +80,9 @@ def show(ctx: click.Context, /, folders: tuple[Path, ...], form: str, as_json: b
 @command.command("build")
 @_root
 @include_path
-@_as_json
-@click.pass_context
-def build_command(ctx: click.Context, root: Path, include: tuple[Path, ...], as_json: bool) -> None:
+@json_option
+@click.pass_obj
+def build_command(report: Reporter, root: Path, include: tuple[Path, ...], as_json: bool) -> None:
     """Make README.md, index.html, board.csv, board.json, board.tex and figures/ from the records in results/.
 
     Building again changes no byte.
@@ -107,18 +90,18 @@ def build_command(ctx: click.Context, root: Path, include: tuple[Path, ...], as_
     from taxbench.board.build import build
     from taxbench.tasks.registry import find_tasks
 
-    written = build(root, find_tasks(include).groups.values(), _report(ctx))
-    click.echo(json.dumps(list(map(str, written)), indent=1) if as_json else "\n".join(map(str, written)))
+    written = build(root, find_tasks(include).groups.values(), report)
+    click.echo(plain_json(written) if as_json else "\n".join(map(str, written)))
 
 
 @command.command("add")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_root
 @include_path
-@_as_json
-@click.pass_context
+@json_option
+@click.pass_obj
 def add_command(
-    ctx: click.Context, folders: tuple[Path, ...], root: Path, include: tuple[Path, ...], as_json: bool
+    report: Reporter, folders: tuple[Path, ...], root: Path, include: tuple[Path, ...], as_json: bool
 ) -> None:
     """Check every record below FOLDERS and copy it with its predictions into the leaderboard.
 
@@ -127,18 +110,18 @@ def add_command(
     from taxbench.board.submit.publish import add
     from taxbench.tasks.registry import find_tasks
 
-    outcomes = add(folders, root, find_tasks(include), _report(ctx))
-    _tell(ctx, outcomes, as_json, f"Now make the tables: taxbench leaderboard build --board {shlex.quote(str(root))}")
+    outcomes = add(folders, root, find_tasks(include), report)
+    _tell(outcomes, as_json, f"Now make the tables: taxbench leaderboard build --board {shlex.quote(str(root))}")
 
 
 @command.command("check")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @_root
 @include_path
-@_as_json
-@click.pass_context
+@json_option
+@click.pass_obj
 def check_command(
-    ctx: click.Context, folders: tuple[Path, ...], root: Path, include: tuple[Path, ...], as_json: bool
+    report: Reporter, folders: tuple[Path, ...], root: Path, include: tuple[Path, ...], as_json: bool
 ) -> None:
     """Check records: their form, where they come from, and every score anew from the predictions.
 
@@ -148,8 +131,8 @@ def check_command(
     from taxbench.board.submit.check import check_all
     from taxbench.tasks.registry import find_tasks
 
-    outcomes = check_all(folders or (root,), find_tasks(include), _report(ctx))
-    _tell(ctx, outcomes, as_json, "")
+    outcomes = check_all(folders or (root,), find_tasks(include), report)
+    _tell(outcomes, as_json)
 
 
 @command.command("push")
@@ -163,12 +146,11 @@ def push_command(repository: str, root: Path, direct: bool) -> None:
     click.echo(push(root, repository, direct=direct))
 
 
-def _tell(ctx: click.Context, outcomes: "list[Outcome]", as_json: bool, then: str) -> None:
+def _tell(outcomes: "list[Outcome]", as_json: bool, then: str = "") -> None:
     """Print what became of each record; end with 1 where any was refused."""
     refused = [each for each in outcomes if each.status == "refused"]
     if as_json:
-        found = [asdict(each) for each in outcomes]
-        click.echo(json.dumps(found, indent=1, default=str))
+        click.echo(plain_json(outcomes))
     else:
         for each in refused:
             click.echo(each)
@@ -177,4 +159,4 @@ def _tell(ctx: click.Context, outcomes: "list[Outcome]", as_json: bool, then: st
         if then and any(each.status == "added" for each in outcomes):
             click.echo(then)
     if refused:
-        ctx.exit(1)
+        click.get_current_context().exit(1)

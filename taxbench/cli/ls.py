@@ -1,14 +1,14 @@
 """`taxbench ls`: what can be named."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from taxbench.cli.completion import complete_tag, tags_of
-from taxbench.cli.options import include_path
+from taxbench.cli.options import include_path, json_option
 from taxbench.util.errors import UsageError, did_you_mean
+from taxbench.util.text import plain_json
 
 KINDS = ("tasks", "models", "encoders", "systems", "heads", "settings", "datasets")
 _COLUMNS = {"heads": ("takes", "learns", "reads"), "systems": ("reads",)}
@@ -19,7 +19,7 @@ _COLUMNS = {"heads": ("takes", "learns", "reads"), "systems": ("reads",)}
 @click.argument("kind", required=False, type=click.Choice(KINDS))
 @click.option("--tag", help="Only tasks and groups with this tag.", shell_complete=complete_tag)
 @include_path
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(kind: str | None, tag: str | None, include: tuple[Path, ...], as_json: bool) -> None:
     """List tasks, models, encoders, systems, heads, settings and datasets, or one kind of them."""
     if tag is not None and kind not in (None, "tasks"):
@@ -27,7 +27,7 @@ def command(kind: str | None, tag: str | None, include: tuple[Path, ...], as_jso
     kinds = [kind] if kind else ["tasks"] if tag else list(KINDS)
     listing = {name: _tasks(tag, include) if name == "tasks" else _entries(name) for name in kinds}
     if as_json:
-        click.echo(json.dumps(listing[kind] if kind else listing, indent=1))
+        click.echo(plain_json(listing[kind] if kind else listing))
         return
     for name, entries in listing.items():
         columns = ("name", *_COLUMNS.get(name, ()))

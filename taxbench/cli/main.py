@@ -9,7 +9,9 @@ from types import FrameType
 import click
 
 from taxbench._version import __version__
-from taxbench.util.errors import TaxbenchError, did_you_mean, unreadable
+from taxbench.cli.options import VerbGroup
+from taxbench.util.errors import TaxbenchError, unreadable
+from taxbench.util.progress import Reporter
 
 # The verbs and what they do, so that --help imports none of them.
 _VERBS = {
@@ -40,7 +42,7 @@ _VERBS = {
 _ANYWHERE = ("-q", "--quiet", "--debug")
 
 
-class _Verbs(click.Group):
+class _Verbs(VerbGroup):
     """A group that imports a verb when it is typed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -54,14 +56,6 @@ class _Verbs(click.Group):
         command: click.Command = import_module(f"taxbench.cli.{cmd_name}").command
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb that is typed; fail with the nearest one where it is unknown."""
-        if args[0] not in _VERBS and not args[0].startswith("-"):
-            ctx.fail(f"Unknown verb '{args[0]}'.{did_you_mean(args[0], _VERBS)} Verbs: {', '.join(_VERBS)}.")
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs with their summaries into the command line's help."""
         with formatter.section("Verbs"):
@@ -72,13 +66,15 @@ class _Verbs(click.Group):
 @click.version_option(__version__, prog_name="taxbench")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on standard error.")
-def cli(debug: bool, quiet: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, debug: bool, quiet: bool) -> None:
     """Does what a frozen language model knows from text carry over to images?
 
     \b
     taxbench run --task unseen_hypernym              everything embedded, offline
     taxbench run --model llama --encoder dinov2 ...  the real thing
     """
+    ctx.obj = Reporter(quiet=quiet)  # for verbs, by click.pass_obj
 
 
 def main() -> None:

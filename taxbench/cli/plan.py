@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taxbench.cli.options import json_option
 from taxbench.cli.run import config_from, run_options
 from taxbench.util.progress import Reporter
 from taxbench.util.text import duration, plain_json
@@ -18,16 +19,15 @@ _BEGAN = time.time()
 
 @click.command("plan")
 @run_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def command(ctx: click.Context, /, file: Path | None, as_json: bool, **options: Any) -> None:
+@json_option
+@click.pass_obj
+def command(report: Reporter, /, file: Path | None, as_json: bool, **options: Any) -> None:
     """Say what 'taxbench run' with the same options would do, what is there already, and how long it would take.
 
     Nothing is extracted, trained or written. Rates are those of earlier runs in --out on this machine, else of a probe
     of some seconds.
     """
-    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
-    config = config_from(ctx, file, options)
+    config = config_from(file, options)
 
     from taxbench.runs.forecast import forecast
 

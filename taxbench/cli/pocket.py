@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from taxbench.cli.options import VerbGroup
+
 if TYPE_CHECKING:
-    from taxbench.pocket.train.measure import Figures
+    from taxbench.pocket.train.probe import Figures
 
 
-@click.group("pocket")
+@click.group("pocket", cls=VerbGroup)
 def command() -> None:
     """Look at the embedded default, measure it, or train its two models again."""
 
@@ -31,7 +33,7 @@ def sheet(out: str, per_concept: int) -> None:
 @click.argument("part", type=click.Choice(["encoder", "lm"]))
 def figures(part: str) -> None:
     """Measure the encoder (linear probe) or the language model (text only; needs WordNet)."""
-    from taxbench.pocket.train.measure import encoder_figures, lm_figures
+    from taxbench.pocket.train.probe import encoder_figures, lm_figures
 
     _show(encoder_figures() if part == "encoder" else lm_figures())
 

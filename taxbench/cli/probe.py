@@ -1,14 +1,13 @@
 """`taxbench probe`: what a language model knows before it sees any picture."""
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from taxbench.cli.completion import complete_model
-from taxbench.cli.options import dataset_options, device_option
+from taxbench.cli.options import dataset_options, device_option, json_option
 from taxbench.util.progress import Reporter
+from taxbench.util.text import plain_json
 
 if TYPE_CHECKING:
     from taxbench.runs.text_probe import TextProbe
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
 @click.option("--names", type=click.IntRange(2), default=64, show_default=True, help="How many names to ask about.")
 @device_option
 @click.option("--cache", type=click.Path(), help="Where files are kept [default: as for run].")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.pass_context
-def command(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
+@json_option
+@click.pass_obj
+def command(report: Reporter, /, as_json: bool, **options: Any) -> None:
     """Say what a language model knows of names, asked in every frame, and which one suits it.
 
     A name stands where the picture would be. Identity: a named crow, is it a crow or an anvil? Hypernym: is it a bird?
@@ -32,11 +31,8 @@ def command(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
     """
     from taxbench.runs.text_probe import ProbeOptions, probe
 
-    found = probe(ProbeOptions(**options), Reporter(quiet=bool(ctx.find_root().params["quiet"])))
-    if as_json:
-        click.echo(json.dumps(asdict(found) | {"chosen": found.chosen.model_dump()}, indent=1, ensure_ascii=False))
-    else:
-        click.echo(probe_text(found))
+    found = probe(ProbeOptions(**options), report)
+    click.echo(plain_json(found) if as_json else probe_text(found))
 
 
 def probe_text(found: "TextProbe") -> str:

@@ -1,13 +1,14 @@
 """`taxbench reproduce`: run a record again and say whether the scores agree."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from taxbench.cli.completion import complete_dataset, complete_encoder, complete_model
+from taxbench.cli.options import json_option
 from taxbench.util.progress import Reporter
+from taxbench.util.text import number, plain_json
 
 if TYPE_CHECKING:
     from taxbench.runs.reproduce import Reproduction
@@ -27,23 +28,20 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep the new record there.")
 @click.option("--tolerance", type=click.FloatRange(0, 1), default=0.03, show_default=True,
               help="How far any score may be off.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.pass_context
-def command(ctx: click.Context, /, result: Path, as_json: bool, **given: Any) -> None:
+@json_option
+@click.pass_obj
+def command(report: Reporter, /, result: Path, as_json: bool, **given: Any) -> None:
     """Train and ask again what RESULT, a result.json or its folder, records; exit with 1 if the scores do not agree.
 
     Task, head and settings are the record's own; only features may come from the cache. Names that were directories
     where the record was made need --dataset, --model or --encoder.
     """
     from taxbench.runs.reproduce import ReproduceOptions, reproduce
-    from taxbench.util.text import plain_json
 
-    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
-    again = ReproduceOptions(**{field.name: given[field.name] for field in fields(ReproduceOptions)})
-    found = reproduce(result, again, report)
+    found = reproduce(result, ReproduceOptions(**given), report)
     click.echo(plain_json(found, agrees=found.agrees, verdict=_verdict(found)) if as_json else _text(found))
     if not found.agrees:
-        ctx.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _verdict(found: "Reproduction") -> str:
@@ -54,7 +52,7 @@ def _verdict(found: "Reproduction") -> str:
     if found.same_bytes:
         return "The same bytes: every answer and every margin is as recorded."
     far = found.largest
-    where = f"{far.score} of {far.of}, {far.split}: {_number(far.recorded)} recorded, {_number(far.here)} here"
+    where = f"{far.score} of {far.of}, {far.split}: {number(far.recorded, 4)} recorded, {number(far.here, 4)} here"
     if found.agrees:
         return f"Agrees within {found.tolerance:g} (largest difference {far.difference:.4f}: {where})."
     many = sum(each.difference is None or each.difference > found.tolerance for each in found.scores)
@@ -70,16 +68,11 @@ def _text(found: "Reproduction") -> str:
 
     lines = [["of", "split", "score", "recorded", "here", "difference"]]
     for each in found.scores:
-        off = "–" if each.difference is None else f"{each.difference:.4f}"
-        lines.append([each.of, each.split, each.score, _number(each.recorded), _number(each.here), off])
+        values = (each.recorded, each.here, each.difference)
+        lines.append([each.of, each.split, each.score, *(number(value, 4) for value in values)])
     blocks = [markdown_table([list(map(markdown_text, line)) for line in lines])]
     if found.identities:
         changed = [["not as recorded", "then", "now"]]
         changed += [[markdown_text(x) for x in (each.what, each.recorded, each.here)] for each in found.identities]
         blocks.append(markdown_table(changed))
     return "\n\n".join([*blocks, _verdict(found)])
-
-
-def _number(value: float | None) -> str:
-    """Return a reproduced score as text, a dash where there is none."""
-    return "–" if value is None else f"{value:.4f}"

@@ -1,6 +1,5 @@
 """`taxbench run`: train heads, ask them, and print the table."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,11 @@ from taxbench.cli.completion import (
     complete_system,
     complete_task,
 )
-from taxbench.cli.options import dataset_options, include_path, properties_option
+from taxbench.cli.options import dataset_options, include_path, json_option, properties_option
 from taxbench.runs.config import RunConfig, resolve
 from taxbench.runs.run_options import Options
 from taxbench.util.progress import Reporter
+from taxbench.util.text import plain_json
 
 if TYPE_CHECKING:
     from taxbench.specs.result import Result
@@ -31,47 +31,29 @@ _DEFAULT = Options()
 
 def run_options(command: Any) -> Any:
     """Add the run file and all options that say what to run."""
-    for option in (
-        click.option(
-            "--limit",
-            type=int,
-            metavar="N",
-            help="Use N images of each leaf and split, for a first look; such results are marked, and go on no board.",
-        ),
-        click.option(
-            "--set",
-            "settings",
-            multiple=True,
-            metavar="KEY=VALUE",
-            shell_complete=complete_setting,
-            help="A setting, or several values by commas; see 'taxbench ls settings'.",
-        ),
-        _usual("out", "Where results are written.", type=click.Path()),
-        click.option(
-            "--cache", type=click.Path(), help="Where features are kept [default: TAXBENCH_CACHE, or a standard place]."
-        ),
-        _usual("device", "auto, cpu, cuda, cuda:1 or mps; by commas several.", shell_complete=complete_device),
-        _usual(
-            "engine",
-            "local, or ray: the cluster at RAY_ADDRESS, else the GPUs of this machine.",
-            shell_complete=complete_engine,
-        ),
-        _usual("seeds", "Seeds, by commas; the paper's: 42,218,7."),
-        _usual("head", "Mappings by commas, or 'all'; see 'taxbench ls heads'.", shell_complete=complete_head),
-        click.option(
-            "--system",
-            default=_DEFAULT.system,
-            shell_complete=complete_system,
-            help="Whole systems, instead of model, encoder and head: aliases, directories, hub ids.",
-        ),
-        properties_option,
-        dataset_options,
-        _usual("encoder", "Encoders: aliases, directories, hub ids.", shell_complete=complete_encoder),
-        _usual("model", "Frozen LMs: aliases, directories, GGUF files, hub ids.", shell_complete=complete_model),
-        include_path,
-        _usual("task", "Tasks, groups or YAML files, by commas.", shell_complete=complete_task),
+    for option in reversed((
         click.argument("file", required=False, metavar="[RUN.yaml]", type=click.Path(path_type=Path)),
-    ):
+        _usual("task", "Tasks, groups or YAML files, by commas.", shell_complete=complete_task),
+        include_path,
+        _usual("model", "Frozen LMs: aliases, directories, GGUF files, hub ids.", shell_complete=complete_model),
+        _usual("encoder", "Encoders: aliases, directories, hub ids.", shell_complete=complete_encoder),
+        dataset_options,
+        properties_option,
+        click.option("--system", default=_DEFAULT.system, shell_complete=complete_system,
+                     help="Whole systems, instead of model, encoder and head: aliases, directories, hub ids."),
+        _usual("head", "Mappings by commas, or 'all'; see 'taxbench ls heads'.", shell_complete=complete_head),
+        _usual("seeds", "Seeds, by commas; the paper's: 42,218,7."),
+        _usual("engine", "local, or ray: the cluster at RAY_ADDRESS, else the GPUs of this machine.",
+               shell_complete=complete_engine),
+        _usual("device", "auto, cpu, cuda, cuda:1 or mps; by commas several.", shell_complete=complete_device),
+        click.option("--cache", type=click.Path(),
+                     help="Where features are kept [default: TAXBENCH_CACHE, or a standard place]."),
+        _usual("out", "Where results are written.", type=click.Path()),
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", shell_complete=complete_setting,
+                     help="A setting, or several values by commas; see 'taxbench ls settings'."),
+        click.option("--limit", type=int, metavar="N", help="Use N images of each leaf and split, for a first look; "
+                     "such results are marked, and go on no board."),
+    )):  # fmt: skip
         command = option(command)
     return command
 
@@ -81,12 +63,13 @@ def _usual(name: str, text: str, **more: Any) -> Any:
     return click.option(f"--{name}", default=getattr(_DEFAULT, name), show_default=True, help=text, **more)
 
 
-def config_from(ctx: click.Context, file: Path | None, options: dict[str, Any]) -> RunConfig:
+def config_from(file: Path | None, options: dict[str, Any]) -> RunConfig:
     """Return what the options of a command line ask for; of a run file, with those that were typed in their place."""
     if file is None:
         return resolve(Options(**options))
     from taxbench.runs.run_file import resolve_file
 
+    ctx = click.get_current_context()
     typed = {name: value for name, value in options.items()
              if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}  # fmt: skip
     return resolve_file(file, typed)
@@ -94,17 +77,16 @@ def config_from(ctx: click.Context, file: Path | None, options: dict[str, Any]) 
 
 @click.command("run")
 @run_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list of results instead of the table.")
-@click.pass_context
-def command(ctx: click.Context, /, file: Path | None, as_json: bool, **options: Any) -> None:
+@json_option
+@click.pass_obj
+def command(report: Reporter, /, file: Path | None, as_json: bool, **options: Any) -> None:
     """Train a head on leaf questions through a frozen LM, ask it hypernyms, and print the scores.
 
     Features are extracted once and cached. Finished runs are kept in --out and not repeated, so an interrupted command
     goes on where it stopped. RUN.yaml holds the same options, with lists for several values (taxbench schema run);
     what is typed beside it stands in place of its own.
     """
-    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
-    config = config_from(ctx, file, options)
+    config = config_from(file, options)
     report.say(config.describe())
 
     from taxbench.runs.runner import run
@@ -116,7 +98,7 @@ def command(ctx: click.Context, /, file: Path | None, as_json: bool, **options: 
             results.append(result)
     finally:  # what is finished is shown, also when a run failed or the user interrupts
         if as_json and results:
-            click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=1))
+            click.echo(plain_json(results))
         elif results:
             _show(results, config, report)
 

@@ -1,6 +1,5 @@
 """`taxbench show`: a task with all it inherits, and what a dataset makes of it."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taxbench.cli.completion import complete_task
-from taxbench.cli.options import dataset_options, include_path, properties_option, seed_option
+from taxbench.cli.options import dataset_options, include_path, json_option, properties_option, seed_option
+from taxbench.util.text import plain_json
 
 if TYPE_CHECKING:
     from taxbench.protocol.task_preview import TaskReport
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @properties_option
 @seed_option
 @include_path
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(task: str, as_json: bool, include: tuple[Path, ...], **how: Any) -> None:
     """Print TASK (a name or a YAML file) as it holds, where each value comes from, and what a dataset makes of it.
 
@@ -47,7 +47,7 @@ def _show_members(registry: "TaskRegistry", name: str, file: "TaskFile", as_json
     kind = "group" if file.is_group else "curve"
     if as_json:
         rows = [{"name": each.name, "identity": each.identity, "summary": each.summary} for each in members]
-        click.echo(json.dumps({"kind": kind, **group.model_dump(mode="json"), "tasks": rows}, indent=1))
+        click.echo(plain_json({"kind": kind, **dict(group), "tasks": rows}))
         return
     click.echo(f"{kind} {group.group}: {group.summary}")
     averaged = {None: "not averaged", "equal": "averaged, all alike"}
@@ -75,7 +75,7 @@ def _show_task(
     if as_json:
         sources = {dotted(each.key): {"value": each.value, "from": each.source} for each in values}
         row = {"name": task.name, "identity": task.identity, "file": str(file.path), "values": sources}
-        click.echo(json.dumps({**row, "report": report.model_dump(mode="json")}, indent=1))
+        click.echo(plain_json(row, report=report))
         return
     click.echo(f"{as_yaml(values)}\nidentity {task.identity}\n")
     for line in _report_lines(report):

@@ -1,13 +1,13 @@
 """`taxbench status`: how far the runs of a folder of results are."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from taxbench.cli.options import json_option
 from taxbench.runs.run_options import Options
-from taxbench.util.text import duration
+from taxbench.util.text import duration, plain_json
 
 if TYPE_CHECKING:
     from taxbench.runs.status import ProcessStatus
@@ -15,21 +15,19 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @click.argument("out", default=Options.out, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(out: Path, as_json: bool) -> None:
     """Say what is done, what runs where, what failed and why, and how long the rest takes.
 
     OUT is the --out of runs; it is only read, from any terminal or machine that sees it.
     """
-    from pydantic_core import to_jsonable_python
-
     from taxbench.results.records import find_results
     from taxbench.runs.status import grids_of
 
     grids = grids_of(out)
     records = len(find_results([out]))
     if as_json:
-        click.echo(json.dumps(to_jsonable_python({"records": records, "grids": grids}), indent=1))
+        click.echo(plain_json({"records": records, "grids": grids}))
         return
     click.echo(f"{out}: {records} records, {len(grids)} commands under way or not finished.")
     for grid in grids:

@@ -1,12 +1,13 @@
 """`taxbench taxonomy`: a taxonomy from WordNet, for a person to edit."""
 
-import json
 from pathlib import Path
 
 import click
 
+from taxbench.cli.options import json_option
 from taxbench.util.errors import UsageError
 from taxbench.util.paths import read_text
+from taxbench.util.text import plain_json
 
 
 @click.command("taxonomy")
@@ -19,7 +20,7 @@ from taxbench.util.paths import read_text
 @click.option("--max-depth", type=click.IntRange(0), default=14, show_default=True, help="Steps below it, at most.")
 @click.option("--wordnet", type=click.Path(path_type=Path), help="Folder of WordNet's dict files [default: 3.0].")
 @click.option("--force", is_flag=True, help="Write over FILE.tsv if it is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int | Path | None) -> None:
     """Find the hypernyms of LEAVES in WordNet and write them for a person to edit.
 
@@ -42,8 +43,8 @@ def command(leaves: Path, out: Path, force: bool, as_json: bool, **limits: int |
     write_taxonomy(out, made)
     groups = made.taxonomy.leaves_of
     if as_json:
-        found = {"out": str(out), "leaves": len(made.taxonomy.leaves), "hypernyms": groups, "notes": made.notes}
-        click.echo(json.dumps(found, indent=1))
+        found = {"out": out, "leaves": len(made.taxonomy.leaves), "hypernyms": groups, "notes": made.notes}
+        click.echo(plain_json(found))
         return
     for note in made.notes:
         click.echo(note)

@@ -1,13 +1,13 @@
 """`taxbench validate`: check task files, all mistakes at once."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from taxbench.cli.options import dataset_options, include_path, properties_option, seed_option
+from taxbench.cli.options import dataset_options, include_path, json_option, properties_option, seed_option
 from taxbench.util.errors import TaxbenchError
+from taxbench.util.text import plain_json
 
 
 @click.command("validate")
@@ -18,7 +18,7 @@ from taxbench.util.errors import TaxbenchError
 @properties_option
 @seed_option
 @include_path
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(paths: tuple[Path, ...], lock: bool, data: bool, as_json: bool, **how: Any) -> None:
     """Check task files and folders of them [default: everything 'taxbench ls tasks' lists].
 
@@ -40,7 +40,7 @@ def command(paths: tuple[Path, ...], lock: bool, data: bool, as_json: bool, **ho
             no_data = error
     added = found.lock() if lock else {}
     if as_json:
-        click.echo(json.dumps({**found.as_json(), "locked": {str(path): n for path, n in added.items()}}, indent=1))
+        click.echo(plain_json(found.as_json(), locked={str(path): n for path, n in added.items()}))
     else:
         for finding in found.findings:
             click.echo(str(finding))

@@ -1,13 +1,14 @@
 """`taxbench view`: right and wrong answers with their pictures, on a page to open in a browser."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from taxbench.cli.completion import complete_dataset
+from taxbench.cli.options import json_option
 from taxbench.util.progress import Reporter
+from taxbench.util.text import plain_json
 
 
 @click.command("view")
@@ -19,9 +20,9 @@ from taxbench.util.progress import Reporter
               help="Where the pictures are, if they have moved; as for run.")  # fmt: skip
 @click.option("--taxonomy", type=click.Path(path_type=Path), metavar="FILE", help="As for run.")
 @click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help="The cache that the runs used.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
-@click.pass_context
-def command(ctx: click.Context, /, places: tuple[Path, ...], out: Path, as_json: bool, **given: Any) -> None:
+@json_option
+@click.pass_obj
+def command(report: Reporter, /, places: tuple[Path, ...], out: Path, as_json: bool, **given: Any) -> None:
     """Write one HTML page with every answer of RESULT..., folders or result.json files, and open it in a browser.
 
     It works offline and filters by split, term, leaf, margin, and right or wrong; it puts two results, or a head and a
@@ -30,8 +31,7 @@ def command(ctx: click.Context, /, places: tuple[Path, ...], out: Path, as_json:
     """
     from taxbench.board.answers_view import write_view
 
-    report = Reporter(quiet=bool(ctx.find_root().params["quiet"]))
     lookup = given["dataset"], given["taxonomy"], given["cache"]
     written = write_view(places, out, given["embed"], lookup, report)
     said = {"page": str(out), "results": written, "bytes": out.stat().st_size}
-    click.echo(json.dumps(said, indent=1) if as_json else out.resolve().as_uri())
+    click.echo(plain_json(said) if as_json else out.resolve().as_uri())

@@ -18,7 +18,7 @@ from taxbench.datasets.dataset import Dataset, ImageRecord, Split
 from taxbench.datasets.hub_images import as_dataset, open_images
 from taxbench.datasets.known import data_home
 from taxbench.taxonomy.from_wordnet import taxonomy_of
-from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves, read_taxonomy
+from taxbench.taxonomy.taxonomy import keep_leaves, read_taxonomy
 from taxbench.util.errors import DataError, UsageError
 
 TAXONOMY = Path(__file__).with_name("files") / "cifar100.tsv"
@@ -33,8 +33,6 @@ _MD5 = {
 }
 _SIDE = 32
 _SPLITS: tuple[Split, ...] = ("train", "test")
-# The hub misspells one class.
-_HUB_NAMES = {"cra": "crab"}
 
 
 def load(argument: str, taxonomy: Path | None) -> Dataset:
@@ -57,13 +55,13 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
             raise UsageError(
                 f"There is no CIFAR-100 in '{path}', nor through the hub. {_how_to_get(path)}\n{error}"
             ) from None
-        labels = {
-            name: tuple(_HUB_NAMES.get(label or "", label) for label in each) for name, each in found.labels.items()
-        }
+        labels = {name: tuple("crab" if label == "cra" else label for label in each)  # the hub misspells it
+                  for name, each in found.labels.items()}  # fmt: skip
         found = replace(found, labels=labels)
-        return as_dataset("cifar100", found, _listed(found.known, taxonomy))
+        listed = taxonomy_of(found.known, taxonomy) if taxonomy else read_taxonomy(TAXONOMY)
+        return as_dataset("cifar100", found, listed)
     names = [str(name) for name in _table(archive, "meta")["fine_label_names"]]
-    listed = _listed(names, taxonomy)
+    listed = taxonomy_of(names, taxonomy) if taxonomy else read_taxonomy(TAXONOMY)
     unknown = sorted(set(listed.leaf_of_folder) - set(names))
     if unknown:
         raise DataError(f"The taxonomy lists classes that CIFAR-100 does not have: {', '.join(unknown[:5])}.")
@@ -76,11 +74,6 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     images.sort(key=lambda image: image.id)
     kept = keep_leaves(listed.taxonomy, {image.leaf for image in images})
     return Dataset("cifar100", tuple(images), kept, "cifar100 python", partial(_read, archive), notes=listed.notes)
-
-
-def _listed(names: Any, taxonomy: Path | None) -> TaxonomyFile:
-    """Return the taxonomy of CIFAR-100's classes: its superclasses, or what --taxonomy gives."""
-    return taxonomy_of(names, taxonomy) if taxonomy else read_taxonomy(TAXONOMY)
 
 
 def _find_archive(path: Path) -> Path | None:

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,7 +23,7 @@ from PIL import ExifTags, Image
 from taxbench.datasets.dataset import Dataset, ImageRecord, Split
 from taxbench.taxonomy.from_wordnet import taxonomy_of
 from taxbench.taxonomy.tables import normal, unwritable
-from taxbench.taxonomy.taxonomy import TaxonomyFile, keep_leaves
+from taxbench.taxonomy.taxonomy import keep_leaves
 from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few, first_line
 
 DECODER = f"pillow {PIL.__version__}, upright on white"
@@ -87,7 +87,12 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     images = scan(folders, others)
     if not images:
         raise DataError(f"The folder '{root}' holds no image ({', '.join(sorted(suffixes()))}) in a class folder.")
-    _check_classes(root, taxonomy, listed, images)
+    present = {image.leaf for image in images}
+    if missing := sorted(folder for folder, leaf in listed.leaf_of_folder.items() if leaf not in present):
+        raise DataError(
+            f"The taxonomy '{taxonomy}' names {len(missing)} class folders without an image in '{root}': "
+            f"{first_few(missing)}. Remove those lines or add the images."
+        )
     notes = [*listed.notes]
     inside = [path for _, folder in classes for path in _folders(folder) if path.name.lower() in SPLITS]
     if inside:
@@ -99,9 +104,9 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
         notes.append(
             f"Files in class folders of '{root}' that are no pictures, or not ones that Pillow opens: {kinds}."
         )
-    kept = keep_leaves(listed.taxonomy, {image.leaf for image in images})
-    read, file = partial(_read, root), partial(_file, root)
-    return Dataset(f"folder:{root.name}", tuple(images), kept, DECODER, read, notes=tuple(notes), file=file)
+    kept = keep_leaves(listed.taxonomy, present)
+    files = ImageFiles((root,))
+    return Dataset(f"folder:{root.name}", tuple(images), kept, DECODER, files.read, notes=tuple(notes), file=files.path)
 
 
 def _unsorted(classes: Sequence[tuple[Split | None, Path]]) -> str:
@@ -131,11 +136,7 @@ def suffixes() -> frozenset[str]:
 
 
 def scan(folders: Iterable[ClassFolder], others: Counter[str] | None = None) -> list[ImageRecord]:
-    """Return a record of every image in some folders and below, sorted by id.
-
-    Args:
-        folders: Which ones.
-        others: Counts the other files by suffix.
+    """Return a record of every image in some folders and below, sorted by id; `others` counts other files by suffix.
 
     Raises:
         DataError: images are links to files that are not there, or have a name that no list of names can hold.
@@ -165,16 +166,29 @@ def scan(folders: Iterable[ClassFolder], others: Counter[str] | None = None) -> 
     return sorted(images, key=lambda image: image.id)
 
 
+@dataclass(frozen=True, slots=True)
+class ImageFiles:
+    """The pictures of a dataset as files below some folders, each in the first that has it."""
+
+    folders: tuple[Path, ...]
+
+    def path(self, image: ImageRecord) -> Path:
+        """Return where a picture lies."""
+        paths = [folder / image.id for folder in self.folders]
+        return next((path for path in paths if path.is_file()), paths[0])
+
+    def read(self, image: ImageRecord) -> Image.Image:
+        """Decode a picture to RGB; raise DataError where it cannot be decoded."""
+        return read_image(self.path(image))
+
+
 def read_image(path: Path) -> Image.Image:
     """Decode an image file to RGB; raise DataError where it cannot be decoded."""
     return decode(path, f"The image '{path}'")
 
 
 def decode(source: Path | io.BytesIO, what: str) -> Image.Image:
-    """Decode an image to 8-bit RGB as a viewer shows it: upright, and on white where it is transparent.
-
-    Args:
-        what: How an error begins.
+    """Decode an image, which errors call `what`, to 8-bit RGB as viewers show it: upright, on white where transparent.
 
     Raises:
         DataError: it cannot be decoded, or holds numbers of 32 bits.
@@ -282,24 +296,3 @@ def _unused(root: Path, classes: Sequence[Path]) -> Iterator[str]:
             continue
         if _is_picture(path.name) if path.is_file() else any(map(_is_picture, _files(path))):
             yield path.relative_to(root).as_posix() + "/" * path.is_dir()
-
-
-def _check_classes(root: Path, taxonomy: Path | None, listed: TaxonomyFile, images: list[ImageRecord]) -> None:
-    """Raise DataError where the taxonomy names class folders that hold no image."""
-    present = {image.leaf for image in images}
-    missing = sorted(folder for folder, leaf in listed.leaf_of_folder.items() if leaf not in present)
-    if missing:
-        raise DataError(
-            f"The taxonomy '{taxonomy}' names {len(missing)} class folders without an image in '{root}': "
-            f"{first_few(missing)}. Remove those lines or add the images."
-        )
-
-
-def _read(root: Path, image: ImageRecord) -> Image.Image:
-    """Return the decoded picture of an image record from its file in the image folder."""
-    return read_image(_file(root, image))
-
-
-def _file(root: Path, image: ImageRecord) -> Path:
-    """Return where the picture of an image record lies in the image folder."""
-    return root / image.id

@@ -40,20 +40,13 @@ class DatasetEntry:
 
 # Strings, so that a dataset costs nothing until it is asked for.
 _BUILT_IN = {
-    "things": DatasetEntry(
-        "taxbench.datasets.things:load", "things[:PATH], THINGS as downloaded from OSF; 1,222 concepts, 53 hypernyms."
-    ),
-    "cifar100": DatasetEntry(
-        "taxbench.datasets.cifar100:load",
-        "cifar100[:PATH], the standard archive or from the hub; 100 leaves, 19 hypernyms.",
-    ),
-    "hf": DatasetEntry(
-        "taxbench.datasets.hub_images:load", "hf:NAME, a labelled image dataset of the Hugging Face hub or a local one."
-    ),
-    "folder": DatasetEntry(
-        "taxbench.datasets.folder:load",
-        "folder:PATH, an image folder with --taxonomy FILE.tsv or --taxonomy wordnet.",
-    ),
+    name: DatasetEntry(f"taxbench.datasets.{module}:load", text)
+    for name, module, text in (
+        ("things", "things", "things[:PATH], THINGS as downloaded from OSF; 1,222 concepts, 53 hypernyms."),
+        ("cifar100", "cifar100", "cifar100[:PATH], the standard archive or from the hub; 100 leaves, 19 hypernyms."),
+        ("hf", "hub_images", "hf:NAME, a labelled image dataset of the Hugging Face hub or a local one."),
+        ("folder", "folder", "folder:PATH, an image folder with --taxonomy FILE.tsv or --taxonomy wordnet."),
+    )
 }
 
 

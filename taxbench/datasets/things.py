@@ -7,13 +7,10 @@ published selection and wording; a THINGSplus category file beside the images ta
 
 import re
 from collections.abc import Collection, Iterable
-from functools import partial
 from pathlib import Path
 
-from PIL import Image
-
-from taxbench.datasets.dataset import Dataset, ImageRecord
-from taxbench.datasets.folder import DECODER, ClassFolder, read_image, scan
+from taxbench.datasets.dataset import Dataset
+from taxbench.datasets.folder import DECODER, ClassFolder, ImageFiles, scan
 from taxbench.datasets.known import data_home
 from taxbench.taxonomy.tables import Table, read_table
 from taxbench.taxonomy.taxonomy import WORDNET, Taxonomy, TaxonomyRow, read_rows
@@ -48,7 +45,12 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
         raise DataError(f"The folder '{root}' holds no concept of THINGS. {_how_to_get(root)}")
     images = scan(ClassFolder(folders[row.folder], row.folder, row.folder) for row in rows if row.folder in folders)
     present = {image.leaf for image in images}
-    _check_complete(root, [row.folder for row in rows if row.folder not in present], len(rows))
+    if missing := [row.folder for row in rows if row.folder not in present]:
+        raise DataError(
+            f"{len(missing)} of {len(rows)} concepts of THINGS have no image in '{root}': {first_few(missing)}. "
+            "Unpack the archive again ('unzip -n' keeps what is there), or "
+            f"name the concepts to use with --taxonomy FILE.tsv, some lines of '{CONCEPTS}'."
+        )
     table = Taxonomy(
         {row.folder: row.hypernyms for row in rows},
         {row.folder: row.leaf for row in rows if row.leaf != row.folder},
@@ -56,11 +58,10 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     notes = [] if source == CONCEPTS else [f"The hypernyms of THINGS are those of '{source}'."]
     if others:
         notes.append(f"{others} folders of '{root}' are not used: THINGS gives their concepts no hypernym.")
-    bases = tuple(sorted({folder.parent for folder in folders.values()}))
+    files = ImageFiles(tuple(sorted({folder.parent for folder in folders.values()})))
     display_name = {*table.hypernyms, *(row.leaf for row in rows)}
     forms = {term: form for term, form in sorted(published_forms().items()) if term in display_name}
-    read, file = partial(_read, bases), partial(_file, bases)
-    return Dataset("things", tuple(images), table, DECODER, read, forms, tuple(notes), file=file)
+    return Dataset("things", tuple(images), table, DECODER, files.read, forms, tuple(notes), file=files.path)
 
 
 def published_forms() -> dict[str, str]:
@@ -155,16 +156,6 @@ def _find_concepts(root: Path, wanted: set[str]) -> tuple[dict[str, Path], int]:
     return found, others
 
 
-def _check_complete(root: Path, missing: list[str], expected: int) -> None:
-    """Raise DataError where concepts of THINGS have no image."""
-    if missing:
-        raise DataError(
-            f"{len(missing)} of {expected} concepts of THINGS have no image in '{root}': {first_few(missing)}. "
-            "Unpack the archive again ('unzip -n' keeps what is there), or "
-            f"name the concepts to use with --taxonomy FILE.tsv, some lines of '{CONCEPTS}'."
-        )
-
-
 def _how_to_get(root: Path) -> str:
     """Return the instructions to download THINGS and run on it."""
     return (
@@ -175,14 +166,3 @@ def _how_to_get(root: Path) -> str:
         f"'{root}/object_images/aardvark/aardvark_01b.jpg' should then be there. With the images in "
         "$TAXBENCH_DATA/things, '--dataset things' finds them."
     )
-
-
-def _read(bases: tuple[Path, ...], image: ImageRecord) -> Image.Image:
-    """Return the decoded photo of a THINGS image."""
-    return read_image(_file(bases, image))
-
-
-def _file(bases: tuple[Path, ...], image: ImageRecord) -> Path:
-    """Return where the photo of a THINGS image lies: in the first folder that has it."""
-    paths = [base / image.id for base in bases]
-    return next((path for path in paths if path.is_file()), paths[0])

@@ -77,19 +77,22 @@ class EncoderCard:
         if layer != -1 or pool.startswith("grid"):
             model = self.outline() if self.outline else self.load(torch.float32)
             shapes = hidden_shapes(model, self._size)
-            layer, shape = self._layer(layer, shapes)
-            prefix = prefix if len(shape) == 3 else 0
-            if pool.startswith("grid"):
-                self._check_grid(pool, shape, prefix)
+            n = len(shapes)
+            if not -n <= layer < n:
+                legal = f"{-n} to -1, or 0 to {n - 1} from the first on" if n > 1 else "-1, its output, and no other"
+                raise UsageError(f"'{self.spec.name}' has no layer {layer}. Expected {legal}.")
+            layer = layer if layer < 0 else layer - n
+            prefix = prefix if len(shapes[layer]) == 3 else 0
+            rows, columns = self.grid(shapes[layer], prefix) if pool.startswith("grid") else (0, 0)
+            if pool.startswith("grid") and int(pool.removeprefix("grid")) > min(rows, columns):
+                raise UsageError(
+                    f"'{pool}' is finer than the {rows} x {columns} patches of '{self.spec.name}' at this layer. "
+                    f"Expected grid1 to grid{min(rows, columns, 99)}, or tokens for the patches as they are."
+                )
         pooled = self.pooled if layer == -1 else self.inner
         pooled = "mean" if pooled == "cls" and not prefix else pooled
-        return FeatureReadout(
-            tower=self.tower,
-            layer=layer,
-            pool=pool,
-            pooled=pooled if pool == "pooled" else None,
-            prefix_tokens=prefix,
-        )
+        pooled_as = pooled if pool == "pooled" else None
+        return FeatureReadout(tower=self.tower, layer=layer, pool=pool, pooled=pooled_as, prefix_tokens=prefix)
 
     def grid(self, shape: Sequence[int], prefix: int) -> tuple[int, int]:
         """Return the rows and columns of the patches of a hidden state.
@@ -110,24 +113,6 @@ class EncoderCard:
     def _size(self) -> tuple[int, int]:
         """Return the height and width in pixels that the encoder takes."""
         return self.preprocessing.height, self.preprocessing.width
-
-    def _layer(self, layer: int, shapes: list[tuple[int, ...]]) -> tuple[int, tuple[int, ...]]:
-        """Return a layer counted from the output, and its shape."""
-        n = len(shapes)
-        if not -n <= layer < n:
-            legal = f"{-n} to -1, or 0 to {n - 1} from the first on" if n > 1 else "-1, its output, and no other"
-            raise UsageError(f"'{self.spec.name}' has no layer {layer}. Expected {legal}.")
-        layer = layer if layer < 0 else layer - n
-        return layer, shapes[layer]
-
-    def _check_grid(self, pool: str, shape: tuple[int, ...], prefix: int) -> None:
-        """Raise UsageError where gridK is finer than the encoder's patches at a layer."""
-        rows, columns = self.grid(shape, prefix)
-        if int(pool.removeprefix("grid")) > min(rows, columns):
-            raise UsageError(
-                f"'{pool}' is finer than the {rows} x {columns} patches of '{self.spec.name}' at this layer. Expected "
-                f"grid1 to grid{min(rows, columns, 99)}, or tokens for the patches as they are."
-            )
 
 
 @dataclass(frozen=True, slots=True)

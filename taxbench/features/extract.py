@@ -42,6 +42,7 @@ from taxbench.util.progress import Reporter
 _PATIENCE = 0.5  # seconds between looks at shards that other processes are filling
 _MOST_WORKERS = 16
 _QUEUED = 2  # chunks that may wait for the disk
+_STAGES = ("decode", "encoder", "disk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +82,6 @@ class _Encoded:
         """Wait until all of a chunk's features have arrived in the host's memory; work launched later goes on."""
         if self._arrived:
             self._arrived.synchronize()
-
-
-@dataclass(slots=True)
-class _Waits:
-    """Seconds that the main loop spent waiting for each stage."""
-
-    decode: float = 0.0
-    encode: float = 0.0
-    disk: float = 0.0
-
-    def add(self, decode: float, encode: float, disk: float) -> None:
-        """Add the seconds that one turn of the extraction's loop waited for each stage."""
-        self.decode += decode
-        self.encode += encode
-        self.disk += disk
-
-    def __str__(self) -> str:
-        total = max(1e-9, self.decode + self.encode + self.disk)
-        shares = {"decode": self.decode, "encoder": self.encode, "disk": self.disk}
-        return "waits: " + ", ".join(f"{name} {share / total:.0%}" for name, share in shares.items())
 
 
 class ExtractionPass:
@@ -150,12 +131,13 @@ class ExtractionPass:
             time.sleep(0 if self._claimed else _PATIENCE)
             return self._claimed
         size, on_cpu = self._encoder.card.preprocessing, self._encoder.device.type == "cpu"
-        waits, queued = _Waits(), deque[Future[None]]()
+        waits, queued = np.zeros(len(_STAGES)), deque[Future[None]]()  # waits: seconds of this loop for each stage
         before: _Encoded | None = None
+        rows_left = sum(len(self._layout.rows_of(i)) for i in range(self._layout.shards) if self._unsealed(i))
         with (
             ThreadPoolExecutor(1, "write features") as writing,
             DecodePool(self._dataset.read, size, self._chunk_rows, self._workers, on_cpu) as pool,
-            self._report.bar(f"extract {self._dataset.name}", self._rows_left(), "img") as advance,
+            self._report.bar(f"extract {self._dataset.name}", rows_left, "img") as advance,
         ):
             decoded = pool.map(chain([first], claims))
             while True:
@@ -171,10 +153,12 @@ class ExtractionPass:
                     queued.append(writing.submit(self._write, before))
                 while len(queued) > (_QUEUED if batch else 0):
                     queued.popleft().result()
-                waits.add(arrived - start, finished - arrived, time.perf_counter() - finished)
+                waits += (arrived - start, finished - arrived, time.perf_counter() - finished)
                 if before:
                     skipped, self._skipped = self._skipped, 0
-                    advance(len(before.good) + skipped, str(waits))
+                    shares = zip(_STAGES, waits / max(1e-9, waits.sum()), strict=True)
+                    note = ", ".join(f"{stage} {share:.0%}" for stage, share in shares)
+                    advance(len(before.good) + skipped, f"waits: {note}")
                 if batch is None and before is None:
                     return True
                 before = now
@@ -192,7 +176,8 @@ class ExtractionPass:
                 continue
             places = self._unsealed(shard)  # another process may have sealed it just before
             self._claimed = True
-            images = self._dataset.images[self._rows(shard)]
+            rows = self._layout.rows_of(shard)
+            images = self._dataset.images[rows.start : rows.stop]
             names = [(image.id, image.digest) for image in images]
             targets = {place: self._targets[place] for place in places}
             writers = {
@@ -269,19 +254,9 @@ class ExtractionPass:
             writer.seal()
             self._locks[place].release_shard(shard)
 
-    def _rows(self, shard: int) -> slice:
-        """Return the rows of the dataset that a shard of the extraction holds."""
-        rows = self._layout.rows_of(shard)
-        return slice(rows.start, rows.stop)
-
     def _unsealed(self, shard: int) -> list[int]:
         """Return the places of the targets in which a shard is not sealed."""
         return [i for i, target in enumerate(self._targets) if not shard_path(target.folder, shard).is_file()]
-
-    def _rows_left(self) -> int:
-        """Return the rows of shards that are not sealed."""
-        shards = range(self._layout.shards)
-        return sum(len(self._layout.rows_of(shard)) for shard in shards if self._unsealed(shard))
 
 
 def _to_host(values: Tensor) -> Tensor:

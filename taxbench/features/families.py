@@ -3,9 +3,9 @@
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,6 @@ Size = tuple[int, int]
 """Height and width."""
 
 
-def _mask_nothing(config: Any) -> None:
-    """Set the mask ratio of a masked autoencoder's configuration to 0, so that all patches are read."""
-    config.mask_ratio = 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class Family:
     """How the models of one `model_type` are read. The output, layer -1, is what they call `last_hidden_state`."""
@@ -41,8 +36,8 @@ class Family:
     """Leading tokens of the output that are neither patches nor registers."""
     patch: int | None = None
     """Pixels along the side of a token of the output; None: the configuration's `patch_size`. Unused by maps."""
-    prepare: Callable[[Any], None] | None = None
-    """What is changed in the configuration before the model is built."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What is said otherwise in the configuration before the model is built."""
     shuffles: bool = False
     """Whether the model shuffles patches unless it is given their order."""
 
@@ -64,8 +59,8 @@ FAMILIES = {
     # The losses see the class token (https://arxiv.org/abs/2112.04482); the dense pooler of transformers is in none.
     "flava_image_model": Family("FlavaImageModel", "cls", "cls", 1),
     "vit": Family("ViTModel", "cls", "cls", 1),  # https://arxiv.org/abs/2010.11929
-    # Linear probes read an auxiliary class token (https://arxiv.org/abs/2111.06377).
-    "vit_mae": Family("ViTMAEModel", "cls", "cls", 1, prepare=_mask_nothing, shuffles=True),
+    # Linear probes read an auxiliary class token (https://arxiv.org/abs/2111.06377), and all patches: none is masked.
+    "vit_mae": Family("ViTMAEModel", "cls", "cls", 1, changes={"mask_ratio": 0.0}, shuffles=True),
     # The pooler averages patches, then normalises; the class token is left out (https://arxiv.org/abs/2106.08254).
     "beit": Family("BeitModel", "pooler", "mean", 1),
     "resnet": Family("ResNetModel"),
@@ -232,8 +227,8 @@ class Tower:
 
     def _config(self) -> Any:
         """Return the tower's configuration with its family's changes made."""
-        if self.family.prepare:
-            self.family.prepare(self.config)
+        for name, value in self.family.changes.items():
+            setattr(self.config, name, value)
         return self.config
 
     def _options(self) -> dict[str, bool]:

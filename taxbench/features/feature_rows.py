@@ -85,9 +85,7 @@ class ShuffledFeatures:
     """The features, or names, of other images: every image gets those of one of its group, dealt out at random.
 
     Args:
-        rows: The true ones.
         groups: Images of one group exchange features; a run's splits, so that none learns from a test picture.  # (n,)
-        generator: What deals.
     """
 
     def __init__(self, rows: Images, groups: np.ndarray, generator: np.random.Generator) -> None:
@@ -108,11 +106,7 @@ class ShuffledFeatures:
 
 
 class _Numbers:
-    """One whole number an image, as one feature, for heads that see no pictures.
-
-    Args:
-        numbers: Of every image.  # (n,)
-    """
+    """One whole number an image, as one feature, for heads that see no pictures.  # numbers: (n,)"""
 
     tokens, width = 1, 1
 

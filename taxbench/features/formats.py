@@ -48,7 +48,7 @@ class FeatureFile:
         if (kind := np.dtype(self._rows.dtype)).kind not in "fiub":
             raise DataError(f"The features in '{path}' are of the type {kind}; expected real numbers.")
         self.tokens, self.width = (1, shape[1]) if len(shape) == 2 else shape[1:]
-        names = _listed(ids) if ids else stored
+        names = tuple(line.rstrip() for line in read_text(ids).strip().splitlines()) if ids else stored
         if names is None:
             raise DataError(f"'{path}' holds no 'ids': give them with --ids FILE, one image id a line.")
         self.ids = names
@@ -75,15 +75,6 @@ class FeatureFile:
             while block := file.read(1 << 24):
                 state.update(block)
         return state.hexdigest()
-
-
-def _listed(path: Path) -> tuple[str, ...]:
-    """Return the ids in a text file, one a line.
-
-    Raises:
-        DataError: it cannot be read as text.
-    """
-    return tuple(line.rstrip() for line in read_text(path).strip().splitlines())
 
 
 def write_features(table: FeatureTable, path: Path) -> list[Path]:
@@ -177,12 +168,5 @@ def _names(values: Sequence[Any]) -> tuple[str, ...]:
     return tuple(value.decode() if isinstance(value, bytes) else str(value) for value in values)
 
 
-_READERS = {
-    ".npy": _npy,
-    ".npz": _npz,
-    ".pt": _torch,
-    ".pth": _torch,
-    ".safetensors": _safetensors,
-    ".h5": _hdf5,
-    ".hdf5": _hdf5,
-}
+_READERS = {".npy": _npy, ".npz": _npz, ".pt": _torch, ".pth": _torch, ".safetensors": _safetensors, ".h5": _hdf5,
+            ".hdf5": _hdf5}  # fmt: skip

@@ -16,10 +16,11 @@ Where nothing is trained and an image has many questions, the prefix's keys and 
 to them a few at a time: one long row would compare every question with every other, only to mask it out.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -240,23 +241,31 @@ class Slots:
     texts: Tensor  # (b, q, c, d), of each question's last columns
 
 
-class Forward(Protocol):
-    """A way of putting texts to a language model."""
+@dataclass(frozen=True, slots=True)
+class Forward(ABC):
+    """A way of putting the texts of a table to a language model, behind soft tokens."""
+
+    lm: FrozenLM
+    table: QuestionTable
 
     @property
     def widths(self) -> Tensor:
         """Return how many columns each text that can be asked needs of its own.  # (v,)"""
+        return self.table.widths
 
     @property
     def length(self) -> int:
         """Return how many tokens the longest row has besides soft tokens."""
+        return self.table.length
 
-    def following(self, strings: Strings) -> "Forward":
+    def following(self, strings: Strings) -> Self:
         """Return the same with every question followed by every answer but for its last token, which is predicted.
 
         Text `v · len(strings) + s` is then question v followed by string s.
         """
+        return replace(self, table=self.table.continued(strings))
 
+    @abstractmethod
     def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
         """Ask images some texts.
 
@@ -266,28 +275,6 @@ class Forward(Protocol):
             width: The widest of these texts.
             keep: How many of a text's last columns to return.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class TableForward:
-    """What forwards share whose rows are the texts of a table, behind soft tokens."""
-
-    lm: FrozenLM
-    table: QuestionTable
-
-    @property
-    def widths(self) -> Tensor:
-        """Return the widths of texts; see `Forward`."""
-        return self.table.widths
-
-    @property
-    def length(self) -> int:
-        """Return the longest row; see `Forward`."""
-        return self.table.length
-
-    def following(self, strings: Strings) -> Self:
-        """Follow questions by answers; see `Forward`."""
-        return replace(self, table=self.table.continued(strings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +325,7 @@ def embed_tokens(lm: FrozenLM, ids: Tensor, b: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Plain(TableForward):
+class Plain(Forward):
     """Asks one text a row."""
 
     logits: bool = False  # give the logits of the model itself instead of its hidden states
@@ -391,7 +378,7 @@ CHUNK, ACCELERATOR_CHUNK = 16, 64
 
 
 @dataclass(frozen=True, slots=True)
-class Packed(TableForward):
+class Packed(Forward):
     """Asks all questions of an image in one row."""
 
     chunk: int | None = CHUNK  # None: never keep keys and values
@@ -430,8 +417,6 @@ class Packed(TableForward):
         Args:
             length: Of a row with one text.
             width: Of a text's own part.
-            texts: How many the image is asked.
-            training: Whether a gradient is needed.
         """
         if self.chunk is not None and texts > self.chunk and not training:
             return RowShape(1, self.chunk * width, length + (self.chunk - 1) * width, logits=0)

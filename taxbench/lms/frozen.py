@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from taxbench.lms.gguf import unpack_gguf
-from taxbench.lms.token_embedding import config_number, token_embedding
 from taxbench.registry.models import model_source
 from taxbench.specs.sources import GGUF, LMSpec
 from taxbench.util.errors import ModelError
@@ -19,6 +18,10 @@ from taxbench.util.hub import config_file, load_pretrained, load_tokenizer, read
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import QUIET, Reporter
 from taxbench.util.seeds import derive_seed
+
+# What models that cannot be asked in a way are seen to raise.
+REFUSALS = (ValueError, RuntimeError, LookupError, TypeError, AttributeError)
+_EXACT, _ROUNDED = 1e-3, 0.05  # shares of the size of states: beyond the rounding of float32, and of shorter numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,43 @@ class FrozenLM:
         return [] if token is None else [int(token)]
 
 
+@torch.inference_mode()
+def token_embedding(model: Any, name: str) -> Any:
+    """Return what makes vectors of tokens that a model answers to as to the tokens themselves; seen on eight of them.
+
+    Most models rescale embeddings inside their embedding layer, or whatever they are given. Falcon-H1 does it where it
+    looks tokens up and nowhere else, so its vectors have to come rescaled.
+
+    Raises:
+        ModelError: there is no such scale: the model does more with tokens than to embed them.
+    """
+    table, config = model.get_input_embeddings(), model.config.get_text_config()
+    n = table.weight.shape[0]
+    limit = _EXACT if table.weight.dtype == torch.float32 else _ROUNDED
+    ids = (torch.arange(8, device=table.weight.device) * (n // 16) + n // 8)[None]
+    try:
+        own = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.float()
+        scales = (1.0, *(config_number(config, each) for each in ("embedding_multiplier", "embed_scale", "scale_emb")))
+        far = []
+        for scale in filter(None, scales):
+            given = model.base_model(inputs_embeds=table(ids) * scale, use_cache=False).last_hidden_state.float()
+            far.append(float((given - own).square().mean().sqrt() / own.square().mean().sqrt()))
+            if not far[-1] > limit:  # NaN is for the check of its answers
+                return table if scale == 1 else lambda ids, scale=scale: table(ids) * scale
+    except REFUSALS:
+        return table  # what it says to vectors will be told when it is asked
+    raise ModelError(
+        f"'{name}' answers otherwise to a token's embedding than to the token (its states move by {min(far):.1%}): "
+        "what stands in the place of an image would not be read as it reads words."
+    )
+
+
+def config_number(config: Any, name: str) -> float | None:
+    """Return a number of a language model's configuration; None where it has none."""
+    value = getattr(config, name, None)
+    return float(value) if isinstance(value, int | float) else None  # mpt has a word here
+
+
 def text_tokens(lm: FrozenLM, text: str, after: str) -> Tensor:
     """Return a text's tokens as they follow another text, be a blank between them part of the first or not.  # (t,)"""
     before, ids = lm.encode(after), lm.encode(after + text)
@@ -90,10 +130,7 @@ def text_tokens(lm: FrozenLM, text: str, after: str) -> Tensor:
 def find_files(spec: LMSpec, cache: Path | None = None, report: Reporter = QUIET) -> tuple[str, str | None]:
     """Return the directory or hub id that a model is loaded from, and the digest of a GGUF file it was unpacked from.
 
-    Args:
-        spec: Which model.
-        cache: Where GGUF files are unpacked.
-        report: Where it is said that one is.
+    GGUF files are unpacked into `cache`.
 
     Raises:
         ModelError: it is missing, gated, or damaged.
@@ -110,13 +147,6 @@ def load_lm(
     spec: LMSpec, device: torch.device, dtype: torch.dtype, cache: Path | None = None, report: Reporter = QUIET
 ) -> FrozenLM:
     """Load a causal LM and its tokenizer from a package, a directory, a GGUF file or the Hugging Face cache/hub.
-
-    Args:
-        spec: Which one.
-        device: Where it goes.
-        dtype: What it computes in.
-        cache: As for `find_files`.
-        report: The same.
 
     Raises:
         ModelError: it is missing, gated, or no causal language model.

@@ -27,10 +27,7 @@ _BLOCK = 1 << 24
 def unpack_gguf(spec: LMSpec, cache: Path, report: Reporter) -> tuple[Path, str]:
     """Return the directory of a model that lies in a GGUF file, unpacked at the first time, and the file's digest.
 
-    Args:
-        spec: Names the file, or the parts it is joined of.
-        cache: Directories are kept in its `models/`.
-        report: Where it is said that it is unpacked, and under which terms it comes.
+    Directories are kept in the cache's `models/`.
 
     Raises:
         ModelError: the file, a part, or what reads it is not there; it is damaged or another one than the registry's;

@@ -7,11 +7,13 @@ kept, without a gradient; each row then costs its soft tokens only, and what the
 """
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from taxbench.lms.forward import (
+    Forward,
     Layers,
     QuestionTable,
     Slots,
@@ -31,11 +33,9 @@ _BATCH = 64  # questions whose keys and values are computed together
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionFirst:
+class QuestionFirst(Forward):
     """Asks one text a row, the soft tokens after the question."""
 
-    lm: FrozenLM
-    table: QuestionTable
     layers: Layers | None  # kept keys and values of all questions; None: ask plainly
     strings: Strings = ((0,),)  # what follows the ending: text v · len(strings) + s is question v, string s
     logits: bool = False  # asked plainly: give the logits of the model itself instead of its hidden states
@@ -50,7 +50,7 @@ class QuestionFirst:
         """Return the longest row; see `Forward`."""
         return self.table.length + max(map(len, self.strings)) - 1
 
-    def following(self, strings: Strings) -> "QuestionFirst":
+    def following(self, strings: Strings) -> Self:
         """Follow soft tokens by answers; see `Forward`."""
         return replace(self, strings=strings)
 

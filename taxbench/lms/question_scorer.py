@@ -21,9 +21,8 @@ from taxbench.lms.forward import (
     tokenise,
 )
 from taxbench.lms.frames import Frame, frame_of
-from taxbench.lms.frozen import FrozenLM, OutputLayer, text_tokens, to_float64
+from taxbench.lms.frozen import REFUSALS, FrozenLM, OutputLayer, text_tokens, to_float64
 from taxbench.lms.question_first import QuestionFirst, keep_questions
-from taxbench.lms.token_embedding import REFUSALS
 from taxbench.protocol.questions import Strings
 from taxbench.specs.task import RAW, PromptSpec
 from taxbench.util.errors import ModelError, first_line
@@ -293,14 +292,7 @@ class QuestionScorer:
         return self._ask(self._wording, soft_tokens, texts[..., None], None, partial(read_texts, output, table))
 
     def row_bytes(self, k: int, questions: int, training: bool, text: bool = False) -> int:
-        """Estimate the memory that one image takes at the peak.
-
-        Args:
-            k: Soft tokens of the image.
-            questions: How many it is asked.
-            training: Whether a gradient is needed.
-            text: Whether for `text_losses`.
-        """
+        """Estimate the memory that an image of k soft tokens takes at the peak; `text`: for `text_losses`."""
         table, strings = self.table, self.table.strings
         n = 1 if text or single(table.answers) else len(strings)  # texts a question
         tail = 0 if single(table.answers) and not text else max(map(len, strings)) - 1

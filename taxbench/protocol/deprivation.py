@@ -1,5 +1,8 @@
-"""Deprivation: which (leaf, hypernym) pairs training may ask, and which of them the test calls unseen."""
+"""Deprivation: which (leaf, hypernym) pairs training may ask, which of them the test calls unseen, and which leaves are
+kept out of training."""
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,18 +37,13 @@ def apply_deprivation(taxonomy: Taxonomy, deprivation: Deprivation, seed: int) -
         DataError: the dataset has fewer hypernyms than are to be removed, or not those.
     """
     true = true_pairs(taxonomy)
-    if deprivation.kind == "none":
-        unseen = np.zeros_like(true)
-        asked = ~unseen
-    elif deprivation.kind == "full":
-        unseen = np.ones_like(true)
-        asked = ~unseen
-    elif deprivation.kind == "random":
+    if deprivation.kind == "systematic":
+        return _systematic(taxonomy, true, deprivation, seed)
+    if deprivation.kind == "random":
         unseen = _random(true, deprivation, seed)
-        asked = ~unseen
     else:
-        asked, unseen = _systematic(taxonomy, true, deprivation, seed)
-    return AllowedPairs(asked, unseen)
+        unseen = np.full(true.shape, deprivation.kind == "full")
+    return AllowedPairs(~unseen, unseen)
 
 
 def _random(true: np.ndarray, deprivation: RandomDeprivation, seed: int) -> np.ndarray:
@@ -69,10 +67,8 @@ def _random(true: np.ndarray, deprivation: RandomDeprivation, seed: int) -> np.n
     return drawn
 
 
-def _systematic(
-    taxonomy: Taxonomy, true: np.ndarray, deprivation: SystematicDeprivation, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what training may ask and what the test calls unseen.  # (l, h) bool each"""
+def _systematic(taxonomy: Taxonomy, true: np.ndarray, deprivation: SystematicDeprivation, seed: int) -> AllowedPairs:
+    """Remove whole hypernyms."""
     column = {hypernym: i for i, hypernym in enumerate(taxonomy.hypernyms)}
     removed = np.zeros(len(column), bool)
     for name in deprivation.categories:
@@ -100,4 +96,42 @@ def _systematic(
         asked &= ~removed
     elif deprivation.unit == "pair":
         asked |= removed & ~true
-    return asked, unseen
+    return AllowedPairs(asked, unseen)
+
+
+def choose_heldout(
+    taxonomy: Taxonomy, fraction: float, seed: int, pictured: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """Choose the leaves to keep out of training: the same share of every group of leaves with the same hypernyms.
+
+    Every hypernym keeps at least one trained leaf. Leaves stay that share their name with another leaf or a hypernym,
+    have no hypernym (there would be nothing to ask), or no training picture. So fewer than `fraction` may be chosen.
+
+    Args:
+        pictured: The leaves that have training pictures; None: all.
+    """
+    generator = rng(seed, "heldout_leaves")
+    known = set(taxonomy.leaves if pictured is None else pictured)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for leaf in generator.permutation(np.array(taxonomy.leaves, dtype=object)):
+        groups.setdefault(taxonomy.hypernyms_of[leaf], []).append(leaf)
+    # How much of its group would be held out with a leaf, at random within the leaf's own part of that.
+    places = {leaf: (rank + generator.random()) / len(group)
+              for group in groups.values() for rank, leaf in enumerate(group)}  # fmt: skip
+    left = {hypernym: len(known.intersection(leaves)) for hypernym, leaves in taxonomy.leaves_of.items()}
+    display_name = Counter(map(taxonomy.display_name, taxonomy.leaves)) + Counter(taxonomy.hypernyms)
+    chosen: list[str] = []
+    for leaf in sorted(places, key=lambda leaf: places[leaf]):
+        if len(chosen) >= round(fraction * len(taxonomy.leaves)):
+            break
+        above = taxonomy.hypernyms_of[leaf]
+        if (
+            leaf in known
+            and display_name[taxonomy.display_name(leaf)] == 1
+            and above
+            and all(left[each] > 1 for each in above)
+        ):
+            chosen.append(leaf)
+            for hypernym in above:
+                left[hypernym] -= 1
+    return tuple(sorted(chosen))

@@ -7,8 +7,7 @@ import numpy as np
 
 from taxbench.datasets.dataset import Dataset, assign_splits
 from taxbench.protocol.counterfactual import Measure, Pairing, fixed_points, re_pair
-from taxbench.protocol.deprivation import AllowedPairs, apply_deprivation, true_pairs
-from taxbench.protocol.heldout import choose_heldout
+from taxbench.protocol.deprivation import AllowedPairs, apply_deprivation, choose_heldout, true_pairs
 from taxbench.protocol.leaks import find_leaks
 from taxbench.protocol.property_questions import AskedProperty, asked_property
 from taxbench.protocol.questions import QuestionSampler, QuestionSet, Vocabulary, render_question

@@ -26,8 +26,6 @@ def answer_tokens(
     An answer that goes on where another one of its set has ended says nothing new and is left out.
 
     Args:
-        encode: The tokenizer.
-        question: The text that they follow.
         answers: The positive and the negative ones.
         blanks: What may stand between question and answer.
 
@@ -95,11 +93,8 @@ class QuestionSet:
     @staticmethod
     def concat(parts: "list[QuestionSet]") -> "QuestionSet":
         """Join question sets in order."""
-        return QuestionSet(
-            np.concatenate([part.image for part in parts]),
-            np.concatenate([part.term for part in parts]),
-            np.concatenate([part.answer for part in parts]),
-        )
+        columns = zip(*((part.image, part.term, part.answer) for part in parts), strict=True)
+        return QuestionSet(*map(np.concatenate, columns))
 
 
 class Vocabulary:
@@ -141,6 +136,10 @@ class QuestionSampler:
         if related is not None:
             near = [row[related[term][row]] for row, term in zip(per_pair, self.term, strict=True)]
             per_pair = [some if len(some) else every for some, every in zip(near, per_pair, strict=True)]
+        self._set_wrong(per_pair)
+
+    def _set_wrong(self, per_pair: list[np.ndarray]) -> None:
+        """Take the wrong terms of each pair, joined to one row."""
         self.count = np.array([len(row) for row in per_pair], dtype=np.int64)  # (p,)
         self.start = np.cumsum(self.count) - self.count  # (p,)
         self.wrong = np.concatenate([*per_pair, np.zeros(0, np.int64)]).astype(np.int64)
@@ -152,9 +151,7 @@ class QuestionSampler:
             some = rng(seed, "fixed", purpose, pair).permutation(self.wrong[start : start + count])
             kept.append(some[:n])
         fixed = copy(self)
-        fixed.count = np.array([len(row) for row in kept], dtype=np.int64)
-        fixed.start = np.cumsum(fixed.count) - fixed.count
-        fixed.wrong = np.concatenate([*kept, np.zeros(0, np.int64)]).astype(np.int64)
+        fixed._set_wrong(kept)
         return fixed
 
     def sample(

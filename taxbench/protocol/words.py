@@ -108,21 +108,8 @@ _IRREGULAR = {
     "torpedo": "torpedoes", "wharf": "wharves", "wife": "wives", "wolf": "wolves", "woman": "women",
 }  # fmt: skip
 # Compounds written as one word take the change of their last part: bookshelf, penknife, snowman.
-_ENDINGS = (
-    "shelf",
-    "scarf",
-    "knife",
-    "woman",
-    "man",
-    "tooth",
-    "mouse",
-    "goose",
-    "foot",
-    "leaf",
-    "loaf",
-    "wife",
-    "child",
-)
+_ENDINGS = ("shelf", "scarf", "knife", "woman", "man", "tooth", "mouse", "goose", "foot", "leaf", "loaf", "wife",
+            "child")  # fmt: skip
 _REGULAR = frozenset(("human", "german", "roman", "talisman", "caiman", "cayman", "ottoman", "mongoose"))
 _UNCHANGED = words(
     """

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -142,20 +142,15 @@ def _offers(path: tuple[str, ...]) -> dict[str, _Offer]:
             name, problem = f"{point.name} of {point.value}", "the name is taken; choose another"
         else:
             try:
-                source = _source(point)
+                if point.attr:
+                    raise ValueError(f"expected the name of a module, found '{point.value}'")
+                if not re.fullmatch(r"\w[\w.-]*", name) or name == "all":
+                    raise ValueError(f"'{name}' cannot be the name of a head; choose another")
+                source = module_source(point.module)
             except (ImportError, AttributeError, ValueError, SyntaxError) as error:
                 problem = first_line(error)
         offers[name] = _Offer(point.module, source, problem, origin)
     return offers
-
-
-def _source(point: EntryPoint) -> str:
-    """Return the source of a head that a package's entry point offers; raise for an unusable name."""
-    if point.attr:
-        raise ValueError(f"expected the name of a module, found '{point.value}'")
-    if not re.fullmatch(r"\w[\w.-]*", point.name) or point.name == "all":
-        raise ValueError(f"'{point.name}' cannot be the name of a head; choose another")
-    return module_source(point.module)
 
 
 @cache
@@ -201,17 +196,11 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
     return HeadInfo(
         name=name,
         summary=" ".join((ast.get_docstring(tree) or "").partition("\n\n")[0].split()),
-        reads=said["READS"],
-        sees=said["SEES"],
-        pool=said["POOL"],
-        trainer=said["TRAINER"],
-        note=str(said["NOTE"]),
-        control=said["CONTROL"],
-        system=said["SYSTEM"],
         learns="through the LM" if makers == ["build"] else "fit",
         settings=fields,
         known=(*shared, *(setting for setting, _, _ in fields)),
         module=module,
+        **{constant.lower(): value for constant, value in said.items()},
     )
 
 

@@ -83,9 +83,6 @@ def _moved(made: Path, folder: Path) -> bool:
 def finished(folder: Path, digest: str, versions: Versions) -> Result | None:
     """Return the record of a run that a folder has already, made by versions that give the same numbers; else None.
 
-    Args:
-        digest: The run's.
-
     Raises:
         DataError: there is a record, and it cannot be read or its predictions are not those it was written with.
     """
@@ -176,8 +173,7 @@ def _finite(text: str) -> float:
 def find_results(folders: Iterable[Path], onerror: Callable[[OSError], None] | None = None) -> list[Path]:
     """Return every `result.json` below the folders, sorted; none of a record that is being written.
 
-    Args:
-        onerror: Told of folders that cannot be read; without it they are passed over.
+    Folders that cannot be read are told `onerror`; without it they are passed over.
     """
     walks = (walk for folder in folders for walk in os.walk(folder, onerror=onerror))
     return sorted({Path(base, RESULT) for base, _, files in walks if RESULT in files and not base.endswith(PARTIAL)})

@@ -12,8 +12,7 @@ from taxbench.datasets.dataset import Dataset, load_dataset
 from taxbench.features.decode import resize
 from taxbench.features.encoders import EncoderCard, describe_encoder, load_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of
-from taxbench.features.store.describe import describe
-from taxbench.features.store.index import StoredEntry, entry_folder, open_entry
+from taxbench.features.store.index import StoredEntry, describe, entry_folder, open_entry
 from taxbench.features.store.layout import OK
 from taxbench.features.store.reader import FeatureTable, as_float, open_shard
 from taxbench.features.store.writer import shard_path

@@ -131,7 +131,7 @@ class FeatureKey(Spec):
 
     def difference(self, other: "FeatureKey") -> list[str]:
         """Say, field by field, how another key differs: `preprocessing.height 224 → 256`."""
-        mine, theirs = _flatten(self.model_dump(mode="json")), _flatten(other.model_dump(mode="json"))
+        mine, theirs = flatten(self.model_dump(mode="json")), flatten(other.model_dump(mode="json"))
         names = sorted(mine.keys() | theirs.keys())
         return [
             f"{name.removeprefix('source.')} {theirs.get(name, '–')} → {mine.get(name, '–')}"
@@ -140,12 +140,12 @@ class FeatureKey(Spec):
         ]
 
 
-def _flatten(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
+def flatten(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
     """Return a feature key's nested fields by dotted name."""
     flat: dict[str, object] = {}
     for name, value in tree.items():
         if isinstance(value, dict):
-            flat.update(_flatten(value, f"{prefix}{name}."))
+            flat.update(flatten(value, f"{prefix}{name}."))
         else:
             flat[prefix + name] = value
     return flat

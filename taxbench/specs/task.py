@@ -149,8 +149,11 @@ def _can_be_seen(text: str) -> str:
 _Answer = Annotated[
     str, AfterValidator(_can_be_seen), Field(json_schema_extra={"pattern": r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$"})
 ]
-_one_or_several = BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
-AnswerSet = Annotated[tuple[_Answer, ...], _one_or_several, Field(min_length=1)]
+_Answers = Annotated[tuple[_Answer, ...], Field(min_length=1)]
+_one_or_several = BeforeValidator(
+    lambda value: (value,) if isinstance(value, str) else value, json_schema_input_type=_Answer | _Answers
+)
+AnswerSet = Annotated[_Answers, _one_or_several]
 
 
 class Answers(Spec):

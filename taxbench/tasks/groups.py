@@ -14,7 +14,6 @@ def group_problems(groups: Iterable[TaskFile], known: Mapping[str, TaskFile], br
     """Return what is wrong with groups, by file; a group with a member that cannot be used cannot be used either.
 
     Args:
-        groups: The files of the groups.
         known: The file of every name.
         broken: The files that cannot be used, for saying why a member is not known.
     """

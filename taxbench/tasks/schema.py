@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from pydantic.json_schema import models_json_schema
+
 from taxbench.specs.group import GroupSpec
 from taxbench.specs.refusals import PLACEHOLDERS
 from taxbench.specs.task import Levels, TaskSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_REQUIRED_OF_A_CHILD = ["name"]
 _CHOICES = ("deprivation", "counterfactual")
 
 
@@ -17,11 +18,9 @@ def task_file_schema() -> dict[str, Any]:
     A file that `extends` another one must give its name only, and may give a part of a mapping; a choice with a `kind`
     is given whole unless its one number varies by `levels`. What needs other files is left to `taxbench validate`.
     """
-    task, defs = _taken_apart(TaskSpec.model_json_schema())
-    levels, more = _taken_apart(Levels.model_json_schema())
-    group, groups = _taken_apart(GroupSpec.model_json_schema())
-    defs |= more | groups
-    defs["Levels"] = levels | {"required": []}
+    models = (TaskSpec, GroupSpec, Levels)
+    defs = models_json_schema([(model, "validation") for model in models])[1]["$defs"]
+    task, group, _ = (defs[model.__name__] for model in models)
     strict = _loosen(task, defs)
     task["properties"] |= {
         "extends": {
@@ -34,13 +33,12 @@ def task_file_schema() -> dict[str, Any]:
     # Names of files have no level; `levels` adds it.
     task["properties"]["name"]["pattern"] = group["properties"]["group"]["pattern"]
     required = task.pop("required")
-    task["required"] = _REQUIRED_OF_A_CHILD
+    task["required"] = ["name"]
     partly = {"anyOf": [{"required": ["extends"]}, {"required": ["levels"]}]}
     task["allOf"] = [
         {"if": {"required": ["extends"]}, "else": {"required": required}},
         {"if": partly, "else": {"properties": strict}},
     ]
-    defs |= {"TaskSpec": task, "GroupSpec": group}
     return {
         "$schema": DIALECT,
         "title": "taxbench task file",
@@ -48,49 +46,25 @@ def task_file_schema() -> dict[str, Any]:
         "if": {"required": ["group"]},
         "then": {"$ref": "#/$defs/GroupSpec"},
         "else": {"$ref": "#/$defs/TaskSpec"},
-        "$defs": dict(sorted(defs.items())),
+        "$defs": defs,
     }
-
-
-def _taken_apart(schema: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a model's schema and the definitions that it refers to."""
-    return schema, schema.pop("$defs", {})
 
 
 def _loosen(task: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
     """Allow a part of what a parent or `levels` completes; return, by choice, what is required without them."""
-    for part in ("Expected", "PropertyQuestions"):
+    for part in ("Expected", "Levels", "PropertyQuestions"):
         defs[part]["required"] = []
     braces = "|".join(PLACEHOLDERS)
     # Other braces are literal only where they are doubled.
     defs["Questions"]["properties"]["template"]["pattern"] = (
         rf"^(?:[^{{}}]|\{{\{{|\}}\}})*\{{(?:{braces})\}}(?:[^{{}}]|\{{\{{|\}}\}}|\{{(?:{braces})\}})*$"
     )
-    for side in ("positive", "negative"):  # one string may stand for a list of one
-        answers = defs["Answers"]["properties"][side]
-        several = {"type": answers.pop("type"), "items": answers.pop("items"), "minItems": 1}
-        answers["anyOf"] = [several["items"], several]
     strict = {}
     for name in _CHOICES:
         choice = task["properties"][name]
-        variants = [reference["$ref"].rpartition("/")[2] for reference in choice.pop("oneOf")]
-        choice.pop("discriminator", None)
-        tags = {variant: {"type": "object", "required": ["kind"],
-                          "properties": {"kind": {"const": defs[variant]["properties"]["kind"]["const"]}}}
-                for variant in variants}  # fmt: skip
-        whole = []
-        for variant in variants:
-            required = [field for field in defs[variant].pop("required", []) if field != "kind"]
-            whole.append({"if": tags[variant], "then": {"required": required}})
-            defs[variant]["required"] = ["kind"]
-        properties: dict[str, Any] = {}
-        for variant in variants:
-            properties |= defs[variant]["properties"]
-        properties["kind"] = {
-            "enum": [defs[variant]["properties"]["kind"]["const"] for variant in variants],
-            "description": "Which choice it is; it replaces a parent's choice whole.",
-        }
-        branches = [{"if": tags[variant], "then": {"$ref": f"#/$defs/{variant}"}} for variant in variants]
-        choice |= {"type": "object", "properties": properties, "additionalProperties": False, "allOf": branches}
-        strict[name] = {"required": ["kind"], "allOf": whole}
+        choice.pop("discriminator")
+        choice["anyOf"] = choice.pop("oneOf")
+        whole = [variant | {"required": defs[variant["$ref"].rpartition("/")[2]].pop("required")}
+                 for variant in choice["anyOf"]]  # fmt: skip
+        strict[name] = {"anyOf": whole}
     return strict

@@ -106,9 +106,7 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
 def warnings_for(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[TaskSpec]) -> Iterator[Diagnostic]:
     """Yield what makes named tasks doubtful: other files that claim a name, and content changed under a locked version.
 
-    Args:
-        names: Names and paths as the user gave them.
-        tasks: What they stand for.
+    The tasks are what the names and paths stand for.
     """
     digests = {task.name: task.digest for task in tasks}
     for file in registry.all_files:

@@ -26,16 +26,13 @@ MAX_DEPTH = 14
 """Keeps "dog" and "cat" (13 steps below "entity") and leaves their breeds out."""
 
 # Familiar words that WordNet uses in a sense too wide, or too far from daily use, to be asked of an image.
-_TOO_WIDE = frozenset(
-    (
-        *("animate thing", "artefact", "artifact", "commodity", "covering", "creation", "instrumentality"),
-        *("instrumentation", "living thing", "natural object", "nourishment", "nutriment", "organism", "part"),
-        *("protection", "shape", "surface", "sustenance", "unit", "whole"),
-    )
-)
-# Where WordNet's order of things is not that of people: buses are no vehicles, but "conveyances", and cars containers.
+_TOO_WIDE = {
+    "animate thing", "artefact", "artifact", "commodity", "covering", "creation", "instrumentality", "instrumentation",
+    "living thing", "natural object", "nourishment", "nutriment", "organism", "part", "protection", "shape", "surface",
+    "sustenance", "unit", "whole",
+}  # fmt: skip
+# Where WordNet's order of things is not that of people: buses are no vehicles, but "conveyances".
 _SAID_AS = {"conveyance.n.03": "vehicle"}
-_NOT_UNDER = {"wheeled_vehicle.n.01": "container.n.01"}
 _FOOD = ("food.n.01", "food.n.02")
 # A "kid" or a "baby" is a person: so often does SemCor have a meaning that is common.
 _COMMON = 5
@@ -83,8 +80,7 @@ def wordnet_taxonomy(
 
     Args:
         min_leaves: How many leaves a hypernym has at least.
-        min_depth: Steps below "entity" that a hypernym is at least; on the longest way where there are several.
-        max_depth: Steps below "entity" that it is at most.
+        min_depth: Steps below "entity" that a hypernym is at least, on the longest way; `max_depth`: at most.
         wordnet: A folder of WordNet's dict files, in place of the package's table.
 
     Raises:
@@ -150,17 +146,11 @@ class _Graph:
 
     def _above(self, synset: int) -> frozenset[int]:
         """Return everything above a synset, without it."""
-        return frozenset().union(*({each, *self.above(each)} for each in self._parents(synset)))
+        return frozenset().union(*({each, *self.above(each)} for each in self.nouns.parents(synset)))
 
     def _depth(self, synset: int) -> int:
         """Return the steps of the longest way down from "entity"."""
-        return 1 + max((self.depth(each) for each in self._parents(synset)), default=-1)
-
-    def _parents(self, synset: int) -> tuple[int, ...]:
-        """Return the hypernyms of a WordNet synset, also as an instance, without edges that are cut."""
-        found = self.nouns.synsets[synset]
-        cut = _NOT_UNDER.get(found.key)
-        return tuple(each for each in found.hypernyms + found.instance_of if self.nouns.synsets[each].key != cut)
+        return 1 + max((self.depth(each) for each in self.nouns.parents(synset)), default=-1)
 
     def is_thing(self, synset: int) -> bool:
         """Tell whether a synset is a kind of physical thing, no individual and no process."""
@@ -222,9 +212,8 @@ def _find_all(graph: _Graph, leaves: Sequence[str]) -> list[_Leaf]:
             problems.append(str(error))
     if problems:
         raise DataError(
-            f"{first_few(problems, _SHOWN, chr(10))}\nGive the WordNet name (crow.n.01) or number (n01579028) "
-            "in its place, "
-            "or leave it out and write its line of the taxonomy by hand."
+            f"{first_few(problems, _SHOWN, chr(10))}\nGive the WordNet name (crow.n.01) or number (n01579028) in its "
+            "place, or leave it out and write its line of the taxonomy by hand."
         )
     if not found:
         raise DataError("There are no leaves to make a taxonomy of.")

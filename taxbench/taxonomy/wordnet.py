@@ -27,6 +27,8 @@ _LICENCE = """\
 # Nouns of WordNet 3.0. "WordNet 3.0 Copyright 2006 by Princeton University. All rights reserved."
 # Redistributed under the WordNet licence: https://wordnet.princeton.edu/license-and-commercial-use
 """
+# WordNet files cars under "container"; nobody who is asked for a container means a car.
+_CUT = {"wheeled_vehicle.n.01": "container.n.01"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,12 @@ class Nouns:
     """Lower-cased name or its plural with s -> how often glosses and examples of every part of speech have it."""
     at_offset: dict[int, int] = field(default_factory=dict)
     """Offset in data.noun -> position: ImageNet's n01443537 is the synset at 1443537."""
+
+    def parents(self, synset: int) -> tuple[int, ...]:
+        """Return the hypernyms of a synset, and what it is an instance of, but for the edges of `_CUT`."""
+        found = self.synsets[synset]
+        cut = _CUT.get(found.key)
+        return tuple(each for each in found.hypernyms + found.instance_of if self.synsets[each].key != cut)
 
     def position(self, key: str) -> int:
         """Return the position of the synset with this WordNet name; raise DataError when there is none."""

@@ -143,10 +143,7 @@ def _where(source: str, options: dict[str, Any]) -> str:
 def reading(source: str, gated: bool, failed: str) -> Iterator[None]:
     """Have transformers read a model's files, silently; whatever it raises becomes a ModelError that can be acted upon.
 
-    Args:
-        source: The directory or hub id.
-        gated: Whether its licence must be accepted on the hub first.
-        failed: The beginning of a message that says what could not be done.
+    Its message begins with `failed`, which says what could not be done.
     """
     from transformers.utils import logging
 

@@ -2,13 +2,9 @@
 
 import json
 import unicodedata
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_core import to_jsonable_python
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 NOTHING_TO_SHOW = "–"
 
@@ -57,9 +53,13 @@ def escaped(text: str, most: int = 600) -> str:
     return shown if len(shown) <= most else f"{shown[:most]}… ({len(shown):,} letters)"
 
 
-def plain_json(found: "DataclassInstance", **more: Any) -> str:
-    """Return a dataclass, and what else is given, as indented JSON; numbers that are not finite are null."""
-    return json.dumps(to_jsonable_python(asdict(found) | more, inf_nan_mode="null"), indent=1)
+def plain_json(found: Any, **more: Any) -> str:
+    """Return records, dataclasses or plain values as indented JSON, and of a mapping what else is given beside it.
+
+    Numbers that are not finite are null.
+    """
+    plain = to_jsonable_python(found, inf_nan_mode="null")
+    return json.dumps(plain | to_jsonable_python(more, inf_nan_mode="null") if more else plain, indent=1)
 
 
 def duration(seconds: float) -> str:

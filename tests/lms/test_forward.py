@@ -1,15 +1,18 @@
-"""A row gives the same whatever stands beside it, on a CPU to the last bit."""
+"""Rows reach the model only with the right mask, and give the same whatever stands beside them, on CPUs to the bit."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from taxbench.lms.forward import Plain
+from taxbench.lms.forward import Plain, additive, masked_forward
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.registry.models import find_lm
+from taxbench.util.errors import ModelError
+from tests.lms.naive import load
 
 NAMES = ("a crow", "a fire salamander", "clothing", "an animal", "a piece of clothing with a long name")
 QUESTIONS = tuple(f"Is there {name} in this image?" for name in NAMES)
@@ -62,3 +65,33 @@ def test_a_row_that_is_no_number_leaves_the_others_alone() -> None:
         (values, grad), (with_nan, grad_with_nan) = (found(scorer, x, rows, "margins") for x in (soft, broken))
         assert with_nan[0, 0].isnan() and torch.equal(with_nan[1:], values[1:])
         assert torch.equal(grad_with_nan[1:], grad[1:])
+
+
+ALLOWED = torch.ones(2, 5, 5, dtype=torch.bool).tril()
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        None,
+        ALLOWED[:, None],
+        additive(ALLOWED, torch.bfloat16),
+        additive(ALLOWED, torch.float32)[:1],
+        additive(ALLOWED, torch.float32)[:, 0],
+        torch.ones(2, 5),
+    ],
+    ids=["missing", "bool", "another type", "one image", "three dimensions", "two dimensions"],
+)
+def test_a_missing_boolean_or_misshapen_mask_cannot_be_passed(mask: Tensor | None, tiny_llama: Path) -> None:
+    lm = load(tiny_llama)
+    rows, positions = torch.zeros(2, 5, lm.width), torch.arange(5).expand(2, -1)
+    assert masked_forward(lm, rows, additive(ALLOWED, torch.float32), positions).shape == rows.shape
+    with pytest.raises(ModelError, match="additive mask"):
+        masked_forward(lm, rows, mask, positions)
+
+
+def test_no_other_code_passes_a_model_positions_of_its_own() -> None:
+    package = Path(__file__).parents[2] / "taxbench"
+    files = [path for path in package.rglob("*.py") if "pocket" not in path.parts]  # that trains a model of its own
+    found = [path.name for path in files if "position_ids" in path.read_text()]
+    assert sorted(found) == ["answering.py", "forward.py"]  # the former tries what it does on the whole model

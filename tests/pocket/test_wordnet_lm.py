@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM
 
+from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.evaluate import Pair, margins, score, taxonomy_pairs
 from taxbench.pocket.train.lm import Settings, train_lm
@@ -17,6 +18,7 @@ from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape
 from taxbench.pocket.train.lm_model import block_mask, build_model, hidden_states, layers_of
 from taxbench.pocket.train.lm_rows import Phrasebook, TrainingRow, answer_places, lay_out
 from taxbench.pocket.train.reading_questions import TEMPLATE, TRAINING_TEMPLATES, Sampler, render
+from taxbench.registry.models import find_lm
 from taxbench.taxonomy.wordnet import Nouns, read_nouns
 
 WEIGHTS = Path(__file__).parents[2] / "taxbench" / "pocket" / "weights" / "wordnet-lm"
@@ -103,9 +105,8 @@ def _part_of(nouns: Nouns) -> Nouns:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
-    model = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.float32).eval()
-    return model, AutoTokenizer.from_pretrained(WEIGHTS)
+def shipped() -> FrozenLM:
+    return load_lm(find_lm("pocket"), torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -229,14 +230,14 @@ def test_a_tiny_run_resumes_saves_and_loads(corpus: Corpus, tmp_path: Path) -> N
     )
     train_lm(tmp_path, tiny, corpus)
     train_lm(tmp_path, dataclasses.replace(tiny, steps=4), corpus)
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
-    assert model.dtype == torch.bfloat16
-    assert np.isfinite(margins(model, tokenizer, [Pair("crow", "bird", True)])).all()
+    assert AutoModelForCausalLM.from_pretrained(tmp_path).dtype == torch.bfloat16
+    lm = load_lm(find_lm(str(tmp_path)), torch.device("cpu"), torch.float32)
+    assert np.isfinite(margins(lm, [Pair("crow", "bird", True)])).all()
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 4
 
 
-def test_shipped_weights_are_small_and_complete(shipped: tuple[LlamaForCausalLM, PreTrainedTokenizerBase]) -> None:
-    _, tokenizer = shipped
+def test_shipped_weights_are_small_and_complete(shipped: FrozenLM) -> None:
+    tokenizer = shipped.tokenizer
     assert (WEIGHTS / "model.safetensors").stat().st_size < 20_000_000
     candidates = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in (" Yes", " No")]
     assert [len(ids) for ids in candidates] == [1, 1] and candidates[0] != candidates[1]
@@ -244,8 +245,8 @@ def test_shipped_weights_are_small_and_complete(shipped: tuple[LlamaForCausalLM,
     assert tokenizer.bos_token_id not in tokenizer("crow", add_special_tokens=False)["input_ids"]
 
 
-def test_packed_questions_score_as_single_ones(shipped: tuple[LlamaForCausalLM, PreTrainedTokenizerBase]) -> None:
-    model, tokenizer = shipped
+def test_packed_questions_score_as_single_ones(shipped: FrozenLM) -> None:
+    model, tokenizer = shipped.model, shipped.tokenizer
     pairs = [Pair("fire salamander", term, True) for term in ("amphibian", "bird", "animal", "tool")]
     context = tokenizer("fire salamander")["input_ids"]
     yes, no = (tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in (" Yes", " No"))
@@ -255,22 +256,18 @@ def test_packed_questions_score_as_single_ones(shipped: tuple[LlamaForCausalLM, 
         with torch.inference_mode():
             logits = model(torch.tensor([context + question])).logits[0, -1]
         alone.append(float(logits[yes] - logits[no]))
-    assert np.allclose(margins(model, tokenizer, pairs), alone, atol=1e-3)
+    assert np.allclose(margins(shipped, pairs), alone, atol=1e-3)
 
 
-def test_shipped_weights_know_everyday_words(shipped: tuple[LlamaForCausalLM, PreTrainedTokenizerBase]) -> None:
-    model, tokenizer = shipped
+def test_shipped_weights_know_everyday_words(shipped: FrozenLM) -> None:
     pairs = taxonomy_pairs(KNOWN, seed=0)
-    found = score(pairs, margins(model, tokenizer, pairs))
+    found = score(pairs, margins(shipped, pairs))
     assert found.macro_f1 > 0.85 and found.auroc > 0.9
 
 
-def test_random_weights_know_nothing(shipped: tuple[LlamaForCausalLM, PreTrainedTokenizerBase]) -> None:
-    model, tokenizer = shipped
-    torch.manual_seed(0)
-    twin = LlamaForCausalLM(model.config).eval()
+def test_random_weights_know_nothing(shipped: FrozenLM) -> None:
     pairs = taxonomy_pairs(KNOWN, seed=0)
-    assert score(pairs, margins(twin, tokenizer, pairs)).macro_f1 < 0.65
+    assert score(pairs, margins(random_twin(shipped, seed=0), pairs)).macro_f1 < 0.65
 
 
 def test_answer_places_are_the_last_tokens() -> None:

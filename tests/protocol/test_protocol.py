@@ -12,7 +12,7 @@ from PIL import Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord, assign_splits
 from taxbench.protocol.counterfactual import Pairing
-from taxbench.protocol.heldout import choose_heldout
+from taxbench.protocol.deprivation import choose_heldout
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.registry import find_tasks

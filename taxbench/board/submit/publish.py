@@ -43,9 +43,7 @@ def add(folders: Iterable[Path], board: Path, registry: TaskRegistry, report: Re
 def push(board: Path, repository: str, *, direct: bool = False) -> str:
     """Upload a leaderboard to a dataset repository of the Hugging Face hub; return what was made, in words.
 
-    Args:
-        repository: `owner/name`; it is made where it is not there.
-        direct: Commit at once instead of opening a pull request.
+    The repository is made where it is not there. Without `direct` a pull request is opened.
 
     Raises:
         UsageError: there is no leaderboard, or the repository's name cannot be.

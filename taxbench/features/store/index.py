@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from taxbench.features.store.layout import OK
-from taxbench.features.store.reader import FeatureTable, open_table
+from taxbench.features.store.layout import NOT_FINITE, OK, UNDECODABLE
+from taxbench.features.store.reader import FeatureTable, open_shard, open_table
 from taxbench.features.store.writer import EntryLock, partial_path, shard_path
-from taxbench.specs.feature_key import IMPORTED, FeatureKey, Layout, Manifest, Origin
+from taxbench.specs.feature_key import IMPORTED, EntryInfo, FeatureKey, Layout, Manifest, Origin
 from taxbench.util.errors import CacheError, UsageError
 from taxbench.util.paths import replacing
 
@@ -144,6 +144,36 @@ def entries(cache: Path) -> Iterator[StoredEntry]:
             yield StoredEntry(folder, manifest)
 
 
+def describe(entry: StoredEntry) -> EntryInfo:
+    """Describe an entry; the status of every image is read from its shards.
+
+    Raises:
+        CacheError: a shard is broken.
+    """
+    source, layout, complete = entry.manifest.key.source, entry.manifest.layout, entry.complete
+    without: dict[int, list[str]] = {UNDECODABLE: [], NOT_FINITE: []}
+    for number in range(layout.shards if complete else 0):
+        shard = open_shard(shard_path(entry.folder, number))
+        for row in np.flatnonzero(shard.status != OK):
+            without[int(shard.status[row])].append(shard.ids[row].decode())
+    return EntryInfo(
+        key=entry.folder.name,
+        encoder=entry.name,
+        dataset=entry.manifest.origin.dataset,
+        reading=f"layer {source.reading.layer} {source.reading.pool}" if source.kind == "encoded" else "as imported",
+        n=layout.n,
+        t=layout.t,
+        f=layout.f,
+        storage=layout.dtype,
+        shards=layout.shards,
+        sealed=entry.sealed,
+        size=entry.size,
+        folder=str(entry.folder),
+        undecodable=tuple(without[UNDECODABLE]) if complete else None,
+        not_finite=tuple(without[NOT_FINITE]) if complete else None,
+    )
+
+
 def find_entry(cache: Path, name: str) -> StoredEntry:
     """Return the entry that the beginning of a key names, or the imported one of that name.
 
@@ -194,7 +224,10 @@ def remove(path: Path) -> None:
             path.unlink()
             return
         if (path / "lock").is_file():
-            _refuse_if_busy(path)
+            with closing(EntryLock(path)) as lock:
+                for shard in (int(partial.name[6:11]) for partial in sorted(path.glob("shard-*.h5.partial"))):
+                    if not lock.try_shard(shard):
+                        raise CacheError(f"'{path}' is being written by another process (shard {shard}): left alone.")
         shutil.rmtree(path)
     except OSError as error:
         raise CacheError(f"'{path}' cannot be removed ({error.strerror or error}).") from None
@@ -231,15 +264,6 @@ def nearest_difference(cache: Path, key: FeatureKey) -> list[str]:
     keys = [entry.manifest.key for entry in entries(cache)]
     differences = [key.difference(other) for other in keys if related(other)]
     return min(differences, key=len, default=[])
-
-
-def _refuse_if_busy(folder: Path) -> None:
-    """Raise CacheError where another process is writing a shard of the entry."""
-    with closing(EntryLock(folder)) as lock:
-        for partial in sorted(folder.glob("shard-*.h5.partial")):
-            shard = int(partial.name[6:11])
-            if not lock.try_shard(shard):
-                raise CacheError(f"'{folder}' is being written by another process (shard {shard}): left alone.")
 
 
 def _size(folder: Path) -> int:

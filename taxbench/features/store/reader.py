@@ -48,10 +48,13 @@ def map_extents(extents: list[Extent], row: tuple[int, ...], dtype: np.dtype[np.
     aligned = all(extent.offset % page == 0 for extent in extents) and all(size % page == 0 for size in sizes[:-1])
     if len(extents) > 1 and aligned and sys.platform in ("linux", "darwin"):
         # `frombuffer` honours what a memoryview forbids; a write would end the process.
-        joined = np.frombuffer(memoryview(_stitch(extents, sizes)).toreadonly(), dtype)
-        return [_read_only(joined.reshape(-1, *row))]
-    parts = [_single(extent, size, dtype) for extent, size in zip(extents, sizes, strict=True)]
-    return [_read_only(part.reshape(-1, *row)) for part in parts]
+        parts = [np.frombuffer(memoryview(_stitch(extents, sizes)).toreadonly(), dtype)]
+    else:
+        parts = [_single(extent, size, dtype) for extent, size in zip(extents, sizes, strict=True)]
+    parts = [part.reshape(-1, *row) for part in parts]
+    for part in parts:
+        part.setflags(write=False)
+    return parts
 
 
 def _single(extent: Extent, size: int, dtype: np.dtype[np.generic]) -> np.ndarray:
@@ -84,12 +87,6 @@ def _stitch(extents: list[Extent], sizes: list[int]) -> "ctypes.Array[ctypes.c_c
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(extent.path))
         place += size
     return whole
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """Return an array mapped from shards after forbidding writes to it."""
-    array.setflags(write=False)
-    return array
 
 
 if TYPE_CHECKING:
@@ -160,10 +157,9 @@ class FeatureTable:
         # Rows of every part but the last: shards that were stitched are one part.
         self._part_rows = self.layout.n if len(self._parts) == 1 else self.layout.shard_rows
         self._key_digest = self.key.digest
-        self._unchecked = np.ones(len(self._digests), bool)
+        self._unchecked = np.ones(self.blocks, bool)
         self._all_ok = bool((self.status == OK).all())
         self._to_check = True  # whether a row read could be of an unchecked block or without features
-        self._n = self.layout.n
 
     def __len__(self) -> int:
         return self.layout.n
@@ -197,8 +193,9 @@ class FeatureTable:
             CacheError: a block's bytes were altered, or a row's image has no features.
         """
         indices = np.ascontiguousarray(indices, dtype=np.int64)
-        if len(indices) and indices.view(np.uint64).max() >= self._n:  # negative numbers are huge as unsigned ones
-            raise IndexError(f"Rows are 0 to {self._n - 1}; asked for {indices.min()} to {indices.max()}.")
+        # Negative numbers are huge as unsigned ones.
+        if len(indices) and indices.view(np.uint64).max() >= self.layout.n:
+            raise IndexError(f"Rows are 0 to {len(self) - 1}; asked for {indices.min()} to {indices.max()}.")
         if self._to_check:
             self._check(indices)
         if out is None:
@@ -217,7 +214,10 @@ class FeatureTable:
 
         The features are overwritten by the next minibatch; the last one may be smaller.
         """
-        self._recheck_sample(rng)
+        if self.nbytes > _available_memory():
+            blocks = rng.integers(self.blocks, size=max(1, round(_RECHECKED * self.blocks)))
+            self._unchecked[blocks] = True
+            self._to_check = True
         order = rng.permutation(self.layout.n)
         buffer = np.empty((size, *self.row_shape), storage_numpy(self.layout.dtype))
         for start in range(0, len(order), size):
@@ -266,11 +266,7 @@ class FeatureTable:
 
     def check_all(self) -> list[str]:
         """Check every block; return what is wrong, one text for each bad block."""
-        found = []
-        for block in range(len(self._digests)):
-            if problem := self._problem(block):
-                found.append(problem)
-        return found
+        return list(filter(None, map(self._problem, range(self.blocks))))
 
     def _check(self, indices: np.ndarray) -> None:
         """Check the blocks of rows about to be read that were not checked before, and that the rows have features."""
@@ -297,13 +293,6 @@ class FeatureTable:
             f"The shard '{path}', block {block} (rows {rows.start} to {rows.stop - 1}) does not match its digest: its "
             f"bytes were altered. {mend(path)}"
         )
-
-    def _recheck_sample(self, rng: np.random.Generator) -> None:
-        """Mark a random sample of blocks to be checked again where the table exceeds memory."""
-        if self.nbytes > _available_memory():
-            blocks = rng.integers(len(self._digests), size=max(1, round(_RECHECKED * len(self._digests))))
-            self._unchecked[blocks] = True
-            self._to_check = True
 
 
 def open_table(folder: Path, manifest: Manifest) -> FeatureTable | None:

@@ -35,9 +35,15 @@ class EntryLock:
                 f"The cache folder '{folder}' cannot be written ({error.strerror}). Choose another with --cache DIR."
             ) from None
 
-    def try_shard(self, shard: int) -> bool:
-        """Take a shard's byte if no other process holds it."""
-        return self._take(shard)
+    def try_shard(self, shard: int, wait: bool = False) -> bool:
+        """Take a shard's byte, and say whether no other process holds it."""
+        try:
+            return self._bytes.take(shard, wait)
+        except OSError as error:  # ENOLCK, ENOSYS or EOPNOTSUPP
+            raise CacheError(
+                f"The file system of '{self._folder}' gives no locks ({error.strerror}), and without them two "
+                "processes spoil each other's features. Put the cache on a local disk: --cache DIR."
+            ) from None
 
     def release_shard(self, shard: int) -> None:
         """Give a shard's byte back."""
@@ -46,21 +52,11 @@ class EntryLock:
     @contextmanager
     def manifest(self) -> Iterator[None]:
         """Hold the manifest's byte, waiting for it."""
-        self._take(_MANIFEST, wait=True)
+        self.try_shard(_MANIFEST, wait=True)
         try:
             yield
         finally:
-            self._bytes.release(_MANIFEST)
-
-    def _take(self, byte: int, wait: bool = False) -> bool:
-        """Take a byte, or say that somebody else holds it."""
-        try:
-            return self._bytes.take(byte, wait)
-        except OSError as error:  # ENOLCK, ENOSYS or EOPNOTSUPP
-            raise CacheError(
-                f"The file system of '{self._folder}' gives no locks ({error.strerror}), and without them two "
-                "processes spoil each other's features. Put the cache on a local disk: --cache DIR."
-            ) from None
+            self.release_shard(_MANIFEST)
 
     def close(self) -> None:
         """Close the entry's lock file, which gives every byte back."""
@@ -138,7 +134,8 @@ class ShardWriter:
                 f"'{self._path}', block {damaged[0]}: what was read back is not what was written. Check the disk; the "
                 "same command goes on from there."
             )
-        arrays = (self._skeleton.ids, self._skeleton.contents, self._status(), self._digests())
+        status, digests = self._read("u1", "status", self._rows), self._read("<u8", "block_digests", len(self._present))
+        arrays = (self._skeleton.ids, self._skeleton.contents, status, digests)
         with self._reporting():
             _write_all(self._fd, seal_digest(self._skeleton.header, arrays).data, self._skeleton.offsets["seal"])
             os.fsync(self._fd)
@@ -178,14 +175,6 @@ class ShardWriter:
         data = os.pread(self._fd, rows * row_bytes, self._skeleton.offsets["features"] + first * row_bytes)
         digest = block_digest(self._key_digest, self._first_block + block, memoryview(data), status.data)
         return bool(digest == stored)
-
-    def _status(self) -> np.ndarray:
-        """Return the status of the shard's rows as written on disk."""
-        return self._read("u1", "status", self._rows)
-
-    def _digests(self) -> np.ndarray:
-        """Return the digests of the shard's blocks as written on disk."""
-        return self._read("<u8", "block_digests", len(self._present))
 
     def _read(self, dtype: str, name: str, count: int, skip: int = 0) -> np.ndarray:
         """Read numbers of one of the shard's arrays back from its file."""

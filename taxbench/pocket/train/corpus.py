@@ -18,8 +18,6 @@ from taxbench.taxonomy.wordnet import Nouns
 # Half of the held-out pairs is never asked about, the other half is not even stated ("a crow is a kind of bird").
 UNASKED, UNSEEN = 0.05, 0.05
 _SALT = "wordnet-lm/1"
-# WordNet files cars under "container"; nobody who is asked for a container means a car, so that one edge is cut.
-_CUT_EDGES = {("wheeled_vehicle.n.01", "container.n.01")}
 # True of nearly everything, so asking for them teaches nothing.
 _EMPTY_CATEGORIES = {"entity.n.01", "physical_entity.n.01", "object.n.01", "whole.n.02", "matter.n.03", "artifact.n.01"}
 _ROOT, _LEFT_OUT = "physical_entity.n.01", ("person.n.01", "causal_agent.n.01", "process.n.06", "location.n.01")
@@ -38,6 +36,12 @@ class Terms:
     ids: tuple[int, ...]
     cumulative: tuple[float, ...]
     """Running sum of the chances, ending at 1."""
+
+    @classmethod
+    def of(cls, weights: dict[int, float]) -> "Terms":
+        """Take things with weights that their chances are proportional to."""
+        steps = np.cumsum(list(weights.values()))
+        return cls(tuple(weights), tuple((steps / steps[-1]).tolist()))
 
 
 class Corpus:
@@ -126,7 +130,7 @@ class Corpus:
         unasked, unseen = {}, {}
         for synset in sorted(self.physical):
             key = self.nouns.synsets[synset].key
-            draws = {above: _fraction(f"{key}|{self.nouns.synsets[above].key}") for above in self.ancestors[synset]}
+            draws = {above: _hash(f"{key}|{self.nouns.synsets[above].key}") / 2**64 for above in self.ancestors[synset]}
             hidden = tuple(above for above, draw in draws.items() if draw < UNSEEN)
             quiet = tuple(above for above, draw in draws.items() if UNSEEN <= draw < UNSEEN + UNASKED)
             unseen[synset] = self._lemmas_of(hidden)
@@ -174,19 +178,12 @@ class Corpus:
     @cached_property
     def categories(self) -> Terms:
         """Synsets above at least four fairly everyday names; the readable ones are drawn more often."""
-        members, weights = [], []
+        weights, possible = {}, self.physical - self._empty
         for above, kinds in self.kinds.items():
-            known = self.readability(above)
-            if (
-                known
-                and len(kinds) >= 4
-                and self.rank[kinds[3]] < _FAIRLY_EVERYDAY
-                and above in self.physical - self._empty
-            ):
-                members.append(above)
-                weights.append(max(known.values()))
-        steps = np.cumsum(weights)
-        return Terms(tuple(members), tuple((steps / steps[-1]).tolist()))
+            is_everyday = len(kinds) >= 4 and self.rank[kinds[3]] < _FAIRLY_EVERYDAY
+            if is_everyday and above in possible and (known := self.readability(above)):
+                weights[above] = max(known.values())
+        return Terms.of(weights)
 
     @cached_property
     def terms(self) -> dict[int, Terms]:
@@ -203,8 +200,7 @@ class Corpus:
                     share = max(known.values()) * (score / sum(known.values())) * sizes[above] ** -0.3
                     weights[name] = weights.get(name, 0.0) + share
             if weights:
-                steps = np.cumsum(list(weights.values()))
-                result[synset] = Terms(tuple(weights), tuple((steps / steps[-1]).tolist()))
+                result[synset] = Terms.of(weights)
         return result
 
     @cached_property
@@ -222,11 +218,7 @@ class Corpus:
 
 def _find_ancestors(nouns: Nouns) -> list[tuple[int, ...]]:
     """Return all synsets above each synset, the nearest first."""
-    cut = {(nouns.position(below), nouns.position(above)) for below, above in _CUT_EDGES}
-    parents = [
-        tuple(above for above in (*synset.hypernyms, *synset.instance_of) if (index, above) not in cut)
-        for index, synset in enumerate(nouns.synsets)
-    ]
+    parents = [nouns.parents(index) for index in range(len(nouns.synsets))]
     result = []
     for index in range(len(parents)):
         found: dict[int, None] = {}
@@ -253,8 +245,3 @@ def _add_plural_names(nouns: Nouns) -> dict[str, tuple[int, ...]]:
 def _hash(text: str) -> int:
     """Return a stable 64-bit number for a text."""
     return int.from_bytes(hashlib.blake2b(f"{_SALT}|{text}".encode(), digest_size=8).digest(), "little")
-
-
-def _fraction(text: str) -> float:
-    """Return a stable number in [0, 1) for a text."""
-    return _hash(text) / 2**64

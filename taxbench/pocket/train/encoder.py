@@ -62,7 +62,6 @@ class EncoderTraining:
     """Say how the encoder is trained. Same settings, same steps, one thread: same weights on one machine."""
 
     steps: int = 1200
-    minutes: float | None = None  # stop after this time instead; the learning rate then follows the clock
     batch: int = 256  # pictures a step; each gives two views
     view: int = 48  # pixels of a view
     final_view: int = 80  # pixels of a view towards the end: objects then look as large as in a whole picture
@@ -214,9 +213,8 @@ def _rate(progress: float, settings: EncoderTraining) -> float:
     """Return the learning rate: linear warm-up, then half a cosine."""
     if progress < settings.warm_up:
         return settings.learning_rate * progress / settings.warm_up
-    return (
-        settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - settings.warm_up) / (1 - settings.warm_up)))
-    )
+    done = (progress - settings.warm_up) / (1 - settings.warm_up)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def _optimiser(modules: nn.ModuleList, settings: EncoderTraining) -> torch.optim.AdamW:
@@ -230,9 +228,8 @@ def _optimiser(modules: nn.ModuleList, settings: EncoderTraining) -> torch.optim
 def train_encoder(out_dir: Path, settings: EncoderTraining, pool_dir: Path) -> TrainingReport:
     """Train the encoder and write it to `out_dir` in Hugging Face format.
 
-    The pictures are drawn into `pool_dir` once (about 28 kB each). Two runs give the same weights when they are told
-    `steps` rather than `minutes` and use the same machine and number of threads. Raises TrainingError when the pool is
-    smaller than one batch.
+    The pictures are drawn into `pool_dir` once (about 28 kB each). Two runs on one machine and as many threads give the
+    same weights. Raises TrainingError when the pool is smaller than one batch.
     """
     pool = render_pool(pool_dir, settings.per_concept, settings.pool_seed)
     if len(pool) < settings.batch:
@@ -247,18 +244,15 @@ def train_encoder(out_dir: Path, settings: EncoderTraining, pool_dir: Path) -> T
     batches = _batches(len(pool), settings.batch, generator)
     losses: list[float] = []
     start = time.monotonic()
-    progress = 0.0
-    with tqdm(total=None if settings.minutes else settings.steps, desc="pocket encoder", unit="step") as bar:
-        while progress < 1.0:
+    with tqdm(range(settings.steps), desc="pocket encoder", unit="step") as bar:
+        for step in bar:
+            progress = step / settings.steps
             for group in optimiser.param_groups:
                 group["lr"] = _rate(progress, settings)
             pictures = torch.from_numpy(pool[next(batches)])
             size = settings.view if progress < 1 - settings.final_share else settings.final_view
             losses.append(_step(modules, optimiser, pictures, settings, size, generator))
-            bar.update()
             bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}", refresh=False)
-            gone = time.monotonic() - start
-            progress = gone / (60 * settings.minutes) if settings.minutes else len(losses) / settings.steps
     save_encoder(encoder, out_dir)
     return TrainingReport(len(pool), len(losses), time.monotonic() - start, float(np.mean(losses[-50:])))
 

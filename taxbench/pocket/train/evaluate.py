@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from taxbench.lms.frozen import FrozenLM
+from taxbench.lms.question_scorer import QuestionScorer, compare
 from taxbench.pocket.train.corpus import Corpus
-from taxbench.pocket.train.lm_model import block_mask
-from taxbench.pocket.train.lm_rows import TrainingRow, answer_places, lay_out
 from taxbench.pocket.train.reading_questions import TEMPLATE, render
 from taxbench.pocket.train.tokenizer import NO, YES
 from taxbench.protocol.questions import QuestionSet
+from taxbench.runs.prompts import name_scores
 from taxbench.scoring.metrics import category_scores, summarise
 from taxbench.specs.result import Scores
+from taxbench.util.progress import QUIET
 
 EVERYDAY = 2000
 # A category word is part of the evaluation when it is itself everyday and covers enough everyday names.
@@ -27,7 +28,6 @@ _MIN_FAMILIARITY, _MIN_LEAVES = 3.0, 10
 _MIN_SHARE = 0.4
 # A meaning counts as one of the name's main ones from this share of its uses on.
 _MAIN_SENSE = 0.25
-_QUESTIONS_PER_ROW, _ROWS_PER_BATCH = 8, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,55 +39,18 @@ class Pair:
     is_yes: bool
 
 
-def margins(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], template: str = TEMPLATE
-) -> np.ndarray:
-    """Return logit(Yes) - logit(No) at the end of each question, in the order of the pairs."""
-    rows, owners = _pack(tokenizer, pairs, template)
-    yes, no = (tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in (YES, NO))
-    result = np.full(len(pairs), np.nan)
-    order = sorted(range(len(rows)), key=lambda index: sum(map(len, rows[index].segments)))
-    for start in range(0, len(order), _ROWS_PER_BATCH):
-        chosen = order[start : start + _ROWS_PER_BATCH]
-        batch = [rows[index] for index in chosen]
-        found = _forward(model, batch, tokenizer.bos_token_id, (yes, no))
-        result[[pair for index in chosen for pair in owners[index]]] = found
-    return result
+def margins(lm: FrozenLM, pairs: Sequence[Pair], template: str = TEMPLATE) -> np.ndarray:
+    """Return logit(Yes) - logit(No) of each question, put to the LM as `taxbench probe` puts questions about names.
 
-
-def _pack(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], template: str
-) -> tuple[list[TrainingRow], list[list[int]]]:
-    """Gather the questions of each context into rows; return the rows and which pairs each holds."""
-    by_context: dict[str, list[int]] = {}
-    for index, pair in enumerate(pairs):
-        by_context.setdefault(pair.context, []).append(index)
-    rows, owners = [], []
-    for context, members in by_context.items():
-        ids = tokenizer(context, add_special_tokens=False)["input_ids"]
-        for start in range(0, len(members), _QUESTIONS_PER_ROW):
-            group = members[start : start + _QUESTIONS_PER_ROW]
-            texts = [render(template, pairs[index].term) for index in group]
-            rows.append(TrainingRow(ids, tokenizer(texts, add_special_tokens=False)["input_ids"], []))
-            owners.append(group)
-    return rows, owners
-
-
-@torch.inference_mode()
-def _forward(model: PreTrainedModel, rows: list[TrainingRow], bos: int, candidates: tuple[int, int]) -> np.ndarray:
-    """Return the margin of every question of the rows."""
-    length = max(1 + len(row.context) + sum(map(len, row.segments)) for row in rows)
-    ids, segment, position = (torch.from_numpy(array) for array in lay_out(rows, bos, length))
-    hidden = model.base_model(
-        input_ids=ids,
-        attention_mask=block_mask(segment).to(model.dtype),
-        position_ids=position,
-        use_cache=False,
-    ).last_hidden_state
-    output: torch.Tensor = model.get_output_embeddings().weight[list(candidates)]
-    logits = hidden.flatten(0, 1)[answer_places(rows, length)] @ output.T
-    found: np.ndarray = (logits[:, 0] - logits[:, 1]).float().numpy()
-    return found
+    Returns:
+        The margins, in the order of the pairs.  # (pairs,) float32
+    """
+    names, terms, asked = _columns(pairs)
+    questions = tuple(render(template, term) for term in terms)
+    scorer = QuestionScorer.of(lm, questions, ((YES.strip(),), (NO.strip(),)))
+    with QUIET.bar("names", len(pairs), "q") as advance:
+        scores = torch.from_numpy(name_scores(scorer, names, asked, advance))
+    return np.asarray(compare(scores, positive=1))
 
 
 def score(pairs: Sequence[Pair], found: np.ndarray) -> Scores:
@@ -96,13 +59,16 @@ def score(pairs: Sequence[Pair], found: np.ndarray) -> Scores:
     Args:
         found: The margins, in the order of the pairs.  # (pairs,)
     """
-    terms = sorted({pair.term for pair in pairs})
-    asked = QuestionSet(
-        image=np.zeros(len(pairs), np.int64),
-        term=np.array([terms.index(pair.term) for pair in pairs], np.int64),
-        answer=np.array([pair.is_yes for pair in pairs], bool),
-    )
-    return summarise(category_scores("text", tuple(terms), asked, found))
+    _, terms, asked = _columns(pairs)
+    return summarise(category_scores("text", terms, asked, found))
+
+
+def _columns(pairs: Sequence[Pair]) -> tuple[tuple[str, ...], tuple[str, ...], QuestionSet]:
+    """Return the names and the terms of pairs, sorted, and the pairs as questions that index them."""
+    names, image = np.unique([pair.context for pair in pairs], return_inverse=True)
+    terms, term = np.unique([pair.term for pair in pairs], return_inverse=True)
+    asked = QuestionSet(image, term, np.array([pair.is_yes for pair in pairs], bool))
+    return tuple(map(str, names)), tuple(map(str, terms)), asked
 
 
 def by_name(scores: Scores) -> dict[str, float]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from taxbench.lms.frozen import FrozenLM
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.embeddings import initial_embeddings
 from taxbench.pocket.train.evaluate import by_name, everyday_pairs, margins, score
@@ -27,6 +28,7 @@ from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape, TokenBatch
 from taxbench.pocket.train.lm_model import build_model, layers_of, losses
 from taxbench.pocket.train.lm_rows import Phrasebook
 from taxbench.pocket.train.tokenizer import save_tokenizer, train_tokenizer
+from taxbench.specs.sources import LMSpec
 from taxbench.taxonomy.wordnet import read_nouns
 
 
@@ -154,9 +156,10 @@ def _embed(table: Tensor, batch: TokenBatch) -> Tensor:
 def _watch(trainer: Trainer, corpus: Corpus) -> str:
     """Score everyday nouns on held-out pairs and return a line for the log."""
     pairs = everyday_pairs(corpus, seed=1)
+    lm = FrozenLM(LMSpec(name="wordnet-lm", source=""), trainer.model, trainer.tokenizer, "", torch.device("cpu"))
     parts = []
     for kind, asked in (("unseen", pairs.unseen), ("unasked", pairs.unasked), ("trained", pairs.trained[-1500:])):
-        found = by_name(score(asked, margins(trainer.model, trainer.tokenizer, asked)))
+        found = by_name(score(asked, margins(lm, asked)))
         parts.append(f"{kind} F1 {found['macro-F1']:.3f} AUROC {found['AUROC']:.3f}")
     return f"step {trainer.step}: " + ", ".join(parts)
 

@@ -115,17 +115,14 @@ class RowMaker:
             asked = self._sampler.question(self._random.choice(things), things)
             if asked is None:
                 continue
-            ids = self._book.question(self._template(), asked.term)
+            template = self._random.choices(range(len(self._book.templates)), self._book.template_weights)[0]
+            ids = self._book.question(template, asked.term)
             if len(ids) > room:
                 break
             room -= len(ids)
             segments.append(ids)
             answers.append(asked.is_yes)
         return TrainingRow(context, segments, answers)
-
-    def _template(self) -> int:
-        """Draw the wording of a row's question."""
-        return self._random.choices(range(len(self._book.templates)), self._book.template_weights)[0]
 
     def _context(self, shown: Shown) -> tuple[list[int], tuple[Shown, ...]]:
         """Write a context that shows a thing, most often its bare name, and return all it shows."""
@@ -188,7 +185,7 @@ class RowMaker:
         term = self._random.choice(self._corpus.lemmas[above])
         if synset not in self._corpus.terms or term not in self._corpus.terms[synset].ids:
             return []
-        members = [kind for kind in self._corpus.kinds.get(above, ())[:40] if self._may_state(kind, term)]
+        members = [kind for kind in self._corpus.kinds.get(above, ())[:40] if not self._corpus.is_unseen(kind, term)]
         chosen = self._random.sample(members, min(4, len(members)))
         return self._book.kinds_of(term) + self._book.join(chosen) if chosen else []
 
@@ -196,11 +193,7 @@ class RowMaker:
         """Draw up to three true categories that may be stated, the nearest first."""
         drawn = {self._sampler.category(shown) for _ in range(3)}
         ordered = self._corpus.terms[shown.synset].ids if shown.synset in self._corpus.terms else ()
-        return [term for term in ordered if term in drawn and self._may_state(shown.name, term)]
-
-    def _may_state(self, name: int, term: int) -> bool:
-        """Tell whether the pair is not held out from statements."""
-        return not self._corpus.is_unseen(name, term)
+        return [term for term in ordered if term in drawn and not self._corpus.is_unseen(shown.name, term)]
 
 
 def lay_out(rows: Sequence[TrainingRow], bos: int, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

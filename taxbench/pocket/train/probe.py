@@ -1,10 +1,9 @@
-"""Ask how much of the pictures' content an encoder's features hold: linear probe and category structure.
+"""Measure the embedded parts: what the encoder separates, what the language model knows from text.
 
-The labels are used here only, to judge; the encoder is trained without them.
+The encoder is judged by a linear probe and by its category structure; labels are used here only, it is trained without.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,15 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
+from taxbench.features.encoders import describe_encoder, load_encoder
+from taxbench.lms.frozen import load_lm, random_twin
 from taxbench.pocket.art import render
 from taxbench.pocket.concepts import CONCEPTS
+from taxbench.pocket.train.corpus import Corpus
+from taxbench.pocket.train.evaluate import Pair, by_name, everyday_pairs, margins, score, taxonomy_pairs
+from taxbench.registry.models import find_encoder, find_lm
+from taxbench.taxonomy.wordnet import read_nouns
 
 # Neither the benchmark's pictures (seed 0) nor the encoder's (seed 1): choices made by probe touch no reported score.
 PROBE_SEED = 2
@@ -26,21 +30,53 @@ Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """One line of figures: what was measured, and its values by name."""
+
+    what: str
+    values: dict[str, float]
+
+
+def encoder_figures() -> Iterator[Figures]:
+    """Yield linear probe and category structure of the encoder, its random twin, and pixels."""
+    probe = draw_probe()
+    for name, alias in (("pocket encoder", "pocket"), ("random-init twin", "random-pocket"), ("pixels", "")):
+        pictures = probe.pictures
+        features = encoder_features(alias, pictures) if alias else pixel_features(pictures)
+        within, across = category_cosines(features, probe)
+        values = {"leaf accuracy": linear_probe(features, probe), "cosine within": within, "cosine across": across}
+        yield Figures(name, values)
+
+
+def lm_figures() -> Iterator[Figures]:
+    """Yield text-only scores of the language model and of its random twin, in the benchmark's format.
+
+    Raises:
+        DataError: WordNet, from which the held-out pairs are drawn, is not on this machine.
+    """
+    corpus = Corpus(read_nouns())
+    lm = load_lm(find_lm("pocket"), torch.device("cpu"), torch.float32)
+    everyday = everyday_pairs(corpus, seed=0)
+    sets: dict[str, list[Pair]] = {
+        "everyday nouns, pairs held out": everyday.unasked + everyday.unseen,
+        "  of these: stated, never asked": everyday.unasked,
+        "  of these: never even stated": everyday.unseen,
+        "everyday nouns, pairs trained": everyday.trained,
+        "pocket leaves × 14 hypernyms": taxonomy_pairs({c.name: c.hypernyms for c in CONCEPTS}, seed=0),
+    }
+    for label, each in (("", lm), ("random-init twin: ", random_twin(lm, seed=0))):
+        for name, pairs in sets.items():
+            found = score(pairs, margins(each, pairs))
+            yield Figures(f"{label}{name} ({found.n_questions} questions)", by_name(found))
+
+
+@dataclass(frozen=True, slots=True)
 class ProbePictures:
     """Hold the pictures of a probe; rows are ordered by index, then by concept."""
 
     pictures: NDArray[np.uint8]  # (n, 96, 96, 3)
     leaves: NDArray[np.int64]  # (n,) position in CONCEPTS
     train: NDArray[np.bool_]  # (n,)
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeReport:
-    """Tell how well features separate leaves, and how alike they are inside a category."""
-
-    accuracy: float  # of leaves; chance is 1 / 104
-    within: float  # mean cosine of standardised features of two pictures of different leaves in one category
-    across: float  # the same for two categories
 
 
 def draw_probe(seed: int = PROBE_SEED) -> ProbePictures:
@@ -58,25 +94,19 @@ def pixel_features(pictures: NDArray[np.uint8], block: int = 4) -> Features:
     return np.asarray(small.reshape(n, -1), dtype=np.float32)
 
 
-def encoder_features(folder: Path, pictures: NDArray[np.uint8], random_init: bool = False) -> Features:
-    """Return pooled features of an encoder folder, or of its randomly initialised twin.  (n, f)"""
-    processor = AutoImageProcessor.from_pretrained(folder)
-    if random_init:
-        torch.manual_seed(0)
-        model = AutoModel.from_config(AutoConfig.from_pretrained(folder))
-    else:
-        model = AutoModel.from_pretrained(folder, dtype=torch.float32)
-    model.eval()
-    pooled = []
-    with torch.inference_mode():
-        for start in range(0, len(pictures), 128):
-            batch = processor(images=list(pictures[start : start + 128]), return_tensors="pt")
-            pooled.append(model(**batch).pooler_output.flatten(1).float().numpy())
-    return np.concatenate(pooled)
+def encoder_features(encoder: str | Path, pictures: NDArray[np.uint8]) -> Features:
+    """Return pooled features, as runs see them, of pictures of the input size of an alias or directory.  (n, f)"""
+    card = describe_encoder(find_encoder(str(encoder)))
+    loaded, reading = load_encoder(card, torch.device("cpu"), torch.float32), card.reading(-1, "pooled")
+    found = []
+    for start in range(0, len(pictures), 128):
+        batch = torch.from_numpy(np.array(pictures[start : start + 128])).permute(0, 3, 1, 2)
+        found.append(loaded.encode(batch, [reading])[0].flatten(1).numpy())
+    return np.concatenate(found)
 
 
 def linear_probe(features: Features, probe: ProbePictures) -> float:
-    """Return the test accuracy of a logistic regression on standardised features."""
+    """Return the test accuracy of a logistic regression on standardised features; chance is 1 / 104."""
     scaler = StandardScaler().fit(features[probe.train])
     scaled = scaler.transform(features)
     model = LogisticRegression(C=0.1, max_iter=300).fit(scaled[probe.train], probe.leaves[probe.train])
@@ -84,7 +114,8 @@ def linear_probe(features: Features, probe: ProbePictures) -> float:
 
 
 def category_cosines(features: Features, probe: ProbePictures) -> tuple[float, float]:
-    """Return the mean cosine of two test pictures of different leaves: inside one category, across categories."""
+    """Return the mean cosine of standardised features of two test pictures of different leaves: inside one category,
+    across categories."""
     scaled = StandardScaler().fit(features[probe.train]).transform(features[~probe.train])
     scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
     leaves = probe.leaves[~probe.train]
@@ -94,8 +125,3 @@ def category_cosines(features: Features, probe: ProbePictures) -> tuple[float, f
     other_leaf = leaves[:, None] != leaves[None, :]
     same = category[:, None] == category[None, :]
     return float(cosine[same & other_leaf].mean()), float(cosine[~same].mean())
-
-
-def probe_features(features: Features, probe: ProbePictures) -> ProbeReport:
-    """Judge features by linear probe and by their category structure."""
-    return ProbeReport(linear_probe(features, probe), *category_cosines(features, probe))

@@ -200,13 +200,6 @@ def test_a_picture_that_was_empty_is_read_after_it_was_mended(
     assert np.array_equal(after.take(np.array([0])), after.take(np.array([40])))
 
 
-def test_two_pictures_of_one_id_are_refused(job: Job) -> None:
-    twice = Job((*job.images, job.images[3]), job.photos, job.cache, small=None)
-    with pytest.raises(DataError, match=f"have the same id '{job.images[3].id}'"):
-        extract(twice)
-    assert not job.cache.exists()
-
-
 def test_the_same_features_asked_for_twice_are_extracted_once(job: Job, tmp_path: Path) -> None:
     truth = Truth(job, tmp_path / "truth")
     twice = Job(job.images, job.photos, job.cache, pools=("pooled", "pooled"), small=(16, 32))

@@ -1,4 +1,4 @@
-"""The one rule for a, an, or no article."""
+"""The one rule for a, an, or no article, and the one for more than one of a thing."""
 
 import pytest
 
@@ -12,6 +12,13 @@ COUNTED = (
 BARE = (
     "clothing|furniture|trousers|scissors|asparagus|broccoli|food|footwear|jewelry|protective clothing|"
     "sports equipment|french fries|water|toilet paper"
+)
+PAIRS = (
+    "crow:crows|fox:foxes|brush:brushes|cherry:cherries|toy:toys|bookshelf:bookshelves|headscarf:headscarves|mouse:mice|"
+    "snowman:snowmen|human:humans|chest of drawers:chests of drawers|piece of jewelry:pieces of jewelry|"
+    "goldfish:goldfish|watercraft:watercraft|fire salamander:fire salamanders|tomato:tomatoes|piano:pianos|"
+    "cup of tea:cups of tea|clothing:clothing|trousers:trousers|protective clothing:protective clothing|woman:women|"
+    "musical instrument:musical instruments|sports equipment:sports equipment|child:children|toothbrush:toothbrushes"
 )
 
 
@@ -32,3 +39,9 @@ def test_underscores_do_not_matter() -> None:
 @pytest.mark.parametrize("term", ["", "____"])
 def test_what_is_no_word_stays(term: str) -> None:
     assert with_article(term) == plural(term) == term
+
+
+@pytest.mark.parametrize("pair", PAIRS.split("|"))
+def test_the_head_noun_changes_and_mass_nouns_do_not(pair: str) -> None:
+    one, many = pair.split(":")
+    assert plural(one) == many
