@@ -19,7 +19,7 @@ from taxbench.runs.downloads import Download, missing_models
 from taxbench.runs.fit import HeadJob
 from taxbench.runs.loaded import Shared
 from taxbench.runs.runner import PlannedRun, check, plan
-from taxbench.runs.schedule import Work, makespan
+from taxbench.runs.schedule import WorkLeft, makespan
 from taxbench.scoring.bootstrap import replicates, standard_error
 from taxbench.scoring.comparison import detectable_difference
 from taxbench.specs.feature_key import FeatureOptions
@@ -83,7 +83,7 @@ class Forecast:
 
 
 def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
-    """Work out what a grid needs, without training a head or extracting a feature.
+    """WorkLeft out what a grid needs, without training a head or extracting a feature.
 
     Args:
         began: When the program started, by `time.time`.
@@ -96,7 +96,7 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
     missing = missing_models(config.inputs)
     contexts = [RunContext(config, inputs, report, shared) for inputs in config.inputs if inputs not in missing]
     check(contexts)
-    work, probing = list[Work](), 0.0
+    work, probing = list[WorkLeft](), 0.0
     for context in contexts:
         runs = [*plan(context)]
         failing += [f"{name}: {error}" for name, error in runs if not isinstance(error, PlannedRun)]
@@ -142,7 +142,7 @@ def detectable(out: Path, task: TaskSpec) -> float | None:
     return float(np.median(known)) if known else None
 
 
-def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> tuple[InputsForecast, Work]:
+def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> tuple[InputsForecast, WorkLeft]:
     """Return what runs with the same inputs take, together and each."""
     cost = CostModel(context)
     todo = [run for run in runs if not (run.folder / RESULT).exists()]
@@ -183,4 +183,4 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> tuple[InputsForec
     else:
         training, asking = {}, [0.0] * len(todo)
     runs_left = [([job.key.digest for job in run.heads.values()], each) for run, each in zip(todo, asking, strict=True)]
-    return result, Work(result.seconds.get("features", 0.0), training, runs_left)
+    return result, WorkLeft(result.seconds.get("features", 0.0), training, runs_left)

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkLeft:
     """What is left to do, in seconds of one process."""
 
     features: float
@@ -16,7 +16,7 @@ class Work:
     """Of each run, its heads by their digests, and asking them."""
 
 
-def makespan(work: Work, workers: int) -> float:
+def makespan(work: WorkLeft, workers: int) -> float:
     """Return the seconds until all is done, if whoever is free takes on what comes next (list scheduling, Graham 1969).
 
     Images are shared out evenly; heads come in the order of the runs that want them first; a run is asked when the last

@@ -24,7 +24,7 @@ from taxbench.runs.downloads import Download
 from taxbench.runs.forecast import forecast
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import PlannedRun, plan
-from taxbench.runs.schedule import Work, makespan
+from taxbench.runs.schedule import WorkLeft, makespan
 from taxbench.scoring.comparison import SystemScores, compare
 from taxbench.specs.result import Timing
 from taxbench.util.progress import QUIET
@@ -186,12 +186,12 @@ def test_a_plan_says_which_difference_earlier_runs_would_have_shown(options: dic
 
 def test_several_processes_share_what_can_be_shared() -> None:
     heads = {f"head {i}": 10.0 for i in range(8)}
-    alone = Work(8.0, heads, [([f"head {i}"], 1.0) for i in range(8)])
+    alone = WorkLeft(8.0, heads, [([f"head {i}"], 1.0) for i in range(8)])
     assert [makespan(alone, n) for n in (1, 2, 4, 8)] == [96.0, 48.0, 24.0, 12.0]
     assert makespan(alone, 64) == 8 / 64 + 11  # no more than one head each
-    together = Work(0.0, heads, [(list(heads), 1.0), (list(heads)[:2], 1.0)])
+    together = WorkLeft(0.0, heads, [(list(heads), 1.0), (list(heads)[:2], 1.0)])
     assert makespan(together, 1) == 82.0 and makespan(together, 3) == 31.0  # 3 heads after one another, then a run
-    assert makespan(Work(0.0, {}, []), 5) == 0.0
+    assert makespan(WorkLeft(0.0, {}, []), 5) == 0.0
 
 
 def test_the_time_of_one_process_is_that_of_all_its_phases(options: dict[str, str]) -> None:
