@@ -52,8 +52,7 @@ def _show(found: "Forecast") -> None:
             click.echo(f"  rates     {each.rates.train / 1e9:.3g} and {each.rates.evaluate / 1e9:.3g} GFLOP/s, "
                        f"measured by {each.rates.source}")  # fmt: skip
         phases = " · ".join(f"{phase} {duration(seconds)}" for phase, seconds in each.seconds.items())
-        left = "how long a system takes to be asked is not known" if each.done < each.runs else "nothing is left to do"
-        click.echo(f"  time      {phases or left}")
+        click.echo(f"  time      {phases or 'nothing is left to do'}")
     for line in found.failing:
         click.secho(f"cannot be run: {line}", fg="red")
     click.echo(f"In all about {duration(found.seconds)} by one process on this machine, {duration(found.preparing)} of "
