@@ -312,4 +312,4 @@ def _to_ask(job: HeadJob) -> int:
         return _asked_of(job)
     looks = protocol.leaf if info.sees == "name" else np.zeros_like(protocol.leaf)
     sets = [*map(protocol.test, protocol.task.evaluate), protocol.validation()]
-    return np.unique(np.hstack([np.stack([looks[some.image], some.term]) for some in sets]), axis=1).shape[1]
+    return len(np.unique(np.hstack([np.stack([looks[some.image], some.term]) for some in sets]), axis=1).T)
