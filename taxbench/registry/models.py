@@ -26,13 +26,14 @@ PLUGGED = "entry-point:"
 _REVISION = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
 _RANDOM = "random-"
 _FILES = {EncoderSpec: "encoders.yaml", LMSpec: "lms.yaml", SystemSpec: "systems.yaml"}
-_BY_TEXTS = ("match", "chils", "odds")
+BY_TEXTS = ("match", "chils", "odds")
+"""The ways in which systems are asked that compare pictures with texts."""
 SYSTEM_CLASSES: dict[str, tuple[str, ...]] = {
-    "CLIPModel": _BY_TEXTS,
-    "SiglipModel": _BY_TEXTS,
-    "VisionTextDualEncoderModel": _BY_TEXTS,
-    "FlavaModel": _BY_TEXTS,
-    "FlavaForPreTraining": (*_BY_TEXTS, "pair", "masked"),
+    "CLIPModel": BY_TEXTS,
+    "SiglipModel": BY_TEXTS,
+    "VisionTextDualEncoderModel": BY_TEXTS,
+    "FlavaModel": BY_TEXTS,
+    "FlavaForPreTraining": (*BY_TEXTS, "pair", "masked"),
     "Blip2ForImageTextRetrieval": ("match", "chils", "pair"),  # which has no scale of its own
     "Blip2ForConditionalGeneration": ("answer",),
     "LlavaForConditionalGeneration": ("answer",),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from taxbench.registry.models import BY_TEXTS
 from taxbench.specs.sources import SystemSpec
 from taxbench.util.errors import ModelError
 
@@ -365,7 +366,7 @@ def architecture_of(spec: SystemSpec, config: Any) -> Architecture:
     Raises:
         ModelError: its class cannot be asked like that.
     """
-    found = ARCHITECTURES.get((config.model_type, "match" if spec.reads in ("chils", "odds") else spec.reads))
+    found = ARCHITECTURES.get((config.model_type, "match" if spec.reads in BY_TEXTS else spec.reads))
     if found is None:
         ways = [f"{kind} by {reader}" for kind, reader in ARCHITECTURES]
         raise ModelError(
