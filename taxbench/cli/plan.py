@@ -46,8 +46,8 @@ def _show(found: "Forecast") -> None:
         click.echo(f"  heads     {each.heads} to be trained through the LM, {each.cached_heads} of them cached")
         size = f", about {each.feature_bytes / 1e9:.2g} GB" if each.missing_features else ""
         click.echo(f"  features  {each.images:,} images; {each.missing_features} sets to be extracted{size}")
-        work = f"{each.train_flops / 1e12:.3g} TFLOPs to train, {each.evaluate_flops / 1e12:.3g} to ask"
-        click.echo(f"  LM        {each.model_bytes / 1e9:.2g} GB of weights; {work}")
+        flops = f"; {each.train_flops / 1e12:.3g} TFLOPs to train, {each.evaluate_flops / 1e12:.3g} to ask"
+        click.echo(f"  LM        {each.model_bytes / 1e9:.2g} GB of weights{flops if each.evaluate_flops else ''}")
         if each.rates:
             click.echo(f"  rates     {each.rates.train / 1e9:.3g} and {each.rates.evaluate / 1e9:.3g} GFLOP/s, "
                        f"measured by {each.rates.source}")  # fmt: skip

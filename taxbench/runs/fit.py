@@ -232,7 +232,8 @@ class HeadJob:
         module = head_module(spec.name)
         mean, std = self.images.statistics(self.protocol.images("train"))
         data, settings = self._fit_data(scorer), module.Settings.model_validate(spec.settings)
-        if isinstance(scorer, TextScorer) and (own := scorer.head(spec.name, data, settings)) is not None:
+        own = scorer.head(spec.name, data, settings, self.protocol) if isinstance(scorer, TextScorer) else None
+        if own is not None:
             return FittedHead(own.to(self.context.device).eval(), self.images, scorer, data.chosen)
         with _blamed(spec):
             mapping = nn.Identity() if self._info.system else module.fit(data, settings)

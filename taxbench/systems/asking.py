@@ -37,8 +37,6 @@ class TextScorer:
 
     lm: TextSide
     terms: tuple[str, ...]
-    own_names: tuple[Tensor, ...] = ()
-    """The numbers of the names that each term is true of."""
     note = None
 
     @property
@@ -63,7 +61,7 @@ class TextScorer:
         """Estimate the memory that one picture takes at the peak: its similarities."""
         return 16 * (k + 1) * len(self.terms)
 
-    def head(self, name: str, data: FitData, settings: Any) -> Head | None:
+    def head(self, name: str, data: FitData, settings: Any, protocol: Protocol) -> Head | None:
         """Return a head that has this text side for its language model; None for one that asks no language model.
 
         What stands for a name in the place of a picture is the name's own vector.
@@ -79,7 +77,7 @@ class TextScorer:
         if name == "odds":
             return OddsHead(self.lm, self.words)
         if name == "chils":
-            return calibrated(ChilsHead(self.words, self.own_names, len(data.texts), settings.hubness), data)
+            return calibrated(ChilsHead(self.words, _names_under(protocol), len(data.texts), settings.hubness), data)
         if name == "masked":
             return calibrated(MaskedHead(self.lm, self.terms, len(data.texts), settings.hubness), data)
         return label_head(nn.Identity(), mean, std, data, self.terms, settings)
@@ -110,10 +108,10 @@ def system_scorer(lm: TextSide, protocol: Protocol, prompt: PromptSpec) -> Quest
     if isinstance(lm, AnsweringSide):
         return answering_scorer(lm, protocol, prompt)
     # It has all of a question scorer that heads of its own use.
-    return cast(QuestionScorer, TextScorer(lm, protocol.vocabulary.terms, _names_of_terms(protocol)))
+    return cast(QuestionScorer, TextScorer(lm, protocol.vocabulary.terms))
 
 
-def _names_of_terms(protocol: Protocol) -> tuple[Tensor, ...]:
+def _names_under(protocol: Protocol) -> tuple[Tensor, ...]:
     """Return the numbers of the names that each term of the vocabulary is true of: of a name its own."""
     vocabulary, true = protocol.vocabulary, true_pairs(protocol.dataset.taxonomy)  # (l, h)
     of_hypernyms = [np.unique(vocabulary.name_of[leaves]) for leaves in true.T]

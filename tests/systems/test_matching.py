@@ -187,7 +187,7 @@ def test_hypernyms_do_not_set_the_threshold(saved: Saved) -> None:
             lambda rows: features[torch.from_numpy(rows)], np.arange(24), names, np.arange(24, 48), names,
             tuple(LEAVES), side, scorer.said, 0, own_words=scorer.own_words,
         )  # fmt: skip
-        head = scorer.head("match", data, Settings())
+        head = scorer.head("match", data, Settings(), None)  # type: ignore[arg-type]
         assert isinstance(head, LabelHead)
         lines.append(head.line)
     assert torch.equal(lines[0], lines[1])
