@@ -130,7 +130,7 @@ def test_a_system_is_asked_from_the_command_line(
 
 
 def test_chils_reads_a_hypernym_by_its_nearest_leaf(
-    saved: Saved, asked: list[str], capsys: pytest.CaptureFixture[str]
+    saved: Saved, asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, pixels = saved("clip"), pictures((32, 32))
     side = TextSide.of(find_system(f"chils:{folder}"), CPU, torch.float32)
@@ -148,6 +148,9 @@ def test_chils_reads_a_hypernym_by_its_nearest_leaf(
     (plain,) = run(asked, "--system", str(folder), capsys=capsys)
     assert result.scores["unseen"].auroc != plain.scores["unseen"].auroc
     assert result.scores["leaf"].auroc == pytest.approx(plain.scores["leaf"].auroc)
+    for words in (["leaderboard", "show", "--format", "md"], ["compare", "head=chils", "head=match", "--results"]):
+        assert call([*words, str(tmp_path / "out")]) == 0
+        assert "upper bound" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip", "dual"])
