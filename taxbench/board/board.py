@@ -173,11 +173,16 @@ class Entry:
 
     @property
     def status(self) -> str:
-        """Say why it has no rank: `reference`, `control`, `not run`, `no score` or `other seeds`; else nothing."""
+        """Say why it has no rank; nothing where it has one.
+
+        `reference`, `upper bound`, `control`, `not run`, `no score` or `other seeds`.
+        """
         if self.rank:
             return ""
+        if self.head in READERS:
+            return "upper bound" if "upper bound" in self.note else "reference"
         if self.is_control:
-            return "reference" if self.head in READERS else "control"
+            return "control"
         if self.role not in self.rows:
             return "not run"
         return "no score" if self.score(self.role).mean is None else "other seeds"

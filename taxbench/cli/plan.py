@@ -46,23 +46,20 @@ def _show(found: "Forecast") -> None:
         click.echo(f"  heads     {each.heads} to be trained through the LM, {each.cached_heads} of them cached")
         size = f", about {each.feature_bytes / 1e9:.2g} GB" if each.missing_features else ""
         click.echo(f"  features  {each.images:,} images; {each.missing_features} sets to be extracted{size}")
-        work = f"{each.train_flops / 1e12:.3g} TFLOPs to train, {each.evaluate_flops / 1e12:.3g} to ask"
-        click.echo(f"  LM        {each.model_bytes / 1e9:.2g} GB of weights; {work}")
+        flops = f"; {each.train_flops / 1e12:.3g} TFLOPs to train, {each.evaluate_flops / 1e12:.3g} to ask"
+        click.echo(f"  LM        {each.model_bytes / 1e9:.2g} GB of weights{flops if each.evaluate_flops else ''}")
         if each.rates:
             click.echo(f"  rates     {each.rates.train / 1e9:.3g} and {each.rates.evaluate / 1e9:.3g} GFLOP/s, "
                        f"measured by {each.rates.source}")  # fmt: skip
             if each.rates.memory:
                 click.echo(f"  memory    {each.rates.memory / 1e9:.2g} GB at its peak there")
         phases = " · ".join(f"{phase} {duration(seconds)}" for phase, seconds in each.seconds.items())
-        left = "how long a system takes to be asked is not known" if each.done < each.runs else "nothing is left to do"
-        click.echo(f"  time      {phases or left}")
+        click.echo(f"  time      {phases or 'nothing is left to do'}")
     for download in found.downloads:
         click.secho(f"to be downloaded: {download.describe()}", fg="yellow")
     if found.detectable:
         told = ", ".join(f"{name} {difference:.3f}" for name, difference in found.detectable.items())
-        click.echo(
-            f"Two runs of a seed are told apart (power .8, by earlier runs) from a difference in macro-F1 of: {told}"
-        )
+        click.echo(f"Differences in macro-F1 that two runs of one seed would show (power .8): {told}")
     for line in found.failing:
         click.secho(f"cannot be run: {line}", fg="red")
     if len(found.by_workers) > 1 and found.seconds > found.preparing:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group("pocket", cls=VerbGroup)
 def command() -> None:
-    """Look at the embedded default, measure it, or train its two models again."""
+    """Look at the embedded default, measure it, or train its models again."""
 
 
 @command.command("sheet")
@@ -48,6 +48,18 @@ def train_encoder(folder: str, steps: int | None) -> None:
     from taxbench.util.paths import cache_folder
 
     click.echo(train(Path(folder), EncoderTraining(steps=steps) if steps else EncoderTraining(), cache_folder()))
+
+
+@command.command("train-clip")
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option("--steps", type=click.IntRange(1), help="Fewer or more steps than the shipped weights had.")
+def train_clip(folder: str, steps: int | None) -> None:
+    """Train a text tower beside the encoder, on captions of rendered pictures, and write both to FOLDER."""
+    from taxbench.pocket.train.clip import ClipTraining
+    from taxbench.pocket.train.clip import train_clip as train
+    from taxbench.util.paths import cache_folder
+
+    click.echo(train(Path(folder), ClipTraining(steps=steps) if steps else ClipTraining(), cache_folder()))
 
 
 @command.command("train-lm")

@@ -5,6 +5,8 @@ A head file defines `Settings`, the options of the head, and one of
     build(shape, settings)   a module for features (b, t, f) → vectors (b, k, d), trained through the frozen LM;
     fit(data, settings)      the finished module, from images, their names and the LM's label vectors, without the LM.
 
+A reader of whole systems (SYSTEM) defines `Settings` alone: there is nothing to learn.
+
 `prepare(mapping, data)`, beside `build`, sets what is learnt from features alone before training (code words). Seven
 constants say the rest, each with the default that most heads have:
 
@@ -16,7 +18,8 @@ constants say the rest, each with the default that most heads have:
     POOL = "pooled"          the features it takes where the user does not choose: one vector, "tokens" or "gridK"
     NOTE = ""                what a table says beside its scores
     CONTROL = False          whether it is a control: boards show it and do not rank it
-    SYSTEM = False           whether it reads a whole system (`systems/`), which the user chooses, and it with it
+    SYSTEM = False           whether it reads a whole system (`systems/`), which the user chooses, and it with it; it
+                             takes "tokens", is shown as a control, and notes that it is a reference
     TRAINER = {}             other settings of the trainer where the user does not choose: {"learning_rate": 1e-3}
 
 They, and the defaults of settings, are literals: they are read without importing. A package offers a head by an entry

@@ -2,15 +2,9 @@
 
 from typing import Literal
 
-from torch import nn
-
-from taxbench.heads.closed_form import FitData
 from taxbench.specs.spec import Spec
 
 READS = "labels"
-POOL = "tokens"
-NOTE = "reference: trained by others on captions, which name hypernyms"
-CONTROL = True
 SYSTEM = True
 
 
@@ -19,8 +13,3 @@ class Settings(Spec, strict=True):
 
     hubness: Literal["none", "standardise"] = "standardise"
     """What is done about words that are likely of every image: it takes training images, and none of their names."""
-
-
-def fit(data: FitData, settings: Settings) -> nn.Module:
-    """Return the identity, 0 numbers: the system maps; only slope and offset are fitted, to leaf questions."""
-    return nn.Identity()

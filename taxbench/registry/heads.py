@@ -40,6 +40,7 @@ _DEFAULTS: dict[str, Any] = {
     "READS": "answers", "SEES": "features", "POOL": "pooled", "NOTE": "", "CONTROL": False, "TRAINER": {},
     "SYSTEM": False,
 }  # fmt: skip
+_OF_READERS = {"NOTE": "reference: trained on captions, which name hypernyms", "CONTROL": True, "POOL": "tokens"}
 # What can be trained: the reading of a state is trained with the map, and label vectors are not asked of the LM.
 _READS = {"build": ("answers", "state"), "fit": ("answers", "labels", "names")}
 
@@ -164,11 +165,14 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
     options = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings"]
     if not options:
         raise ValueError(f"{module} defines no class Settings")
+    given = {name: value for name, value, _ in _assigned(tree.body) if name in _DEFAULTS}
+    said = _DEFAULTS | (_OF_READERS if given.get("SYSTEM") is True else {}) | given
     makers = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in _READS]
+    if said["SYSTEM"] is True and not makers:
+        makers = ["fit"]  # which would return the identity: the system maps
     if len(makers) != 1:
         both = " and ".join(makers) or "neither"
         raise ValueError(f"{module} must define either build(shape, settings) or fit(data, settings), found {both}")
-    said = _DEFAULTS | {name: value for name, value, _ in _assigned(tree.body) if name in _DEFAULTS}
     for constant, allowed in (("READS", _READS[makers[0]]), ("SEES", ("features", "name", "nothing"))):
         if said[constant] not in allowed:
             expected = " or ".join(f'"{each}"' for each in allowed)

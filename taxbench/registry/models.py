@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,12 +26,15 @@ PLUGGED = "entry-point:"
 _REVISION = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
 _RANDOM = "random-"
 _FILES = {EncoderSpec: "encoders.yaml", LMSpec: "lms.yaml", SystemSpec: "systems.yaml"}
+BY_TEXTS = ("match", "chils", "odds")
+"""The ways in which systems are asked that compare pictures with texts."""
 SYSTEM_CLASSES: dict[str, tuple[str, ...]] = {
-    "CLIPModel": ("match",),
-    "SiglipModel": ("match",),
-    "FlavaModel": ("match",),
-    "FlavaForPreTraining": ("match", "pair", "masked"),
-    "Blip2ForImageTextRetrieval": ("match", "pair"),
+    "CLIPModel": BY_TEXTS,
+    "SiglipModel": BY_TEXTS,
+    "VisionTextDualEncoderModel": BY_TEXTS,
+    "FlavaModel": BY_TEXTS,
+    "FlavaForPreTraining": (*BY_TEXTS, "pair", "masked"),
+    "Blip2ForImageTextRetrieval": ("match", "chils", "pair"),  # which has no scale of its own
     "Blip2ForConditionalGeneration": ("answer",),
     "LlavaForConditionalGeneration": ("answer",),
     "LlavaNextForConditionalGeneration": ("answer",),
@@ -89,7 +93,8 @@ def systems() -> dict[str, SystemSpec]:
 
 
 def find_system(name: str) -> SystemSpec:
-    """Return the system a user means; `random-NAME` is NAME with random weights, `READER:NAME` asked in another way.
+    """Return the system a user means; `random-NAME` is NAME with random weights, `READER:NAME` asked in another way,
+    of an alias also `NAME-READER`.
 
     Raises:
         UsageError: it is no alias, no directory and no hub id.
@@ -101,9 +106,7 @@ def find_system(name: str) -> SystemSpec:
     if name.startswith(_RANDOM) and not Path(name).is_dir():
         trained = find_system(name.removeprefix(_RANDOM))
         return trained.model_copy(update={"name": _RANDOM + trained.name, "random": True})
-    reader, colon, source = name.partition(":")
-    if not colon or reader not in READERS:
-        reader, source = "", name
+    reader, source = _asked_by(name, known)
     found = known[source] if source in known else _find(source, SystemSpec, "system")
     classes = _config_of(found).get("architectures") or [""]
     ways = SYSTEM_CLASSES.get(classes[0], ())
@@ -113,6 +116,15 @@ def find_system(name: str) -> SystemSpec:
         raise ModelError(f"'{found.source}' is a {classes[0]}, which can be asked by: {', '.join(ways)}; not {reader}.")
     named = f"{found.name}-{reader}" if reader else found.name
     return found.model_copy(update={"name": named, "reads": reader or ways[0]})
+
+
+def _asked_by(name: str, known: Collection[str]) -> tuple[str, str]:
+    """Return the reader that a name of a system asks for, or nothing, and the rest of the name."""
+    reader, colon, source = name.partition(":")
+    if colon and reader in READERS:
+        return reader, source
+    source, _, reader = name.rpartition("-")
+    return (reader, source) if reader in READERS and source in known else ("", name)
 
 
 def _config_of(spec: SystemSpec) -> dict[str, Any]:

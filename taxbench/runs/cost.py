@@ -6,9 +6,9 @@ the soft tokens (the weights are frozen and have none). Heads themselves cost li
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from taxbench.specs.task import NoCounterfactual
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import predict_margins
 from taxbench.util.devices import peak_memory, pick_dtype
-from taxbench.util.progress import Advance, Reporter
+from taxbench.util.progress import QUIET, Advance, Reporter
 
 _PROBE_SECONDS = 3.0
 _PROBE_IMAGES = 32
@@ -216,40 +216,55 @@ class Stopwatch(Reporter):
         yield advance
 
 
-class _RandomRows(FeatureRows):
-    """Random features of a few images, again and again."""
+class _FewRows(FeatureRows):
+    """Features of a few images, again and again."""
 
-    def __init__(self, shape: tuple[int, int], device: torch.device) -> None:
-        super().__init__(torch.randn(_PROBE_IMAGES, *shape, device=device), device)
+    def __init__(self, few: Tensor, device: torch.device) -> None:
+        super().__init__(few, device)
+        self._n = len(few)
 
     def __call__(self, images: np.ndarray) -> Tensor:
         """Return what stands for some images.  # (b,) → (b, t, f) float32"""
-        return super().__call__(images % _PROBE_IMAGES)
+        return super().__call__(images % self._n)
 
     def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return those of the random numbers.  # (f,), (f,) float32"""
-        return super().statistics(np.arange(_PROBE_IMAGES))
+        """Return those of the few.  # (f,), (f,) float32"""
+        return super().statistics(np.arange(self._n))
 
 
 @dataclass(frozen=True)
-class _RandomFeatures(FeatureSet):
+class _FewFeatures(FeatureSet):
     """Features that need no extraction."""
+
+    few: Tensor = field(kw_only=True)  # (n, t, f)
 
     @cached_property
     def rows(self) -> FeatureRows:
         """Return the features as heads see them."""
-        return _RandomRows(self.shape(), self.device)
+        return _FewRows(self.few, self.device)
 
 
-def _at_hand(job: HeadJob) -> FeatureSet:
-    """Return features that a head can be trained on now: the ones meant, or random ones in their place."""
-    if job.features.extracted:
-        return job.features
-    return _RandomFeatures(**{each.name: getattr(job.features, each.name) for each in fields(FeatureSet)})
+def _at_hand(job: HeadJob, few: Tensor | None = None) -> FeatureSet:
+    """Return features that a head can be trained on now: the ones meant, or those of a few images, else random ones."""
+    meant = job.features
+    if meant.extracted:
+        return meant
+    few = torch.randn(_PROBE_IMAGES, *meant.shape()) if few is None else few
+    of_set = {each.name: getattr(meant, each.name) for each in fields(FeatureSet)}
+    return _FewFeatures(**of_set, few=few.to(meant.device))
 
 
-def seconds_per_image(context: RunContext, wanted: FeatureOptions) -> float:
-    """Return how long an image takes to be read and encoded here, measured on a few."""
+@dataclass(frozen=True, slots=True)
+class EncodedSample:
+    """A few images of a dataset, encoded."""
+
+    features: Tensor  # (n, t, f)
+    seconds: float
+    """How long an image takes to be read and encoded."""
+
+
+def encode_some(context: RunContext, wanted: FeatureOptions) -> EncodedSample:
+    """Read and encode a few images here."""
     card = context.card(wanted)
     encoder = load_encoder(card, context.device, pick_dtype(context.device.type))
     images = context.dataset.images[:_PROBE_IMAGES]
@@ -261,5 +276,42 @@ def seconds_per_image(context: RunContext, wanted: FeatureOptions) -> float:
 
     encode()  # the first pass prepares
     start = time.perf_counter()
-    encode()
-    return (time.perf_counter() - start) / len(images)
+    found = encode()
+    return EncodedSample(found, (time.perf_counter() - start) / len(images))
+
+
+def seconds_to_ask(jobs: Sequence[HeadJob], few: Mapping[str, Tensor]) -> float:
+    """Return how long whole systems take to be asked, measured on the questions about some images.
+
+    Args:
+        jobs: The heads of all runs that are left, each as often as it is asked.
+        few: Features of a few images, by the digest of their key, where they are not extracted.
+    """
+    asking = {job.key.digest: job for job in jobs if _to_ask(job)}
+    start, seconds = time.perf_counter(), 0.0
+    if not asking:
+        return 0.0
+    job = next(iter(asking.values()))
+    fitted = replace(job, features=_at_hand(job, few.get(job.features.key.digest))).fitted()
+    prepared = time.perf_counter() - start  # texts, and the comparison with the model's own forward
+    asked = job.protocol.test(job.protocol.task.evaluate[0])
+    for n in (1, 8, 64, 512):
+        some = asked.where(np.isin(asked.image, np.unique(asked.image)[:n]))
+        start = time.perf_counter()
+        predict_margins(fitted, some, QUIET, "ask")
+        if (seconds := time.perf_counter() - start) > _PROBE_SECONDS / 8:
+            break
+    text_sides = {job.key.variant == "random_lm" and job.key.seed for job in asking.values()}  # its own, and twins
+    return len(text_sides) * prepared + seconds / len(some) * sum(map(_to_ask, jobs))
+
+
+def _to_ask(job: HeadJob) -> int:
+    """Return how many questions a head is asked that it may answer in different ways; none if it asks no text side."""
+    info, protocol = head_info(job.key.head.name), job.protocol
+    if info.reads == "names":
+        return 0
+    if info.sees == "features" and job.key.variant != "no_image":
+        return _asked_of(job)
+    looks = protocol.leaf if info.sees == "name" else np.zeros_like(protocol.leaf)
+    sets = [*map(protocol.test, protocol.task.evaluate), protocol.validation()]
+    return len(np.unique(np.hstack([np.stack([looks[some.image], some.term]) for some in sets]), axis=1).T)

@@ -13,6 +13,7 @@ from itertools import chain
 
 import numpy as np
 import torch
+from torch import nn
 
 from taxbench.features.feature_rows import Images, NameFeatures, NoFeatures, ShuffledFeatures
 from taxbench.heads.base import FixedHead, Head, NameHead, SoftHead
@@ -231,10 +232,11 @@ class HeadJob:
         module = head_module(spec.name)
         mean, std = self.images.statistics(self.protocol.images("train"))
         data, settings = self._fit_data(scorer), module.Settings.model_validate(spec.settings)
-        if isinstance(scorer, TextScorer) and (own := scorer.head(spec.name, data, settings)) is not None:
+        own = scorer.head(spec.name, data, settings, self.protocol) if isinstance(scorer, TextScorer) else None
+        if own is not None:
             return FittedHead(own.to(self.context.device).eval(), self.images, scorer, data.chosen)
         with _blamed(spec):
-            mapping = module.fit(data, settings)
+            mapping = nn.Identity() if self._info.system else module.fit(data, settings)
         head: Head = FixedHead(mapping, mean, std)
         if self._info.reads == "labels":
             head = label_head(mapping, mean, std, data, self.protocol.vocabulary.terms, settings)

@@ -14,7 +14,7 @@ from taxbench.results.predictions import OWN, read_predictions
 from taxbench.results.records import RESULT, find_results, read_result
 from taxbench.runs.config import RunConfig
 from taxbench.runs.context import RunContext
-from taxbench.runs.cost import CostModel, Rates, rates, seconds_per_image
+from taxbench.runs.cost import CostModel, Rates, encode_some, rates, seconds_to_ask
 from taxbench.runs.downloads import Download, missing_models
 from taxbench.runs.fit import HeadJob
 from taxbench.runs.loaded import Shared
@@ -55,7 +55,7 @@ class InputsForecast:
     train_flops: float
     evaluate_flops: float
     rates: Rates | None
-    """None where nothing is left to do."""
+    """None where nothing is left to do, and of whole systems, whose time is measured."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By phase."""
 
@@ -150,7 +150,6 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> tuple[InputsForec
                                 if head_info(job.key.head.name).learns != "fit"}  # fmt: skip
     needed = {job.key.digest: job for run in todo for job in run.heads.values() if job.is_missing}
     missing = {run.features.key.digest: run for run in todo if not run.features.extracted}
-    sets = [run.spec.encoder.options or FeatureOptions() for run in missing.values()]
     values = sum(math.prod(run.features.shape()) for run in missing.values()) * len(context.dataset.images)
     training = {digest: cost.training(job) for digest, job in needed.items()}
     asking = [sum(map(cost.asking, run.heads.values())) for run in todo]
@@ -163,24 +162,26 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> tuple[InputsForec
         heads=len(jobs),
         cached_heads=sum(not job.is_missing for job in jobs.values()),
         images=len(context.dataset.images),
-        missing_features=len(sets),
+        missing_features=len(missing),
         feature_bytes=2 * values,
         model_bytes=sum(weight.nbytes for weight in context.lm.model.parameters()),
         train_flops=sum(training.values()),
         evaluate_flops=sum(asking),
         rates=None,
     )
-    if sets:
-        an_image = sum(seconds_per_image(context, options) for options in sets)
-        result.seconds["features"] = len(context.dataset.images) * an_image
-    if context.inputs.system is None and (needed or todo):
+    some = {key: encode_some(context, run.spec.encoder.options or FeatureOptions()) for key, run in missing.items()}
+    if some:
+        result.seconds["features"] = len(context.dataset.images) * sum(each.seconds for each in some.values())
+    if context.inputs.system and todo:
+        asked = [job for run in todo for job in run.heads.values()]
+        result.seconds["evaluate"] = seconds_to_ask(asked, {key: each.features for key, each in some.items()})
+        training, asking = {}, [result.seconds["evaluate"] / len(todo)] * len(todo)
+    elif needed or todo:
         tried = list((needed or jobs).values()) or [todo[0].heads[OWN]]
         result.rates = rates(context, tried, cost)
         result.seconds["train"] = result.train_flops / result.rates.train
         result.seconds["evaluate"] = result.evaluate_flops / result.rates.evaluate
         training = {digest: flops / result.rates.train for digest, flops in training.items()}
         asking = [flops / result.rates.evaluate for flops in asking]
-    else:
-        training, asking = {}, [0.0] * len(todo)
     runs_left = [([job.key.digest for job in run.heads.values()], each) for run, each in zip(todo, asking, strict=True)]
     return result, WorkLeft(result.seconds.get("features", 0.0), training, runs_left)

@@ -47,7 +47,7 @@ class LMSpec(Spec):
     """Under which terms the weights come, shown once."""
 
 
-Reader = Literal["match", "answer", "pair", "masked"]
+Reader = Literal["match", "chils", "odds", "answer", "pair", "masked"]
 """How a system is asked; each is a file of `taxbench/heads/`."""
 READERS: tuple[str, ...] = get_args(Reader)
 
@@ -57,7 +57,8 @@ class SystemSpec(Spec):
 
     name: str
     source: str
-    """A Hugging Face id, with `@REVISION` or without, or a local directory in Hugging Face format."""
+    """A Hugging Face id, with `@REVISION` or without, a local directory in Hugging Face format, or
+    `package:PACKAGE/FOLDER`."""
     reads: Reader = "match"
     summary: str = ""
     frame: str = ""

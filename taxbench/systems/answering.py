@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from taxbench.features.feature_rows import FeatureRows, Images
 from taxbench.lms.forward import (
+    ACCELERATOR_CHUNK,
     CHUNK,
     Packed,
     QuestionTable,
@@ -36,6 +37,10 @@ from taxbench.specs.task import PromptSpec
 from taxbench.systems.architectures import Answering
 from taxbench.systems.text_side import AsTheyAre, TextSide
 from taxbench.util.errors import ModelError
+
+# Up to so many tokens a question, chunks are as long as was measured for questions of about that width; of wider ones
+# they are shorter, since attention among questions side by side costs the square: at 50 tokens, four fifths of all.
+_WIDTH = 12
 
 
 class TextHalf(nn.Module):
@@ -120,7 +125,7 @@ class KeptPrefix(Packed):
         cache, p = cache_of(), row.shape[1]
         first = self._run(row, additive(allowed, self.lm.dtype), positions, cache, more)
         layers, parts = layers_of(cache), []
-        for chunk in torch.split(texts, self.chunk, dim=1):
+        for chunk in torch.split(texts, max(1, self.chunk * _WIDTH // max(width, _WIDTH)), dim=1):
             asked, used = self._slots(chunk, width)
             behind = torch.cat([used.new_ones(len(used), p), used.flatten(1)], dim=1)
             mask = additive(look_back(behind, used.shape[1], p)[:, p:], self.lm.dtype)
@@ -199,7 +204,7 @@ def answering_scorer(lm: AnsweringSide, protocol: Protocol, prompt: PromptSpec) 
     frame = frame_of(prompt, answers, "image_first", lm.tokenizer)
     table = tokenise(lm, protocol.questions, answers, frame)
     tried, problem = trial(lm, table), None
-    for path, chunk in (("packed", CHUNK), ("plain", None)):
+    for path, chunk in (("packed", CHUNK if lm.device.type == "cpu" else ACCELERATOR_CHUNK), ("plain", None)):
         note = f"'{lm.spec.name}' is asked each question in a row of its own, several times slower: {problem}."
         forward = KeptPrefix(lm, table, chunk)
         scorer = QuestionScorer(lm, frame, table, path, note if problem else None, forward)  # type: ignore[arg-type]

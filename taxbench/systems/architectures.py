@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from taxbench.registry.models import BY_TEXTS
 from taxbench.specs.sources import SystemSpec
 from taxbench.util.errors import ModelError
 
@@ -67,6 +68,13 @@ class Answering:
 def _embedded(model: Any, pixels: Tensor) -> Tensor:
     """Return the pictures' vectors in the space that they share with texts."""
     found: Tensor = model.get_image_features(pixel_values=pixels).pooler_output
+    return found[:, None]
+
+
+def _dual_embedded(model: Any, pixels: Tensor) -> Tensor:
+    """Return the projected pooled vector, which convolutional encoders give two dimensions of size 1."""
+    pooled = model.vision_model(pixel_values=pixels).pooler_output.flatten(1)
+    found: Tensor = model.visual_projection(pooled)
     return found[:, None]
 
 
@@ -313,6 +321,8 @@ _FLAVA = {"padding": "max_length", "max_length": 77}  # as its processor does
 ARCHITECTURES: dict[tuple[str, str], Architecture] = {
     ("clip", "match"): Architecture("CLIPModel", _embedded, _text_features),
     ("siglip", "match"): Architecture("SiglipModel", _embedded, _text_features, _SIGLIP),
+    # https://arxiv.org/abs/2111.07991
+    ("vision-text-dual-encoder", "match"): Architecture("VisionTextDualEncoderModel", _dual_embedded, _text_features),
     ("flava", "match"): Architecture("FlavaModel", _flava_embedded, _flava_text),
     # https://arxiv.org/abs/2301.12597: the similarity of an image is that of its best query.
     ("blip-2", "match"): Architecture("Blip2ForImageTextRetrieval", _blip2_queries, _blip2_text),
@@ -356,7 +366,7 @@ def architecture_of(spec: SystemSpec, config: Any) -> Architecture:
     Raises:
         ModelError: its class cannot be asked like that.
     """
-    found = ARCHITECTURES.get((config.model_type, spec.reads))
+    found = ARCHITECTURES.get((config.model_type, "match" if spec.reads in BY_TEXTS else spec.reads))
     if found is None:
         ways = [f"{kind} by {reader}" for kind, reader in ARCHITECTURES]
         raise ModelError(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,10 +13,12 @@ from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import calibrated, label_head
 from taxbench.heads.match import Settings
 from taxbench.lms.question_scorer import Order, QuestionScorer
+from taxbench.protocol.deprivation import true_pairs
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.sources import SystemSpec
 from taxbench.specs.task import RAW, PromptSpec
 from taxbench.systems.answering import AnsweringSide, answering_scorer, own_prompt
+from taxbench.systems.matching import ChilsHead, OddsHead
 from taxbench.systems.pairing import MaskedHead, PairHead
 from taxbench.systems.text_side import TextSide
 from taxbench.util.errors import UsageError
@@ -58,7 +61,7 @@ class TextScorer:
         """Estimate the memory that one picture takes at the peak: its similarities."""
         return 16 * (k + 1) * len(self.terms)
 
-    def head(self, name: str, data: FitData, settings: Any) -> Head | None:
+    def head(self, name: str, data: FitData, settings: Any, protocol: Protocol) -> Head | None:
         """Return a head that has this text side for its language model; None for one that asks no language model.
 
         What stands for a name in the place of a picture is the name's own vector.
@@ -71,6 +74,10 @@ class TextScorer:
             return label_head(table, mean, std, data, self.terms, Settings())
         if name == "pair":
             return PairHead(self.lm, self.terms)
+        if name == "odds":
+            return OddsHead(self.lm, self.words)
+        if name == "chils":
+            return calibrated(ChilsHead(self.words, _names_under(protocol), len(data.texts), settings.hubness), data)
         if name == "masked":
             return calibrated(MaskedHead(self.lm, self.terms, len(data.texts), settings.hubness), data)
         return label_head(nn.Identity(), mean, std, data, self.terms, settings)
@@ -102,3 +109,10 @@ def system_scorer(lm: TextSide, protocol: Protocol, prompt: PromptSpec) -> Quest
         return answering_scorer(lm, protocol, prompt)
     # It has all of a question scorer that heads of its own use.
     return cast(QuestionScorer, TextScorer(lm, protocol.vocabulary.terms))
+
+
+def _names_under(protocol: Protocol) -> tuple[Tensor, ...]:
+    """Return the numbers of the names that each term of the vocabulary is true of: of a name its own."""
+    vocabulary, true = protocol.vocabulary, true_pairs(protocol.dataset.taxonomy)  # (l, h)
+    of_hypernyms = [np.unique(vocabulary.name_of[leaves]) for leaves in true.T]
+    return tuple(map(torch.from_numpy, [*np.arange(vocabulary.n_names)[:, None], *of_hypernyms]))

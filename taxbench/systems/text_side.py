@@ -119,5 +119,8 @@ class TextSide(FrozenLM):
 
     def words(self, terms: Sequence[str]) -> Tensor:
         """Return the vectors of terms, each the mean over all templates.  # (v, d)"""
-        said = [with_article(term) for term in terms]
+        return self.in_templates([with_article(term) for term in terms])
+
+    def in_templates(self, said: Sequence[str]) -> Tensor:
+        """Return the vectors of what templates say, each the mean over all of them.  # (v, d)"""
         return normalize(sum(self.vectors([each.format(text) for text in said]) for each in TEMPLATES), dim=-1)  # type: ignore[arg-type]

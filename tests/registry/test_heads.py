@@ -116,6 +116,13 @@ def test_defaults_are_what_most_heads_have() -> None:
     assert told.trainer == {"epochs": 2}
 
 
+def test_a_reader_of_systems_is_a_reference_and_learns_nothing() -> None:
+    info = read_head("x", "my.head", BARE + "SYSTEM = True\n")
+    assert (info.system, info.control, info.pool, info.learns) == (True, True, "tokens", "fit")
+    assert info.note.startswith("reference")
+    assert read_head("x", "my.head", BARE + 'SYSTEM = True\nNOTE = "mine"\n').note == "mine"
+
+
 def test_a_package_adds_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package(tmp_path, "twice = plugged.twice\n", twice=HEAD)
     monkeypatch.syspath_prepend(tmp_path)

@@ -82,6 +82,19 @@ def problem(side: AnsweringSide, tried: EquivalenceCheck, **changes: Any) -> str
     return tried.problem(scorer_of(changed).margins)
 
 
+def test_few_wide_questions_stand_side_by_side(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    side, lengths, own = side_of(saved("llava")), [], KeptPrefix._run
+    scorer = scorer_of(side)
+
+    def counted(self: KeptPrefix, rows: torch.Tensor, *rest: Any) -> torch.Tensor:
+        lengths.append(rows.shape[1])
+        return own(self, rows, *rest)
+
+    monkeypatch.setattr(KeptPrefix, "_run", counted)
+    scorer.margins(torch.randn(1, 16, side.width), torch.tensor([[0, 1, 2] * 10]))
+    assert scorer.table.ids.shape[1] > 40 and max(lengths[1:]) <= 16 * 12
+
+
 @pytest.mark.parametrize(
     ("kind", "without"),
     [
@@ -151,7 +164,7 @@ def test_on_disagreement_each_question_has_a_row_of_its_own(saved: Saved, monkey
         answering.answering_scorer(side, protocol, prompt)
 
 
-@pytest.mark.parametrize("kind", ["llava", "chameleon", "qwen3-vl"])
+@every
 @pytest.mark.usefixtures("no_processor")
 def test_a_system_answers_from_the_command_line_and_reads_each_picture_once(
     kind: str, saved: Saved, asked: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

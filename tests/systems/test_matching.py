@@ -21,10 +21,11 @@ from taxbench.heads.match import Settings
 from taxbench.registry.models import find_system
 from taxbench.specs.result import Result
 from taxbench.systems.asking import TextScorer
+from taxbench.systems.matching import ChilsHead, OddsHead
 from taxbench.systems.text_side import TEMPLATES, TextSide
 from taxbench.systems.whole_model import describe_system
 from taxbench.tasks.registry import find_tasks
-from taxbench.util.errors import ModelError
+from taxbench.util.errors import ModelError, UsageError
 from tests.features.tiny_encoders import save_preprocessing
 from tests.systems.conftest import LEAVES, normalised, pictures
 
@@ -43,6 +44,11 @@ def siglip(folder: Path, pixels: Tensor, tokens: Any) -> Tensor:
     return (model(pixel_values=pixels, **tokens).logits_per_image - model.logit_bias) / model.logit_scale.exp()
 
 
+def dual(folder: Path, pixels: Tensor, tokens: Any) -> Tensor:
+    model: Any = hf.VisionTextDualEncoderModel.from_pretrained(folder)
+    return model(pixel_values=pixels, **tokens).logits_per_image / model.logit_scale.exp()
+
+
 def flava(folder: Path, pixels: Tensor, tokens: Any) -> Tensor:
     model: Any = hf.FlavaForPreTraining.from_pretrained(folder)
     masked = {
@@ -58,7 +64,7 @@ def blip2(folder: Path, pixels: Tensor, tokens: Any) -> Tensor:
     return model(pixels, **tokens, use_image_text_matching_head=False).logits_per_image
 
 
-OWN = {"clip": clip, "siglip": siglip, "flava": flava, "blip-2-itm": blip2}
+OWN = {"clip": clip, "siglip": siglip, "dual": dual, "flava": flava, "blip-2-itm": blip2}
 PADDING = {"siglip": {"padding": "max_length", "max_length": 64}}
 
 
@@ -123,6 +129,57 @@ def test_a_system_is_asked_from_the_command_line(
     assert f"| reference | {kind} " in capsys.readouterr().out.replace("  ", "")  # shown, and not ranked
 
 
+def test_chils_reads_a_hypernym_by_its_nearest_leaf(
+    saved: Saved, asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, pixels = saved("clip"), pictures((32, 32))
+    side = TextSide.of(find_system(f"chils:{folder}"), CPU, torch.float32)
+    below = [[i for i, above in enumerate(LEAVES.values()) if above == name] for name in ("bird", "tool")]
+    names = tuple(map(torch.tensor, [*([i] for i in range(len(LEAVES))), *below]))
+    head = ChilsHead(side.words([*LEAVES, "bird", "tool"]), names, len(LEAVES), "none")
+    card = describe_system(find_system(str(folder)))
+    (kept,) = load_encoder(card, CPU, torch.float32).encode(pixels, [card.reading(-1, "tokens")])
+    found, own = head.cosines(kept), kept[:, 0] @ side.words(list(LEAVES)).T / kept[:, 0].norm(dim=1, keepdim=True)
+    torch.testing.assert_close(found[:, :6], own)
+    torch.testing.assert_close(found[:, 6:], torch.stack([own[:, some].amax(1) for some in below], dim=1))
+    (result,) = run(asked, "--system", f"chils:{folder}", capsys=capsys)
+    assert (result.lm, result.head, result.is_control) == ("clip-chils", "chils", True)
+    assert "upper bound" in result.note
+    (plain,) = run(asked, "--system", str(folder), capsys=capsys)
+    assert result.scores["unseen"].auroc != plain.scores["unseen"].auroc
+    assert result.scores["leaf"].auroc == pytest.approx(plain.scores["leaf"].auroc)
+    for words in (["leaderboard", "show", "--format", "md"], ["compare", "head=chils", "head=match", "--results"]):
+        assert call([*words, str(tmp_path / "out")]) == 0
+        assert "upper bound" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip", "dual"])
+def test_odds_are_those_that_the_system_was_trained_to_give(
+    kind: str, saved: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taxbench.systems.text_side.TEMPLATES", ("a photo of {}.",))
+    folder, pixels = saved(kind), pictures((32, 32))
+    side = TextSide.of(find_system(f"odds:{folder}"), CPU, torch.float32)
+    card = describe_system(find_system(str(folder)))
+    (kept,) = load_encoder(card, CPU, torch.float32).encode(pixels, [card.reading(-1, "tokens")])
+    found = OddsHead(side, side.words(["crow", "old saw"])).margins(kept, torch.tensor([[0, 1]] * 4), None)
+    tokens = side.tokens(["a photo of a crow.", "a photo of an old saw.", "a photo of something else."])
+    model: Any = side.model
+    with torch.inference_mode():
+        logits = model(pixel_values=normalised(pixels), **tokens).logits_per_image
+    expected = logits[:, :2] if kind == "siglip" else logits[:, :2] - logits[:, 2:]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_an_alias_says_its_reader_behind_or_before() -> None:
+    for name in ("pocket-clip-chils", "chils:pocket-clip"):
+        spec = find_system(name)
+        assert (spec.name, spec.reads) == ("pocket-clip-chils", "chils")
+    assert find_system("random-pocket-clip-odds").random
+    with pytest.raises(UsageError, match="Unknown system 'nothing-chils'"):
+        find_system("nothing-chils")
+
+
 def test_hypernyms_do_not_set_the_threshold(saved: Saved) -> None:
     side = TextSide.of(find_system(str(saved("clip"))), CPU, torch.float32)
     draw, names, lines = np.random.default_rng(0), np.arange(24) % 6, []
@@ -133,7 +190,7 @@ def test_hypernyms_do_not_set_the_threshold(saved: Saved) -> None:
             lambda rows: features[torch.from_numpy(rows)], np.arange(24), names, np.arange(24, 48), names,
             tuple(LEAVES), side, scorer.said, 0, own_words=scorer.own_words,
         )  # fmt: skip
-        head = scorer.head("match", data, Settings())
+        head = scorer.head("match", data, Settings(), None)  # type: ignore[arg-type]
         assert isinstance(head, LabelHead)
         lines.append(head.line)
     assert torch.equal(lines[0], lines[1])
@@ -162,7 +219,7 @@ def test_what_is_no_system_is_refused(make: Callable[[], Any], said: str, tmp_pa
 
 
 def test_another_class_and_missing_weights_are_named(saved: Saved, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="can be asked by: match; not pair"):
+    with pytest.raises(ModelError, match="can be asked by: match, chils, odds; not pair"):
         find_system(f"pair:{saved('clip')}")
     folder = tmp_path / "empty"
     folder.mkdir()

@@ -68,6 +68,13 @@ def _siglip() -> nn.Module:
     return hf.SiglipModel(hf.SiglipConfig(text_config={**TEXT, "projection_size": 16}, vision_config=VIT))
 
 
+def _dual() -> nn.Module:
+    text = {**TEXT, "model_type": "bert"}
+    vision = {**VIT, "model_type": "vit"}
+    config = hf.VisionTextDualEncoderConfig(vision_config=vision, text_config=text, projection_dim=12)
+    return hf.VisionTextDualEncoderModel(config)
+
+
 def _flava_config() -> hf.FlavaConfig:
     return hf.FlavaConfig(
         image_config=VIT, text_config=TEXT, multimodal_config=SIZE, projection_dim=12, hidden_size=16,
@@ -168,6 +175,7 @@ ANSWER = ("answer",)
 TINY = {
     "clip": TinySystem(_clip),
     "siglip": TinySystem(_siglip),
+    "dual": TinySystem(_dual),
     "flava": TinySystem(lambda: hf.FlavaForPreTraining(_flava_config()), ("match", "pair", "masked")),
     "blip-2-itm": TinySystem(
         lambda: hf.Blip2ForImageTextRetrieval(hf.Blip2Config(**_blip2_config())), ("match", "pair")

@@ -73,7 +73,7 @@ class SystemComparison:
     apart: tuple[FieldDiff, ...]
     tasks: tuple[TaskComparison, ...]
     notes: tuple[str, ...]
-    """What is not compared, and why."""
+    """What is not compared, and why; what is noted of a side, such as that it is an upper bound."""
 
 
 def find_system(name: str, results: Sequence[Path]) -> System:
@@ -125,7 +125,9 @@ def compare_systems(a: System, b: System, tasks: Iterable[str] = (), split: str 
     tested = {task: each.permutation_p for task, each in found.items() if each.permutation_p is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
     rows = tuple(TaskComparison(task, each, adjusted.get(task)) for task, each in found.items())
-    mine, yours = (facts(side.tasks[next(iter(found))][0]) for side in (a, b))
+    first = [side.tasks[next(iter(found))][0] for side in (a, b)]
+    notes += [f"{side}: {result.note}." for side, result in zip("AB", first, strict=True) if result.note]
+    mine, yours = map(facts, first)
     # Settings that only one side's head has follow from the head.
     shared_facts = [name for name in mine if name in yours and mine[name] != yours[name]]
     apart = tuple(FieldDiff(name, mine[name], yours[name]) for name in shared_facts)

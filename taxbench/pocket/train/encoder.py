@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import ResNetConfig, ResNetModel
+from transformers import PreTrainedModel, ResNetConfig, ResNetModel
 
 from taxbench.pocket.art import PICTURES, render
 from taxbench.pocket.concepts import CONCEPT_NAMES
@@ -253,7 +253,7 @@ def train_encoder(out_dir: Path, settings: EncoderTraining, pool_dir: Path) -> T
             size = settings.view if progress < 1 - settings.final_share else settings.final_view
             losses.append(_step(modules, optimiser, pictures, settings, size, generator))
             bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}", refresh=False)
-    save_encoder(encoder, out_dir)
+    save_model(encoder, out_dir)
     return TrainingReport(len(pool), len(losses), time.monotonic() - start, float(np.mean(losses[-50:])))
 
 
@@ -282,16 +282,16 @@ def _step(
 # saving
 
 
-def save_encoder(encoder: ResNetModel, out_dir: Path) -> None:
-    """Write config, half-precision weights and the preprocessing, each by an atomic rename.
+def save_model(model: PreTrainedModel, out_dir: Path) -> None:
+    """Write config, half-precision weights and the preprocessing of pictures, each by an atomic rename.
 
     The config says float32: half precision is a storage format here, not what a CPU should compute in.
     """
     tensors = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
-        for name, tensor in encoder.state_dict().items()
+        for name, tensor in model.state_dict().items()
     }
-    config = encoder.config.to_dict() | {"architectures": ["ResNetModel"], "dtype": "float32"}
+    config = model.config.to_dict() | {"architectures": [type(model).__name__], "dtype": "float32"}
     config.pop("_name_or_path", None)
     preprocessing = {
         "image_processor_type": "ViTImageProcessor",

@@ -27,7 +27,7 @@ from taxbench.pocket.train.evaluate import by_name, everyday_pairs, margins, sco
 from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape, TokenBatch
 from taxbench.pocket.train.lm_model import build_model, layers_of, losses
 from taxbench.pocket.train.lm_rows import Phrasebook
-from taxbench.pocket.train.tokenizer import save_tokenizer, train_tokenizer
+from taxbench.pocket.train.tokenizer import save_tokenizer, train_tokenizer, wordnet_texts
 from taxbench.specs.sources import LMSpec
 from taxbench.taxonomy.wordnet import read_nouns
 
@@ -71,7 +71,7 @@ class Trainer:
         self._checkpoint = out_dir / "checkpoint.pt"
         resumed = self._checkpoint.exists()
         if not resumed:
-            save_tokenizer(train_tokenizer(corpus, settings.vocabulary), out_dir)
+            save_tokenizer(train_tokenizer(wordnet_texts(corpus), settings.vocabulary), out_dir)
         tokenizer = Tokenizer.from_file(str(out_dir / "tokenizer.json"))
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(out_dir)
         shape = BatchShape(settings.question_rows, settings.statement_rows, settings.length, settings.width)

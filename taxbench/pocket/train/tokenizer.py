@@ -1,7 +1,7 @@
 """A lower-cased byte-level BPE whose words look the same at the start of a text and after a space."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -15,8 +15,8 @@ YES, NO = " Yes", " No"
 _MAX_LENGTH = 256
 
 
-def train_tokenizer(corpus: Corpus, vocabulary: int) -> Tokenizer:
-    """Learn the merges from names and glosses; everyday names count more, so that most become one token."""
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Learn the merges from texts; what stands in them often becomes one token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()]
@@ -30,7 +30,7 @@ def train_tokenizer(corpus: Corpus, vocabulary: int) -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_texts(corpus), trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
     )
@@ -45,8 +45,8 @@ def token_id(tokenizer: Tokenizer, token: str) -> int:
     return int(found)
 
 
-def _texts(corpus: Corpus) -> Iterator[str]:
-    """Yield the training text: wordings, names by familiarity, glosses."""
+def wordnet_texts(corpus: Corpus) -> Iterator[str]:
+    """Yield the text of WordNet: wordings, names by familiarity, so that everyday ones become one token, glosses."""
     for template in (*TRAINING_TEMPLATES, *HELDOUT_TEMPLATES):
         yield from [template.format(a_term="a crow", term="bird")] * 500
     yield from [f"{YES}{NO} a photo of a kind of kinds of is also called"] * 500
