@@ -58,6 +58,9 @@ class Dataset:
     file: Callable[[ImageRecord], Path] | None = None
     """Where the file of one picture lies; None: pictures are drawn, or lie in no files of their own."""
 
+    frame_share: Callable[[ImageRecord], float] | None = None
+    """Returns which share of a picture its object takes, where the dataset knows."""
+
     @cached_property
     def fingerprint(self) -> str:
         """Digest ids, contents, leaves, splits, the taxonomy, and the names and forms of terms where there are any."""

@@ -9,8 +9,9 @@ A head file defines `Settings`, the options of the head, and one of
 constants say the rest, each with the default that most heads have:
 
     READS = "answers"        how a question is answered: by the LM's answers (k soft tokens in its row), by its "state"
-                             (a linear reading of it), by "labels" (k = 1: a vector compared with the term's own), or
-                             by "names" (k = 1, d = names: the log probability of each, summed over those of the term)
+                             (a linear reading of it), by "labels" (k = 1: a vector compared with the term's own), by
+                             "names" (k = 1, d = names: the log probability of each, summed over those of the term), or
+                             by "terms" (k = 1, d = terms: the margin of each)
     SEES = "features"        what an image is to the head: its features, "name", the index of what it is called, or
                              "nothing"; one that sees no features is shared by encoders, and asked nothing twice
     POOL = "pooled"          the features it takes where the user does not choose: one vector, "tokens" or "gridK"
@@ -126,32 +127,6 @@ class StateHead(SoftHead):
     def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
         """Read the LM's state.  # (b, t, f), (b, q) → (b, q)"""
         return self.read(scorer.states(self.soft_tokens(features), terms))
-
-
-class NameHead(Head):
-    """A head that gives the probability of every name; a term is as probable as the names that have it."""
-
-    members: Tensor
-    prior: Tensor
-
-    def __init__(self, mapping: nn.Module, mean: Tensor, std: Tensor, members: Tensor, share: Tensor) -> None:
-        """Take which names have which terms, and how much of training has each name.
-
-        Args:
-            members: The share of a name's training images that have a term.  # (names, v)
-            share: The share of all training images that have a name.  # (names,)
-        """
-        super().__init__(mapping, mean, std)
-        self.register_buffer("members", members)
-        self.register_buffer("prior", torch.logit(share @ members, _LEAST))  # (v,)
-
-    def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer | None) -> Tensor:
-        """Return log odds of Yes, were both answers to a term as likely beforehand.  # (b, t, f), (b, q) → (b, q)"""
-        probability = self.mapped(features).squeeze(1).exp() @ self.members  # (b, v)
-        return (torch.logit(probability, _LEAST) - self.prior).gather(1, terms.clamp(min=0))
-
-
-_LEAST = 1e-6  # the least probability, and one less the greatest: what no image of training had is still no certainty
 
 
 class NameTable(nn.Module):

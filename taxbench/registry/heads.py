@@ -41,7 +41,7 @@ _DEFAULTS: dict[str, Any] = {
     "SYSTEM": False,
 }  # fmt: skip
 # What can be trained: the reading of a state is trained with the map, and label vectors are not asked of the LM.
-_READS = {"build": ("answers", "state"), "fit": ("answers", "labels", "names")}
+_READS = {"build": ("answers", "state"), "fit": ("answers", "labels", "names", "terms")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class HeadInfo:
     name: str
     summary: str
     """The first paragraph of its docstring."""
-    reads: Literal["answers", "state", "labels", "names"]
+    reads: Literal["answers", "state", "labels", "names", "terms"]
     sees: Literal["features", "name", "nothing"]
     pool: str
     """The features it takes where the user does not choose."""

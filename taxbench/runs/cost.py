@@ -70,7 +70,7 @@ class CostModel:
     def asking(self, job: HeadJob) -> float:
         """Return the FLOPs of asking a head all that its run asks: test and validation questions."""
         info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
-        if info.reads in ("labels", "names") or self._context.inputs.system:
+        if info.reads in ("labels", "names", "terms") or self._context.inputs.system:
             return 0.0
         tokens = self._of_rows(job, protocol, "val", None, protocol.validation)
         tokens += sum(self._of_rows(job, protocol, split, None, partial(protocol.test, split))

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from taxbench.features.feature_rows import Images, NameFeatures, NoFeatures, ShuffledFeatures
-from taxbench.heads.base import FixedHead, Head, NameHead, SoftHead
+from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import label_head
 from taxbench.heads.loading import head_module, head_spec
+from taxbench.heads.told import NameHead, TermHead
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.registry.heads import HeadInfo, head_info
@@ -240,6 +241,8 @@ class HeadJob:
             head = label_head(mapping, mean, std, data, self.protocol.vocabulary.terms, settings)
         elif self._info.reads == "names":
             head = NameHead(mapping, mean, std, *map(torch.from_numpy, self.protocol.name_shares()))
+        elif self._info.reads == "terms":
+            head = TermHead(mapping, mean, std)
         return FittedHead(head.to(self.context.device).eval(), self.images, scorer, data.chosen)
 
     def _fit_data(self, scorer: QuestionScorer) -> FitData:
@@ -263,6 +266,7 @@ class HeadJob:
             own_words=scorer.own_words if isinstance(scorer, TextScorer) else None,
             features_key=f"{self._info.sees} {key.encoder and key.encoder.features}{shuffled}",
             shared=self.context.shared.fits,
+            told=protocol.name_shares,
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from taxbench.board.analysis.physical_controls import APPARENT_SIZE, CATEGORY_MEAN, apparent_sizes, category_means
 from taxbench.board.load import LoadedResults
 from taxbench.board.resampling import over_seeds
 from taxbench.board.rows import grouped
@@ -58,7 +59,7 @@ class PropertyFinding:
     agreement: Bounds
     """Spearman over leaves, between direct wordings and reversed ones turned around."""
     controls: dict[str, float | None]
-    """AUROC of each control."""
+    """AUROC of each control, those of `physical_controls.py` among them."""
     number: Bounds = UNKNOWN
     """Spearman of a leaf's mean margin with its number."""
     number_twin: Bounds = UNKNOWN
@@ -108,6 +109,21 @@ class _Asked:
         """Return which rows ask in a reversed wording.  # (q,) bool"""
         return np.asarray(self.asks.reversed[self.rows[2] % len(self.asks.reversed)])
 
+    def with_controls(self, trained: np.ndarray) -> "_Asked":
+        """Add the margins of controls that no head answers.
+
+        Args:
+            trained: Indices of the leaves that training names.  # (t,)
+        """
+        name, picture, question = self.rows
+        margins = self.predictions.margins | {
+            CATEGORY_MEAN: category_means(self.asks, self.dataset, trained)[name, question]
+        }
+        shares = None if self.asks.numbers is None else apparent_sizes(self.dataset, self.predictions.images)
+        if shares is not None:
+            margins[APPARENT_SIZE] = np.array([shares[leaf] for leaf in picture]) * np.where(self.turned, -1, 1)
+        return replace(self, predictions=replace(self.predictions, margins=margins))
+
     def only(self, rows: np.ndarray) -> "_Asked":
         """Return some of the rows."""
         kept = {name: getattr(self.predictions, name)[rows] for name in ("split", "image", "term", "answer")}
@@ -151,11 +167,12 @@ def _asked(
     if key not in known:
         whole = load(of.name)
         known[key] = first_images(whole, of.limit) if of.limit else whole
-    asks = Protocol(result.run.task, known[key], result.seed).asked_property
+    protocol = Protocol(result.run.task, known[key], result.seed)
+    asks = protocol.asked_property
     assert asks is not None
     if (known[key].fingerprint, asks.digest) != (of.fingerprint, of.properties):
         raise DataError("its pictures or properties are not those at hand. Name them: --dataset, --properties.")
-    return _Asked(records.predictions(result), asks, known[key])
+    return _Asked(records.predictions(result), asks, known[key]).with_controls(protocol.trained)
 
 
 def _finding(group: list[Result], whole: list[_Asked], split: str) -> PropertyFinding:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from taxbench.board.analysis.physical import PropertyFinding, physical
+from taxbench.board.analysis.physical_controls import category_means
 from taxbench.board.load import load_records
 from taxbench.board.submit.examine import examine
 from taxbench.cli.analyze import command
@@ -65,7 +66,28 @@ def test_without_a_re_pairing_there_is_one_truth_and_words_have_no_correlation(t
     assert value is not None and low is not None and high is not None and low < value < high
     assert value == pytest.approx((says.auroc[0] or 0) - (says.controls["random_lm"] or 0))
     assert says.direct_transfer[0] and says.direct[1] and says.direct[1] < (says.direct[0] or 0)
-    assert set(says.controls) == {"random_lm", "no_image", "shuffled_features", "text_only", "feature_probe"}
+    asked = {"random_lm", "no_image", "shuffled_features", "text_only", "feature_probe", "name_probe"}
+    assert set(says.controls) == {*asked, "category_mean"}
+
+
+def test_what_follows_from_the_category_and_from_the_frame_stands_beside(tmp_path: Path) -> None:
+    assert found(tmp_path, "property_alive", "name").controls["category_mean"] == 1.0  # all of a category are
+    says = found(tmp_path / "size", "property_size", "name").controls
+    assert 0.5 < (says["category_mean"] or 0) < 1
+    # A picture's object and its name have nothing to do with each other but for what they are: near chance.
+    assert 0.3 < (says["apparent_size"] or 0) < 0.7
+
+
+def test_the_category_mean_of_a_leaf_is_that_of_the_others_that_training_names() -> None:
+    protocol = Protocol(find_tasks().tasks["property_fly"], POCKET, 42)
+    asks, leaves = protocol.asked_property, POCKET.taxonomy.leaves
+    assert asks is not None
+    means, hypernyms = category_means(asks, POCKET, protocol.trained), POCKET.taxonomy.hypernyms_of
+    flies = POCKET.properties.columns["can_fly"].values
+    for leaf in ("penguin", "owl"):
+        kin = {leaves[i] for i in protocol.trained if hypernyms[leaves[i]] == hypernyms[leaf]} - {leaf}
+        place, expected = leaves.index(leaf), np.mean([bool(flies[each]) for each in kin if each in flies])
+        assert means[place, 0] == pytest.approx(expected) and means[place, -1] == pytest.approx(1 - expected)
 
 
 def test_a_swap_inside_hypernyms_leaves_no_two_truths_of_what_they_share(tmp_path: Path) -> None:
