@@ -43,7 +43,7 @@ def properties_option(command: Any) -> Any:
     """Add --properties."""
     return click.option(
         "--properties", type=click.Path(path_type=Path), metavar="FILE",
-        help="TSV of leaf and a column a property, for property tasks; see taxbench/datasets/README.md.",
+        help="TSV of leaf and a column a property, for property tasks; or lancaster, thingsplus:FILE, coda:FOLDER.",
     )(command)  # fmt: skip
 
 

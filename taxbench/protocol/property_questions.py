@@ -17,7 +17,8 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.protocol.words import with_article, words
 from taxbench.specs.property_asked import PropertyQuestions
 from taxbench.specs.spec import content_hash
-from taxbench.taxonomy.properties import PropertyColumn, Value, property_of
+from taxbench.taxonomy.norms import property_of
+from taxbench.taxonomy.properties import PropertyColumn, Value
 from taxbench.util.errors import DataError, did_you_mean, first_few
 
 UNCLEAR = 1.25
