@@ -82,7 +82,8 @@ def _coda(given: Path | None) -> Rows | None:
     """Read the colours of CoDa: of each object the share of ratings that each colour got, and its common ones."""
     if given is None or not all((given / name).is_file() for name in ("annotations.jsonl", "objects.jsonl")):
         return None
-    names = {line["class_id"]: line["object_s"].lower() for line in _json_lines(given / "objects.jsonl", "object_s")}
+    objects = _json_lines(given / "objects.jsonl", "object_s")
+    names = {line["class_id"]: (line["object_s"] or line["object_pl"]).lower() for line in objects}  # "scissors"
     shares: dict[str, list[dict[str, float]]] = {}
     for line in _json_lines(given / "annotations.jsonl", "included"):
         rated = {colour: float(line[colour]) for colour in _COLOURS}
