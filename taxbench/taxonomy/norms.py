@@ -86,7 +86,7 @@ def _coda(given: Path | None) -> Rows | None:
     names = {line["class_id"]: (line["object_s"] or line["object_pl"]).lower() for line in objects}  # "scissors"
     shares: dict[str, list[dict[str, float]]] = {}
     for line in _json_lines(given / "annotations.jsonl", "included"):
-        rated = {colour: float(line[colour]) for colour in _COLOURS}
+        rated = {colour: float(line.get(colour, 0)) for colour in _COLOURS}  # who skipped an object has none
         if line["included"] and line["class_id"] in names and sum(rated.values()):
             every = sum(rated.values())
             shares.setdefault(names[line["class_id"]], []).append({name: n / every for name, n in rated.items()})

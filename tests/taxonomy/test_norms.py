@@ -39,11 +39,13 @@ def coda(folder: Path) -> Path:
     objects = [
         {"class_id": f"/m/{name}", "display_name": f"{name}s", "object_s": name} for name in ("bat", "elk", "cow")
     ]
+    objects += [{"class_id": "/m/jeans", "object_s": None, "object_pl": "jeans"}]  # as real ones are
     rated = [("bat", {"gray": 5}, True), ("bat", {"gray": 2, "brown": 2}, True), ("bat", {"red": 5}, False),
              ("elk", {"brown": 5}, True), ("cow", dict.fromkeys(colours, 3), True)]  # fmt: skip
     given = [
         {"class_id": f"/m/{name}", "included": kept, **dict.fromkeys(colours, 0), **of} for name, of, kept in rated
     ]
+    given += [{"class_id": "/m/elk", "included": False, "action": "skipped"}]
     for name, lines in (("objects", objects), ("annotations", given)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
@@ -87,7 +89,7 @@ def test_colours_of_coda_are_those_that_raters_agree_on(tmp_path: Path) -> None:
             lambda folder: f"thingsplus:{thingsplus(folder, size='big')}",
             "ratings.tsv:3: column 'size_mean': expected a num",
         ),
-        (lambda folder: f"coda:{broken(folder)}", "annotations.jsonl:6: expected an object with class_id and included"),
+        (lambda folder: f"coda:{broken(folder)}", "annotations.jsonl:7: expected an object with class_id and included"),
     ],
 )
 def test_a_file_that_is_another_is_one_sentence_with_its_place(tmp_path: Path, make: object, said: str) -> None:
