@@ -20,7 +20,7 @@ from taxbench.datasets.dataset import Dataset, first_images
 from taxbench.protocol.property_questions import AskedProperty
 from taxbench.protocol.protocol import Protocol
 from taxbench.results.predictions import OWN, Predictions
-from taxbench.scoring.bootstrap import DIFFERENCE, REPLICATES, SCORE, interval, item_weights
+from taxbench.scoring.bootstrap import DIFFERENCE, REPLICATES, SCORE, interval, item_weights, over_items
 from taxbench.scoring.metrics import term_auroc
 from taxbench.scoring.rank_correlation import UNKNOWN, Bounds, correlation_interval, leaf_means, rank_correlation
 from taxbench.specs.result import Result
@@ -262,7 +262,7 @@ def over_leaves(values: np.ndarray) -> np.ndarray:
         values: An estimate, then replicates by term, by leaf, and by both.  # (1 + 3 b,)
     """
     _, by_leaf, _ = np.split(values[1:], 3)
-    return np.concatenate([values[:1], by_leaf, np.repeat(values[:1], 2 * len(by_leaf))])
+    return over_items(np.concatenate([values[:1], by_leaf]))
 
 
 def _mean_auroc(asked: Sequence[_Asked], name: str) -> float | None:

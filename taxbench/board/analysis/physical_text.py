@@ -3,9 +3,8 @@
 from taxbench.board.analysis.physical import PropertyFinding, PropertyFindings
 from taxbench.board.analysis.physical_controls import APPARENT_SIZE, CATEGORY_MEAN
 from taxbench.board.render.cells import markdown_table, markdown_text
-from taxbench.scoring.rank_correlation import UNKNOWN, Bounds
 from taxbench.specs.controls import CONTROLS, control_title
-from taxbench.util.text import number, signed
+from taxbench.util.text import bounded, number
 
 _LEGEND = (
     "AUROC is the mean over wordings; transfer is what it is above the random LM's. direct and reversed: of wordings "
@@ -47,22 +46,13 @@ _CONTROLS = (*CONTROLS, CATEGORY_MEAN, APPARENT_SIZE)
 def _line(each: PropertyFinding) -> list[str]:
     """Return a finding's line of the table, as `_HEADER` has it."""
     aurocs = (each.auroc, each.transfer, each.direct, each.direct_transfer, each.reversed, each.agreement)
-    shown = [_bounds(bounds, place in (1, 3, 5)) for place, bounds in enumerate(aurocs)]
-    numbers = [_bounds(bounds, True) for bounds in (each.number, each.number_twin, each.number_within)]
+    shown = [bounded(bounds, place in (1, 3, 5)) for place, bounds in enumerate(aurocs)]
+    numbers = [bounded(bounds, True) for bounds in (each.number, each.number_twin, each.number_within)]
     return [each.task, str(each.leaves), *shown, *numbers]
 
 
 def _truths(each: PropertyFinding) -> list[str]:
     """Return a re-paired finding's line of the table of two truths."""
-    follows = [_bounds(bounds) for bounds in (each.follows_name, each.follows_picture)]
-    numbers = [_bounds(bounds, True) for bounds in (each.number, each.number_of_picture)]
+    follows = [bounded(bounds) for bounds in (each.follows_name, each.follows_picture)]
+    numbers = [bounded(bounds, True) for bounds in (each.number, each.number_of_picture)]
     return [each.task, str(each.differing), *follows, *numbers]
-
-
-def _bounds(bounds: Bounds, sign: bool = False) -> str:
-    """Return an estimate with its interval as text."""
-    show = signed if sign else number
-    value, low, high = bounds
-    if bounds == UNKNOWN or low is None:
-        return show(value)
-    return f"{show(value)} [{show(low, 2)}, {show(high, 2)}]"
