@@ -59,7 +59,10 @@ class Head(nn.Module):
         self.register_buffer("std", std)  # (f,)
 
     def mapped(self, features: Tensor) -> Tensor:
-        """Return what the mapping makes of features.  # (b, t, f) → (b, k, d)"""
+        """Return what the mapping makes of features.  # (b, t, f) → (b, k, d); two images: (b, 2, t, f) → (b, 2k, d)"""
+        if features.ndim == 4:
+            each = self.mapped(features.flatten(0, 1))  # (2b, k, d)
+            return each.reshape(len(features), -1, each.shape[-1])
         mapped: Tensor = self.mapping((features - self.mean) / self.std)
         return mapped
 
@@ -103,7 +106,11 @@ class FixedHead(Head):
     def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
         """Ask the LM, images of one length at a time.  # (b, t, f), (b, q) → (b, q)"""
         mapped = self.mapped(features)  # (b, k, d)
-        present = (mapped != 0).any(-1).sum(1)  # (b,)
+        there = (mapped != 0).any(-1)
+        if features.ndim == 4:  # of two images the second's missing ones stand in the middle
+            order = there.int().argsort(stable=True, dim=1)
+            mapped = mapped.gather(1, order[..., None].expand_as(mapped))
+        present = there.sum(1)  # (b,)
         found = mapped.new_zeros(terms.shape)
         for length in sorted(set(present.tolist())):
             rows = (present == length).nonzero().squeeze(1)

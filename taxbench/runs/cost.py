@@ -114,7 +114,11 @@ class CostModel:
                 rows = images or len(np.unique(questions.image))
                 self._tokens[key] = float(rows * shared + widths.sum())
             else:  # nothing is asked twice, and each question stands in a row of its own
-                looks = protocol.leaf[questions.image] if info.sees == "name" else np.zeros(len(questions), np.int64)
+                looks = (
+                    protocol.leaf[questions.image % len(protocol.leaf)]
+                    if info.sees == "name"
+                    else np.zeros(len(questions), np.int64)
+                )
                 once = np.unique(np.stack([looks, questions.term]), axis=1, return_index=True)[1]
                 self._tokens[key] = float((widths[once] + shared).sum())
         return self._tokens[key]

@@ -14,7 +14,7 @@ from itertools import chain
 import numpy as np
 import torch
 
-from taxbench.features.feature_rows import Images, NameFeatures, NoFeatures, ShuffledFeatures
+from taxbench.features.feature_rows import Images, NameFeatures, NoFeatures, ShuffledFeatures, Together
 from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import label_head
@@ -159,7 +159,13 @@ class HeadJob:
 
     @cached_property
     def images(self) -> Images:
-        """Return what the head sees of images."""
+        """Return what the head sees of images, or of two at a time."""
+        asks = self.protocol.task.property_questions
+        return Together(self._alone, len(self.protocol.leaf)) if asks and asks.partners else self._alone
+
+    @cached_property
+    def _alone(self) -> Images:
+        """Return what the head sees of one image."""
         images: Images = self.features.rows
         if self._info.sees == "name":
             images = NameFeatures(self.protocol.vocabulary.name_of[self.protocol.leaf], self.context.device)

@@ -2,6 +2,7 @@
 
 from taxbench.board.analysis.physical import PropertyFinding, PropertyFindings
 from taxbench.board.analysis.physical_controls import APPARENT_SIZE, CATEGORY_MEAN
+from taxbench.board.analysis.physical_pairs import GAPS, PairFinding
 from taxbench.board.render.cells import markdown_table, markdown_text
 from taxbench.specs.controls import CONTROLS, control_title
 from taxbench.util.text import bounded, number
@@ -34,6 +35,8 @@ def physical_text(found: PropertyFindings) -> str:
         if truths := [each for each in mine if each.differing is not None]:
             header = ["task", "differing leaves", "follows name", "follows picture", "number, name", "number, picture"]
             blocks.append(markdown_table([header, *map(_truths, truths)]))
+    if found.pairs:
+        blocks += ["**Which of two has more**", markdown_table([_PAIRS, *map(_pair_line, found.pairs)])]
     legend = [_LEGEND] + [_TRUTHS] * any(each.differing is not None for each in found.findings)
     return "\n\n".join([*blocks, *legend, *(markdown_text(note, 1000) for note in found.notes)]) + "\n"
 
@@ -41,6 +44,15 @@ def physical_text(found: PropertyFindings) -> str:
 _HEADER = ["task", "leaves", "AUROC", "transfer", "direct", "transfer", "reversed", "agreement", "number", "random LM",
            "within"]  # fmt: skip
 _CONTROLS = (*CONTROLS, CATEGORY_MEAN, APPARENT_SIZE)
+
+
+_PAIRS = ["task", "split", "asked", "pairs", "told rightly", "random LM", *GAPS, "same answer both ways"]
+
+
+def _pair_line(each: PairFinding) -> list[str]:
+    """Return a finding's line of the table of pairs."""
+    shown = [bounded(bounds) for bounds in (each.right, each.twin, *each.by_gap, each.same_answer)]
+    return [each.task, each.split, each.asked, str(each.pairs), *shown]
 
 
 def _line(each: PropertyFinding) -> list[str]:
