@@ -13,6 +13,8 @@ from taxbench.specs.property_asked import WorldScope
 from taxbench.specs.sources import READERS
 
 SCOPES: tuple[WorldScope, ...] = get_args(WorldScope)
+_Asked = dict[str, dict[tuple[str, str], float]]
+"""Of one system: scope, then task and setting, then AUROC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class ScopeMap:
     evidence: tuple[str, ...]
     asked: tuple[str, ...]
     auroc: tuple[tuple[Estimate | None, ...], ...]
-    """Mean over tasks, then over systems; None: not asked."""
+    """Mean over tasks and settings, then over systems; None: not asked."""
     tasks: tuple[int, ...]
     """How many tasks ask each scope."""
 
@@ -36,11 +38,11 @@ def scope_maps(board: Board) -> tuple[ScopeMap, ...]:
     """
     found = []
     for dataset in sorted({row.dataset for row in board.rows}):
-        of_system = defaultdict[tuple[str, ...], dict[str, dict[str, float]]](lambda: defaultdict(dict))
+        of_system = defaultdict[tuple[str, ...], _Asked](lambda: defaultdict(dict))
         for row in board.rows:
             asked, trained = scope_of(row), evidence_of(row)
             if row.dataset == dataset and asked and trained and row.auroc.mean is not None and not row.is_control:
-                of_system[(trained, *row.place)][asked][row.name] = row.auroc.mean
+                of_system[(trained, *row.place[:-1])][asked][row.name, row.setting] = row.auroc.mean
         several = {system: scopes for system, scopes in of_system.items() if len(scopes) > 1}
         if several:
             found.append(_map(dataset, several))
@@ -63,7 +65,7 @@ def evidence_of(row: Row) -> str | None:
     return f"{lm.evidence} (LM), {encoder.evidence} (encoder)" if lm and encoder else None
 
 
-def _map(dataset: str, of_system: dict[tuple[str, ...], dict[str, dict[str, float]]]) -> ScopeMap:
+def _map(dataset: str, of_system: dict[tuple[str, ...], _Asked]) -> ScopeMap:
     """Return the map of some systems of one dataset."""
     asked = tuple(scope for scope in SCOPES if any(scope in scopes for scopes in of_system.values()))
     evidence = tuple(sorted({system[0] for system in of_system}))
@@ -77,6 +79,6 @@ def _map(dataset: str, of_system: dict[tuple[str, ...], dict[str, dict[str, floa
     return ScopeMap(dataset, evidence, asked, lines, tuple(_count(of_system.values(), scope) for scope in asked))
 
 
-def _count(of_systems: Iterable[dict[str, dict[str, float]]], scope: str) -> int:
+def _count(of_systems: Iterable[_Asked], scope: str) -> int:
     """Return how many tasks any of the systems was asked in a scope."""
-    return len({task for scopes in of_systems for task in scopes.get(scope, {})})
+    return len({task for scopes in of_systems for task, _ in scopes.get(scope, {})})
