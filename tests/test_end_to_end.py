@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 
 import taxbench
 from taxbench.datasets.dataset import load_dataset
-from taxbench.features.feature_rows import Coherence
+from taxbench.features.coherence import Coherence
 from taxbench.features.store.index import entries, open_entry
 from taxbench.protocol.counterfactual import re_pair
 from taxbench.results.predictions import read_predictions

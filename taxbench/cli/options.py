@@ -47,7 +47,7 @@ taxonomy_option = click.option("--taxonomy", type=click.Path(path_type=Path), me
 
 properties_option = click.option(
     "--properties", type=click.Path(path_type=Path), metavar="FILE",
-    help="TSV of leaf and a column a property, for property tasks; see taxbench/datasets/README.md.",
+    help="TSV of leaf and a column a property, for property tasks; or lancaster, thingsplus:FILE, coda:FOLDER.",
 )  # fmt: skip
 
 device_option = click.option("--device", default="auto", show_default=True, shell_complete=complete_device,

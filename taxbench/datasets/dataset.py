@@ -15,7 +15,8 @@ from PIL import Image
 from taxbench.datasets.known import dataset_loader
 from taxbench.registry.package_source import MISTAKES, package_failure
 from taxbench.specs.spec import content_hash
-from taxbench.taxonomy.properties import PropertyTable, read_properties
+from taxbench.taxonomy.norms import load_properties
+from taxbench.taxonomy.properties import PropertyTable
 from taxbench.taxonomy.taxonomy import Taxonomy
 from taxbench.util.errors import DataError, UsageError, unreadable
 from taxbench.util.seeds import rng
@@ -58,6 +59,9 @@ class Dataset:
     file: Callable[[ImageRecord], Path] | None = None
     """Where the file of one picture lies; None: pictures are drawn, or lie in no files of their own."""
 
+    frame_share: Callable[[ImageRecord], float] | None = None
+    """Returns which share of a picture its object takes, where the dataset knows."""
+
     @cached_property
     def fingerprint(self) -> str:
         """Digest ids, contents, leaves, splits, the taxonomy, and the names and forms of terms where there are any."""
@@ -78,7 +82,7 @@ def load_dataset(name: str, taxonomy: Path | None = None, properties: Path | Non
 
     Args:
         taxonomy: The table of its hypernyms, where it brings none.
-        properties: A table of properties, in place of the dataset's own.
+        properties: A table of properties, or the name of published ones; they stand before the dataset's own.
 
     Raises:
         UsageError: no dataset has that name, or the package that offers it is broken.
@@ -99,7 +103,9 @@ def load_dataset(name: str, taxonomy: Path | None = None, properties: Path | Non
             f"The dataset '{kind}', of another package, returns a {type(dataset).__name__}, not a Dataset."
         )
     if properties is not None:
-        dataset = replace(dataset, properties=read_properties(properties, dataset.taxonomy.leaves))
+        table, known = load_properties(properties, dataset.taxonomy)
+        both = PropertyTable({**dataset.properties.columns, **table.columns})
+        dataset = replace(dataset, properties=both, notes=(*dataset.notes, *[known] * bool(known)))
     note = _duplicates(dataset.images)
     return replace(dataset, notes=(*dataset.notes, note)) if note else dataset
 

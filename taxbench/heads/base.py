@@ -11,8 +11,9 @@ A reader of whole systems (SYSTEM) defines `Settings` alone: there is nothing to
 constants say the rest, each with the default that most heads have:
 
     READS = "answers"        how a question is answered: by the LM's answers (k soft tokens in its row), by its "state"
-                             (a linear reading of it), by "labels" (k = 1: a vector compared with the term's own), or
-                             by "names" (k = 1, d = names: the log probability of each, summed over those of the term)
+                             (a linear reading of it), by "labels" (k = 1: a vector compared with the term's own), by
+                             "names" (k = 1, d = names: the log probability of each, summed over those of the term), or
+                             by "terms" (k = 1, d = terms: the margin of each)
     SEES = "features"        what an image is to the head: its features, "name", the index of what it is called, or
                              "nothing"; one that sees no features is shared by encoders, and asked nothing twice
     POOL = "pooled"          the features it takes where the user does not choose: one vector, "tokens" or "gridK"
@@ -61,7 +62,10 @@ class Head(nn.Module):
         self.register_buffer("std", std)  # (f,)
 
     def mapped(self, features: Tensor) -> Tensor:
-        """Return what the mapping makes of features.  # (b, t, f) → (b, k, d)"""
+        """Return what the mapping makes of features.  # (b, t, f) → (b, k, d); two images: (b, 2, t, f) → (b, 2k, d)"""
+        if features.ndim == 4:
+            each = self.mapped(features.flatten(0, 1))  # (2b, k, d)
+            return each.reshape(len(features), -1, each.shape[-1])
         mapped: Tensor = self.mapping((features - self.mean) / self.std)
         return mapped
 
@@ -105,7 +109,11 @@ class FixedHead(Head):
     def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
         """Ask the LM, images of one length at a time.  # (b, t, f), (b, q) → (b, q)"""
         mapped = self.mapped(features)  # (b, k, d)
-        present = (mapped != 0).any(-1).sum(1)  # (b,)
+        there = (mapped != 0).any(-1)
+        if features.ndim == 4:  # of two images the second's missing ones stand in the middle
+            order = there.int().argsort(stable=True, dim=1)
+            mapped = mapped.gather(1, order[..., None].expand_as(mapped))
+        present = there.sum(1)  # (b,)
         found = mapped.new_zeros(terms.shape)
         for length in sorted(set(present.tolist())):
             rows = (present == length).nonzero().squeeze(1)
@@ -129,32 +137,6 @@ class StateHead(SoftHead):
     def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
         """Read the LM's state.  # (b, t, f), (b, q) → (b, q)"""
         return self.read(scorer.states(self.soft_tokens(features), terms))
-
-
-class NameHead(Head):
-    """A head that gives the probability of every name; a term is as probable as the names that have it."""
-
-    members: Tensor
-    prior: Tensor
-
-    def __init__(self, mapping: nn.Module, mean: Tensor, std: Tensor, members: Tensor, share: Tensor) -> None:
-        """Take which names have which terms, and how much of training has each name.
-
-        Args:
-            members: The share of a name's training images that have a term.  # (names, v)
-            share: The share of all training images that have a name.  # (names,)
-        """
-        super().__init__(mapping, mean, std)
-        self.register_buffer("members", members)
-        self.register_buffer("prior", torch.logit(share @ members, _LEAST))  # (v,)
-
-    def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer | None) -> Tensor:
-        """Return log odds of Yes, were both answers to a term as likely beforehand.  # (b, t, f), (b, q) → (b, q)"""
-        probability = self.mapped(features).squeeze(1).exp() @ self.members  # (b, v)
-        return (torch.logit(probability, _LEAST) - self.prior).gather(1, terms.clamp(min=0))
-
-
-_LEAST = 1e-6  # the least probability, and one less the greatest: what no image of training had is still no certainty
 
 
 class NameTable(nn.Module):

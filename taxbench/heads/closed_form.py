@@ -53,6 +53,10 @@ class FitData:
     shared: LRUCache = field(default_factory=LRUCache)
     """What fits with the same features and training images share; hand the same one to all of them."""
 
+    told: Callable[[], tuple[np.ndarray, np.ndarray]] = field(kw_only=True)
+    """Returns what is true of names, for controls alone: which share of a name's training images has a term, as likely
+    as not where it is unknown; and which share of all training images has a name.  # (names, v), (names,)"""
+
     @property
     def device(self) -> torch.device:
         """Return the device that the features to fit, and so the head, are on."""
@@ -77,7 +81,12 @@ class FitData:
 
     def label_vectors(self, kind: str) -> Tensor:
         """Return the LM's own vectors of all names, of one kind: input, last, template_L.  # (names, d) float32"""
-        return torch.from_numpy(self._raw(self.texts)[kind]).to(self.device)
+        return torch.from_numpy(self.label_kinds[kind]).to(self.device)
+
+    @property
+    def label_kinds(self) -> dict[str, np.ndarray]:
+        """Return the LM's own vectors of all names by kind.  # kind → (names, d) float32"""
+        return self._raw(self.texts)
 
     @cached_property
     def labels(self) -> Tensor:
@@ -104,7 +113,7 @@ class FitData:
 
     def _choose_kind(self) -> str:
         """Choose by ridge, each kind under the alpha that serves it best."""
-        kinds = sorted(self._raw(self.texts))
+        kinds = sorted(self.label_kinds)
         default = max((kind for kind in kinds if kind.startswith("template")), key=lambda kind: int(kind[9:]))
         indicators = {alpha: self.indicators(alpha) for alpha in ALPHAS} if len(self.val_images) else {}
         options = [(kind, alpha) for kind in kinds for alpha in indicators]

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord, Split
-from taxbench.pocket.art import PICTURES, render
+from taxbench.pocket.art import PICTURES, frame_share, render
 from taxbench.pocket.concepts import CONCEPTS
 from taxbench.taxonomy.properties import read_properties
 from taxbench.taxonomy.taxonomy import Taxonomy
@@ -40,9 +40,19 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
     images.sort(key=lambda image: image.id)
     table = Taxonomy({concept.name: tuple(sorted(concept.hypernyms)) for concept in CONCEPTS})
     properties, decoder = read_properties(_PROPERTIES, table.leaves), f"taxbench.pocket.render {PICTURES}"
-    return Dataset("pocket", tuple(images), table, decoder, _draw, properties=properties)
+    return Dataset("pocket", tuple(images), table, decoder, _draw, properties=properties, frame_share=_share)
 
 
 def _draw(image: ImageRecord) -> Image.Image:
     """Draw the picture of a pocket image from its concept and index."""
-    return Image.fromarray(render(image.leaf, int(image.id.rpartition("/")[2]), _SEED))
+    return Image.fromarray(render(image.leaf, _index(image), _SEED))
+
+
+def _share(image: ImageRecord) -> float:
+    """Return which share of a pocket image its object takes."""
+    return frame_share(image.leaf, _index(image), _SEED)
+
+
+def _index(image: ImageRecord) -> int:
+    """Return the number of a pocket image among those of its concept."""
+    return int(image.id.rpartition("/")[2])

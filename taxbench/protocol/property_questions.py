@@ -17,7 +17,8 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.protocol.words import with_article, words
 from taxbench.specs.property_asked import PropertyQuestions
 from taxbench.specs.spec import content_hash
-from taxbench.taxonomy.properties import PropertyColumn, Value, property_of
+from taxbench.taxonomy.norms import property_of
+from taxbench.taxonomy.properties import PropertyColumn, Value
 from taxbench.util.errors import DataError, did_you_mean, first_few
 
 UNCLEAR = 1.25
@@ -49,6 +50,10 @@ class AskedProperty:
     digest: str
     """Of the column."""
     numbers: np.ndarray | None  # (l,) the column's numbers, NaN where unknown; None: it holds no numbers
+    images: int | None = None
+    """How many images of a leaf are asked; None: all."""
+    partners: int = 0
+    """With how many others an image is asked together."""
 
     @property
     def answers(self) -> np.ndarray:
@@ -66,6 +71,9 @@ class AskedProperty:
             first: The term of the first question.
             generator: What false statements are drawn with.
         """
+        if self.images is not None:
+            few = _rank_within(leaf) < self.images
+            images, leaf = images[few], leaf[few]
         truth = self.truth[leaf]  # (n, s)
         asked = truth >= 0
         if self.drawn:
@@ -76,6 +84,37 @@ class AskedProperty:
         term = (statement[:, None] * n + np.arange(n)).ravel()
         answer = ((truth[row, statement] > 0)[:, None] ^ self.reversed).ravel()
         return QuestionSet(np.repeat(images[row], n), first + term.astype(np.int64), answer)
+
+    def ask_pairs(
+        self, images: np.ndarray, leaf: np.ndarray, first: int, size: int, generator: np.random.Generator
+    ) -> QuestionSet:
+        """Ask images together with others of leaves whose numbers are clearly apart, both ways round, in all wordings.
+
+        Args:
+            images: Indices of the images.  # (n,)
+            leaf: Leaf of each of them.  # (n,)
+            first: The term of the first question.
+            size: How many images the dataset has.
+            generator: What partners are drawn with.
+        """
+        few = (_rank_within(leaf) < (self.images or len(leaf))) & (self.truth[leaf, 0] >= 0)
+        images, number = images[few], np.log(self._numbers_of(leaf[few]))
+        clear = np.abs(number[:, None] - number) >= np.log(UNCLEAR)  # (n, n)
+        order = np.where(clear, generator.random(clear.shape), np.inf).argsort(1)[:, : self.partners]
+        one = np.repeat(np.arange(len(images)), order.shape[1])
+        other = order.ravel()
+        told = clear[one, other]  # some may have fewer partners
+        both = np.unique(np.sort(np.stack([one[told], other[told]]), axis=0), axis=1)  # each pair once
+        one, other = np.concatenate([both, both[::-1]], axis=1)
+        n = len(self.reversed)
+        more = (number[one] > number[other])[:, None] ^ self.reversed  # (p, w)
+        code = images[one] + size * (images[other] + 1)
+        return QuestionSet(np.repeat(code, n), first + np.tile(np.arange(n), len(one)), more.ravel())
+
+    def _numbers_of(self, leaf: np.ndarray) -> np.ndarray:
+        """Return the numbers of leaves, which are above zero."""
+        assert self.numbers is not None
+        return np.asarray(self.numbers[leaf], np.float64)
 
 
 def asked_property(asks: PropertyQuestions, dataset: Dataset) -> AskedProperty:
@@ -95,7 +134,9 @@ def asked_property(asks: PropertyQuestions, dataset: Dataset) -> AskedProperty:
                 unasked.add(leaf)
             else:
                 truth[row, place] = holds.get(leaf, -1)
-        if not {0, 1} <= set(truth[:, place].tolist()):
+        if asks.partners:
+            _check_pairs(asks, column, dataset)
+        elif not {0, 1} <= set(truth[:, place].tolist()):
             only = "no" if 1 not in truth[:, place] else "every"
             raise DataError(
                 f"'{asked[0]}' is true of {only} leaf of '{dataset.name}' that can be asked, so nothing can be told "
@@ -106,8 +147,28 @@ def asked_property(asks: PropertyQuestions, dataset: Dataset) -> AskedProperty:
     digest = content_hash({leaf: _plain(value) for leaf, value in sorted(column.values.items())})
     numbers = np.array([column.values.get(leaf, np.nan) for leaf in leaves]) if column.kind == "numbers" else None
     return AskedProperty(
-        tuple(kept), np.repeat([False, True], n), truth, bool(asks.values), tuple(sorted(unasked)), digest, numbers
-    )
+        tuple(kept), np.repeat([False, True], n), truth, bool(asks.values), tuple(sorted(unasked)), digest, numbers,
+        asks.images, asks.partners,
+    )  # fmt: skip
+
+
+def _rank_within(leaf: np.ndarray) -> np.ndarray:
+    """Return the how manieth of its leaf each image is.  # (n,)"""
+    order = np.argsort(leaf, kind="stable")
+    starts = np.searchsorted(leaf[order], leaf[order])
+    rank = np.empty(len(leaf), np.int64)
+    rank[order] = np.arange(len(leaf)) - starts
+    return rank
+
+
+def _check_pairs(asks: PropertyQuestions, column: PropertyColumn, dataset: Dataset) -> None:
+    """Refuse a column of which no two leaves can be compared."""
+    numbers = [value for value in column.values.values() if isinstance(value, float)]
+    if column.kind != "numbers" or min(numbers) <= 0 or max(numbers) < UNCLEAR * min(numbers):
+        raise DataError(
+            f"The column '{asks.column}' of '{dataset.name}' cannot be compared: expected numbers above zero, some of "
+            f"them {UNCLEAR} times others."
+        )
 
 
 def _plain(value: Value) -> float | bool | list[str]:
@@ -137,6 +198,9 @@ def _statements(
             )
         return
     numbers = {leaf: float(value) for leaf, value in known.items() if isinstance(value, float | bool)}
+    if asks.partners:  # what is true of a leaf depends on the other one
+        yield [*templates], dict.fromkeys(numbers, True)
+        return
     for name, reference in asks.references.items():
         asked = [text.format(reference=name, a_reference=with_article(name)) for text in templates]
         clear = {leaf: number for leaf, number in numbers.items()

@@ -125,9 +125,14 @@ class Protocol:
 
     def images(self, split: str, *, heldout: bool = False) -> np.ndarray:
         """Return the indices of a split's images, of trained leaves or of held-out ones."""
-        leaves = self.dataset.taxonomy.leaves
-        wanted = np.array([i for i, leaf in enumerate(leaves) if leaf in self.heldout]) if heldout else self.trained
+        wanted = self._held_indices if heldout else self.trained
         return np.flatnonzero((self.splits == split) & np.isin(self.leaf, wanted))
+
+    @cached_property
+    def _held_indices(self) -> np.ndarray:
+        """Return the indices of the leaves that training never names.  # (l,)"""
+        leaves = self.dataset.taxonomy.leaves
+        return np.array([i for i, leaf in enumerate(leaves) if leaf in self.heldout], np.int64)
 
     def name_shares(self) -> tuple[np.ndarray, np.ndarray]:
         """Return which share of a name's training images has a term, and of all training images a name.
@@ -183,7 +188,8 @@ class Protocol:
         if split == "leaf":
             return self._leaf_questions("test")
         asked = self._test_properties if self.asked_property else self._test_hypernyms
-        rows = np.isin(asked.image, self.images("test", heldout=split == "heldout_leaf"))
+        images, n = self.images("test", heldout=split == "heldout_leaf"), len(self.dataset.images)
+        rows = np.isin(asked.image % n, images) & ((asked.image < n) | np.isin(asked.image // n - 1, images))
         if split != "heldout_leaf" and self.asked_property is None:
             unseen = self._allowed.unseen[self.leaf[asked.image], asked.term - self.vocabulary.n_names]
             rows &= unseen == (split == "unseen")
@@ -277,6 +283,12 @@ class Protocol:
         assert self.asked_property is not None
         images = np.flatnonzero(self.splits == "test")
         draw = rng(self.seed, "test", "properties")
+        if self.asked_property.partners:
+            parts = [images[np.isin(self.leaf[images], some)] for some in (self.trained, self._held_indices)]
+            n = len(self.dataset.images)
+            return QuestionSet.concat(
+                [self.asked_property.ask_pairs(x, self.leaf[x], self.vocabulary.n_taught, n, draw) for x in parts]
+            )
         return self.asked_property.ask(images, self.leaf[images], self.vocabulary.n_taught, draw)
 
     def _hypernym_sampler(self, allowed: np.ndarray, purpose: str) -> QuestionSampler:

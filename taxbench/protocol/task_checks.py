@@ -17,6 +17,7 @@ from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.task_files import TaskFile
 from taxbench.tasks.yaml_file import KeyPath
+from taxbench.taxonomy.norms import published
 from taxbench.util.errors import DataError, ModelError, first_few
 
 _SHOWN = 8
@@ -49,8 +50,10 @@ def check_tasks(files: Iterable[TaskFile], dataset: Dataset, seed: int) -> Itera
             subject = _Subject(task, file, Protocol(task, dataset, seed))
             try:
                 _ = subject.protocol.asked_property
-            except DataError as error:  # a dataset without any table is no mistake of the task
-                say = subject.error if dataset.properties.columns else subject.warning
+            except DataError as error:  # a dataset without any table, or without published norms, is no mistake of it
+                asks, known = task.property_questions, dataset.properties.columns
+                elsewhere = asks is not None and asks.column not in known and published(asks.column)
+                say = subject.error if known and not elsewhere else subject.warning
                 yield say(("property_questions", "column"), str(error))
                 continue
             yield from _answers(subject)

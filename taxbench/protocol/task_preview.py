@@ -6,7 +6,7 @@ import numpy as np
 
 from taxbench.datasets.dataset import Dataset
 from taxbench.protocol.protocol import Protocol
-from taxbench.protocol.questions import QuestionSet
+from taxbench.protocol.questions import QuestionSet, shown_as
 from taxbench.protocol.task_checks import ask_splits, needs_features
 from taxbench.specs.result import Evidence
 from taxbench.specs.spec import Spec
@@ -104,7 +104,7 @@ def _samples(protocol: Protocol, asked: dict[str, QuestionSet]) -> Iterator[Samp
         row = int(generator.choice(wanted if len(wanted) else np.arange(len(questions))))
         yield Sample(
             split=split,
-            image=protocol.dataset.images[int(questions.image[row])].id,
+            image=shown_as([image.id for image in protocol.dataset.images], int(questions.image[row])),
             question=protocol.questions[int(questions.term[row])],
             answer=(answers.positive if questions.answer[row] else answers.negative)[0],
         )

@@ -42,7 +42,7 @@ _DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 _OF_READERS = {"NOTE": "reference: trained on captions, which name hypernyms", "CONTROL": True, "POOL": "tokens"}
 # What can be trained: the reading of a state is trained with the map, and label vectors are not asked of the LM.
-_READS = {"build": ("answers", "state"), "fit": ("answers", "labels", "names")}
+_READS = {"build": ("answers", "state"), "fit": ("answers", "labels", "names", "terms")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class HeadInfo:
     name: str
     summary: str
     """The first paragraph of its docstring."""
-    reads: Literal["answers", "state", "labels", "names"]
+    reads: Literal["answers", "state", "labels", "names", "terms"]
     sees: Literal["features", "name", "nothing"]
     pool: str
     """The features it takes where the user does not choose."""

@@ -11,13 +11,13 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from taxbench.protocol.questions import QuestionSet
+from taxbench.protocol.questions import QuestionSet, shown_as
 from taxbench.util.errors import DataError, did_you_mean, first_few, first_line
 from taxbench.util.paths import read_within
 
@@ -77,6 +77,11 @@ class Predictions:
         """Return which questions belong to a split.  # (q,) bool"""
         return np.asarray(self.split == self.splits.index(split))
 
+    def only(self, rows: np.ndarray) -> "Predictions":
+        """Return some of the questions with their margins.  # rows: (q,) bool"""
+        kept = {name: getattr(self, name)[rows] for name in ("split", "image", "term", "answer")}
+        return replace(self, **kept, margins={name: margin[rows] for name, margin in self.margins.items()})
+
     def asked(self, rows: np.ndarray) -> QuestionSet:
         """Return some of the predictions' questions, without their margins."""
         return QuestionSet(self.image[rows].astype(np.int64), self.term[rows].astype(np.int64), self.answer[rows])
@@ -120,12 +125,13 @@ class Collector:
         images, image = np.unique(asked.image, return_inverse=True)
         # By their words: a leaf and a hypernym of the same name are asked in different splits.
         terms, term = np.unique(np.array(self._terms)[asked.term], return_inverse=True)
-        leaves, leaf_of = np.unique(np.asarray(self._leaves)[self._leaf_of[images]], return_inverse=True)
+        n = len(self._images)
+        leaves, leaf_of = np.unique(np.asarray(self._leaves)[self._leaf_of[images % n]], return_inverse=True)
         split = np.repeat(np.arange(len(self._parts)), [len(part) for part, _ in self._parts.values()])
         names = next(iter(self._parts.values()))[1]
         return Predictions(
             splits=tuple(self._parts),
-            images=tuple(self._images[i] for i in images),
+            images=tuple(shown_as(self._images, int(image)) for image in images),
             leaves=tuple(map(str, leaves)),
             terms=tuple(map(str, terms)),
             leaf_of=_codes(leaf_of, len(leaves)),

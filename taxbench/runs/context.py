@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from taxbench.datasets.dataset import Dataset, first_images, load_dataset
+from taxbench.features.coherence import Coherence
 from taxbench.features.encoders import EncoderCard, describe_encoder, feature_shape
 from taxbench.features.extract import Extraction, feature_key, features_of, require_all
-from taxbench.features.feature_rows import Coherence, FeatureRows
+from taxbench.features.feature_rows import FeatureRows
 from taxbench.features.imported import imported_table
 from taxbench.features.store.index import read_table
 from taxbench.features.store.reader import FeatureTable

@@ -70,7 +70,7 @@ class CostModel:
     def asking(self, job: HeadJob) -> float:
         """Return the FLOPs of asking a head all that its run asks: test and validation questions."""
         info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
-        if info.reads in ("labels", "names") or self._context.inputs.system:
+        if info.reads in ("labels", "names", "terms") or self._context.inputs.system:
             return 0.0
         tokens = self._of_rows(job, protocol, "val", None, protocol.validation)
         tokens += sum(self._of_rows(job, protocol, split, None, partial(protocol.test, split))
@@ -114,7 +114,11 @@ class CostModel:
                 rows = images or len(np.unique(questions.image))
                 self._tokens[key] = float(rows * shared + widths.sum())
             else:  # nothing is asked twice, and each question stands in a row of its own
-                looks = protocol.leaf[questions.image] if info.sees == "name" else np.zeros(len(questions), np.int64)
+                looks = (
+                    protocol.leaf[questions.image % len(protocol.leaf)]
+                    if info.sees == "name"
+                    else np.zeros(len(questions), np.int64)
+                )
                 once = np.unique(np.stack([looks, questions.term]), axis=1, return_index=True)[1]
                 self._tokens[key] = float((widths[once] + shared).sum())
         return self._tokens[key]

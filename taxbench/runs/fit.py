@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from taxbench.features.feature_rows import Images, NameFeatures, NoFeatures, ShuffledFeatures
-from taxbench.heads.base import FixedHead, Head, NameHead, SoftHead
+from taxbench.features.feature_rows import Images, NameFeatures, NoFeatures, ShuffledFeatures, Together
+from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import label_head
 from taxbench.heads.loading import head_module, head_spec
+from taxbench.heads.told import NameHead, TermHead
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.registry.heads import HeadInfo, head_info
@@ -159,7 +160,13 @@ class HeadJob:
 
     @cached_property
     def images(self) -> Images:
-        """Return what the head sees of images."""
+        """Return what the head sees of images, or of two at a time."""
+        asks = self.protocol.task.property_questions
+        return Together(self._alone, len(self.protocol.leaf)) if asks and asks.partners else self._alone
+
+    @cached_property
+    def _alone(self) -> Images:
+        """Return what the head sees of one image."""
         images: Images = self.features.rows
         if self._info.sees == "name":
             images = NameFeatures(self.protocol.vocabulary.name_of[self.protocol.leaf], self.context.device)
@@ -242,6 +249,8 @@ class HeadJob:
             head = label_head(mapping, mean, std, data, self.protocol.vocabulary.terms, settings)
         elif self._info.reads == "names":
             head = NameHead(mapping, mean, std, *map(torch.from_numpy, self.protocol.name_shares()))
+        elif self._info.reads == "terms":
+            head = TermHead(mapping, mean, std)
         return FittedHead(head.to(self.context.device).eval(), self.images, scorer, data.chosen)
 
     def _fit_data(self, scorer: QuestionScorer) -> FitData:
@@ -265,6 +274,7 @@ class HeadJob:
             own_words=scorer.own_words if isinstance(scorer, TextScorer) else None,
             features_key=f"{self._info.sees} {key.encoder and key.encoder.features}{shuffled}",
             shared=self.context.shared.fits,
+            told=protocol.name_shares,
         )
 
 

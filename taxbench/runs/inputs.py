@@ -110,16 +110,22 @@ def asked_of_systems(tasks: list[TaskSpec], readers: Collection[str]) -> tuple[l
         UsageError: that is all of them.
     """
     paired = [task for task in tasks if task.counterfactual.kind != "none"]
-    worded = [task for task in tasks if task.property_questions and task not in paired and set(readers) != {"answer"}]
+    twofold = [task for task in tasks if task.property_questions and task.property_questions.partners]
+    paired = [task for task in paired if task not in twofold]
+    worded = [
+        task for task in tasks
+        if task.property_questions and task not in paired + twofold and set(readers) != {"answer"}
+    ]  # fmt: skip
     left_out = [
         f"{', '.join(task.name for task in some)}: {why}"
         for some, why in (
             (paired, "images and names are paired anew, which a system that was trained elsewhere never saw"),
+            (twofold, "they show two images at a time"),
             (worded, "they ask whole questions, which only systems that answer can read"),
         )
         if some
     ]
-    kept = [task for task in tasks if task not in paired + worded]
+    kept = [task for task in tasks if task not in paired + worded + twofold]
     if not kept:
         raise UsageError(f"{'; '.join(left_out)}. Systems are asked tasks such as unseen_hypernym.")
     return kept, [f"{each}; left out." for each in left_out]

@@ -141,6 +141,15 @@ def interval(
     return float(ends[0]), float(ends[1])
 
 
+def over_items(values: np.ndarray) -> np.ndarray:
+    """Return an estimate with replicates over things of one kind in the form that `interval` takes.
+
+    Args:
+        values: An estimate, then its replicates.  # (1 + b,)
+    """
+    return np.concatenate([values, np.repeat(values[:1], 2 * (len(values) - 1))])
+
+
 @dataclass(frozen=True, slots=True)
 class _Stratum:
     """The questions of one term with one answer; the design fixes how many there are."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ControlName = Literal[
-    "chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only", "feature_probe"
+    "chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only", "feature_probe", "name_probe"
 ]
 Variant = Literal["none", "random_lm", "shuffled_features", "no_image"]
 """What is not as the run says when a head is made: nothing, or what a control takes away; `no_image` is how a whole
@@ -57,6 +57,11 @@ CONTROLS: dict[str, Control] = {
             "feature_probe", "feature probe",
             "No LM: logistic regression from the same features to names, told the taxonomy.", "head",
             head="feature_probe", added=True,
+        ),
+        Control(
+            "name_probe", "name probe",
+            "No image: ridge regression from the LM's vectors of names, told what is true of other names.", "head",
+            head="name_probe", added=True,
         ),
     )
 }  # fmt: skip

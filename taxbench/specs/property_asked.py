@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from taxbench.specs.refusals import Number, refused
-from taxbench.specs.spec import Spec
+from taxbench.specs.refusals import Number, Whole, refused
+from taxbench.specs.spec import ADDED, Spec
 
 WorldScope = Literal["corpora", "internet", "perception", "embodiment", "social"]
 """What learning something normally takes (Bisk et al. 2020, arXiv 2004.10151): a corpus of text, all text there is,
@@ -28,6 +28,12 @@ class PropertyQuestions(Spec):
     references: dict[str, Annotated[Number, Field(gt=0)]] = Field(default_factory=dict)
     """Of a column of numbers: things to compare with, and their own numbers. Leaves within a quarter of one are not
     asked about it. Without references the highest third is asked against the lowest, and the middle is left out."""
+    images: Annotated[Whole | None, Field(ge=1), ADDED] = None
+    """How many test images of each leaf are asked, the first ones; None: all of them."""
+    partners: Annotated[Whole, Field(ge=0), ADDED] = 0
+    """Of a column of numbers: with how many others each image is asked together, both ways round. Wordings then ask
+    of the thing in the first image whether it has more than that in the second; leaves within a quarter of each other
+    are not asked about. 0: images are asked alone."""
 
     @model_validator(mode="after")
     def _wordings_fit(self) -> "PropertyQuestions":
@@ -39,6 +45,8 @@ class PropertyQuestions(Spec):
             raise refused("a wording is listed twice", "wordings")
         if self.values and self.references:
             raise refused("give values, of a column of words, or references, of one of numbers", "values", "references")
+        if self.partners and (self.values or self.references):
+            raise refused("two images are compared with each other; leave values and references out", "partners")
         names = ("value",) if self.values else ("a_reference", "reference") if self.references else ()
         expected = " or ".join(f"{{{name}}}" for name in names) + " in it" if names else "nothing in braces"
         for key, texts in (("wordings", self.wordings), ("reversed", self.reversed)):

@@ -3,6 +3,7 @@
 from typing import Literal, get_args
 
 from taxbench.specs.feature_key import Pooled
+from taxbench.specs.property_asked import WorldScope
 from taxbench.specs.spec import Spec
 
 GGUF = ".gguf"
@@ -21,6 +22,8 @@ class EncoderSpec(Spec):
     summary: str = ""
     pooled: Pooled | None = None
     """How the pooled vector is made; None: as the architecture's authors do (`features/families.py`)."""
+    evidence: WorldScope = "perception"
+    """What it was trained with, as for a task's `world_scope`; it describes, and is no part of any identity."""
     random: bool = False
     """Whether the weights are drawn at random instead of loaded: the control named `random-NAME`."""
     gated: bool = False
@@ -37,6 +40,8 @@ class LMSpec(Spec):
     summary: str = ""
     gated: bool = False
     """Whether its licence must be accepted on the hub first."""
+    evidence: WorldScope = "internet"
+    """What it was trained with; as for encoders."""
     parts: tuple[str, ...] = ()
     """Files `PACKAGE/FILE` of installed packages that make up a GGUF file, in their order; `source` names it."""
     sha256: str = ""
@@ -64,6 +69,8 @@ class SystemSpec(Spec):
     frame: str = ""
     """How it is asked, with `{image}` and `{question}`; empty: as its architecture's releases are
     (`systems/architectures.py`)."""
+    evidence: WorldScope = "perception"
+    """What it was trained with, beside text; as for encoders."""
     random: bool = False
     """Whether all weights are drawn at random instead of loaded: the control named `random-NAME`."""
     gated: bool = False

@@ -332,6 +332,11 @@ class TaskSpec(Spec):
         if self.property_questions and self.deprivation.kind != "full":
             message = "a property is asked of heads that were taught names alone; say deprivation: {kind: full}"
             raise refused(message, "property_questions", "deprivation")
+        told = [name for name in self.controls if name in ("feature_probe", "name_probe")]
+        if told and self.property_questions and self.property_questions.partners:
+            raise refused(
+                f"{told[0]} is told of one image, and two are asked", ("controls", self.controls.index(told[0]))
+            )
         impossible = {"none": "unseen", "full": "seen"}.get(self.deprivation.kind)
         if impossible in self.evaluate:
             message = f"deprivation '{self.deprivation.kind}' leaves no '{impossible}' hypernyms to evaluate"

@@ -66,7 +66,7 @@ class TextScorer:
 
         What stands for a name in the place of a picture is the name's own vector.
         """
-        if name == "feature_probe":
+        if name in ("feature_probe", "name_probe"):
             return None
         mean, std = torch.zeros(1, device=data.device), torch.ones(1, device=data.device)
         if name in ("text_only", "label_oracle"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from taxbench.taxonomy.tables import read_table
-from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few
+from taxbench.util.errors import DataError, UsageError, did_you_mean
 
 Kind = Literal["numbers", "yes or no", "words"]
 Value = float | bool | frozenset[str]
@@ -100,21 +100,3 @@ def _kind(text: str) -> Kind:
     if text in _ANSWERS:
         return "yes or no"
     return "numbers" if re.match(r"[+-]?\.?\d", text) else "words"
-
-
-def property_of(table: PropertyTable, name: str, dataset: str) -> PropertyColumn:
-    """Return a column.
-
-    Args:
-        dataset: What errors call the data set.
-
-    Raises:
-        DataError: there is none of that name.
-    """
-    if name not in table.columns:
-        known = first_few(table.columns, 20) or "none"
-        raise DataError(
-            f"The properties of '{dataset}' have no column '{name}'.{did_you_mean(name, table.columns)} Columns: "
-            f"{known}. Give a table with --properties FILE.tsv."
-        )
-    return table.columns[name]

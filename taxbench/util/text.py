@@ -24,6 +24,12 @@ def signed(value: float | None, digits: int = 3) -> str:
     return NOTHING_TO_SHOW if value is None else f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
+def bounded(bounds: tuple[float | None, float | None, float | None], sign: bool = False) -> str:
+    """Return an estimate as text, with its interval where it has one."""
+    show, (value, low, high) = signed if sign else number, bounds
+    return show(value) if low is None or high is None else f"{show(value)} [{show(low, 2)}, {show(high, 2)}]"
+
+
 def has_unseen(text: str) -> bool:
     """Say whether a text has letters that cannot be seen."""
     return not text.isprintable() and any(unicodedata.category(letter) in _UNSEEN for letter in text)

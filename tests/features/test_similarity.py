@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord
-from taxbench.features.feature_rows import Coherence
+from taxbench.features.coherence import Coherence
 from taxbench.taxonomy.taxonomy import Taxonomy
 
 

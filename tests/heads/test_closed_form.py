@@ -12,12 +12,13 @@ import torch
 from scipy.linalg import orthogonal_procrustes
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import normalize
 
-from taxbench.heads import cca, conse, contrastive, devise, feature_probe, procrustes, ridge, ridge_token
-from taxbench.heads.base import NameHead
+from taxbench.heads import cca, conse, contrastive, devise, feature_probe, name_probe, procrustes, ridge, ridge_token
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.moments import LRUCache, Moments, factored_svd
+from taxbench.heads.told import NameHead
 
 DRAW = np.random.default_rng(0)
 
@@ -52,6 +53,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FitData]:
             "lm": SimpleNamespace(digest=f"lm {width}", dtype=torch.float32, device=torch.device("cpu")),
             "said": None,
             "seed": 1,
+            "told": lambda: (np.eye(many, dtype=np.float32), np.bincount(called[:n], minlength=many) / n),
         }
         return FitData(**{**given, **other})
 
@@ -275,6 +277,25 @@ def test_without_validation_images_the_feature_probe_has_its_default(make: Calla
     data = make(val_images=none, val_names=none)
     feature_probe.fit(data, feature_probe.Settings())
     assert data.chosen == {"C": 0.1}
+
+
+def test_the_name_probe_predicts_each_trained_name_as_ridge_that_never_saw_it(make: Callable[..., FitData]) -> None:
+    many = 14
+    meaning = vectors(tuple(f"name {i}" for i in range(many)), 9)["template_1"]
+    truth = np.hstack([np.eye(many), meaning[:, :5] > 3])
+    share = np.r_[0, 0, np.full(many - 2, 1 / (many - 2))]  # two names are held out
+    data = make(many=many, told=lambda: (truth, share))
+    found = name_probe.fit(data, name_probe.Settings())(torch.arange(float(many))[:, None, None])[:, 0].numpy()
+    kind, strength = data.chosen["labels"], data.chosen["alpha"]
+    assert kind in ("input", "template_1")  # the third is the same for all names
+    x, y = StandardScaler().fit_transform(data.label_kinds[kind].astype(np.float64)), truth[:, many:]
+    for name in range(many):
+        fitted = np.setdiff1d(np.arange(2, many), [name])
+        # The penalty stays that of all trained names, as the shortcut for leaving one out has it.
+        alpha = strength * np.square(np.linalg.svd(x[2:] - x[2:].mean(0), compute_uv=False)).mean()
+        expected = Ridge(alpha).fit(x[fitted], y[fitted]).predict(x[[name]])[0] - share @ y
+        assert np.allclose(found[name, many:], expected, atol=1e-5)
+    assert (found[:, :many] > 0).tolist() == np.eye(many, dtype=bool).tolist()  # names are told
 
 
 def test_a_term_is_as_probable_as_its_names_and_the_prior_is_taken_off() -> None:

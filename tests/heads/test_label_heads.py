@@ -31,7 +31,7 @@ def data(monkeypatch: pytest.MonkeyPatch) -> FitData:
     names = np.repeat(np.arange(NAMES), 30)
     lm: Any = SimpleNamespace(digest="lm", dtype=torch.float32, device=torch.device("cpu"))
     made = FitData(lambda images: features[torch.from_numpy(images)], np.arange(0, 360, 2), names[::2],
-                  np.arange(1, 360, 2), names[1::2], TEXTS, lm, said=None, seed=3)  # fmt: skip
+                  np.arange(1, 360, 2), names[1::2], TEXTS, lm, said=None, seed=3, told=lambda: None)  # fmt: skip
     noise = torch.from_numpy(draw.normal(size=(360, 1, WIDTH)) * 0.15).float()
     features = torch.zeros(360, 1, WIDTH)
     features = made.labels[torch.from_numpy(names)][:, None] + noise

@@ -9,8 +9,9 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
+from taxbench.features.feature_rows import FeatureRows, Together
 from taxbench.heads import label_oracle, pool2x2, text_only, vq
-from taxbench.heads.base import FixedHead, HeadShape
+from taxbench.heads.base import FixedHead, HeadShape, SoftHead
 from taxbench.heads.loading import head_module
 from taxbench.registry.heads import head_info
 from taxbench.util.errors import UsageError
@@ -247,6 +248,21 @@ def test_text_only_gives_the_tokens_of_the_name_and_nothing_before_them() -> Non
     found = head.margins(names(0, 1, 0), torch.zeros(3, 2, dtype=torch.int64), SimpleNamespace(margins=margins))
     assert [tuple(each.shape) for each in asked] == [(2, 2, 4), (1, 4, 4)]
     torch.testing.assert_close(found[:, 0], mapping(names(0, 1, 0)).sum((1, 2)))
+    asked.clear()  # two at a time: "ox crow" and "crow ox" are six tokens each, with nothing between them
+    head.margins(torch.stack([names(0, 1), names(1, 0)], 1), torch.zeros(2, 1, dtype=torch.int64),
+                 SimpleNamespace(margins=margins))  # fmt: skip
+    assert torch.equal(asked[0][0], torch.cat([soft[0, 2:], soft[1]])) and tuple(asked[0].shape) == (2, 6, 4)
+
+
+@pytest.mark.parametrize("name", ["mlp", "qformer", "no_image"])
+def test_of_two_images_a_head_gives_the_vectors_of_the_one_and_of_the_other(name: str) -> None:
+    head = SoftHead(make(name, 16).eval(), torch.zeros(F), torch.ones(F), 0.1).eval()
+    one, other = torch.randn(3, 16, F), torch.randn(3, 16, F)
+    rows = Together(FeatureRows(torch.cat([one, other]), torch.device("cpu")), 6)
+    both = rows(np.array([i + 6 * (i + 3 + 1) for i in range(3)]))
+    assert torch.equal(both, torch.stack([one, other], 1)) and torch.equal(rows(np.arange(3)), one)
+    expected = torch.cat([head.soft_tokens(one), head.soft_tokens(other)], 1)
+    torch.testing.assert_close(head.soft_tokens(both), expected)
 
 
 def test_every_head_of_the_zoo_says_what_the_trainer_needs() -> None:

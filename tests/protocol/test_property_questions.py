@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from taxbench.datasets.dataset import Dataset, ImageRecord, load_dataset
 from taxbench.protocol.property_questions import asked_property
 from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import shown_as
 from taxbench.protocol.task_checks import check_tasks
 from taxbench.specs.property_asked import PropertyQuestions
 from taxbench.specs.run import DatasetId
@@ -183,3 +184,62 @@ def test_a_column_belongs_to_the_identity_of_what_asks_it_and_the_scope_to_none(
     assert "properties" not in mine.identity_fields() and mine.model_copy(update={"properties": digest}) != mine
     task = TASKS["property_alive"]
     assert task.world_scope and task.model_copy(update={"world_scope": None}).digest == task.digest
+
+
+def test_two_images_are_asked_both_ways_round_and_never_those_that_are_too_alike() -> None:
+    told = {"wordings": ("Is the first larger?",), "reversed": ("Is the first smaller?",)}
+    dataset = toy()
+    asked = asked_property(PropertyQuestions(column="length_cm", images=3, partners=2, **told), dataset)
+    n, images = len(dataset.images), np.arange(len(dataset.images))
+    leaf = np.repeat(np.arange(len(dataset.taxonomy.leaves)), 8)
+    questions = asked.ask_pairs(images, leaf, 50, n, np.random.default_rng(0))
+    first, second = questions.image % n, questions.image // n - 1
+    size = np.array([LENGTHS[image.leaf] for image in dataset.images])
+    assert (np.abs(np.log(size[first] / size[second])) >= np.log(1.25)).all()
+    assert np.array_equal(questions.answer, (size[first] > size[second]) ^ (questions.term == 51))
+    pairs = set(zip(first.tolist(), second.tolist(), strict=True))
+    assert pairs == {(b, a) for a, b in pairs} and len(questions) == 2 * len(pairs)
+    assert {int(i) % 8 for i in first} == {0, 1, 2}  # the first three of each leaf
+    partners = [len({b for a, b in pairs if a == i}) for i in sorted(set(first.tolist()))]
+    assert min(partners) >= 2
+    assert shown_as(["a", "b", "c"], 2) == "c" and shown_as(["a", "b", "c"], 2 + 3 * (0 + 1)) == "c & a"
+
+
+def test_pairs_are_of_trained_leaves_or_of_held_out_ones_and_training_shows_one_image_at_a_time() -> None:
+    protocol, n = Protocol(TASKS["compare_pair_size"], POCKET, 42), len(POCKET.images)
+    held = {POCKET.taxonomy.leaves.index(leaf) for leaf in protocol.heldout}
+    for split, there in (("unseen", False), ("heldout_leaf", True)):
+        asked = protocol.test(split)  # type: ignore[arg-type]
+        for image in (asked.image % n, asked.image // n - 1):
+            assert {(int(leaf) in held) for leaf in protocol.leaf[image]} == {there}
+        assert abs(asked.answer.mean() - 0.5) < 1e-9  # both orders of all
+    assert protocol.train_questions(0).image.max() < n
+
+
+def test_some_images_of_a_leaf_are_the_first_ones_asked_alone() -> None:
+    task = TASKS["property_size"]
+    assert task.property_questions is not None
+    asks_few = task.property_questions.model_copy(update={"images": 4})
+    few = Protocol(task.model_copy(update={"property_questions": asks_few}), POCKET, 42).test("unseen")
+    every = Protocol(task, POCKET, 42).test("unseen")
+    assert len(few) * 4 == len(every) and set(few.image) < set(every.image)
+    assert asks_few.identity_fields().keys() - task.property_questions.identity_fields().keys() == {"images"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [({"a": 0.0, "b": 3.0}, "expected numbers above zero"), ({"a": 1.0, "b": 1.1}, "some of them 1.25 times others")],
+)
+def test_a_column_that_cannot_be_compared_is_refused(columns: dict[str, float], said: str) -> None:
+    leaves = {"a": "ant", "b": "cow"}
+    table = PropertyTable({"x": PropertyColumn("numbers", {leaves[key]: value for key, value in columns.items()})})
+    with pytest.raises(DataError, match=said):
+        asked_property(asks("x", "x", partners=1), replace(toy(), properties=table))
+
+
+def test_what_is_told_of_one_image_is_no_control_of_two() -> None:
+    task = TASKS["compare_pair_size"]
+    with pytest.raises(ValidationError, match="name_probe is told of one image, and two are asked"):
+        type(task).model_validate(task.model_dump() | {"controls": ["chance", "name_probe"]})
+    with pytest.raises(ValidationError, match="leave values and references out"):
+        asks("x", "x", partners=1, references={"cat": 1.0}, wordings=("{reference}?",), reversed=("no {reference}?",))

@@ -69,7 +69,7 @@ def test_no_built_in_head_is_broken_and_helpers_are_no_heads() -> None:
     assert not broken_heads()
     assert {"linear", "mlp", "qformer", "no_image"} <= set(heads())
     assert [name for name in heads() if head_info(name).control] == [
-        "feature_probe", "label_oracle", "no_image", "text_only",
+        "feature_probe", "label_oracle", "name_probe", "no_image", "text_only",
     ]  # fmt: skip
     assert not {"__init__", "base", "closed_form", "moments", "label_head"} & set(heads())
 
@@ -82,7 +82,7 @@ def test_no_built_in_head_is_broken_and_helpers_are_no_heads() -> None:
         (BARE + BUILD + FIT, "found build and fit"),
         (
             BARE + FIT + 'READS = "state"\n',
-            'READS of my.head, which defines fit: expected "answers" or "labels" or "names"',
+            'READS of my.head, which defines fit: expected "answers" or "labels" or "names" or "terms"',
         ),
         (BARE + BUILD + 'READS = "labels"\n', 'which defines build: expected "answers" or "state"'),
         (BARE + BUILD + "READS = other.READS\n", "READS of my.head"),

@@ -13,6 +13,7 @@ from taxbench.board.analysis.physical import over_leaves
 from taxbench.results.predictions import Predictions
 from taxbench.scoring.bootstrap import interval, replicates
 from taxbench.scoring.metrics import term_auroc
+from taxbench.scoring.pairs import pair_share
 
 DESIGNS = {  # leaves, pictures of each, direct wordings (as many are reversed), how far the answers are apart
     "88 leaves, 4 wordings": (88, 8, 2, 1.0), "24 leaves, 4 wordings": (24, 8, 2, 1.0),
@@ -54,6 +55,24 @@ def coverage(design: tuple[int, int, int, float], repetitions: int, n: int = 200
     return held / repetitions
 
 
+def pair_coverage(n: int, repetitions: int) -> float:
+    """Return how often intervals of the share of pairs told rightly hold the mean over all draws of n things."""
+    rng, names = np.random.default_rng(2), tuple(f"thing {i}" for i in range(n))
+    one, other = np.triu_indices(n, 1)
+    drawn = []
+    for _ in range(4 * repetitions):
+        truth = rng.standard_normal(n)
+        said = truth + 1.2 * rng.standard_normal(n)
+        noise = 0.5 * rng.standard_normal(len(one))  # of the pair alone
+        drawn.append((truth[one] > truth[other]) == (said[one] - said[other] + noise > 0))
+    mean = float(np.mean(drawn))
+    found = [pair_share(each, one, other, names) for each in drawn[:repetitions]]
+    return float(np.mean([low <= mean <= high for _, low, high in found if low is not None and high is not None]))
+
+
 if __name__ == "__main__":
+    many = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    for n in (12, 25, 88):
+        print(f"pairs of {n} things: {pair_coverage(n, many):.3f}", flush=True)
     for name, design in DESIGNS.items():
-        print(f"{name}: {coverage(design, int(sys.argv[1]) if len(sys.argv) > 1 else 400):.3f}", flush=True)
+        print(f"{name}: {coverage(design, many):.3f}", flush=True)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from taxbench.board.analysis.physical_controls import APPARENT_SIZE, CATEGORY_MEAN, apparent_sizes, category_means
+from taxbench.board.analysis.physical_pairs import PairFinding, Pairs, apart, pair_finding, together
 from taxbench.board.load import LoadedResults
 from taxbench.board.resampling import over_seeds
 from taxbench.board.rows import grouped
@@ -19,13 +21,14 @@ from taxbench.datasets.dataset import Dataset, first_images
 from taxbench.protocol.property_questions import AskedProperty
 from taxbench.protocol.protocol import Protocol
 from taxbench.results.predictions import OWN, Predictions
-from taxbench.scoring.bootstrap import DIFFERENCE, REPLICATES, SCORE, interval, item_weights
+from taxbench.scoring.bootstrap import DIFFERENCE, REPLICATES, SCORE, interval, item_weights, over_items
 from taxbench.scoring.metrics import term_auroc
 from taxbench.scoring.rank_correlation import UNKNOWN, Bounds, correlation_interval, leaf_means, rank_correlation
 from taxbench.specs.result import Result
+from taxbench.specs.task import SplitName
 from taxbench.util.errors import DataError, UsageError
 
-SPLITS = ("unseen", "heldout_leaf")
+SPLITS: tuple[SplitName, ...] = ("unseen", "heldout_leaf")
 TWIN = "random_lm"
 
 
@@ -58,7 +61,7 @@ class PropertyFinding:
     agreement: Bounds
     """Spearman over leaves, between direct wordings and reversed ones turned around."""
     controls: dict[str, float | None]
-    """AUROC of each control."""
+    """AUROC of each control, those of `physical_controls.py` among them."""
     number: Bounds = UNKNOWN
     """Spearman of a leaf's mean margin with its number."""
     number_twin: Bounds = UNKNOWN
@@ -78,6 +81,8 @@ class PropertyFindings:
     """All that records of property tasks say."""
 
     findings: tuple[PropertyFinding, ...]
+    pairs: tuple[PairFinding, ...]
+    """Of tasks about numbers: which of two leaves is told to have more."""
     notes: tuple[str, ...]
 
 
@@ -108,11 +113,24 @@ class _Asked:
         """Return which rows ask in a reversed wording.  # (q,) bool"""
         return np.asarray(self.asks.reversed[self.rows[2] % len(self.asks.reversed)])
 
+    def with_controls(self, trained: np.ndarray) -> "_Asked":
+        """Add the margins of controls that no head answers.
+
+        Args:
+            trained: Indices of the leaves that training names.  # (t,)
+        """
+        name, picture, question = self.rows
+        margins = self.predictions.margins | {
+            CATEGORY_MEAN: category_means(self.asks, self.dataset, trained)[name, question]
+        }
+        shares = None if self.asks.numbers is None else apparent_sizes(self.dataset, self.predictions.images)
+        if shares is not None:
+            margins[APPARENT_SIZE] = np.array([shares[leaf] for leaf in picture]) * np.where(self.turned, -1, 1)
+        return replace(self, predictions=replace(self.predictions, margins=margins))
+
     def only(self, rows: np.ndarray) -> "_Asked":
         """Return some of the rows."""
-        kept = {name: getattr(self.predictions, name)[rows] for name in ("split", "image", "term", "answer")}
-        margins = {name: margin[rows] for name, margin in self.predictions.margins.items()}
-        return replace(self, predictions=replace(self.predictions, **kept, margins=margins))
+        return replace(self, predictions=self.predictions.only(rows))
 
     def means(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the leaves asked and the mean margin of each.  # (l,) int, (l,)"""
@@ -133,29 +151,69 @@ def physical(records: LoadedResults, load: Callable[[str], Dataset]) -> Property
     groups = [group for group in grouped(records.results) if group[0].run.task.property_questions]
     if not groups:
         raise UsageError("There is no record of a property task. Make one: taxbench run --task property_alive")
-    findings, notes, known = [], list[str](), dict[tuple[str, int | None], Dataset]()
+    findings, pairs, notes, known = [], list[PairFinding](), list[str](), dict[tuple[str, int | None], Dataset]()
     for group in sorted(groups, key=lambda group: group[0].run.task.name):
         try:
-            asked = [_asked(result, records, known, load) for result in group]
-            findings += [_finding(group, asked, split) for split in SPLITS if split in group[0].run.task.evaluate]
+            splits = [split for split in SPLITS if split in group[0].run.task.evaluate]
+            protocols = [_protocol(result, known, load) for result in group]
+            answers = [records.predictions(result) for result in group]
+            if protocols[0].task.property_questions.partners:  # type: ignore[union-attr]
+                pairs += [_of_pairs(group, protocols, answers, split) for split in splits]
+                continue
+            asked = [_asked(protocol, each) for protocol, each in zip(protocols, answers, strict=True)]
+            findings += [_finding(group, asked, split) for split in splits]
+            pairs += [_of_leaves(group, asked, split) for split in splits if asked[0].asks.numbers is not None]
         except (DataError, UsageError) as error:
             notes.append(f"Left out: {group[0].run.task.name} on {group[0].dataset}: {error}")
-    return PropertyFindings(tuple(findings), tuple(dict.fromkeys(notes)))
+    return PropertyFindings(tuple(findings), tuple(pairs), tuple(dict.fromkeys(notes)))
 
 
-def _asked(
-    result: Result, records: LoadedResults, known: dict[tuple[str, int | None], Dataset], load: Callable[[str], Dataset]
-) -> _Asked:
-    """Return the answers of a record; raise DataError where its dataset is not the one at hand."""
+def _protocol(result: Result, known: dict[tuple[str, int | None], Dataset], load: Callable[[str], Dataset]) -> Protocol:
+    """Return the protocol of a record; raise DataError where its dataset is not the one at hand."""
     of, key = result.run.dataset, (result.run.dataset.name, result.run.dataset.limit)
     if key not in known:
         whole = load(of.name)
         known[key] = first_images(whole, of.limit) if of.limit else whole
-    asks = Protocol(result.run.task, known[key], result.seed).asked_property
+    protocol = Protocol(result.run.task, known[key], result.seed)
+    asks = protocol.asked_property
     assert asks is not None
     if (known[key].fingerprint, asks.digest) != (of.fingerprint, of.properties):
         raise DataError("its pictures or properties are not those at hand. Name them: --dataset, --properties.")
-    return _Asked(records.predictions(result), asks, known[key])
+    return protocol
+
+
+def _asked(protocol: Protocol, answers: Predictions) -> _Asked:
+    """Return the answers of a record about one image at a time."""
+    assert protocol.asked_property is not None
+    return _Asked(answers, protocol.asked_property, protocol.dataset).with_controls(protocol.trained)
+
+
+def _names(group: list[Result], split: str) -> tuple[str, str, str]:
+    """Return what a finding is of: task, system, split."""
+    run = group[0].run
+    return run.task.name, f"{run.lm.name} ← {run.head.name} ← {run.encoder.name}", split
+
+
+def _of_pairs(
+    group: list[Result], protocols: list[Protocol], answers: list[Predictions], split: SplitName
+) -> PairFinding:
+    """Return what questions about two images at a time say."""
+
+    def pairs(name: str) -> list[Pairs]:
+        return [together(protocol, protocol.asked_property, each.only(each.rows_of(split)), split, name)  # type: ignore[arg-type]
+                for protocol, each in zip(protocols, answers, strict=True) if name in each.margins]  # fmt: skip
+
+    return pair_finding(_names(group, split), "together", pairs(OWN), pairs(TWIN), protocols[0].dataset.taxonomy.leaves)
+
+
+def _of_leaves(group: list[Result], whole: list[_Asked], split: str) -> PairFinding:
+    """Return what the answers about single images say of pairs of leaves."""
+    asked = [each.only(each.predictions.rows_of(split)) for each in whole]
+    numbers = asked[0].asks.numbers
+    assert numbers is not None
+    own, twin = ([apart(*each.means(name), numbers) for each in asked if name in each.predictions.margins]
+                 for name in (OWN, TWIN))  # fmt: skip
+    return pair_finding(_names(group, split), "apart", own, twin, asked[0].dataset.taxonomy.leaves)
 
 
 def _finding(group: list[Result], whole: list[_Asked], split: str) -> PropertyFinding:
@@ -165,7 +223,7 @@ def _finding(group: list[Result], whole: list[_Asked], split: str) -> PropertyFi
     halves = [[each.only(each.turned == turned) for each in asked] for turned in (False, True)]
     finding = PropertyFinding(
         task=run.task.name,
-        system=f"{run.lm.name} ← {run.head.name} ← {run.encoder.name}",
+        system=_names(group, split)[1],
         dataset=run.dataset.label,
         pairing=run.task.counterfactual.kind,
         split=split,
@@ -245,7 +303,7 @@ def over_leaves(values: np.ndarray) -> np.ndarray:
         values: An estimate, then replicates by term, by leaf, and by both.  # (1 + 3 b,)
     """
     _, by_leaf, _ = np.split(values[1:], 3)
-    return np.concatenate([values[:1], by_leaf, np.repeat(values[:1], 2 * len(by_leaf))])
+    return over_items(np.concatenate([values[:1], by_leaf]))
 
 
 def _mean_auroc(asked: Sequence[_Asked], name: str) -> float | None:

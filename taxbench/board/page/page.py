@@ -19,6 +19,7 @@ from taxbench.board.page.svg import shown, strip, swatch
 from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
 from taxbench.board.render.cells import interval, place_of, short_task
 from taxbench.board.roles import ROLES
+from taxbench.board.world_scopes import scope_maps
 from taxbench.specs.controls import CONTROLS, control_help, control_title, in_order
 from taxbench.util.text import NOTHING_TO_SHOW, number
 
@@ -46,7 +47,7 @@ def page(board: Board) -> str:
     made = environment()
     made.globals.update(
         swatch=swatch, command=_command, all_controls=CONTROLS, f1_span=F1_SPAN,
-        transfer_span=TRANSFER_SPAN, titles=_TITLES, place=place_of,
+        transfer_span=TRANSFER_SPAN, scope_span=(0.5, 1.0), titles=_TITLES, place=place_of,
     )  # fmt: skip
     made.filters.update(number=_number, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade)
     columns = _columns(board)
@@ -61,6 +62,7 @@ def page(board: Board) -> str:
         choices=[(name, sorted({getattr(each, name) for each in board.entries})) for name in _CHOICES],
         lines=lines,
         heatmaps=heatmaps(board),
+        scopes=scope_maps(board),
         deprivation=deprivation_charts(board),
         similarity=similarity_charts(board),
         others=board.others,

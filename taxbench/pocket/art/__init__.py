@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from taxbench.pocket.art import scene
-from taxbench.pocket.art.pen import Pen
+from taxbench.pocket.art.pen import Pen, Pose
 from taxbench.pocket.art.scene import SUPERSAMPLE
 from taxbench.pocket.art.surface import coat, surface
 from taxbench.pocket.concepts import BY_NAME, CONCEPT_NAMES
 from taxbench.util.errors import DataError, did_you_mean
 
-__all__ = ["PICTURES", "backdrop", "render"]
+__all__ = ["PICTURES", "backdrop", "frame_share", "render"]
 
 PICTURES = "e1fce19b86d89d29a3f7f7f7a08fb7cc"
 """Changed by hand whenever a pixel of any picture changes: the data set's fingerprint and the keys of its features go
@@ -70,6 +70,23 @@ def render(concept: str, index: int, seed: int = 0, size: int = 96) -> NDArray[n
 
     Raises DataError for an unknown concept. `index` and `seed` are non-negative.
     """
+    canvas, share, pose = _drawn(concept, index, seed, size)
+    relief = surface(BY_NAME[concept].category, pose, canvas.width, size, _stream(concept, index, seed, _SURFACE))
+    picture = coat(_average_down(canvas), share * relief)
+    return scene.light(picture, _stream(concept, index, seed, _LIGHT))
+
+
+def frame_share(concept: str, index: int, seed: int = 0, size: int = 48) -> float:
+    """Return which share of a picture the object takes, to a hundredth at half its size; errors as for `render`."""
+    return float(_drawn(concept, index, seed, size)[1].mean())
+
+
+def _drawn(concept: str, index: int, seed: int, size: int) -> tuple[Image.Image, NDArray[np.float32], Pose]:
+    """Draw a picture without its surface and light.
+
+    Returns:
+        The canvas, which share of each pixel the object takes, (size, size), and its pose.
+    """
     drawer = _drawer(concept)
     behind = _stream(concept, index, seed, _CLUTTER)
     canvas = scene.background(_stream(concept, index, seed, _BACKGROUND), size * SUPERSAMPLE)
@@ -80,10 +97,7 @@ def render(concept: str, index: int, seed: int = 0, size: int = 96) -> NDArray[n
     drawer(Pen(draw, pose, _stream(concept, index, seed, _SHAPE)))
     bare = np.array(canvas)
     scene.clutter(draw, behind, canvas.width, most=1)
-    share = _object_share(empty, bare, np.asarray(canvas))
-    relief = surface(BY_NAME[concept].category, pose, canvas.width, size, _stream(concept, index, seed, _SURFACE))
-    picture = coat(_average_down(canvas), share * relief)
-    return scene.light(picture, _stream(concept, index, seed, _LIGHT))
+    return canvas, _object_share(empty, bare, np.asarray(canvas)), pose
 
 
 def _object_share(empty: NDArray[np.uint8], bare: NDArray[np.uint8], done: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from taxbench.board.analysis.physical import PropertyFinding, physical
+from taxbench.board.analysis.physical_controls import category_means
 from taxbench.board.load import load_records
 from taxbench.board.submit.examine import examine
 from taxbench.cli.analyze import command
@@ -65,7 +66,28 @@ def test_without_a_re_pairing_there_is_one_truth_and_words_have_no_correlation(t
     assert value is not None and low is not None and high is not None and low < value < high
     assert value == pytest.approx((says.auroc[0] or 0) - (says.controls["random_lm"] or 0))
     assert says.direct_transfer[0] and says.direct[1] and says.direct[1] < (says.direct[0] or 0)
-    assert set(says.controls) == {"random_lm", "no_image", "shuffled_features", "text_only", "feature_probe"}
+    asked = {"random_lm", "no_image", "shuffled_features", "text_only", "feature_probe", "name_probe"}
+    assert set(says.controls) == {*asked, "category_mean"}
+
+
+def test_what_follows_from_the_category_and_from_the_frame_stands_beside(tmp_path: Path) -> None:
+    assert found(tmp_path, "property_alive", "name").controls["category_mean"] == 1.0  # all of a category are
+    says = found(tmp_path / "size", "property_size", "name").controls
+    assert 0.5 < (says["category_mean"] or 0) < 1
+    # A picture's object and its name have nothing to do with each other but for what they are: near chance.
+    assert 0.3 < (says["apparent_size"] or 0) < 0.7
+
+
+def test_the_category_mean_of_a_leaf_is_that_of_the_others_that_training_names() -> None:
+    protocol = Protocol(find_tasks().tasks["property_fly"], POCKET, 42)
+    asks, leaves = protocol.asked_property, POCKET.taxonomy.leaves
+    assert asks is not None
+    means, hypernyms = category_means(asks, POCKET, protocol.trained), POCKET.taxonomy.hypernyms_of
+    flies = POCKET.properties.columns["can_fly"].values
+    for leaf in ("penguin", "owl"):
+        kin = {leaves[i] for i in protocol.trained if hypernyms[leaves[i]] == hypernyms[leaf]} - {leaf}
+        place, expected = leaves.index(leaf), np.mean([bool(flies[each]) for each in kin if each in flies])
+        assert means[place, 0] == pytest.approx(expected) and means[place, -1] == pytest.approx(1 - expected)
 
 
 def test_a_swap_inside_hypernyms_leaves_no_two_truths_of_what_they_share(tmp_path: Path) -> None:
@@ -94,3 +116,39 @@ def test_a_record_of_a_property_task_can_be_checked(tmp_path: Path) -> None:
     write(tmp_path, raw)
     (reason,) = examine(tmp_path, registry).reasons
     assert reason.startswith("run.dataset.properties is 0000000000000000; in this version of 'pocket' it is ")
+
+
+def in_one_question(which: str):  # type: ignore[no-untyped-def]
+    """Return margins of questions about two pictures: by their lengths, by the first alone, or by nothing at all."""
+
+    def margins(protocol: Protocol, asked: QuestionSet) -> np.ndarray:
+        n, asks = len(POCKET.images), protocol.asked_property
+        assert asks is not None and asks.numbers is not None
+        first, second = (np.log(asks.numbers[protocol.leaf[i]]) for i in (asked.image % n, asked.image // n - 1))
+        sign = np.where(asks.reversed[asked.term - protocol.vocabulary.n_taught], -1, 1)
+        return {"both": sign * (first - second), "first": sign * first - 30.0, "yes": np.full(len(first), 2.0)}[which]
+
+    return margins
+
+
+@pytest.mark.parametrize(("which", "right", "same"), [("both", 1.0, 0.0), ("first", 1.0, 1.0), ("yes", 0.5, 1.0)])
+def test_two_in_one_question_are_told_by_the_difference_between_the_orders(
+    tmp_path: Path, which: str, right: float, same: float
+) -> None:
+    folder = tmp_path / "compare_pair_size"
+    honest(folder, task="compare_pair_size", own=in_one_question(which))
+    assert examine(folder, find_tasks()).reasons == ()
+    says = physical(load_records([tmp_path]), load_dataset)
+    first, held = says.pairs
+    assert (first.asked, first.split, held.split) == ("together", "unseen", "heldout_leaf") and not says.findings
+    assert first.right[0] == pytest.approx(right) and first.same_answer[0] == pytest.approx(same, abs=0.01)
+    assert all(each[0] == pytest.approx(right) for each in first.by_gap) and first.pairs == 1404 * 4 // 2
+    assert first.twin[0] is not None and first.twin[1] is not None and first.twin[1] < first.twin[0]
+
+
+def test_single_images_are_compared_by_the_difference_of_their_margins(tmp_path: Path) -> None:
+    honest(tmp_path / "a", task="compare_word_size", own=by("name", 8.0))
+    apart, _ = physical(load_records([tmp_path]), load_dataset).pairs
+    near, _, far = apart.by_gap
+    assert apart.asked == "apart" and apart.same_answer == (None, None, None)
+    assert near[0] and far[0] and 0.55 < near[0] < far[0] and apart.right[0] and near[0] < apart.right[0] < far[0]
