@@ -34,7 +34,7 @@ from taxbench.runs.ray_engine import run_on_ray
 from taxbench.runs.several_devices import on_each_device
 from taxbench.runs.status import StatusFile, Tally, processes_at_work
 from taxbench.scoring.metrics import calibrate, category_scores, fit_threshold, score, summarise
-from taxbench.specs.result import Result, Timing
+from taxbench.specs.result import Result, Timing, TrainingLosses
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
@@ -272,7 +272,8 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
                     lm=context.lm.digest)  # fmt: skip
     context.work.clear()
-    write_result(planned.folder, result, content, timing)
+    curves = {name: curve for name, job in planned.heads.items() if (curve := job.curve)}
+    write_result(planned.folder, result, content, timing, TrainingLosses(heads=curves))
     return result.lies_in(planned.folder)
 
 

@@ -184,6 +184,24 @@ class Timing(Spec):
     """The digest of the LM."""
 
 
+class LossCurve(Spec):
+    """How the loss of one head fell in training, apart from how sure it is on test questions."""
+
+    step: tuple[int, ...]
+    """Up to which step each mean goes, from the one before on."""
+    loss: tuple[float, ...]
+    """Mean loss of those steps, on the questions of training: −log p(right answer)."""
+    validation: tuple[tuple[int, float], ...]
+    """After which steps the loss on leaf questions about validation images was looked at, and what it was."""
+
+
+class TrainingLosses(Spec):
+    """The losses of the heads of a run: `losses.json`, apart from the record, whose identity they are no part of."""
+
+    heads: dict[str, LossCurve]
+    """Of the run's own head (`none`) and of its controls; fitted heads have none."""
+
+
 class Result(PromptView, Spec):
     """One run's outcome. Holds no time stamps, so the same run writes the same bytes."""
 

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from taxbench.lms.frozen import FrozenLM
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
+from taxbench.specs.result import LossCurve
 from taxbench.specs.run import HeadKey, HeadSpec, TrainerSpec
 from taxbench.specs.spec import canonical_json, identity_of
 from taxbench.util.errors import CacheError, TrainingError, first_line
@@ -91,6 +93,10 @@ class HeadTrainingState:
         """Where `save` writes, if anywhere."""
         self.best: tuple[float, int, dict[str, Tensor]] | None = None
         """Least validation loss, the epochs it took, and the weights then; only where training may stop early."""
+        self.losses: list[float] = []
+        """The loss of each step."""
+        self.validation: list[tuple[int, float]] = []
+        """Steps after which the loss on leaf questions about validation images was looked at, and what it was."""
         self.watched = False
         """Whether to say so where validation loss still falls at the end."""
         self._half_way: float | None = None  # the validation loss half way
@@ -151,9 +157,10 @@ class HeadTrainingState:
         term, answer = (torch.from_numpy(each[part]).to(self.device) for each in (rows.term, rows.answer))
         return HeadBatch(self.images(rows.image[part]), term, answer)
 
-    def learn(self) -> None:
+    def learn(self, loss: float) -> None:
         """Take one step down the gradient that the head's parameters hold."""
         self._stepping = True
+        self.losses.append(loss)
         rate = self.trainer.learning_rate * scheduled(self.step, self.total_steps, self.trainer.warmup)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
@@ -163,7 +170,7 @@ class HeadTrainingState:
         self.step, self._stepping = self.step + 1, False
 
     def validated(self, loss: float) -> None:
-        """Note an epoch's loss on validation questions about leaves, and stop where it has long been no better."""
+        """Take an epoch's loss on validation questions about leaves, and stop where it has long been no better."""
         epoch = self.step // self._epoch_steps
         if self.best is None or loss < self.best[0]:
             self.best = loss, epoch, copy.deepcopy(self.head.state_dict())
@@ -215,6 +222,8 @@ class HeadTrainingState:
         for number, moments in self._optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{number}/{name}": value for name, value in moments.items()}
         said: dict[str, Any] = {"step": self.step, "stopped": self._stopped, "half_way": self._half_way}
+        tensors["losses"] = torch.tensor(self.losses)
+        said["validation"] = self.validation
         if self.best is not None:
             said |= {"best": self.best[:2]}
             tensors |= {f"best/{name}": value for name, value in self.best[2].items()}
@@ -255,6 +264,19 @@ class HeadTrainingState:
         self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": moments})
         self.step, self._stopped, self._half_way = said["step"], said["stopped"], said.get("half_way")
         self.best = (*said["best"], under("best/")) if "best" in said else None
+        # A checkpoint of an earlier release has no losses.
+        self.losses = tensors["losses"].tolist() if "losses" in tensors else [math.nan] * self.step
+        self.validation = [(step, loss) for step, loss in said.get("validation", ())]
+
+    def curve(self) -> LossCurve:
+        """Return how the loss fell: means over equal parts of the steps, and the validation losses."""
+        edges = np.unique(np.linspace(0, len(self.losses), _CURVE_POINTS + 1).round().astype(int))
+        parts = [(int(b), float(np.mean(self.losses[a:b]))) for a, b in pairwise(edges.tolist())]
+        known = [(step, round(loss, 4)) for step, loss in parts if math.isfinite(loss)]
+        validation = tuple((step, round(loss, 4)) for step, loss in self.validation if math.isfinite(loss))
+        return LossCurve(
+            step=tuple(step for step, _ in known), loss=tuple(loss for _, loss in known), validation=validation
+        )
 
 
 _FALLING = 0.05  # the share of the loss that the second half of a training may take off without a word
@@ -269,6 +291,9 @@ def scheduled(step: int, total: int, warmup: float) -> float:
 
 
 _FOLDER = "heads"
+_CURVE = "losses"
+"""The metadata of a head's file that holds its loss curve."""
+_CURVE_POINTS = 100
 
 
 def head_path(cache: Path, key: HeadKey) -> Path:
@@ -293,15 +318,35 @@ def load_head(cache: Path, key: HeadKey, head: Head) -> None:
     try:
         head.load_state_dict(load_file(path, device=str(head.mean.device)))
     except (SafetensorError, OSError, RuntimeError) as error:
-        problem = str(error).splitlines()[0]
-        raise CacheError(
-            f"The cached head '{path}' is broken ({problem}). Remove it and run again: rm '{path}'"
-        ) from None
+        raise _broken(path, error) from None
 
 
-def save_head(cache: Path, key: HeadKey, head: Head) -> None:
-    """Write a trained head's weights, with its key as readable metadata; the checkpoint has served its time."""
+def save_head(cache: Path, key: HeadKey, head: Head, curve: LossCurve) -> None:
+    """Write a trained head's weights, with its key and losses as metadata; the checkpoint has served its time."""
     weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
+    about = {"key": canonical_json(identity_of(key)), _CURVE: curve.model_dump_json()}
     with replacing(head_path(cache, key)) as partial:
-        save_file(weights, partial, metadata={"key": canonical_json(identity_of(key))})
+        save_file(weights, partial, metadata=about)
     checkpoint_path(cache, key).unlink(missing_ok=True)
+
+
+def read_curve(cache: Path, key: HeadKey) -> LossCurve | None:
+    """Return how the loss of a cached head fell; None: it was not trained, or by an earlier release.
+
+    Raises:
+        CacheError: its file is broken.
+    """
+    path = head_path(cache, key)
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "np") as file:
+            said = (file.metadata() or {}).get(_CURVE)
+        return LossCurve.model_validate_json(said) if said else None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _broken(path, error) from None
+
+
+def _broken(path: Path, error: Exception) -> CacheError:
+    """Say that the file of a cached head is broken."""
+    return CacheError(f"The cached head '{path}' is broken ({first_line(error)}). Remove it and run again: rm '{path}'")

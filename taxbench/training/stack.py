@@ -90,6 +90,7 @@ def _validate(state: HeadTrainingState, scorer: QuestionScorer, report: Reporter
         if may_stop:
             state.fail(f"The head cannot be validated: {error}")
         return
+    state.validation.append((state.step, loss))
     if may_stop:
         state.validated(loss)
     if watched and (said := state.still_falling(loss)):
@@ -204,7 +205,7 @@ def _learn(live: Sequence[HeadTrainingState], rows: _Rows, losses: list[float], 
         torch.autograd.backward([rows.soft[i] for i in sound], [gradients[i] for i in sound])
     for i, state in enumerate(live):
         if i in sound:
-            state.learn()
+            state.learn(losses[i])
         else:
             state.fail("The loss of the head stopped being a number")
     return losses

@@ -235,6 +235,8 @@ def test_an_interrupted_training_goes_on_where_it_stood(
     for one, two in zip(whole, halves, strict=True):
         one.finish(), two.finish()
         assert equal(weights(one), weights(two))
+        assert one.curve() == two.curve() and one.curve().step[-1] == one.step
+        assert len(one.curve().validation) == (3 if patience else 0)
     (tmp_path / "0.checkpoint").write_bytes(b"nonsense")
     with pytest.raises(CacheError, match=r"rm '.*0\.checkpoint'"):
         fresh()
@@ -312,7 +314,7 @@ def test_the_learning_rate_rises_and_falls(scorer: QuestionScorer, images: Featu
     rates = []
     while not one.done:
         one.head.gain.grad = torch.tensor(0.0)
-        one.learn()
+        one.learn(0.5)
         rates.append(one._optimiser.param_groups[0]["lr"])
     top = rates.index(max(rates))
     assert max(rates) == pytest.approx(1.0) and top == pytest.approx(0.1 * len(rates), abs=1)
