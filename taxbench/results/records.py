@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from taxbench.results.migrations import migrate
-from taxbench.specs.result import PredictionsFile, Result, Timing, TrainingLosses, Versions
+from taxbench.specs.result import PredictionsFile, Result, Versions
 from taxbench.specs.run import RunSpec
+from taxbench.specs.side_files import Timing, TrainingLosses
 from taxbench.specs.spec import Spec
 from taxbench.util.errors import CacheError, DataError, first_line
 from taxbench.util.paths import PARTIAL, beside, read_within, replacing, sync_folder
@@ -107,13 +108,6 @@ def finished(folder: Path, digest: str, versions: Versions) -> Result | None:
 def result_bytes(record: Spec) -> bytes:
     """Return a record, or what lies beside it, as it is written."""
     return (record.model_dump_json(indent=1) + "\n").encode()
-
-
-def read_losses(folder: Path) -> TrainingLosses | None:
-    """Return the losses that lie beside a record; None: there are none, or they cannot be read."""
-    with suppress(OSError, ValueError, DataError):
-        return TrainingLosses.model_validate_json(read_within(folder / LOSSES, MOST_BYTES, "losses have at most"))
-    return None
 
 
 def read_result(path: Path) -> Result:

@@ -19,6 +19,7 @@ from taxbench.heads.base import FixedHead, Head, NameHead, SoftHead
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import label_head
 from taxbench.heads.loading import head_module, head_spec
+from taxbench.heads.stored import checkpoint_path, head_path, load_head, read_curve, save_head
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
 from taxbench.registry.heads import HeadInfo, head_info
@@ -27,21 +28,13 @@ from taxbench.results.predictions import OWN
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import versions
 from taxbench.specs.controls import CONTROLS, Variant
-from taxbench.specs.result import LossCurve
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, head_key
+from taxbench.specs.side_files import LossCurve
 from taxbench.specs.spec import canonical_json
 from taxbench.specs.task import Answers, PromptSpec
 from taxbench.systems.asking import TextScorer
 from taxbench.systems.text_side import MeanImage, TextSide
-from taxbench.training.head_state import (
-    HeadTrainingState,
-    build_head,
-    checkpoint_path,
-    head_path,
-    load_head,
-    read_curve,
-    save_head,
-)  # fmt: skip
+from taxbench.training.head_state import HeadTrainingState, build_head  # fmt: skip
 from taxbench.training.parallel import side_by_side, threads_of_a_job
 from taxbench.training.predict import FittedHead, out_of_memory
 from taxbench.training.stack import train_stack

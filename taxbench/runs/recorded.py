@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +11,7 @@ from taxbench.registry.models import find_encoder, find_lm, find_system
 from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.context import RunContext
 from taxbench.runs.inputs import Inputs
+from taxbench.runs.run_options import NamesHere
 from taxbench.runs.runner import check
 from taxbench.specs.feature_key import FeatureOptions, StorageDtype
 from taxbench.specs.result import Result
@@ -19,21 +20,6 @@ from taxbench.util.errors import DataError, UsageError
 from taxbench.util.progress import Reporter
 
 _DIRECTORY = "If it was a directory where the record was made, type {}."
-
-
-@dataclass(frozen=True, slots=True)
-class NamesHere:
-    """What a record does not say of its inputs, or what has another name here."""
-
-    dataset: str | None = None
-    taxonomy: Path | None = None
-    properties: Path | None = None
-    model: str | None = None
-    encoder: str | None = None
-    device: str | None = None
-    """None: the kind of device that the record names."""
-    cache: Path | None = None
-    """Where features are kept."""
 
 
 def recorded_context(record: Result, again: NamesHere, folders: tuple[Path, Path], report: Reporter) -> RunContext:
@@ -74,6 +60,7 @@ def _config(record: Result, again: NamesHere, folders: tuple[Path, Path]) -> Run
         inputs=(Inputs(again.dataset or record.dataset, again.taxonomy, encoder, lm, again.properties, system),),
         seeds=(record.seed,),
         device=again.device or run.device,
+        dtype=run.lm.dtype,
         cache=folders[0],
         out=folders[1],
         limit=run.dataset.limit,

@@ -8,7 +8,8 @@ from typing import Any
 
 from taxbench.results.records import RESULT, read_result
 from taxbench.runs.environment import code, versions
-from taxbench.runs.recorded import NamesHere, recorded_context
+from taxbench.runs.recorded import recorded_context
+from taxbench.runs.run_options import NamesHere
 from taxbench.runs.runner import finish, plan
 from taxbench.runs.status import Tally
 from taxbench.specs.result import Code, Result, Scores, Versions

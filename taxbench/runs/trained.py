@@ -15,8 +15,9 @@ from taxbench.heads.base import SoftHead
 from taxbench.results.predictions import OWN
 from taxbench.runs.context import RunContext
 from taxbench.runs.fit import HeadJob, fit
-from taxbench.runs.recorded import NamesHere, recorded_context
+from taxbench.runs.recorded import recorded_context
 from taxbench.runs.reproduce import differing
+from taxbench.runs.run_options import NamesHere
 from taxbench.runs.runner import plan
 from taxbench.specs.result import Result
 from taxbench.training.predict import FittedHead

@@ -171,37 +171,6 @@ class PredictionsFile(Spec):
     n_questions: int = Field(ge=1)
 
 
-class Timing(Spec):
-    """What a run cost: `timing.json`, apart from the record, which holds nothing that differs from run to run."""
-
-    machine: str
-    """The processor, or the accelerator, and the number of cores."""
-    seconds: dict[str, float]
-    """Wall time by phase. What several runs share stands with the run that waited for it."""
-    work: dict[str, float] = Field(default_factory=dict)
-    """FLOPs of the LM by phase, to tell what other runs will take."""
-    lm: str = ""
-    """The digest of the LM."""
-
-
-class LossCurve(Spec):
-    """How the loss of one head fell in training, apart from how sure it is on test questions."""
-
-    step: tuple[int, ...]
-    """Up to which step each mean goes, from the one before on."""
-    loss: tuple[float, ...]
-    """Mean loss of those steps, on the questions of training: −log p(right answer)."""
-    validation: tuple[tuple[int, float], ...]
-    """After which steps the loss on leaf questions about validation images was looked at, and what it was."""
-
-
-class TrainingLosses(Spec):
-    """The losses of the heads of a run: `losses.json`, apart from the record, whose identity they are no part of."""
-
-    heads: dict[str, LossCurve]
-    """Of the run's own head (`none`) and of its controls; fitted heads have none."""
-
-
 class Result(PromptView, Spec):
     """One run's outcome. Holds no time stamps, so the same run writes the same bytes."""
 

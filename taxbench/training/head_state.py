@@ -4,26 +4,24 @@ import copy
 import json
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from taxbench.features.feature_rows import Images
-from taxbench.heads.base import Head, HeadShape, SoftHead, StateHead, first_weights, reseed
+from taxbench.heads.base import HeadShape, SoftHead, StateHead, first_weights, reseed
 from taxbench.heads.loading import head_module
 from taxbench.lms.frozen import FrozenLM
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
-from taxbench.specs.result import LossCurve
-from taxbench.specs.run import HeadKey, HeadSpec, TrainerSpec
-from taxbench.specs.spec import canonical_json, identity_of
+from taxbench.specs.run import HeadSpec, TrainerSpec
+from taxbench.specs.side_files import LossCurve
 from taxbench.util.errors import CacheError, TrainingError, first_line
 from taxbench.util.paths import replacing
 from taxbench.util.seeds import derive_seed, rng
@@ -269,14 +267,8 @@ class HeadTrainingState:
         self.validation = [(step, loss) for step, loss in said.get("validation", ())]
 
     def curve(self) -> LossCurve:
-        """Return how the loss fell: means over equal parts of the steps, and the validation losses."""
-        edges = np.unique(np.linspace(0, len(self.losses), _CURVE_POINTS + 1).round().astype(int))
-        parts = [(int(b), float(np.mean(self.losses[a:b]))) for a, b in pairwise(edges.tolist())]
-        known = [(step, round(loss, 4)) for step, loss in parts if math.isfinite(loss)]
-        validation = tuple((step, round(loss, 4)) for step, loss in self.validation if math.isfinite(loss))
-        return LossCurve(
-            step=tuple(step for step, _ in known), loss=tuple(loss for _, loss in known), validation=validation
-        )
+        """Return how the loss fell."""
+        return LossCurve.of(self.losses, self.validation)
 
 
 _FALLING = 0.05  # the share of the loss that the second half of a training may take off without a word
@@ -288,65 +280,3 @@ def scheduled(step: int, total: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / rising
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, total - rising))))
-
-
-_FOLDER = "heads"
-_CURVE = "losses"
-"""The metadata of a head's file that holds its loss curve."""
-_CURVE_POINTS = 100
-
-
-def head_path(cache: Path, key: HeadKey) -> Path:
-    """Return the file that holds, or would hold, the weights of a key."""
-    return cache / _FOLDER / f"{key.digest}.safetensors"
-
-
-def checkpoint_path(cache: Path, key: HeadKey) -> Path:
-    """Return the file that holds how far the training of a key's head is."""
-    return cache / _FOLDER / f"{key.digest}.checkpoint"
-
-
-def load_head(cache: Path, key: HeadKey, head: Head) -> None:
-    """Put the cached weights of a key into a freshly built head.
-
-    Raises:
-        CacheError: there are none, the file is broken, or it holds another head.
-    """
-    path = head_path(cache, key)
-    if not path.is_file():
-        raise CacheError(f"The cached head '{path}' was removed while it was needed. Run again.")
-    try:
-        head.load_state_dict(load_file(path, device=str(head.mean.device)))
-    except (SafetensorError, OSError, RuntimeError) as error:
-        raise _broken(path, error) from None
-
-
-def save_head(cache: Path, key: HeadKey, head: Head, curve: LossCurve) -> None:
-    """Write a trained head's weights, with its key and losses as metadata; the checkpoint has served its time."""
-    weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
-    about = {"key": canonical_json(identity_of(key)), _CURVE: curve.model_dump_json()}
-    with replacing(head_path(cache, key)) as partial:
-        save_file(weights, partial, metadata=about)
-    checkpoint_path(cache, key).unlink(missing_ok=True)
-
-
-def read_curve(cache: Path, key: HeadKey) -> LossCurve | None:
-    """Return how the loss of a cached head fell; None: it was not trained, or by an earlier release.
-
-    Raises:
-        CacheError: its file is broken.
-    """
-    path = head_path(cache, key)
-    if not path.is_file():
-        return None
-    try:
-        with safe_open(path, "np") as file:
-            said = (file.metadata() or {}).get(_CURVE)
-        return LossCurve.model_validate_json(said) if said else None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _broken(path, error) from None
-
-
-def _broken(path: Path, error: Exception) -> CacheError:
-    """Say that the file of a cached head is broken."""
-    return CacheError(f"The cached head '{path}' is broken ({first_line(error)}). Remove it and run again: rm '{path}'")

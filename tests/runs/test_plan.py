@@ -16,7 +16,7 @@ from taxbench.runs.cost import CostModel
 from taxbench.runs.forecast import forecast
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import PlannedRun, plan
-from taxbench.specs.result import Timing
+from taxbench.specs.side_files import Timing
 from taxbench.util.progress import QUIET
 from taxbench.util.text import duration
 from tests.runs.small_grid import typed

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 import taxbench
-from taxbench.results.records import read_losses
+from taxbench.board.inside import inside_of
+from taxbench.board.load import load_predictions
+from taxbench.cli.main import call
+from taxbench.results.beside import read_losses
+from taxbench.runs.run_options import NamesHere
 from taxbench.specs.result import Result
 from taxbench.util.errors import DataError, UsageError
+from taxbench.util.progress import QUIET
 from tests.runs.small_grid import small_grid
 
 
@@ -76,3 +81,29 @@ def test_a_head_that_is_not_there_is_trained_or_the_error_says_how(
         taxbench.load_head(options["out"], **known)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="cannot be had here"):
         taxbench.load_head(results[0], cache=options["cache"], quiet=True)
+
+
+def test_the_inside_of_a_head_is_told_for_every_picture_that_was_asked_about(
+    options: dict[str, str], results: list[Result], tmp_path: Path
+) -> None:
+    result = results[0]
+    assert result.folder is not None
+    answers = load_predictions(result.folder, result)
+    here = NamesHere(model=options["model"], cache=Path(options["cache"]))
+    found = inside_of(result, answers, here, QUIET)
+    assert found.words == ("crow", "gull", "hammer", "saw", "bird", "tool")
+    assert {"input", "template_1", "last"} <= {each.kind for each in found.kinds}
+    assert all(sum(each.shares) == pytest.approx(1) for each in found.kinds)
+    assert found.by_chance == pytest.approx([1 / 6, 1 / 6, 1 / 6, 3 / 6])  # a sibling each, and a hypernym
+    assert found.nearest.shape == (len(answers.images), 8) and found.nearest.max() < 6
+    assert found.looks is not None and found.looks.shape == (len(answers.images), 4, 4)
+    assert found.looks.max((1, 2)) == pytest.approx(np.ones(len(answers.images)))
+    leaf = np.array([["crow", "gull", "hammer", "saw"].index(each) for each in answers.leaves])[answers.leaf_of]
+    shown = next(each for each in found.kinds if each.kind == found.shown)
+    assert shown.shares[0] == pytest.approx((found.nearest == leaf[:, None]).mean())
+    with pytest.raises(UsageError, match="cannot be had here"):  # a directory, whose name is no alias
+        inside_of(result, answers, NamesHere(cache=Path(options["cache"])), QUIET)
+    page = tmp_path / "view.html"
+    known = ["--model", options["model"], "--cache", options["cache"], "--out", str(page)]
+    assert call(["--quiet", "view", str(result.folder), "--inside", *known]) == 0
+    assert "Inside the head" in page.read_text() and "Losses in training" in page.read_text()

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from taxbench.heads.base import SoftHead
-from taxbench.specs.result import LossCurve
+from taxbench.heads.stored import checkpoint_path, head_path, load_head, read_curve, save_head
 from taxbench.specs.run import TRAINING_FIELDS, EncoderId, HeadKey, HeadSpec, RunSpec, ScoringSpec, head_key
+from taxbench.specs.side_files import LossCurve
 from taxbench.specs.task import FullDeprivation, Graded, TaskSpec, WithinCategory
-from taxbench.training.head_state import checkpoint_path, head_path, load_head, read_curve, save_head
 from taxbench.util.errors import CacheError
 from tests.board.test_rows import result
 

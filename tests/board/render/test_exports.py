@@ -34,6 +34,18 @@ def test_csv_has_a_line_a_row_and_four_columns_a_figure() -> None:
             assert read == pytest.approx([figure.mean, figure.sd, figure.low, figure.high], abs=1e-6)
 
 
+def test_csv_has_settings_that_tell_rows_apart_and_what_runs_cost_where_it_is_known() -> None:
+    rows = list(board().rows[:3])
+    assert "seconds" not in lines(csv_text(rows))[0] and "epochs" not in lines(csv_text(rows))[0]
+    settings = [{"epochs": 5, "same": 1, "note": "n"}, {"epochs": 9, "same": 1, "note": "m"}, {"same": 1, "deep": True}]
+    rows = [replace(each, settings=mine) for each, mine in zip(rows, settings, strict=True)]
+    rows[0] = replace(rows[0], seconds=61.26, finished="2026-11-30")
+    found = lines(csv_text(rows))
+    assert [line["epochs"] for line in found] == ["5", "9", ""] and [line["deep"] for line in found] == ["", "", "True"]
+    assert [line["seconds"] for line in found] == ["61.3", "", ""] and found[0]["finished"] == "2026-11-30"
+    assert "same" not in found[0] and found[0]["note"] == rows[0].note  # a setting takes no other column's name
+
+
 def test_csv_carries_no_formula_and_no_line_break() -> None:
     board = hostile_board()
     names = ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\u0000-2"]
@@ -48,7 +60,7 @@ def test_json_is_the_board_with_its_rows_once() -> None:
     one = board()
     read = json.loads(json_text(one))
     assert read.pop("schema_version") == 1 and list(read) == [field.name for field in fields(one)]
-    own = [field.name for field in fields(one.rows[0]) if field.name != "is_control"]  # which entries say
+    own = [field.name for field in fields(one.rows[0]) if field.name not in ("is_control", "settings")]
     assert list(read["rows"][0]) == own and read["rows"][0]["task"] == one.rows[0].task.identity
     assert read["rows"][0]["f1"] == asdict(one.rows[0].f1)
     assert read["rows"][0]["evidence"]["removed_fraction"] == one.rows[0].evidence.removed_fraction  # type: ignore[union-attr]
