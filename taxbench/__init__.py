@@ -46,6 +46,7 @@ def run(  # noqa: PLR0913
     seeds: Numbers = 42,
     settings: Settings = (),
     device: str | Sequence[str] = "auto",
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     engine: Literal["local", "ray"] = "local",
     limit: int | None = None,
     include: Names = (),
@@ -69,6 +70,7 @@ def run(  # noqa: PLR0913
         seeds: Seeds of splits, draws and training.
         settings: Of the features, the trainer, the scoring, the prompt or the head: `{"epochs": 2, "hidden": [8, 16]}`.
         device: auto, cpu, cuda, cuda:1 or mps; several share the runs.
+        dtype: What LMs compute in; auto: bfloat16 where the device multiplies it fast, else float32.
         engine: What does the work: this process, or a Ray cluster.
         limit: How many images of each leaf and split are used, for a first look; None: all.
         include: Folders with more task files.
@@ -226,7 +228,7 @@ def load_head(  # noqa: PLR0913
         TaxbenchError: its inputs are not found here, or the head is not in the cache.
     """
     from taxbench.board.notebook import results_in
-    from taxbench.runs.recorded import NamesHere
+    from taxbench.runs.run_options import NamesHere
     from taxbench.runs.trained import trained_head
     from taxbench.util.errors import UsageError
     from taxbench.util.progress import Reporter
