@@ -63,7 +63,8 @@ def _report(ctx: click.Context) -> Reporter:
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--best-by", type=click.Choice(["validation"]),
               help="Of several settings of a head, only the one that does best on validation leaves.")  # fmt: skip
-@click.option("--columns", default="", metavar="NAMES", help="Titles of the table's columns, by commas.")
+@click.option("--columns", default="", metavar="NAMES",
+              help="Titles of the table's columns, by commas; only there: minutes, date and settings.")  # fmt: skip
 @click.option("--sort", default="", metavar="COLUMN", help="Sort the table's lines by a column, the best first.")
 @include_path
 @click.pass_context
@@ -152,15 +153,70 @@ def check_command(
     _tell(ctx, outcomes, as_json, "")
 
 
+@command.command("export")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    required=True,
+    type=click.Choice(["parquet", "every-eval-ever", "hub"]),
+    help="parquet: rows and all answers; every-eval-ever: a JSON file a system; hub: .eval_results of each LM.",
+)
+@click.option(
+    "--out",
+    default=Path("exported"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the files are written.",
+)
+@click.option("--benchmark", default="", metavar="OWNER/NAME", help="hub: the dataset repository of the leaderboard.")
+@click.option("--organization", default="unknown", show_default=True, metavar="NAME",
+              help="every-eval-ever: who provides the results.")  # fmt: skip
+@_as_json
+@click.pass_context
+def export_command(ctx: click.Context, /, folders: tuple[Path, ...], form: str, as_json: bool, **given: Any) -> None:
+    """Write the results below FOLDERS (default: results) in the forms of others, to be sent there.
+
+    Nothing is uploaded. Of 'hub', a file is for the repository of a language model, as a pull request, and eval.yaml
+    for that of the leaderboard.
+    """
+    import time
+
+    from taxbench.board.build import make_board
+    from taxbench.board.load import load_records
+    from taxbench.board.notebook import parquet_files
+    from taxbench.board.render.exchange import every_eval_ever, hub_results
+    from taxbench.board.resampling import Cached
+    from taxbench.util.paths import cache_folder, replacing
+
+    places = folders or (Path("results"),)
+    board = make_board(load_records(places), (), Cached(cache_folder()), (), _report(ctx))
+    files: dict[str, bytes]
+    if form == "parquet":
+        files = parquet_files(board, places)
+    elif form == "hub":
+        files = {name: text.encode() for name, text in hub_results(board, given["benchmark"]).items()}
+    else:
+        made = every_eval_ever(board, given["organization"], int(time.time()))
+        files = {name: text.encode() for name, text in made.items()}
+    for name, content in files.items():
+        with replacing(given["out"] / name) as partial:
+            partial.write_bytes(content)
+    written = [str(given["out"] / name) for name in files]
+    click.echo(json.dumps(written, indent=1) if as_json else "\n".join(written))
+
+
 @command.command("push")
 @click.argument("repository", metavar="USER/NAME")
 @_root
 @click.option("--direct", is_flag=True, help="Commit at once instead of opening a pull request.")
-def push_command(repository: str, root: Path, direct: bool) -> None:
-    """Upload the leaderboard to a dataset repository of the Hugging Face hub, as a pull request."""
-    from taxbench.board.submit.publish import push
+@click.option("--space", is_flag=True, help="To a static Space, which shows the page and has no records.")
+def push_command(repository: str, root: Path, direct: bool, space: bool) -> None:
+    """Upload the leaderboard to a dataset repository of the Hugging Face hub, or to a Space, as a pull request."""
+    from taxbench.board.submit.publish import push, push_space
 
-    click.echo(push(root, repository, direct=direct))
+    click.echo(push_space(root, repository, direct=direct) if space else push(root, repository, direct=direct))
 
 
 def _tell(ctx: click.Context, outcomes: "list[Outcome]", as_json: bool, then: str) -> None:
