@@ -136,12 +136,13 @@ def hub_results(board: Board, benchmark: str) -> dict[str, str]:
     scored = [row for row in board.rows if row.f1.mean is not None and not row.is_control]
     for row in scored:
         assert row.f1.mean is not None
-        notes = f"macro-F1; encoder {row.encoder}, head {row.head}, dataset {row.dataset}, {len(row.seeds)} seeds"
+        seeds = f"seed{'s' * (len(row.seeds) > 1)} {', '.join(map(str, row.seeds))}"
+        notes = f"macro-F1; encoder {row.encoder}, head {row.head}, dataset {row.dataset}, {seeds}"
         models[row.lm].append({
             "dataset": {"id": benchmark, "task_id": row.name},
             "value": round(row.f1.mean, 4),
             **({"date": row.finished} if row.finished else {}),
-            "source": source,
+            "source": dict(source),  # the same one twice would become an alias
             "notes": plain(f"{notes}, {row.setting}" if row.setting else notes),
         })  # fmt: skip
     about = {

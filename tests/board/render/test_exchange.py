@@ -79,6 +79,7 @@ def test_every_score_is_exported_with_its_interval_and_controls() -> None:
 def test_results_for_the_hub_are_as_its_pages_say(make) -> None:  # type: ignore[no-untyped-def]
     one = make()
     files = {path: yaml.safe_load(text) for path, text in hub_results(one, "me/board").items()}
+    assert not any(re.search(r"[&*]id0", text) for text in hub_results(one, "me/board").values())  # no aliases
     about = files.pop("eval.yaml")
     tasks = {task["id"] for task in about["tasks"]}
     for path, rows in files.items():
