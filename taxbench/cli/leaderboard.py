@@ -76,22 +76,25 @@ def show(ctx: click.Context, /, folders: tuple[Path, ...], form: str, as_json: b
     from taxbench.board.build import board_text, make_board
     from taxbench.board.load import load_records
     from taxbench.board.published import compare_with_published
-    from taxbench.board.render.text_table import LEGEND, of_terminal, text_table
+    from taxbench.board.render.text_table import LEGEND, latex_tables, of_terminal, text_table
     from taxbench.board.resampling import Cached
     from taxbench.tasks.registry import find_tasks
     from taxbench.util.paths import cache_folder
 
     other = as_json or form != "table"
-    if other and (given["columns"] or given["sort"]):
-        raise UsageError("--columns and --sort are of the table; other forms have all columns.")
+    chosen = bool(given["columns"] or given["sort"])
+    if chosen and (as_json or form not in ("table", "tex")):
+        raise UsageError("--columns and --sort are of the table and of tex; other forms have all columns.")
     places, registry = folders or (Path("results"),), find_tasks(given["include"])
     known, groups = Cached(cache_folder()), registry.groups.values()
     board = make_board(load_records(places), groups, known, (), _report(ctx), given["best_by"])
-    if other:
+    layout = of_terminal(given["columns"], given["sort"])
+    if chosen and other:
+        click.echo(latex_tables(board.rows, layout), nl=False)
+    elif other:
         click.echo(board_text(board, "json" if as_json else form), nl=False)
     else:
         published = compare_with_published(board.rows, registry.tasks)
-        layout = of_terminal(given["columns"], given["sort"])
         click.echo(f"{text_table(board.rows, board.groups, published, layout)}\n{LEGEND}")
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any
@@ -141,6 +141,30 @@ _CAPTION = (
 def tex(text: str) -> str:
     """Return short plain text that LaTeX sets as it is."""
     return re.sub("-(?=-)", "-{}", "".join(_SPECIAL.get(letter, letter) for letter in latin(text)))
+
+
+def latex_of(tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
+    """Return tables of Markdown cells, by their titles, as booktabs tables to be read with \\input."""
+    made = [r"% Made by taxbench. Needs \usepackage[T1]{fontenc} and \usepackage{booktabs,textcomp}."]
+    for number_of, (title, lines) in enumerate(tables.items(), 1):
+        rows = [" & ".join(map(_tex_cell, line)) + r" \\" for line in lines]
+        left = [not any(cell[:1].isdigit() for cell in column) for column in zip(*lines[1:], strict=True)]
+        columns = "".join("l" if is_text else "r" for is_text in left)
+        caption = ", ".join(map(_tex_cell, re.split(" [←·] ", title)))
+        made += [
+            *(r"\begin{table}", r"\centering\footnotesize", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"),
+            *(rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}"),
+            *(rf"\caption{{{caption}}}", rf"\label{{tab:taxbench-{number_of}}}", r"\end{table}", ""),
+        ]
+    return "\n".join(made)
+
+
+def _tex_cell(cell: str) -> str:
+    """Return a cell of a Markdown table as LaTeX sets it."""
+    plainly = re.sub(r"\\(.)", r"\1", cell)
+    if plainly == NOTHING_TO_SHOW:
+        return "--"
+    return r"$\pm$".join(re.sub(r"^-(?=\d)", "$-$", tex(part)) for part in plainly.split("±"))
 
 
 def latex_text(board: Board) -> str:

@@ -4,7 +4,7 @@ import re
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -12,6 +12,7 @@ from operator import attrgetter
 from taxbench.board.board import NOTHING, Estimate, GroupAverage, Row, controls_of
 from taxbench.board.published import BesidePublished
 from taxbench.board.render.cells import markdown_table, markdown_text, said, task_name, with_both
+from taxbench.board.render.exports import latex_of
 from taxbench.specs.controls import control_title
 from taxbench.specs.sources import READERS
 from taxbench.util.errors import UsageError, did_you_mean
@@ -69,21 +70,9 @@ def text_table(
     Raises:
         UsageError: the layout names a column that no table has.
     """
-    places = defaultdict[str, set[tuple[str, ...]]](set)
-    for row in rows:
-        places[_title(row, with_head=False)].add(row.place)
-    tables = defaultdict[tuple[str, bool], list[Row]](list)
-    for row in rows:
-        compared = len(places[_title(row, with_head=False)]) > 1
-        tables[_title(row, with_head=not compared), compared].append(row)
-    asked = set(map(_key, (*layout.columns, layout.sort)))
-    offered = on_request(rows)
-    wanted = {title: show for title, show in offered.items() if _key(title) in asked}
-    made = {key: _lines(block, key[1], wanted) for key, block in tables.items()}
-    _check(layout, (*(title for lines in made.values() for title in lines[0]), *offered))
     blocks = []
-    for (title, compared), block in tables.items():
-        lines, left = _fitted(_laid_out(made[title, compared], layout), layout)
+    for title, compared, block, whole in _tables(rows, layout):
+        lines, left = _fitted(whole, layout)
         more = (
             f"\nNot shown at this width: {', '.join(left)}. Name columns by --columns, or pipe the table.\n"
             if left
@@ -98,6 +87,33 @@ def text_table(
     if published:
         blocks.append(_published(published))
     return "\n".join(blocks)
+
+
+def latex_tables(rows: Sequence[Row], layout: TableLayout) -> str:
+    """Return the same tables with the columns of a layout, for papers.
+
+    Raises:
+        UsageError: as for `text_table`.
+    """
+    return latex_of({title: lines for title, _, _, lines in _tables(rows, layout)})
+
+
+def _tables(rows: Sequence[Row], layout: TableLayout) -> Iterator[tuple[str, bool, list[Row], list[list[str]]]]:
+    """Yield each table: its title, whether it compares heads, its rows, and its lines, the first the header."""
+    places = defaultdict[str, set[tuple[str, ...]]](set)
+    for row in rows:
+        places[_title(row, with_head=False)].add(row.place)
+    tables = defaultdict[tuple[str, bool], list[Row]](list)
+    for row in rows:
+        compared = len(places[_title(row, with_head=False)]) > 1
+        tables[_title(row, with_head=not compared), compared].append(row)
+    asked = set(map(_key, (*layout.columns, layout.sort)))
+    offered = on_request(rows)
+    wanted = {title: show for title, show in offered.items() if _key(title) in asked}
+    made = {key: _lines(block, key[1], wanted) for key, block in tables.items()}
+    _check(layout, (*(title for lines in made.values() for title in lines[0]), *offered))
+    for (title, compared), block in tables.items():
+        yield title, compared, block, _laid_out(made[title, compared], layout)
 
 
 def _title(row: Row, *, with_head: bool) -> str:

@@ -13,7 +13,9 @@ import pytest
 from taxbench.board.board import Estimate
 from taxbench.board.render.exports import csv_text, json_text, latex_text, tex
 from taxbench.board.render.readme import readme
+from taxbench.board.render.text_table import TableLayout, latex_tables
 from tests.board.boards import HOSTILE, board, empty_board, hostile_board, large_board
+from tests.board.boards import row as made_row
 
 BOARDS = {"board": board, "hostile": hostile_board, "large": large_board, "empty": empty_board}
 
@@ -94,6 +96,25 @@ def test_latex_escapes_what_latex_would_obey() -> None:
     assert tex("café שלום") == "café ????" and "\n" not in "".join(map(tex, HOSTILE))
 
 
+def test_latex_has_the_columns_that_are_named() -> None:
+    names = {"dataset": "d_1", "lm": "l", "encoder": "e", "features": "", "setting": ""}
+    rows = [
+        replace(made_row("unseen_hypernym", names | {"head": head}), f1=Estimate(mean, 0.02, 0.5, 0.8), settings=given)
+        for head, mean, given in (("a_b", 0.6, {"epochs": 5}), ("c", 0.7, {}))
+    ]
+    text = latex_tables(rows, TableLayout(("head", "F1", "epochs"), "F1"))
+    body = [line for line in text.splitlines() if "&" in line]
+    assert body == [
+        r"head & F1 & epochs \\",
+        r"c & 0.700$\pm$0.020 {[}0.50, 0.80] & -- \\",
+        r"a\_b & 0.600$\pm$0.020 {[}0.50, 0.80] & 5 \\",
+    ]
+    assert r"\caption{LM l, encoder e, dataset d\_1, seeds 7, 42, 218}" in text and r"\begin{tabular}{lrr}" in text
+    assert r"\label{tab:taxbench-1}" in text and latex_tables(rows, TableLayout(("head", "F1", "epochs"), "F1")) == text
+    for made in (hostile_board(), large_board()):
+        assert "\\input" not in latex_tables(made.rows, TableLayout()).replace("\\textbackslash{}input", "")
+
+
 def test_latex_has_a_table_a_dataset_and_the_best_band_in_bold() -> None:
     text = latex_text(board())
     assert text.count(r"\toprule") == 2 == text.count(r"\end{table*}")
@@ -110,7 +131,9 @@ def test_latex_has_a_table_a_dataset_and_the_best_band_in_bold() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
 @pytest.mark.parametrize("name", BOARDS)
 def test_latex_compiles(name: str, tmp_path: Path) -> None:
-    (tmp_path / "board.tex").write_text(latex_text(BOARDS[name]()), encoding="utf-8")
+    made = BOARDS[name]()
+    whole = "\n".join([latex_text(made), latex_tables(made.rows, TableLayout(("F1", "transfer")))])
+    (tmp_path / "board.tex").write_text(whole, encoding="utf-8")
     (tmp_path / "paper.tex").write_text(
         r"\documentclass[a4paper,landscape]{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx,textcomp}"
         r"\begin{document}x\input{board.tex}\end{document}"
