@@ -108,7 +108,7 @@ def test_heads_trained_together_are_those_trained_alone_bit_for_bit(
     train_stack(together, scorer, QUIET, lambda _: None, jobs=2)  # with one hand
     for one, other in zip(together, fresh(), strict=True):
         train(scorer, other)  # with two
-        assert equal(weights(one), weights(other)), one.label
+        assert equal(weights(one), weights(other)) and one.losses == other.losses, one.label
     assert not equal(weights(together[0]), weights(together[3]))
 
 
@@ -120,7 +120,7 @@ def test_heads_that_read_states_do_not_feel_their_neighbours_either(
 
     for one, other in zip(train(scorer, *fresh()), fresh(), strict=True):
         train(scorer, other)
-        assert equal(weights(one), weights(other))
+        assert equal(weights(one), weights(other)) and one.losses == other.losses
 
 
 def test_the_same_seed_gives_the_same_head_and_another_seed_another(
