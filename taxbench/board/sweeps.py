@@ -67,13 +67,12 @@ def _curves(rows: Iterable[Row], setting: str) -> dict[_Names, dict[float, Row]]
 
 
 def _series(curves: dict[_Names, dict[float, Row]], values: Sequence[float]) -> list[Series]:
-    """Return curves with names that tell them apart."""
-    keys = list(curves)
-    everything = list(dict.fromkeys(part for key in keys for part in key[3:]))
-    apart = {part for part in everything if not all(part in key for key in keys)}
-    several = [len({key[i] for key in keys}) > 1 or i == 2 for i in range(3)]
+    """Return curves with names that tell them apart: other settings only where LM, encoder and head do not."""
+    several = [len({key[i] for key in curves}) > 1 or i == 2 for i in range(3)]
     made = []
     for key, curve in curves.items():
+        alike = [other for other in curves if other[:3] == key[:3]]
+        apart = {part for part in key[3:] if not all(part in other for other in alike)}
         name = ", ".join([*compress(key[:3], several), *(part for part in key[3:] if part in apart)])
         own = tuple(_point(values, value, row.f1) for value, row in sorted(curve.items()))
         held = tuple(

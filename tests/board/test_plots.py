@@ -150,7 +150,8 @@ def swept(rates: tuple[float, ...], heads: tuple[str, ...] = ("mlp", "linear"), 
         entry({**NAMES, "head": head, "setting": f"learning_rate={rate}"}, 0.5 + 0.1 * place)
         for head in heads for place, rate in enumerate(rates)
     ]  # fmt: skip
-    settings = [{"learning_rate": rate, "epochs": 5, "deep": True, **more} for _ in heads for rate in rates]
+    own = {head: {"hidden": 512} if head == "mlp" else {} for head in heads}
+    settings = [{"learning_rate": rate, "epochs": 5, **own[head], **more} for head in heads for rate in rates]
     entries = tuple(
         replace(each, rows={role: replace(one, settings=mine) for role, one in each.rows.items()})
         for each, mine in zip(made, settings, strict=True)
