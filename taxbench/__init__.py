@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from taxbench.board.notebook import Results
+    from taxbench.runs.trained import TrainedHead
     from taxbench.specs.feature_key import EntryInfo
     from taxbench.specs.result import Result
 
-__all__ = ["__version__", "extract", "load_answers", "load_results", "load_table", "picture", "run"]
+__all__ = ["__version__", "extract", "load_answers", "load_head", "load_results", "load_table", "picture", "run"]
 
 Names: TypeAlias = str | Path | Sequence[str | Path]
 """One name or path, or several: a list, or text with commas."""
@@ -45,6 +46,7 @@ def run(  # noqa: PLR0913
     seeds: Numbers = 42,
     settings: Settings = (),
     device: str | Sequence[str] = "auto",
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     engine: Literal["local", "ray"] = "local",
     limit: int | None = None,
     include: Names = (),
@@ -68,6 +70,7 @@ def run(  # noqa: PLR0913
         seeds: Seeds of splits, draws and training.
         settings: Of the features, the trainer, the scoring, the prompt or the head: `{"epochs": 2, "hidden": [8, 16]}`.
         device: auto, cpu, cuda, cuda:1 or mps; several share the runs.
+        dtype: What LMs compute in; auto: bfloat16 where the device multiplies it fast, else float32.
         engine: What does the work: this process, or a Ray cluster.
         limit: How many images of each leaf and split are used, for a first look; None: all.
         include: Folders with more task files.
@@ -190,3 +193,55 @@ def picture(row: Any, *, dataset: str | None = None, taxonomy: str | Path | None
     from taxbench.board.notebook import picture
 
     return picture(row, dataset, Path(taxonomy) if taxonomy else None)
+
+
+def load_head(  # noqa: PLR0913
+    place: "str | Path | Result",
+    control: str = "",
+    *,
+    dataset: str | Path | None = None,
+    taxonomy: str | Path | None = None,
+    model: str | Path | None = None,
+    encoder: str | Path | None = None,
+    device: str | None = None,
+    cache: str | Path | None = None,
+    train: bool = False,
+    quiet: bool = False,
+) -> "TrainedHead":
+    """Return the head of a result, to apply: `head(features)` gives soft tokens, `head.margins` what the LM answers.
+
+    `head.features(images)` gives the features of pictures by their ids, `head.attention(features)` where it looks.
+
+    Args:
+        place: A result that `run` returned, a `result.json`, or its folder.
+        control: Whose head: the result's own where empty, else that of a control, such as `random_lm`.
+        dataset: Where its pictures are now, as for `run`; None: where the record says.
+        taxonomy: As for `run`.
+        model: What its LM, or its system, is called here; None: as in the record.
+        encoder: The same of its encoder.
+        device: As for `run`; None: the kind that the record names.
+        cache: The cache of its run; None: TAXBENCH_CACHE, or a standard place.
+        train: Train it where the cache lacks it.
+        quiet: No progress and no notes on standard error.
+
+    Raises:
+        TaxbenchError: its inputs are not found here, or the head is not in the cache.
+    """
+    from taxbench.board.notebook import results_in
+    from taxbench.runs.run_options import NamesHere
+    from taxbench.runs.trained import trained_head
+    from taxbench.util.errors import UsageError
+    from taxbench.util.progress import Reporter
+
+    found = results_in([place])
+    if len(found) > 1:
+        raise UsageError(f"'{place}' holds {len(found)} results; a head is of one of them, such as {found[0].folder}.")
+    here = NamesHere(
+        dataset=f"folder:{dataset}" if isinstance(dataset, Path) else dataset,
+        taxonomy=Path(taxonomy) if taxonomy else None,
+        model=str(model) if model else None,
+        encoder=str(encoder) if encoder else None,
+        device=device,
+        cache=Path(cache) if cache else None,
+    )
+    return trained_head(found[0], control, here, Reporter(quiet), train)

@@ -36,6 +36,8 @@ def study(photos: Path) -> list[float]:
     answers = taxbench.load_answers(first[0])
     taxbench.picture(answers.iloc[0]).save("wrong.png")
     taxbench.load_table("results", per_seed=True)
+    head = taxbench.load_head(first[0], device="cpu", cache=Path("cache"))
+    head.margins(head.features(["crow/0"]), ["bird"]).mean()
     return [each.scores["leaf"].macro_f1 or 0.0 for each in first]
 """
 BAD = """
@@ -92,7 +94,8 @@ def test_the_example_of_a_notebook_runs_cell_by_cell(tmp_path: Path, monkeypatch
         exec(compile(ast.Module(body, []), "cell", "exec"), names)
         assert isinstance(last, ast.Expr)
         shown.append(eval(compile(ast.Expression(last.value), "cell", "eval"), names))
-    results, worst, picture, table = shown
+    results, worst, picture, table, (shape, margins) = shown
+    assert shape == (4, 1, 256) and margins.shape == (4, 2)
     assert len(results) == 1 and "<th>random LM</th>" in results._repr_html_() and "unseen F1" in repr(results[0])
     assert len(worst) == 3 and worst.is_monotonic_decreasing
     first = names["wrong"].iloc[0]

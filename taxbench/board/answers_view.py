@@ -1,25 +1,41 @@
 """`taxbench view`: find results, their answers and their pictures, and write the page that shows them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from taxbench.board.load import load_predictions
 from taxbench.board.notebook import results_in
 from taxbench.board.page.answers import AnsweredResult, answers_page
 from taxbench.board.pictures import pictures_of
 from taxbench.datasets.dataset import Dataset
-from taxbench.util.errors import DataError
+from taxbench.results.beside import read_losses
+from taxbench.results.predictions import Predictions
+from taxbench.runs.run_options import NamesHere
+from taxbench.specs.result import Result
+from taxbench.util.errors import DataError, TaxbenchError
 from taxbench.util.paths import replacing
 from taxbench.util.progress import Reporter
 
-Lookup = tuple[str | None, Path | None, Path | None]
-"""Where pictures are looked for: `--dataset`, `--taxonomy` and the cache folder."""
+if TYPE_CHECKING:
+    from taxbench.board.inside import InsideHead
 
 
-def write_view(places: Sequence[Path], out: Path, embed: bool, lookup: Lookup, report: Reporter) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What a page of answers has in it."""
+
+    embed: bool = False
+    """Whether pictures that are files are put into it, and not linked."""
+    inside: bool = False
+    """Whether trained heads are loaded to see what their soft tokens are near to, and where they look."""
+
+
+def write_view(places: Sequence[Path], out: Path, options: ViewOptions, here: NamesHere, report: Reporter) -> list[str]:
     """Write a page with the answers of all results at the places; return their folders.
 
-    Where pictures are not found the page is written without them, and why is said.
+    Where pictures, or trained heads, are not found the page is written without them, and why is said.
 
     Raises:
         UsageError: there is no result at a place.
@@ -33,10 +49,24 @@ def write_view(places: Sequence[Path], out: Path, embed: bool, lookup: Lookup, r
         if fingerprint not in known:
             known[fingerprint] = None
             try:
-                known[fingerprint] = pictures_of(result, report, *lookup)
+                known[fingerprint] = pictures_of(result, report, here.dataset, here.taxonomy, here.cache)
             except DataError as error:
                 report.say(f"Shown without pictures. {error}")
-        shown.append(AnsweredResult(result, load_predictions(result.folder, result), known[fingerprint]))
+        answers, inside = load_predictions(result.folder, result), None
+        if options.inside:
+            inside = _inside(result, answers, here, report)
+        shown.append(AnsweredResult(result, answers, known[fingerprint], read_losses(result.folder), inside))
     with replacing(out) as partial:
-        partial.write_text(answers_page(shown, embed, report), encoding="utf-8")
+        partial.write_text(answers_page(shown, options.embed, report), encoding="utf-8")
     return [str(each.result.folder) for each in shown]
+
+
+def _inside(result: Result, answers: Predictions, here: NamesHere, report: Reporter) -> "InsideHead | None":
+    """Return what is inside the head of a result; say why where it cannot be seen."""
+    from taxbench.board.inside import inside_of  # loads torch, and a language model
+
+    try:
+        return inside_of(result, answers, here, report)
+    except TaxbenchError as error:
+        report.say(f"Shown without the inside of the head of {result!r}. {error}")
+        return None

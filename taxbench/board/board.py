@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from taxbench.specs.controls import in_order
 from taxbench.specs.result import Evidence, VisualSimilarity
@@ -128,6 +129,12 @@ class Row:
     identities: dict[str, str] = field(default_factory=dict)
     """Digests and versions behind the names: dataset, encoder, features, lm, dtype, device, numerics, torch ..."""
     records: tuple[Record, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Every setting by name: of the features, the trainer, the scoring, the prompt and the head."""
+    seconds: float | None = None
+    """Wall time of all seeds; what runs shared stands with the one that waited for it. None: not known of each."""
+    finished: str = ""
+    """The day on which the last seed ended; empty: not known of each."""
     rank: Rank | None = None
     """None: of a control head, without a score, or with other seeds than most rows of its task have."""
 
@@ -165,6 +172,18 @@ class Entry:
     role: str
     """The part of the question that entries of its dataset are ranked by: unseen, where any was run with it."""
     note: str
+
+    @property
+    def seconds(self) -> float | None:
+        """Return the wall time of all its rows; None: not known of each."""
+        known = [row.seconds for row in self.rows.values()]
+        return sum(each or 0.0 for each in known) if None not in known else None
+
+    @property
+    def finished(self) -> str:
+        """Return the day on which the last of its rows ended; empty: not known of each."""
+        days = [row.finished for row in self.rows.values()]
+        return max(days) if all(days) else ""
 
     @property
     def rank(self) -> Rank | None:
@@ -271,6 +290,13 @@ class Board:
         tasks = {(row.dataset, row.task.identity): place for place, row in reversed(list(enumerate(rows)))}
         return tuple(sorted(rows, key=lambda row: (tasks[row.dataset, row.task.identity], row.rank is None,
                                                    -(row.f1.mean or 0.0))))  # fmt: skip
+
+
+def settings_apart(rows: Iterable[Row]) -> list[str]:
+    """Return the settings that tell rows apart, in their order: those that some have otherwise, or not at all."""
+    every = list(rows)
+    names = dict.fromkeys(name for row in every for name in row.settings)
+    return [name for name in names if len({str(row.settings.get(name)) for row in every}) > 1]
 
 
 def controls_of(rows: Iterable[Row]) -> list[str]:

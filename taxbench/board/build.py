@@ -22,7 +22,7 @@ from taxbench.util.progress import Reporter
 
 FIGURES = "figures"
 """The folder of its pictures."""
-_OURS = re.compile(r"(counterfactual|heatmap|deprivation)-.*\.(png|pdf)")
+_OURS = re.compile(r"(counterfactual|heatmap|deprivation|sweep)-.*\.(png|pdf)")
 FORMS = {"md": "README.md", "html": "index.html", "csv": "board.csv", "json": "board.json", "tex": "board.tex"}
 """The file of each form of the table."""
 
@@ -43,7 +43,7 @@ def make_board(
         best_by: Show one setting of every head: that of the best validation score.
     """
     made = resample(grouped(found.results), known, found.predictions, report)
-    rows = make_table(found.results, {key: row.intervals for key, row in made.items()}, found.names)
+    rows = make_table(found.results, {key: row.intervals for key, row in made.items()}, found.names, found.timings)
     rows = best_by_validation(rows) if best_by else rows
     replicates = {key: drawn for key, row in made.items() if (drawn := row.replicates()) is not None}
     rows = rank_rows(rows, replicates)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taxbench.board.rows import record_key
+from taxbench.results.beside import read_timing
 from taxbench.results.predictions import MOST_FILE, Predictions, parse_predictions
 from taxbench.results.records import find_results, read_result, result_folder
 from taxbench.specs.result import Result
+from taxbench.specs.side_files import Timing
 from taxbench.util.errors import DataError, UsageError
 from taxbench.util.paths import read_within
 
@@ -27,6 +29,12 @@ class LoadedResults:
     """Where each lies, by `record_key`."""
     searched: Sequence[Path]
     """The folders below which they were looked for."""
+
+    @property
+    def timings(self) -> dict[str, Timing]:
+        """Return what each run cost, by `record_key`, where that lies beside its record."""
+        known = {key: read_timing(folder) for key, folder in self.folders.items()}
+        return {key: timing for key, timing in known.items() if timing}
 
     @property
     def names(self) -> dict[str, str]:

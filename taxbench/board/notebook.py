@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from taxbench.board.board import Board
 from taxbench.board.build import make_board
 from taxbench.board.load import LoadedResults, load_predictions, load_records
 from taxbench.board.pictures import pictures_of
 from taxbench.board.render.exports import csv_text
 from taxbench.board.resampling import Cached
-from taxbench.board.rows import make_table, record_key
+from taxbench.board.rows import make_table, record_key, settings_of
 from taxbench.results.predictions import OWN
 from taxbench.results.records import RESULT, find_results, read_result
 from taxbench.specs.controls import control_title, in_order
@@ -93,19 +94,13 @@ def load_table(places: Iterable[Place], per_seed: bool) -> "DataFrame":
     scores = pandas.read_csv(io.StringIO(csv_text(rows)), dtype=dict.fromkeys(_TEXTS, str))
     scores[list(_TEXTS)] = scores[list(_TEXTS)].fillna("")
     settings = pandas.DataFrame([settings_of(each) for each in firsts])
-    settings = settings[[name for name in settings if name not in scores]]
+    fixed = [name for name in scores if name not in settings or name in _TEXTS]
+    scores, settings = scores[fixed], settings[[name for name in settings if name not in fixed]]
     if per_seed:
         scores = scores.drop(columns=[name for name in scores if name.endswith(("_sd", "_low", "_high"))])
         scores = scores.rename(columns={"seeds": "seed", "records": "record"}).astype({"seed": int})
         scores["folder"] = [str(_folder(each)) for each in firsts]
     return pandas.concat([scores[list(scores)[:11]], settings, scores[list(scores)[11:]]], axis=1)
-
-
-def settings_of(result: Result) -> dict[str, Any]:
-    """Return every setting of a result by name: of the features, the trainer, the scoring, the prompt and the head."""
-    run = result.run
-    parts = (run.encoder.options, run.trainer, run.scoring, run.prompt)
-    return {name: value for part in parts if part for name, value in part.model_dump().items()} | run.head.settings
 
 
 def load_answers(places: Iterable[Place]) -> "DataFrame":
@@ -159,6 +154,21 @@ def _folder(result: Result) -> Path:
     """Return the folder of a result; `results_in` gives none without."""
     assert result.folder is not None
     return result.folder.absolute()
+
+
+def parquet_files(board: Board, places: Iterable[Place]) -> dict[str, bytes]:
+    """Return the rows of a board and all answers of results as Parquet, by the names of the files.
+
+    Raises:
+        UsageError: pandas or pyarrow is not installed.
+    """
+    pandas = _pandas("Parquet")
+    rows = pandas.read_csv(io.StringIO(csv_text(board.rows)))
+    tables = {"board.parquet": rows, "answers.parquet": load_answers(places).drop(columns="folder")}
+    try:
+        return {name: table.to_parquet(index=False) for name, table in tables.items()}
+    except ImportError:
+        raise UsageError("Parquet needs pyarrow. Type: pip install pyarrow") from None
 
 
 def _pandas(what: str) -> Any:

@@ -1,10 +1,9 @@
 """The pictures behind a record: its dataset, found again by what the feature cache says of where it lay."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from taxbench.datasets.dataset import Dataset, first_images, load_dataset
-from taxbench.features.store.index import find_entry
+from taxbench.features.store.index import dataset_of
 from taxbench.specs.result import Result
 from taxbench.util.errors import DataError, TaxbenchError
 from taxbench.util.paths import cache_folder
@@ -31,10 +30,8 @@ def pictures_of(
     """
     named = result.run.dataset
     found, listed = dataset, taxonomy
-    if found is None:
-        with suppress(TaxbenchError):  # without features in this cache, its name may do
-            origin = find_entry(cache_folder(cache), result.run.encoder.features).manifest.origin
-            found, listed = origin.dataset or None, Path(origin.taxonomy) if origin.taxonomy else None
+    if found is None:  # without features in this cache, its name may do
+        found, listed = dataset_of(cache_folder(cache), result.run.encoder.features)
     try:
         whole = load_dataset(found or named.name, listed)
     except TaxbenchError as error:

@@ -10,6 +10,8 @@ from operator import itemgetter
 
 from taxbench.board.board import NOTHING, Board, Entry, Estimate, Reference, Row, TermRow
 from taxbench.board.roles import PAIRINGS, level_of, recipe_of, role_of
+from taxbench.board.series import Point, Series
+from taxbench.board.sweeps import Sweep, sweeps
 from taxbench.specs.spec import content_hash
 from taxbench.specs.task import RandomDeprivation, SystematicDeprivation
 from taxbench.util.text import number, plain
@@ -23,33 +25,6 @@ F1_SPAN, TRANSFER_SPAN = (0.3, 1.0), (0.0, 0.6)
 
 _MOST_BARS = 6
 _PUBLISHED_HYPERNYMS = 53
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One point of a chart. Of a deprivation curve x is how much of the evidence was denied, in per cent.
-
-    Measured, random: of the questions, in effect; published, random: of the concepts, as asked for; systematic: of the
-    hypernyms.
-    """
-
-    x: float
-    y: float
-    label: str
-    low: float | None = None
-    """Lower end of the interval of y, where it is known."""
-    high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Points that belong together, such as those of a curve: F1 on denied hypernyms, up to all evidence denied."""
-
-    name: str
-    points: tuple[Point, ...]
-    published: bool = False
-    twin: tuple[Point, ...] = ()
-    """The same through the random LM, where known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +263,7 @@ def bars(board: Board) -> tuple[Bars, ...]:
     return tuple(Bars(dataset, tuple(pairs.values())[:_MOST_BARS]) for dataset, pairs in best.items())
 
 
-Content = tuple[Deprivation, ...] | Bars | Heatmap
+Content = tuple[Deprivation, ...] | Bars | Heatmap | Sweep
 """Of one dataset."""
 
 
@@ -312,10 +287,13 @@ def plots(board: Board) -> tuple[Plot, ...]:
           for each in bars(board)),
         *(("heatmap", each.dataset, f"LM by encoder, dataset {plain(each.dataset)}, head {plain(each.head)}", each)
           for each in main_heatmaps(board)),
+        *((f"sweep-{each.setting}", each.dataset, f"F1 over {plain(each.setting)}, dataset {plain(each.dataset)}", each)
+          for each in sweeps(board)),
         *(("deprivation", dataset, f"{said}, dataset {plain(dataset)}", mine) for dataset, mine in by_dataset.items()),
     ]  # fmt: skip
     found: dict[str, Plot] = {}
     for kind, dataset, caption, content in wanted:  # nothing in a dataset's name can lead a file elsewhere
+        kind = re.sub(r"[^a-z0-9]+", "-", kind.lower())[:40].strip("-")
         stem = f"{kind}-{re.sub(r'[^a-z0-9]+', '-', dataset.lower()).strip('-')[:40].strip('-') or 'dataset'}"
         stem = next(each for each in (stem, *(f"{stem}-{n}" for n in range(2, 2 + len(found)))) if each not in found)
         found[stem] = Plot(stem, caption, content)

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from statistics import mean, stdev
 from typing import Any
 
@@ -11,6 +12,7 @@ from taxbench.registry.heads import head_info, heads
 from taxbench.scoring.bootstrap import METHOD, REPLICATES
 from taxbench.specs.result import WEAK_LM, CategoryScore, Result, Scores
 from taxbench.specs.run import DatasetId, ScoringSpec, TrainerSpec
+from taxbench.specs.side_files import Timing
 from taxbench.specs.sources import READERS
 from taxbench.specs.spec import content_hash
 from taxbench.specs.task import RAW
@@ -42,12 +44,14 @@ def make_table(
     results: Iterable[Result],
     intervals: Mapping[str, Intervals] | None = None,
     folders: Mapping[str, str] | None = None,
+    timings: Mapping[str, Timing] | None = None,
 ) -> list[Row]:
     """Return the rows of results.
 
     Args:
         intervals: By `group_key`, where predictions are at hand.
         folders: Where each record lies, by `record_key`.
+        timings: What each run cost, by `record_key`, as far as known.
     """
     groups = grouped(results)
     # Datasets that share a name are named by their fingerprints as well: nothing of one is ranked against the other.
@@ -68,7 +72,8 @@ def make_table(
             "dataset": f"{dataset.label} {dataset.fingerprint[:8]}" if count[dataset.label] > 1 else dataset.label,
             "setting": _setting(group[0], telling),
         }
-        rows.append(_row(group, names, records, (intervals or {}).get(group_key(group), {})))
+        row = _row(group, names, records, (intervals or {}).get(group_key(group), {}))
+        rows.append(_costed(row, [(timings or {}).get(record_key(each)) for each in group]))
     return sorted(rows, key=lambda row: (row.place, task_order(row.task)))
 
 
@@ -164,7 +169,25 @@ def _row(group: list[Result], names: dict[str, str], records: tuple[Record, ...]
         visual_similarity=first.visual_similarity,
         identities=_identities(first),
         records=records,
+        settings=settings_of(first),
     )
+
+
+def _costed(row: Row, timings: Sequence[Timing | None]) -> Row:
+    """Return a row with what its seeds cost and when the last one ended, where that is known of each."""
+    known = [each for each in timings if each]
+    if len(known) < len(timings):
+        return row
+    days = [each.finished for each in known]
+    seconds = sum(sum(each.seconds.values()) for each in known)
+    return replace(row, seconds=seconds, finished=max(days) if all(days) else "")
+
+
+def settings_of(result: Result) -> dict[str, Any]:
+    """Return every setting of a result by name: of the features, the trainer, the scoring, the prompt and the head."""
+    run = result.run
+    parts = (run.encoder.options, run.trainer, run.scoring, run.prompt)
+    return {name: value for part in parts if part for name, value in part.model_dump().items()} | run.head.settings
 
 
 def _terms(group: list[Result], split: str) -> tuple[TermRow, ...]:

@@ -1,12 +1,16 @@
-"""`taxbench analyze`: what generalisation goes with, and what property tasks say of leaves, names and pictures."""
+"""`taxbench analyze`: what generalisation goes with, and more that records say when they are taken together."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from taxbench.cli.options import dataset_options, json_option, properties_option
 from taxbench.util.errors import UsageError
+from taxbench.util.progress import Reporter
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @click.command("analyze")
@@ -15,13 +19,22 @@ from taxbench.util.errors import UsageError
 @click.option("--pairing", metavar="NAME",
               help="original, within_category, across_category or all  [default: original, then all]")  # fmt: skip
 @click.option("--system", "systems", multiple=True, metavar="NAME", help="Only this system; repeatable.")
-@click.option("--physical", is_flag=True, help="What property tasks say, in the place of the regressions.")
+@click.option("--physical", "kind", flag_value="physical",
+              help="What property tasks say, in the place of the regressions.")  # fmt: skip
+@click.option(
+    "--consistency",
+    "kind",
+    flag_value="consistency",
+    help="How many pictures are answered right for leaf and hypernyms alike.",
+)
+@click.option("--alignment", "kind", flag_value="alignment",
+              help="How alike encoder and LM lay out the leaves, and whether that predicts transfer.")  # fmt: skip
 @dataset_options
 @properties_option
 @json_option
+@click.pass_obj
 def command(
-    places: tuple[Path, ...], published: bool, pairing: str | None, systems: tuple[str, ...], physical: bool,
-    as_json: bool, **how: Any,
+    report: Reporter, /, places: tuple[Path, ...], published: bool, kind: str | None, as_json: bool, **how: Any
 ) -> None:  # fmt: skip
     """Regress F1 of hypernyms on visual similarity and on what the LM knows from text alone.
 
@@ -30,29 +43,39 @@ def command(
     one.
 
     With --physical, of tasks about properties: AUROC and transfer by wording, correlations with numbers, and whether
-    answers follow the name or the picture after a re-pairing. Datasets are loaded for that: 'pocket' always, and the
-    one that --dataset names.
+    answers follow the name or the picture after a re-pairing. With --consistency, the share of test pictures of which
+    leaf and hypernyms are all answered right. With --alignment, the neighbours that leaves have both in the encoder's
+    features, read from the cache, and in the LM's vectors of their names. --physical and --alignment load datasets:
+    'pocket' always, and the one that --dataset names.
     """
-    if physical:
-        _physical(places, how, as_json)
-        return
-    from taxbench.board.analysis.generalisation import analyse, published_table
-    from taxbench.board.analysis.generalisation_text import analysis_text
     from taxbench.util.text import plain_json
 
-    if published and places:
-        raise UsageError("--published reads the published table and takes no folders. Leave one of them out.")
-    found = analyse([published_table()] if published else list(places) or [Path("results")], pairing, systems)
-    click.echo(plain_json(found) if as_json else analysis_text(found), nl=as_json)
+    if published and (places or kind):
+        raise UsageError("--published reads the published table and takes no folders and no other analysis.")
+    if kind:
+        found, text = _of_kind(kind, list(places) or [Path("results")], how, report)
+    else:
+        from taxbench.board.analysis.generalisation import analyse, published_table
+        from taxbench.board.analysis.generalisation_text import analysis_text
+
+        found = analyse(
+            [published_table()] if published else list(places) or [Path("results")], how["pairing"], how["systems"]
+        )
+        text = analysis_text(found)
+    click.echo(plain_json(found) if as_json else text, nl=as_json)
 
 
-def _physical(places: tuple[Path, ...], how: dict[str, Any], as_json: bool) -> None:
-    """Print what property tasks say."""
-    from taxbench.board.analysis.physical import physical
-    from taxbench.board.analysis.physical_text import physical_text
+def _of_kind(kind: str, places: list[Path], how: dict[str, Any], report: Reporter) -> "tuple[DataclassInstance, str]":
+    """Return an analysis of records, and the same as text."""
     from taxbench.board.load import load_records
     from taxbench.datasets.dataset import Dataset, load_dataset
-    from taxbench.util.text import plain_json
+
+    records = load_records(places)
+    if kind == "consistency":
+        from taxbench.board.analysis.hierarchy import consistencies, consistency_text
+
+        consistent = consistencies(records)
+        return consistent, consistency_text(consistent)
 
     def load(name: str) -> Dataset:
         if name == "pocket" and how["dataset"] == name:
@@ -62,5 +85,13 @@ def _physical(places: tuple[Path, ...], how: dict[str, Any], as_json: bool) -> N
             raise UsageError(f"the dataset '{name}' is not at hand. Name it: --dataset {name.partition(':')[0]}:PATH")
         return dataset
 
-    found = physical(load_records(list(places) or [Path("results")]), load)
-    click.echo(plain_json(found) if as_json else physical_text(found), nl=as_json)
+    if kind == "alignment":
+        from taxbench.board.analysis.leaf_alignment import alignment_text, alignments
+
+        aligned = alignments(records, load, report)
+        return aligned, alignment_text(aligned)
+    from taxbench.board.analysis.physical import physical
+    from taxbench.board.analysis.physical_text import physical_text
+
+    said = physical(records, load)
+    return said, physical_text(said)

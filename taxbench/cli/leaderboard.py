@@ -46,7 +46,8 @@ _root = click.option("--board", "root", default=_HOME, show_default=True, type=c
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--best-by", type=click.Choice(["validation"]),
               help="Of several settings of a head, only the one that does best on validation leaves.")  # fmt: skip
-@click.option("--columns", default="", metavar="NAMES", help="Titles of the table's columns, by commas.")
+@click.option("--columns", default="", metavar="NAMES",
+              help="Titles of the table's columns, by commas; only there: minutes, date and settings.")  # fmt: skip
 @click.option("--sort", default="", metavar="COLUMN", help="Sort the table's lines by a column, the best first.")
 @include_path
 @click.pass_obj
@@ -58,22 +59,25 @@ def show(report: Reporter, /, folders: tuple[Path, ...], form: str, as_json: boo
     from taxbench.board.build import board_text, make_board
     from taxbench.board.load import load_records
     from taxbench.board.published import compare_with_published
-    from taxbench.board.render.text_table import LEGEND, of_terminal, text_table
+    from taxbench.board.render.text_table import LEGEND, latex_tables, of_terminal, text_table
     from taxbench.board.resampling import Cached
     from taxbench.tasks.registry import find_tasks
     from taxbench.util.paths import cache_folder
 
     other = as_json or form != "table"
-    if other and (given["columns"] or given["sort"]):
-        raise UsageError("--columns and --sort are of the table; other forms have all columns.")
+    chosen = bool(given["columns"] or given["sort"])
+    if chosen and (as_json or form not in ("table", "tex")):
+        raise UsageError("--columns and --sort are of the table and of tex; other forms have all columns.")
     places, registry = folders or (Path("results"),), find_tasks(given["include"])
     known, groups = Cached(cache_folder()), registry.groups.values()
     board = make_board(load_records(places), groups, known, (), report, given["best_by"])
-    if other:
+    layout = of_terminal(given["columns"], given["sort"])
+    if chosen and other:
+        click.echo(latex_tables(board.rows, layout), nl=False)
+    elif other:
         click.echo(board_text(board, "json" if as_json else form), nl=False)
     else:
         published = compare_with_published(board.rows, registry.tasks)
-        layout = of_terminal(given["columns"], given["sort"])
         click.echo(f"{text_table(board.rows, board.groups, published, layout)}\n{LEGEND}")
 
 
@@ -135,15 +139,70 @@ def check_command(
     _tell(outcomes, as_json)
 
 
+@command.command("export")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    required=True,
+    type=click.Choice(["parquet", "every-eval-ever", "hub"]),
+    help="parquet: rows and all answers; every-eval-ever: a JSON file a system; hub: .eval_results of each LM.",
+)
+@click.option(
+    "--out",
+    default=Path("exported"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the files are written.",
+)
+@click.option("--benchmark", default="", metavar="OWNER/NAME", help="hub: the dataset repository of the leaderboard.")
+@click.option("--organization", default="unknown", show_default=True, metavar="NAME",
+              help="every-eval-ever: who provides the results.")  # fmt: skip
+@json_option
+@click.pass_obj
+def export_command(report: Reporter, /, folders: tuple[Path, ...], form: str, as_json: bool, **given: Any) -> None:
+    """Write the results below FOLDERS (default: results) in the forms of others, to be sent there.
+
+    Nothing is uploaded. Of 'hub', a file is for the repository of a language model, as a pull request, and eval.yaml
+    for that of the leaderboard.
+    """
+    import time
+
+    from taxbench.board.build import make_board
+    from taxbench.board.load import load_records
+    from taxbench.board.notebook import parquet_files
+    from taxbench.board.render.exchange import every_eval_ever, hub_results
+    from taxbench.board.resampling import Cached
+    from taxbench.util.paths import cache_folder, replacing
+
+    places = folders or (Path("results"),)
+    board = make_board(load_records(places), (), Cached(cache_folder()), (), report)
+    files: dict[str, bytes]
+    if form == "parquet":
+        files = parquet_files(board, places)
+    elif form == "hub":
+        files = {name: text.encode() for name, text in hub_results(board, given["benchmark"]).items()}
+    else:
+        made = every_eval_ever(board, given["organization"], int(time.time()))
+        files = {name: text.encode() for name, text in made.items()}
+    for name, content in files.items():
+        with replacing(given["out"] / name) as partial:
+            partial.write_bytes(content)
+    written = [str(given["out"] / name) for name in files]
+    click.echo(plain_json(written) if as_json else "\n".join(written))
+
+
 @command.command("push")
 @click.argument("repository", metavar="USER/NAME")
 @_root
 @click.option("--direct", is_flag=True, help="Commit at once instead of opening a pull request.")
-def push_command(repository: str, root: Path, direct: bool) -> None:
-    """Upload the leaderboard to a dataset repository of the Hugging Face hub, as a pull request."""
-    from taxbench.board.submit.publish import push
+@click.option("--space", is_flag=True, help="To a static Space, which shows the page and has no records.")
+def push_command(repository: str, root: Path, direct: bool, space: bool) -> None:
+    """Upload the leaderboard to a dataset repository of the Hugging Face hub, or to a Space, as a pull request."""
+    from taxbench.board.submit.publish import push, push_space
 
-    click.echo(push(root, repository, direct=direct))
+    click.echo(push_space(root, repository, direct=direct) if space else push(root, repository, direct=direct))
 
 
 def _tell(outcomes: "list[Outcome]", as_json: bool, then: str = "") -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from taxbench.cli.completion import complete_dataset
+from taxbench.cli.completion import complete_dataset, complete_model
 from taxbench.cli.options import json_option
 from taxbench.util.progress import Reporter
 from taxbench.util.text import plain_json
@@ -16,9 +16,20 @@ from taxbench.util.text import plain_json
 @click.option("--out", default=Path("view.html"), show_default=True, type=click.Path(path_type=Path), metavar="FILE",
               help="The page to write.")  # fmt: skip
 @click.option("--embed", is_flag=True, help="Put pictures that are files into the page, and not links to them.")
+@click.option(
+    "--inside",
+    is_flag=True,
+    help="Load the trained heads, and show which words their soft tokens are near to and where they look.",
+)
 @click.option("--dataset", metavar="NAME", shell_complete=complete_dataset,
               help="Where the pictures are, if they have moved; as for run.")  # fmt: skip
 @click.option("--taxonomy", type=click.Path(path_type=Path), metavar="FILE", help="As for run.")
+@click.option(
+    "--model",
+    metavar="NAME",
+    shell_complete=complete_model,
+    help="With --inside, what the LM, or the system, is called here, if it is a directory.",
+)
 @click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help="The cache that the runs used.")
 @json_option
 @click.pass_obj
@@ -27,11 +38,13 @@ def command(report: Reporter, /, places: tuple[Path, ...], out: Path, as_json: b
 
     It works offline and filters by split, term, leaf, margin, and right or wrong; it puts two results, or a head and a
     control, side by side; and it counts which leaves are confused with which terms. Pictures that are files are linked
-    where they lie; others, such as the drawings of pocket, are in the page.
+    where they lie; others, such as the drawings of pocket, are in the page. How losses fell in training is drawn where
+    the record has it; with --inside the heads are loaded from the cache of the runs, through their language models.
     """
-    from taxbench.board.answers_view import write_view
+    from taxbench.board.answers_view import ViewOptions, write_view
+    from taxbench.runs.run_options import NamesHere
 
-    lookup = given["dataset"], given["taxonomy"], given["cache"]
-    written = write_view(places, out, given["embed"], lookup, report)
+    here = NamesHere(**{name: given[name] for name in ("dataset", "taxonomy", "model", "cache")})
+    written = write_view(places, out, ViewOptions(given["embed"], given["inside"]), here, report)
     said = {"page": str(out), "results": written, "bytes": out.stat().st_size}
     click.echo(plain_json(said) if as_json else out.resolve().as_uri())

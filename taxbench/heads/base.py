@@ -6,6 +6,8 @@ A head file defines `Settings`, the options of the head, and one of
     fit(data, settings)      the finished module, from images, their names and the LM's label vectors, without the LM.
 
 A reader of whole systems (SYSTEM) defines `Settings` alone: there is nothing to learn.
+A module, or the first part of a sequence, may say `attention(features)`, (b, t, f) → (b, k, t): how much each vector
+looks at each feature vector, which `taxbench view --inside` draws.
 
 `prepare(mapping, data)`, beside `build`, sets what is learnt from features alone before training (code words). Seven
 constants say the rest, each with the default that most heads have:
@@ -68,6 +70,14 @@ class Head(nn.Module):
             return each.reshape(len(features), -1, each.shape[-1])
         mapped: Tensor = self.mapping((features - self.mean) / self.std)
         return mapped
+
+    def attention(self, features: Tensor) -> Tensor | None:
+        """Return how much each vector looks at each feature vector; None: it does not.  # (b, t, f) → (b, k, t)"""
+        for module in (self.mapping, *self.mapping.children()):
+            if callable(looks := getattr(module, "attention", None)):
+                found: Tensor = looks((features - self.mean) / self.std)
+                return found
+        return None
 
     def margins(self, features: Tensor, terms: Tensor, scorer: QuestionScorer) -> Tensor:
         """Return log odds of Yes against No for each image's questions.  # (b, t, f), (b, q) → (b, q)"""

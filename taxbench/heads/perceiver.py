@@ -32,10 +32,19 @@ class _Block(nn.Module):
 
     def forward(self, latents: Tensor, features: Tensor) -> Tensor:
         """Attend to features and latents, and think.  # (b, k, w), (b, t, w) → (b, k, w)"""
-        asked = self.norms[0](latents)
-        seen = torch.cat([self.norms[1](features), asked], dim=1)
+        asked, seen = self._seen(latents, features)
         latents = latents + self.attend(asked, seen, seen, need_weights=False)[0]
         return latents + self.forth(self.norms[2](latents))  # type: ignore[no-any-return]
+
+    def looks(self, latents: Tensor, features: Tensor) -> Tensor:
+        """Return how much each latent attends to each feature vector.  # (b, k, w), (b, t, w) → (b, k, t)"""
+        asked, seen = self._seen(latents, features)
+        return self.attend(asked, seen, seen)[1][..., : features.shape[1]]  # type: ignore[no-any-return]
+
+    def _seen(self, latents: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the latents that ask, and the features and latents that they attend to."""
+        asked = self.norms[0](latents)
+        return asked, torch.cat([self.norms[1](features), asked], dim=1)
 
 
 class _Perceiver(nn.Module):
@@ -52,12 +61,23 @@ class _Perceiver(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Resample the features.  # (b, t, f) → (b, k, d)"""
-        entered = self.enter(features)  # (b, t, w)
-        entered = entered if self.positions is None else entered + self.positions
-        latents = self.latents.expand(len(features), -1, -1)  # (b, k, w)
+        latents, entered = self._entered(features)
         for block in self.blocks:
             latents = block(latents, entered)
         return self.out(latents)  # type: ignore[no-any-return]
+
+    def attention(self, features: Tensor) -> Tensor:
+        """Return how much each soft token looks at each feature vector, in the last block.  # (b, t, f) → (b, k, t)"""
+        latents, entered = self._entered(features)
+        for block in self.blocks[:-1]:
+            latents = block(latents, entered)
+        return self.blocks[-1].looks(latents, entered)  # type: ignore[no-any-return, operator]
+
+    def _entered(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the first latents and the features in their width.  # (b, t, f) → (b, k, w), (b, t, w)"""
+        entered = self.enter(features)
+        entered = entered if self.positions is None else entered + self.positions
+        return self.latents.expand(len(features), -1, -1), entered
 
 
 def build(shape: HeadShape, settings: Settings) -> nn.Module:

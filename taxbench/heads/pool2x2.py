@@ -2,6 +2,7 @@
 
 from math import isqrt
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -33,16 +34,29 @@ class _Pool(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Pool each window.  # (b, t, f) → (b, t / 4, w)"""
+        pooled = nn.functional.scaled_dot_product_attention(*self._parts(patches))  # (b, t / 4, heads, 1, 64)
+        return self.out(pooled.squeeze(3).flatten(2))  # type: ignore[no-any-return]
+
+    def attention(self, patches: Tensor) -> Tensor:
+        """Return how much each soft token looks at each patch, zero outside its window.  # (b, t, f) → (b, t / 4, t)"""
+        query, key, _ = self._parts(patches)
+        shares = (query @ key.transpose(-1, -2) / 8).softmax(-1).mean(2).squeeze(2)  # (b, t / 4, 4); 8 = √64
+        places = self._windows(torch.arange(patches.shape[1], device=patches.device)[None, :, None]).squeeze(-1)
+        found = shares.new_zeros(len(patches), shares.shape[1], patches.shape[1])
+        return found.scatter(2, places.expand(len(patches), -1, -1), shares)
+
+    def _windows(self, patches: Tensor) -> Tensor:
+        """Return the patches of each window.  # (b, t, f) → (b, t / 4, 4, f)"""
         half = self.side // 2
         rows = patches.reshape(len(patches), half, 2, half, 2, -1)  # (b, row, 2, column, 2, f)
-        windows = rows.transpose(2, 3).flatten(3, 4).flatten(1, 2)  # (b, t / 4, 4, f)
-        asked = windows.mean(2, keepdim=True)
-        query, key, value = (
-            self.split(layer(x)).transpose(2, 3)  # (b, t / 4, heads, 1 or 4, 64)
-            for layer, x in ((self.query, asked), (self.key, windows), (self.value, windows))
-        )
-        pooled = nn.functional.scaled_dot_product_attention(query, key, value)  # (b, t / 4, heads, 1, 64)
-        return self.out(pooled.squeeze(3).flatten(2))  # type: ignore[no-any-return]
+        return rows.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+
+    def _parts(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return query, keys and values of each window.  # (b, t / 4, heads, 1 or 4, 64) each"""
+        windows = self._windows(patches)
+        pairs = (self.query, windows.mean(2, keepdim=True)), (self.key, windows), (self.value, windows)
+        query, key, value = (self.split(layer(x)).transpose(2, 3) for layer, x in pairs)
+        return query, key, value
 
 
 def build(shape: HeadShape, settings: Settings) -> nn.Module:

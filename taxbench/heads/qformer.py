@@ -31,10 +31,18 @@ class _Block(nn.Module):
         self.across = nn.MultiheadAttention(width, heads, kdim=features, vdim=features, batch_first=True)
         self.forth = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
+    def asked(self, queries: Tensor) -> Tensor:
+        """Attend to queries.  # (b, k, w) → (b, k, w)"""
+        asked = self.norms[0](queries)
+        return queries + self.among(asked, asked, asked, need_weights=False)[0]  # type: ignore[no-any-return]
+
+    def looks(self, queries: Tensor, features: Tensor) -> Tensor:
+        """Return how much each query attends to each feature vector.  # (b, k, w), (b, t, f) → (b, k, t)"""
+        return self.across(self.norms[1](self.asked(queries)), features, features)[1]  # type: ignore[no-any-return]
+
     def forward(self, queries: Tensor, features: Tensor) -> Tensor:
         """Attend to queries, to features, and think.  # (b, k, w), (b, t, f) → (b, k, w)"""
-        asked = self.norms[0](queries)
-        queries = queries + self.among(asked, asked, asked, need_weights=False)[0]
+        queries = self.asked(queries)
         queries = queries + self.across(self.norms[1](queries), features, features, need_weights=False)[0]
         return queries + self.forth(self.norms[2](queries))  # type: ignore[no-any-return]
 
@@ -55,6 +63,13 @@ class _QFormer(nn.Module):
         for block in self.blocks:
             queries = block(queries, features)
         return self.out(queries)  # type: ignore[no-any-return]
+
+    def attention(self, features: Tensor) -> Tensor:
+        """Return how much each soft token looks at each feature vector, in the last block.  # (b, t, f) → (b, k, t)"""
+        queries = self.norm(self.queries).expand(len(features), -1, -1)
+        for block in self.blocks[:-1]:
+            queries = block(queries, features)
+        return self.blocks[-1].looks(queries, features)  # type: ignore[no-any-return, operator]
 
 
 def build(shape: HeadShape, settings: Settings) -> nn.Module:

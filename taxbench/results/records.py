@@ -1,4 +1,4 @@
-"""Write and read the record of a run: result.json, its predictions, and the wall times beside it."""
+"""Write and read the record of a run: result.json, its predictions, and wall times and losses beside it."""
 
 import errno
 import hashlib
@@ -16,13 +16,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from taxbench.results.migrations import migrate
-from taxbench.specs.result import PredictionsFile, Result, Timing, Versions
+from taxbench.specs.result import PredictionsFile, Result, Versions
 from taxbench.specs.run import RunSpec
+from taxbench.specs.side_files import Timing, TrainingLosses
+from taxbench.specs.spec import Spec
 from taxbench.util.errors import CacheError, DataError, first_line
 from taxbench.util.paths import PARTIAL, beside, read_within, replacing, sync_folder
 
 RESULT = "result.json"
 TIMING = "timing.json"
+LOSSES = "losses.json"
 MOST_BYTES = 32 * 2**20
 """Of one record; those of THINGS have 300 kB."""
 
@@ -38,7 +41,9 @@ def predictions_file(content: bytes, questions: str, n_questions: int) -> Predic
     return PredictionsFile(sha256=hashlib.sha256(content).hexdigest(), questions=questions, n_questions=n_questions)
 
 
-def write_result(folder: Path, result: Result, predictions: bytes, timing: Timing) -> None:
+def write_result(
+    folder: Path, result: Result, predictions: bytes, timing: Timing, losses: TrainingLosses | None = None
+) -> None:
     """Write a record, whole or not at all: beside its place, and then moved there in one step.
 
     Of processes that make the same record the first wins, and what the others made is dropped, so that one believed
@@ -49,12 +54,11 @@ def write_result(folder: Path, result: Result, predictions: bytes, timing: Timin
     """
     assert result.predictions is not None
     made = beside(folder)
+    files = {result.predictions.file: predictions, TIMING: result_bytes(timing)}
+    if losses is not None:
+        files[LOSSES] = result_bytes(losses)
     try:
-        for name, content in (
-            (result.predictions.file, predictions),
-            (TIMING, (timing.model_dump_json(indent=1) + "\n").encode()),
-            (RESULT, result_bytes(result)),
-        ):
+        for name, content in (files | {RESULT: result_bytes(result)}).items():
             with replacing(made / name) as partial:
                 partial.write_bytes(content)
         while not _moved(made, folder):
@@ -98,9 +102,9 @@ def finished(folder: Path, digest: str, versions: Versions) -> Result | None:
     raise DataError(f"The predictions beside '{path}' are missing or damaged.")
 
 
-def result_bytes(result: Result) -> bytes:
-    """Return the record as it is written."""
-    return (result.model_dump_json(indent=1) + "\n").encode()
+def result_bytes(record: Spec) -> bytes:
+    """Return a record, or what lies beside it, as it is written."""
+    return (record.model_dump_json(indent=1) + "\n").encode()
 
 
 def read_result(path: Path) -> Result:

@@ -25,6 +25,8 @@ from taxbench.util.errors import UsageError, did_you_mean
 
 ALL = "all"
 """What stands for every head."""
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+"""What language models may compute in."""
 LOCAL, RAY = ENGINES = ("local", "ray")
 
 
@@ -67,6 +69,8 @@ class RunConfig:
     device: str
     cache: Path | None
     out: Path
+    dtype: str = "auto"
+    """What language models compute in; auto: what suits the device."""
     limit: int | None = None
     """How many images of each leaf and split are used, for a first look; None: all."""
     engine: str = LOCAL
@@ -90,7 +94,8 @@ class RunConfig:
                  ("system" if self.inputs[0].system else "model", [each.lm.name for each in self.inputs]),
                  ("seeds", [*map(str, self.seeds)]))  # fmt: skip
         lists = " · ".join(f"{what} {', '.join(dict.fromkeys(names))}" for what, names in named if names)
-        lines = [f"{lists} · device {self.device} · results in {self.out}"]
+        dtype = "" if self.dtype == "auto" else f" in {self.dtype}"
+        lines = [f"{lists} · device {self.device}{dtype} · results in {self.out}"]
         for setting in dict.fromkeys(map(GridCell.describe, self.cells)):
             names = [cell.task.name for cell in self.cells if cell.describe() == setting]
             lines.append(f"tasks {', '.join(names)} · {setting}")
@@ -130,10 +135,11 @@ def resolve(options: Options) -> RunConfig:
     if options.limit is not None and options.limit < 2:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
         wrong.append(Problem("limit", "", UsageError(problem)))
-    if options.engine not in ENGINES:
-        hint = did_you_mean(options.engine, ENGINES)
-        problem = f"--engine {options.engine}: expected {' or '.join(ENGINES)}.{hint}"
-        wrong.append(Problem("engine", options.engine, UsageError(problem)))
+    for option, known in (("engine", ENGINES), ("dtype", DTYPES)):
+        given = getattr(options, option)
+        if given not in known:
+            problem = f"--{option} {given}: expected {' or '.join(known)}.{did_you_mean(given, known)}"
+            wrong.append(Problem(option, given, UsageError(problem)))
     if wrong:
         raise OptionsError(wrong)
     notes = [*map(str, warnings_for(registry, named, tasks))]
@@ -148,6 +154,7 @@ def resolve(options: Options) -> RunConfig:
         inputs=inputs,
         seeds=seeds[0],
         device=options.device,
+        dtype=options.dtype,
         cache=Path(options.cache) if options.cache else None,
         out=Path(options.out).expanduser(),
         limit=options.limit,

@@ -158,7 +158,7 @@ class RunContext:
         wanted, system = self.inputs.system or self.inputs.lm, self.inputs.system
         if wanted not in self.shared.loaded:
             self.shared.loaded.clear()
-            how = self.device, pick_dtype(self.device.type)
+            how = self.device, pick_dtype(self.device.type, self.config.dtype)
             with self.timed("lm"):
                 lm = load_text_side(system, *how) if system else load_lm(self.inputs.lm, *how, self.cache)
             self.shared.loaded[wanted] = LoadedLM(lm)

@@ -30,7 +30,7 @@ from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import machine
 from taxbench.runs.fit import HeadJob, fit
 from taxbench.specs.feature_key import FeatureOptions
-from taxbench.specs.result import Timing
+from taxbench.specs.side_files import Timing
 from taxbench.specs.task import NoCounterfactual
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import predict_margins

@@ -20,6 +20,7 @@ from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import label_head
 from taxbench.heads.loading import head_module, head_spec
+from taxbench.heads.stored import checkpoint_path, head_path, load_head, read_curve, save_head
 from taxbench.heads.told import NameHead, TermHead
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
@@ -30,11 +31,12 @@ from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import versions
 from taxbench.specs.controls import CONTROLS, Variant
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, head_key
+from taxbench.specs.side_files import LossCurve
 from taxbench.specs.spec import canonical_json
 from taxbench.specs.task import Answers, PromptSpec
 from taxbench.systems.asking import TextScorer
 from taxbench.systems.text_side import MeanImage, TextSide
-from taxbench.training.head_state import HeadTrainingState, build_head, checkpoint_path, head_path, load_head, save_head
+from taxbench.training.head_state import HeadTrainingState, build_head  # fmt: skip
 from taxbench.training.parallel import side_by_side, threads_of_a_job
 from taxbench.training.predict import FittedHead, out_of_memory
 from taxbench.training.stack import train_stack
@@ -184,9 +186,14 @@ class HeadJob:
     def keep(self, state: HeadTrainingState) -> None:
         """Put the trained head into the cache, at once, whatever becomes of those it is trained with."""
         try:
-            save_head(self.context.cache, self.key, state.finish())
+            save_head(self.context.cache, self.key, state.finish(), state.curve())
         except TaxbenchError as error:
             self.failure = error
+
+    @property
+    def curve(self) -> LossCurve | None:
+        """Return how the loss of the head fell; None: it was not trained, or it is not known."""
+        return None if self._info.learns == "fit" else read_curve(self.context.cache, self.key)
 
     def forget_training(self) -> None:
         """Drop the head in training, and leave it to others; what was kept of it stays."""

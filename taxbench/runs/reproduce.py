@@ -1,26 +1,20 @@
 """Run a record again, from what it says of itself, and say whether the scores agree."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args
+from typing import Any
 
-from taxbench.heads.loading import head_spec
-from taxbench.registry.models import find_encoder, find_lm, find_system
 from taxbench.results.records import RESULT, read_result
-from taxbench.runs.config import GridCell, RunConfig
-from taxbench.runs.context import RunContext
 from taxbench.runs.environment import code, versions
-from taxbench.runs.inputs import Inputs
-from taxbench.runs.runner import check, finish, plan
+from taxbench.runs.recorded import recorded_context
+from taxbench.runs.run_options import NamesHere
+from taxbench.runs.runner import finish, plan
 from taxbench.runs.status import Tally
-from taxbench.specs.feature_key import FeatureOptions, StorageDtype
 from taxbench.specs.result import Code, Result, Scores, Versions
 from taxbench.specs.run import RunSpec
-from taxbench.specs.sources import READERS, SystemSpec
-from taxbench.util.errors import DataError, TaxbenchError, UsageError
+from taxbench.util.errors import TaxbenchError, UsageError
 from taxbench.util.paths import cache_folder, check_writable
 from taxbench.util.progress import Reporter
 from taxbench.util.text import plain
@@ -31,22 +25,12 @@ leaves, and by more on hypernyms that were never trained, of which there are few
 
 _INPUTS = ("dataset", "encoder", "lm", "questions")
 _SCORES = ("macro_f1", "auroc")
-_DIRECTORY = "If it was a directory where the record was made, type {}."
 
 
 @dataclass(frozen=True, slots=True)
-class ReproduceOptions:
-    """What a record does not say, or what has another name here."""
+class ReproduceOptions(NamesHere):
+    """What a record does not say, or what has another name here; heads are always trained anew."""
 
-    dataset: str | None = None
-    taxonomy: Path | None = None
-    properties: Path | None = None
-    model: str | None = None
-    encoder: str | None = None
-    device: str | None = None
-    """None: the kind of device that the record names."""
-    cache: Path | None = None
-    """Where features are kept; heads are always trained anew."""
     out: Path | None = None
     """Where the new record is written; None: nowhere."""
     tolerance: float = TOLERANCE
@@ -133,10 +117,9 @@ def reproduce(place: Path, again: ReproduceOptions, report: Reporter) -> Reprodu
         )
     record = read_result(path)
     with TemporaryDirectory(prefix="taxbench-") as work:
-        context = _context(_config(record, again, Path(work)), record, again, report)
-        check_writable(context.config.out)
-        check([context])
-        context.config = _stored_alike(context, record)
+        folders = _fresh_cache(Path(work), again.cache), again.out or Path(work) / "results"
+        check_writable(folders[1])
+        context = recorded_context(record, again, folders, report)
         runs = plan(context)
         ((_, planned),) = runs
         if isinstance(planned, TaxbenchError):
@@ -145,7 +128,7 @@ def reproduce(place: Path, again: ReproduceOptions, report: Reporter) -> Reprodu
             raise UsageError(
                 f"'{planned.folder}' holds this run already, and would be read instead. Choose another --out."
             )
-        changed = _identities(record, planned.spec)
+        changed = differing(record, planned.spec)
         for each in changed:
             report.say(f"not as recorded: {each.what}: {each.recorded} then, {each.here} now")
         (result,) = finish(runs, context, Tally(1))
@@ -174,78 +157,7 @@ def _fresh_cache(work: Path, chosen: Path | None) -> Path:
     return cache
 
 
-def _config(record: Result, again: ReproduceOptions, work: Path) -> RunConfig:
-    """Return what was asked for when the record was made."""
-    run = record.run
-    system: SystemSpec | None = None
-    with _named("model", run.lm.name, _DIRECTORY.format("--model DIR"), again.model):
-        if run.head.name in READERS:
-            encoder, lm, system = find_system(again.model or run.lm.name).parts
-        else:
-            lm = find_lm(again.model or run.lm.name)
-    with _named("encoder", run.encoder.name, _DIRECTORY.format("--encoder DIR"), again.encoder):
-        encoder = encoder if system else find_encoder(again.encoder or run.encoder.name)
-    with _named("head", run.head.name, "Install the versions that the record names under 'versions', and its package."):
-        head = head_spec(run.head.name, dict(run.head.settings))
-    cell = GridCell(run.task, head, run.encoder.options or FeatureOptions(), run.trainer, run.scoring, run.prompt)
-    return RunConfig(
-        tasks=(run.task,),
-        cells=(cell,),
-        groups=(),
-        notes=(),
-        inputs=(Inputs(again.dataset or record.dataset, again.taxonomy, encoder, lm, again.properties, system),),
-        seeds=(record.seed,),
-        device=again.device or run.device,
-        cache=_fresh_cache(work, again.cache),
-        out=again.out or work / "results",
-        limit=run.dataset.limit,
-    )
-
-
-@contextmanager
-def _named(what: str, name: str, how: str, given: str | None = None) -> Iterator[None]:
-    """Say of a name that is not known here that the record has it, and how to say what it means.
-
-    Args:
-        given: What the user said it means, who then knows better.
-    """
-    try:
-        yield
-    except (UsageError, DataError) as error:
-        if given is not None:
-            raise
-        raise UsageError(f"The record names the {what} '{name}', which cannot be had here. {error} {how}") from None
-
-
-def _context(config: RunConfig, record: Result, again: ReproduceOptions, report: Reporter) -> RunContext:
-    """Return the context of the reproduced run, after finding its device and dataset here."""
-    context, run = RunContext(config, config.inputs[0], report), record.run
-    try:
-        _ = context.device
-    except UsageError as error:
-        if again.device:
-            raise
-        raise UsageError(
-            f"The record was made on '{run.device}', which this machine does not have. Type --device auto; "
-            "scores may then be farther off, since every kind of device rounds differently."
-        ) from error
-    how = _DIRECTORY.format("--dataset KIND:DIR and --taxonomy FILE")
-    with _named("dataset", record.dataset, how, again.dataset):
-        _ = context.dataset
-    return context
-
-
-def _stored_alike(context: RunContext, record: Result) -> RunConfig:
-    """Return what to run with features stored as the record's key says: before version 3 no option said it."""
-    (cell,) = context.config.cells
-    for storage in get_args(StorageDtype):
-        options = cell.features.model_copy(update={"storage": storage})
-        if context.features(options).key.digest == record.run.encoder.features:
-            return replace(context.config, cells=(replace(cell, features=options),))
-    return context.config
-
-
-def _identities(record: Result, run: RunSpec) -> tuple[Mismatch, ...]:
+def differing(record: Result, run: RunSpec) -> tuple[Mismatch, ...]:
     """Return what of all that decides the scores is not as the record says."""
     then = _facts(record.run, record.versions, record.code)
     now = _facts(run, versions(), code())

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from taxbench.runs.config import ENGINES, RunConfig, resolve
+from taxbench.runs.config import DTYPES, ENGINES, RunConfig, resolve
 from taxbench.runs.run_options import Options, OptionsError, Problem, options_from
 from taxbench.specs.spec import Spec
 from taxbench.tasks.diagnostics import Diagnostic, in_order
@@ -72,6 +72,8 @@ class RunFile(Spec):
     """Settings by name, with a value or a list of values; see 'taxbench ls settings'."""
     device: str = Options.device
     """auto, cpu, cuda, cuda:1, mps."""
+    dtype: Annotated[str, WithJsonSchema({"enum": list(DTYPES)})] = Options.dtype
+    """What language models compute in; auto: bfloat16 where the device multiplies it fast, else float32."""
     engine: Annotated[str, WithJsonSchema({"enum": list(ENGINES)})] = Options.engine
     """What does the work: this process, or a Ray cluster."""
     limit: int | None = None

@@ -29,6 +29,8 @@ class Options:
     """Whole systems by commas, in the place of models, encoders and heads; empty: none."""
     seeds: str = "42"
     device: str = "auto"
+    dtype: str = "auto"
+    """What language models compute in."""
     engine: str = "local"
     cache: str | None = None
     out: str = "results"
@@ -55,6 +57,21 @@ class OptionsError(UsageError):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem.error) for problem in problems))
         self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class NamesHere:
+    """What a record does not say of its inputs, or what has another name here."""
+
+    dataset: str | None = None
+    taxonomy: Path | None = None
+    properties: Path | None = None
+    model: str | None = None
+    encoder: str | None = None
+    device: str | None = None
+    """None: the kind of device that the record names."""
+    cache: Path | None = None
+    """Where features are kept."""
 
 
 def options_from(kind: type[D], given: dict[str, Any]) -> D:

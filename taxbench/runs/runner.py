@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -34,8 +35,9 @@ from taxbench.runs.ray_engine import run_on_ray
 from taxbench.runs.several_devices import on_each_device
 from taxbench.runs.status import StatusFile, Tally, processes_at_work
 from taxbench.scoring.metrics import calibrate, category_scores, fit_threshold, score, summarise
-from taxbench.specs.result import Result, Timing
+from taxbench.specs.result import Result
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
+from taxbench.specs.side_files import Timing, TrainingLosses
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
 from taxbench.util.devices import peak_memory
@@ -271,9 +273,11 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
     context.work["evaluate"] = sum(map(cost.asking, planned.heads.values()))
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
-                    lm=context.lm.digest, memory=peak_memory(context.device))  # fmt: skip
+                    lm=context.lm.digest, memory=peak_memory(context.device),
+                    finished=datetime.now(UTC).date().isoformat())  # fmt: skip
     context.work.clear()
-    write_result(planned.folder, result, content, timing)
+    curves = {name: curve for name, job in planned.heads.items() if (curve := job.curve)}
+    write_result(planned.folder, result, content, timing, TrainingLosses(heads=curves))
     return result.lies_in(planned.folder)
 
 

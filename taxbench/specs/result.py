@@ -171,21 +171,6 @@ class PredictionsFile(Spec):
     n_questions: int = Field(ge=1)
 
 
-class Timing(Spec):
-    """What a run cost: `timing.json`, apart from the record, which holds nothing that differs from run to run."""
-
-    machine: str
-    """The processor, or the accelerator, and the number of cores."""
-    seconds: dict[str, float]
-    """Wall time by phase. What several runs share stands with the run that waited for it."""
-    work: dict[str, float] = Field(default_factory=dict)
-    """FLOPs of the LM by phase, to tell what other runs will take."""
-    lm: str = ""
-    """The digest of the LM."""
-    memory: int = 0
-    """The most bytes that the process has had until then: of the accelerator, or on CPUs resident; 0: not measured."""
-
-
 class Result(PromptView, Spec):
     """One run's outcome. Holds no time stamps, so the same run writes the same bytes."""
 

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from taxbench.features.feature_rows import Images
-from taxbench.heads.base import Head, HeadShape, SoftHead, StateHead, first_weights, reseed
+from taxbench.heads.base import HeadShape, SoftHead, StateHead, first_weights, reseed
 from taxbench.heads.loading import head_module
 from taxbench.lms.frozen import FrozenLM
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
-from taxbench.specs.run import HeadKey, HeadSpec, TrainerSpec
-from taxbench.specs.spec import canonical_json, identity_of
+from taxbench.specs.run import HeadSpec, TrainerSpec
+from taxbench.specs.side_files import LossCurve
 from taxbench.util.errors import CacheError, TrainingError, first_line
 from taxbench.util.paths import replacing
 from taxbench.util.seeds import derive_seed, rng
@@ -91,6 +91,10 @@ class HeadTrainingState:
         """Where `save` writes, if anywhere."""
         self.best: tuple[float, int, dict[str, Tensor]] | None = None
         """Least validation loss, the epochs it took, and the weights then; only where training may stop early."""
+        self.losses: list[float] = []
+        """The loss of each step."""
+        self.validation: list[tuple[int, float]] = []
+        """Steps after which the loss on leaf questions about validation images was looked at, and what it was."""
         self.watched = False
         """Whether to say so where validation loss still falls at the end."""
         self._half_way: float | None = None  # the validation loss half way
@@ -151,9 +155,10 @@ class HeadTrainingState:
         term, answer = (torch.from_numpy(each[part]).to(self.device) for each in (rows.term, rows.answer))
         return HeadBatch(self.images(rows.image[part]), term, answer)
 
-    def learn(self) -> None:
+    def learn(self, loss: float) -> None:
         """Take one step down the gradient that the head's parameters hold."""
         self._stepping = True
+        self.losses.append(loss)
         rate = self.trainer.learning_rate * scheduled(self.step, self.total_steps, self.trainer.warmup)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
@@ -163,7 +168,7 @@ class HeadTrainingState:
         self.step, self._stepping = self.step + 1, False
 
     def validated(self, loss: float) -> None:
-        """Note an epoch's loss on validation questions about leaves, and stop where it has long been no better."""
+        """Take an epoch's loss on validation questions about leaves, and stop where it has long been no better."""
         epoch = self.step // self._epoch_steps
         if self.best is None or loss < self.best[0]:
             self.best = loss, epoch, copy.deepcopy(self.head.state_dict())
@@ -215,6 +220,8 @@ class HeadTrainingState:
         for number, moments in self._optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{number}/{name}": value for name, value in moments.items()}
         said: dict[str, Any] = {"step": self.step, "stopped": self._stopped, "half_way": self._half_way}
+        tensors["losses"] = torch.tensor(self.losses)
+        said["validation"] = self.validation
         if self.best is not None:
             said |= {"best": self.best[:2]}
             tensors |= {f"best/{name}": value for name, value in self.best[2].items()}
@@ -255,6 +262,13 @@ class HeadTrainingState:
         self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": moments})
         self.step, self._stopped, self._half_way = said["step"], said["stopped"], said.get("half_way")
         self.best = (*said["best"], under("best/")) if "best" in said else None
+        # A checkpoint of an earlier release has no losses.
+        self.losses = tensors["losses"].tolist() if "losses" in tensors else [math.nan] * self.step
+        self.validation = [(step, loss) for step, loss in said.get("validation", ())]
+
+    def curve(self) -> LossCurve:
+        """Return how the loss fell."""
+        return LossCurve.of(self.losses, self.validation)
 
 
 _FALLING = 0.05  # the share of the loss that the second half of a training may take off without a word
@@ -266,42 +280,3 @@ def scheduled(step: int, total: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / rising
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, total - rising))))
-
-
-_FOLDER = "heads"
-
-
-def head_path(cache: Path, key: HeadKey) -> Path:
-    """Return the file that holds, or would hold, the weights of a key."""
-    return cache / _FOLDER / f"{key.digest}.safetensors"
-
-
-def checkpoint_path(cache: Path, key: HeadKey) -> Path:
-    """Return the file that holds how far the training of a key's head is."""
-    return cache / _FOLDER / f"{key.digest}.checkpoint"
-
-
-def load_head(cache: Path, key: HeadKey, head: Head) -> None:
-    """Put the cached weights of a key into a freshly built head.
-
-    Raises:
-        CacheError: there are none, the file is broken, or it holds another head.
-    """
-    path = head_path(cache, key)
-    if not path.is_file():
-        raise CacheError(f"The cached head '{path}' was removed while it was needed. Run again.")
-    try:
-        head.load_state_dict(load_file(path, device=str(head.mean.device)))
-    except (SafetensorError, OSError, RuntimeError) as error:
-        problem = str(error).splitlines()[0]
-        raise CacheError(
-            f"The cached head '{path}' is broken ({problem}). Remove it and run again: rm '{path}'"
-        ) from None
-
-
-def save_head(cache: Path, key: HeadKey, head: Head) -> None:
-    """Write a trained head's weights, with its key as readable metadata; the checkpoint has served its time."""
-    weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
-    with replacing(head_path(cache, key)) as partial:
-        save_file(weights, partial, metadata={"key": canonical_json(identity_of(key))})
-    checkpoint_path(cache, key).unlink(missing_ok=True)

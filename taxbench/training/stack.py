@@ -90,6 +90,7 @@ def _validate(state: HeadTrainingState, scorer: QuestionScorer, report: Reporter
         if may_stop:
             state.fail(f"The head cannot be validated: {error}")
         return
+    state.validation.append((state.step, loss))
     if may_stop:
         state.validated(loss)
     if watched and (said := state.still_falling(loss)):
@@ -193,7 +194,9 @@ def _step(live: Sequence[HeadTrainingState], rows: _Rows, how: _Pass) -> list[fl
             how.budget.halve(error, len(rows.term))
         for state in live:
             state.head.zero_grad(set_to_none=True)  # a StateHead's reading may hold part of a gradient
-    return _learn(live, rows, [float(weighed[a:b].sum()) for a, b in pairwise(rows.starts)], gradient)
+    # Without the padding, and exactly: a loss is the same whatever its head is stacked with.
+    asked = [weighed[a:b][rows.term[a:b] >= 0].cpu().double() for a, b in pairwise(rows.starts)]
+    return _learn(live, rows, [float(losses.sum()) for losses in asked], gradient)
 
 
 def _learn(live: Sequence[HeadTrainingState], rows: _Rows, losses: list[float], gradient: Tensor) -> list[float]:
@@ -204,7 +207,7 @@ def _learn(live: Sequence[HeadTrainingState], rows: _Rows, losses: list[float], 
         torch.autograd.backward([rows.soft[i] for i in sound], [gradients[i] for i in sound])
     for i, state in enumerate(live):
         if i in sound:
-            state.learn()
+            state.learn(losses[i])
         else:
             state.fail("The loss of the head stopped being a number")
     return losses

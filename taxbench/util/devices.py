@@ -29,8 +29,11 @@ def pick_device(name: str) -> torch.device:
 
 
 @cache
-def pick_dtype(device_type: str) -> torch.dtype:
-    """Return bfloat16 where the hardware multiplies it fast, else float32."""
+def pick_dtype(device_type: str, name: str = "auto") -> torch.dtype:
+    """Return the type of that name; `auto` is bfloat16 where the hardware multiplies it fast, else float32."""
+    if name != "auto":
+        chosen: torch.dtype = getattr(torch, name)
+        return chosen
     if device_type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device_type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]

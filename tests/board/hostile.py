@@ -18,8 +18,9 @@ from taxbench.results.predictions import OWN, Collector, parse_predictions, writ
 from taxbench.results.records import predictions_file, write_result
 from taxbench.scoring.metrics import score
 from taxbench.scoring.rescore import rescore
-from taxbench.specs.result import Result, Similarity, Timing, Versions, VisualSimilarity
+from taxbench.specs.result import Result, Similarity, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LMId, RunSpec, TrainerSpec
+from taxbench.specs.side_files import Timing
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import DataError
 

@@ -11,8 +11,9 @@ from taxbench.registry.heads import head_info
 from taxbench.results.predictions import Collector, Predictions, write_predictions
 from taxbench.results.records import predictions_file, result_folder, write_result
 from taxbench.scoring.metrics import score
-from taxbench.specs.result import Evidence, Result, Timing, Versions, VisualSimilarity
+from taxbench.specs.result import Evidence, Result, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec, TrainerSpec
+from taxbench.specs.side_files import Timing
 from taxbench.tasks.registry import find_tasks
 
 HYPERNYMS = ("bird", "fish", "fruit", "tool", "vehicle", "vessel")

@@ -16,8 +16,8 @@ from taxbench.board.rows import make_table, row_key
 from taxbench.cli.main import call
 from taxbench.results.records import RESULT, read_result, result_bytes, result_folder, write_result
 from taxbench.scoring import bootstrap
-from taxbench.specs.result import Timing
 from taxbench.specs.run import TrainerSpec
+from taxbench.specs.side_files import Timing
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import DataError
 from taxbench.util.progress import Reporter

@@ -8,7 +8,6 @@ from taxbench.board.board import NOTHING, Board, Row
 from taxbench.board.plots import (
     MOST_CURVES,
     PAIRING_NAMES,
-    Series,
     bars,
     deprivations,
     heatmaps,
@@ -17,8 +16,10 @@ from taxbench.board.plots import (
     scatters,
 )
 from taxbench.board.references import references
+from taxbench.board.series import Series
+from taxbench.board.sweeps import sweeps
 from taxbench.specs.result import Similarity
-from tests.board.boards import TERMS, board, empty_board, row
+from tests.board.boards import TERMS, board, empty_board, entry, row
 
 NAMES = {"dataset": "d", "lm": "l", "encoder": "e", "head": "h", "features": "", "setting": ""}
 
@@ -141,3 +142,50 @@ def test_every_figure_has_a_name_of_its_own() -> None:
     entries = tuple(replace(each, dataset=each.dataset.replace("things", "Pocket!")) for each in board().entries)
     alike = [plot.stem for plot in plots(replace(board(), entries=entries))]
     assert len(set(alike)) == len(alike) and "heatmap-pocket-2" in alike
+
+
+def swept(rates: tuple[float, ...], heads: tuple[str, ...] = ("mlp", "linear"), **more: object) -> Board:
+    """Return a board of heads that were each run with several learning rates."""
+    made = [
+        entry({**NAMES, "head": head, "setting": f"learning_rate={rate}"}, 0.5 + 0.1 * place)
+        for head in heads for place, rate in enumerate(rates)
+    ]  # fmt: skip
+    own = {head: {"hidden": 512} if head == "mlp" else {} for head in heads}
+    settings = [{"learning_rate": rate, "epochs": 5, **own[head], **more} for head in heads for rate in rates]
+    entries = tuple(
+        replace(each, rows={role: replace(one, settings=mine) for role, one in each.rows.items()})
+        for each, mine in zip(made, settings, strict=True)
+    )
+    return Board(entries, tuple(one for each in entries for one in each.rows.values()))
+
+
+def test_a_setting_that_was_tried_with_several_values_is_a_curve_for_each_head() -> None:
+    (found,) = sweeps(swept((0.01, 0.001, 0.1)))
+    assert (found.dataset, found.setting, found.role, found.values) == (
+        "d",
+        "learning_rate",
+        "unseen",
+        (0.001, 0.01, 0.1),
+    )
+    assert {each.name for each in found.curves} == {"mlp", "linear"} and found.n_more == 0
+    rows = {
+        (row.head, row.settings["learning_rate"]): row
+        for row in swept((0.01, 0.001, 0.1)).rows
+        if row.name == "unseen_hypernym"
+    }
+    for curve in found.curves:
+        assert [point.x for point in curve.points] == [0, 1, 2]
+        assert [point.y for point in curve.points] == [rows[curve.name, rate].f1.mean for rate in found.values]
+    (plot,) = [each for each in plots(swept((0.01, 0.001))) if each.stem.startswith("sweep")]
+    assert plot.stem == "sweep-learning-rate-d"
+
+
+def test_one_value_is_no_curve_and_another_setting_is_another_curve() -> None:
+    assert sweeps(swept((0.01,))) == () and sweeps(board()) == ()
+    one, other = swept((0.01, 0.001), ("mlp",)), swept((0.01, 0.1), ("mlp",), epochs=9)
+    (found, *_) = sweeps(Board((*one.entries, *other.entries), (*one.rows, *other.rows)))
+    assert found.setting == "learning_rate" and {each.name for each in found.curves} == {
+        "mlp, epochs=5",
+        "mlp, epochs=9",
+    }
+    assert sorted([point.x for point in each.points] for each in found.curves) == [[0, 1], [1, 2]]

@@ -37,3 +37,34 @@ def test_nothing_to_analyse_is_said(
     Path("broken.csv").write_text("category,x\na,1\n")
     assert call(["analyze", *arguments]) in (1, 2)
     assert said in capsys.readouterr().err
+
+
+def test_consistency_is_told_of_records_with_its_controls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (1, 2):
+        record(tmp_path, seed, 2.0)
+    record(tmp_path, 1, 2.0, "leaf")  # asks no hypernyms
+    assert call(["analyze", "--consistency", str(tmp_path)]) == 0
+    table = capsys.readouterr().out
+    assert "hypernyms given leaf" in table and "random LM" in table and table.count("unseen_hypernym@1") == 1
+    assert call(["analyze", "--consistency", str(tmp_path), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["consistency"]["low"] < row["consistency"]["mean"] < row["consistency"]["high"]
+    assert row["consistency"]["mean"] > 3 * row["controls"]["random_lm"]["mean"] and row["chance"]["mean"] == 0.0625
+    assert call(["analyze", "--consistency", str(tmp_path / "leaf")]) == 2
+    assert "taxbench run --task unseen_hypernym" in capsys.readouterr().err
+
+
+def test_alignment_is_told_of_a_pair_at_hand_and_why_not_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXBENCH_CACHE", str(tmp_path / "cache"))
+    options = ["--head", "ridge_token", "--encoder", "pixels", "--limit", "2", "--set", "epochs=1"]
+    assert call(["--quiet", "run", *options, "--out", str(tmp_path / "out")]) == 0
+    record(tmp_path / "out")
+    capsys.readouterr()
+    assert call(["--quiet", "analyze", "--alignment", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    line = [cell.strip() for cell in said.splitlines()[2].split("|")]
+    assert line[1:5] == ["pocket (first 2)", "pocket", "pixels", "104"] and 0 < float(line[7]) < 1
+    assert "1 pairs cannot tell whether alignment predicts transfer; 6 are needed" in said
+    assert "Left out: eye and speaker on made." in said

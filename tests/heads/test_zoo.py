@@ -144,6 +144,28 @@ def test_pool2x2_is_attention_by_the_mean_of_the_window() -> None:
             torch.testing.assert_close(mapping(x)[image, window], expected)
 
 
+@pytest.mark.parametrize(("name", "settings"), [
+    ("qformer", {}), ("perceiver", {"positions": False}), ("pool2x2", {"attention_heads": 1}),
+])  # fmt: skip
+def test_heads_that_attend_say_where_they_look(name: str, settings: dict[str, Any]) -> None:
+    mapping, x = make(name, 16, **settings), features(2, 16)
+    head = FixedHead(mapping, torch.zeros(F), torch.ones(F)).eval()
+    looks = head.attention(x)
+    assert looks is not None and looks.shape == (2, head.mapped(x).shape[1], 16) and (looks >= 0).all()
+    total = looks.sum(-1)
+    if name == "pool2x2":
+        assert torch.allclose(total, torch.ones(2, 4)) and ((looks > 0).sum(-1) == 4).all()
+        pool = mapping[0]
+        pooled = pool.out(looks @ pool.value(x))
+        assert torch.allclose(pooled, pool(x), atol=1e-5)
+    else:  # latents of a perceiver attend to each other as well
+        assert torch.allclose(total, torch.ones(2, 5)) if name == "qformer" else (total < 1).all()
+        turned = torch.randperm(16)
+        again = head.attention(x[:, turned])
+        assert again is not None and torch.allclose(again, looks[:, :, turned], atol=1e-6)
+    assert FixedHead(make("mlp", 16), torch.zeros(F), torch.ones(F)).attention(x) is None
+
+
 @pytest.mark.parametrize("t", [1, 9, 12])
 def test_pool2x2_refuses_what_is_no_even_square_and_says_what_to_type(t: int) -> None:
     with pytest.raises(UsageError, match=rf"found {t} feature vectors? an image\. Type --set pool=grid4\."):

@@ -15,7 +15,8 @@ from taxbench.results.records import (
     result_folder,
     write_result,
 )
-from taxbench.specs.result import Result, Timing
+from taxbench.specs.result import Result
+from taxbench.specs.side_files import Timing
 from taxbench.util.errors import CacheError, DataError
 from taxbench.util.paths import beside
 from tests.board.hostile import honest

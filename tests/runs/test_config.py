@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from taxbench.runs.config import resolve
 from taxbench.runs.feature_cache import ExtractOptions
+from taxbench.runs.run_file import resolve_file
 from taxbench.runs.run_options import Options, options_from
 from taxbench.tasks.inheritance import BUILTIN
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import validate
+from taxbench.util.devices import pick_dtype
 from taxbench.util.errors import UsageError
 
 
@@ -112,3 +115,14 @@ def test_options_in_python_s_own_words_are_those_of_the_command_line() -> None:
 def test_options_of_another_kind_are_told(given: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         options_from(ExtractOptions if "batch" in given else Options, given)
+
+
+def test_the_number_type_of_language_models_is_chosen_and_told_where_it_is_unknown(tmp_path: Path) -> None:
+    assert resolve(Options()).dtype == "auto" and "device auto · " in resolve(Options()).describe()
+    chosen = resolve(Options(dtype="float16"))
+    assert chosen.dtype == "float16" and "device auto in float16" in chosen.describe()
+    with pytest.raises(UsageError, match=r"--dtype float61: expected auto or .* Did you mean 'float16'"):
+        resolve(Options(dtype="float61"))
+    (tmp_path / "run.yaml").write_text("dtype: bfloat16\n")
+    assert resolve_file(tmp_path / "run.yaml", {}).dtype == "bfloat16"
+    assert (pick_dtype("cpu", "float16"), pick_dtype("cpu")) == (torch.float16, pick_dtype("cpu", "auto"))

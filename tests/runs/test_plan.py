@@ -26,7 +26,7 @@ from taxbench.runs.run_options import Options
 from taxbench.runs.runner import PlannedRun, plan
 from taxbench.runs.schedule import WorkLeft, makespan
 from taxbench.scoring.comparison import SystemScores, compare
-from taxbench.specs.result import Timing
+from taxbench.specs.side_files import Timing
 from taxbench.util.progress import QUIET
 from taxbench.util.text import duration
 from tests.runs.small_grid import typed

@@ -28,9 +28,9 @@ import taxbench
 from taxbench.runs import fit, runner
 log, ready, head = Path(sys.argv[1]), Path(sys.argv[2]), fit.save_head
 asked = runner.measure
-def saving(cache, key, state):
+def saving(cache, key, *made):
     with log.open("a") as file: file.write(f"head {key.digest}\\n")
-    return head(cache, key, state)
+    return head(cache, key, *made)
 def asking(planned, *rest):
     with log.open("a") as file: file.write(f"run {planned.spec.digest}\\n")
     return asked(planned, *rest)

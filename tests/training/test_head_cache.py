@@ -6,14 +6,16 @@ import pytest
 import torch
 
 from taxbench.heads.base import SoftHead
+from taxbench.heads.stored import checkpoint_path, head_path, load_head, read_curve, save_head
 from taxbench.specs.run import TRAINING_FIELDS, EncoderId, HeadKey, HeadSpec, RunSpec, ScoringSpec, head_key
+from taxbench.specs.side_files import LossCurve
 from taxbench.specs.task import FullDeprivation, Graded, TaskSpec, WithinCategory
-from taxbench.training.head_state import checkpoint_path, head_path, load_head, save_head
 from taxbench.util.errors import CacheError
 from tests.board.test_rows import result
 
 RUN = result().run
 KEY = head_key(RUN, "none", RUN.head, "code")
+CURVE = LossCurve(step=(2, 4), loss=(0.7, 0.2), validation=((4, 0.3),))
 # What a task says for people and about asking; it must not separate heads that are trained alike.
 ASKING_FIELDS = {"name", "version", "summary", "tags", "evaluate", "controls", "metrics", "settings", "expected",
                  "property_questions", "world_scope"}  # fmt: skip
@@ -32,8 +34,9 @@ def test_a_saved_head_comes_back_exactly(tmp_path: Path) -> None:
     one, two = make_head(1), make_head(2)
     with pytest.raises(CacheError, match="was removed"):
         load_head(tmp_path, KEY, two)
-    save_head(tmp_path, KEY, one)
+    save_head(tmp_path, KEY, one, CURVE)
     load_head(tmp_path, KEY, two)
+    assert read_curve(tmp_path, KEY) == CURVE
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
 
 
@@ -41,16 +44,17 @@ def test_a_finished_head_needs_no_checkpoint(tmp_path: Path) -> None:
     path = checkpoint_path(tmp_path, KEY)
     path.parent.mkdir()
     path.touch()
-    save_head(tmp_path, KEY, make_head(1))
+    save_head(tmp_path, KEY, make_head(1), CURVE)
     assert not path.exists()
 
 
 def test_a_truncated_head_is_refused_with_the_command_to_type(tmp_path: Path) -> None:
-    save_head(tmp_path, KEY, make_head(1))
+    save_head(tmp_path, KEY, make_head(1), CURVE)
     path = head_path(tmp_path, KEY)
     path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(CacheError, match=f"rm '{path}'"):
-        load_head(tmp_path, KEY, make_head(1))
+    for read in (lambda: load_head(tmp_path, KEY, make_head(1)), lambda: read_curve(tmp_path, KEY)):
+        with pytest.raises(CacheError, match=f"rm '{path}'"):
+            read()
 
 
 def test_every_field_that_decides_the_weights_is_in_the_key() -> None:

@@ -108,7 +108,7 @@ def test_heads_trained_together_are_those_trained_alone_bit_for_bit(
     train_stack(together, scorer, QUIET, lambda _: None, jobs=2)  # with one hand
     for one, other in zip(together, fresh(), strict=True):
         train(scorer, other)  # with two
-        assert equal(weights(one), weights(other)), one.label
+        assert equal(weights(one), weights(other)) and one.losses == other.losses, one.label
     assert not equal(weights(together[0]), weights(together[3]))
 
 
@@ -120,7 +120,7 @@ def test_heads_that_read_states_do_not_feel_their_neighbours_either(
 
     for one, other in zip(train(scorer, *fresh()), fresh(), strict=True):
         train(scorer, other)
-        assert equal(weights(one), weights(other))
+        assert equal(weights(one), weights(other)) and one.losses == other.losses
 
 
 def test_the_same_seed_gives_the_same_head_and_another_seed_another(
@@ -235,6 +235,8 @@ def test_an_interrupted_training_goes_on_where_it_stood(
     for one, two in zip(whole, halves, strict=True):
         one.finish(), two.finish()
         assert equal(weights(one), weights(two))
+        assert one.curve() == two.curve() and one.curve().step[-1] == one.step
+        assert len(one.curve().validation) == (3 if patience else 0)
     (tmp_path / "0.checkpoint").write_bytes(b"nonsense")
     with pytest.raises(CacheError, match=r"rm '.*0\.checkpoint'"):
         fresh()
@@ -312,7 +314,7 @@ def test_the_learning_rate_rises_and_falls(scorer: QuestionScorer, images: Featu
     rates = []
     while not one.done:
         one.head.gain.grad = torch.tensor(0.0)
-        one.learn()
+        one.learn(0.5)
         rates.append(one._optimiser.param_groups[0]["lr"])
     top = rates.index(max(rates))
     assert max(rates) == pytest.approx(1.0) and top == pytest.approx(0.1 * len(rates), abs=1)

@@ -9,19 +9,27 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from taxbench.board.page.page import environment, rendered
+from taxbench.board.page.svg import swatch
+from taxbench.board.page.training_chart import loss_chart
 from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.results.predictions import OWN, Predictions
 from taxbench.specs.controls import control_help, control_title, in_order
 from taxbench.specs.result import Result, Scores
+from taxbench.specs.side_files import TrainingLosses
 from taxbench.util.progress import Reporter
 from taxbench.util.text import plain, seen
 
+if TYPE_CHECKING:
+    from taxbench.board.inside import InsideHead
+
+RELATIONS = ("own name", "a sibling's", "a hypernym", "another")
+"""What the nearest word of a soft token may be to the leaf of its picture."""
 _LONGEST = 160
 """Pixels of the longer side of an embedded picture; smaller ones are embedded as they are."""
 _MANY = 300
@@ -35,6 +43,8 @@ class AnsweredResult:
     result: Result
     predictions: Predictions
     pictures: Dataset | None
+    losses: TrainingLosses | None = None
+    inside: "InsideHead | None" = None
 
 
 def answers_page(shown: Sequence[AnsweredResult], embed: bool, report: Reporter) -> str:
@@ -59,8 +69,12 @@ def answers_page(shown: Sequence[AnsweredResult], embed: bool, report: Reporter)
         "images": [seen(name) for _, name in coded.images],
         "sources": list(_sources(shown, coded.images, embed, report)),
     }
-    template = environment().get_template("answers.html.j2")
-    return rendered(template, ("page.css", "answers.css"), "answers.js", images="data: file:", data=data, names=names)
+    made = environment()
+    made.globals.update(swatch=swatch, relations=RELATIONS)
+    trained = [loss_chart(f"l{i}", names[i], each.losses) if each.losses else None for i, each in enumerate(shown)]
+    given = {"data": data, "names": names, "trained": trained, "inside": [each.inside for each in shown]}
+    template = made.get_template("answers.html.j2")
+    return rendered(template, ("page.css", "answers.css"), "answers.js", images="data: file:", **given)
 
 
 def _names(results: Sequence[Result]) -> list[str]:
@@ -111,12 +125,30 @@ class _Coded:
             "image": _packed(images[found.image], "u4"),
             "answer": _packed(found.answer, "u1"),
             "margins": [_packed(found.margins[each], "f4") for each in (OWN, *controls)],
+            "inside": _inside(shown.inside, images) if shown.inside else None,
         }
 
 
 def _codes(known: dict[Any, int], names: Iterable[Any]) -> np.ndarray:
     """Return the number of each name in a list that grows by those that are new.  # (n,)"""
     return np.array([known.setdefault(name, len(known)) for name in names], np.int64)
+
+
+def _inside(inside: "InsideHead", images: np.ndarray) -> dict[str, Any]:
+    """Return what the page holds of the inside of a head, picture by picture.
+
+    Args:
+        images: The page's codes of the pictures.
+    """
+    side = 0 if inside.looks is None else inside.looks.shape[1]
+    return {
+        "images": _packed(images, "u4"),
+        "words": [seen(word) for word in inside.words],
+        "nearest": _packed(inside.nearest, "u2"),
+        "tokens": inside.nearest.shape[1],
+        "side": side,
+        "looks": "" if inside.looks is None else _packed(np.round(9 * inside.looks), "u1"),
+    }
 
 
 def _packed(values: np.ndarray, kind: str) -> str:

@@ -8,7 +8,8 @@ from taxbench.board import plots
 from taxbench.board.board import Board
 from taxbench.board.page import svg
 from taxbench.board.page.svg import Axes
-from taxbench.board.plots import Series
+from taxbench.board.series import Series
+from taxbench.board.sweeps import Sweep, sweeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,18 @@ class Chart:
     series: tuple[Series, ...]
     joined: bool
     drawing: Markup
+    twin: str = "random LM"
+    """What the dashed lines are."""
 
 
 def deprivation_charts(board: Board) -> list[Chart]:
     """Return a chart for each dataset and kind of deprivation with a curve, measured or published."""
     return [_deprivation(f"d{place}", each) for place, each in enumerate(plots.deprivations(board))]
+
+
+def sweep_charts(board: Board) -> list[Chart]:
+    """Return a chart for each dataset and setting that was tried with several values."""
+    return [_sweep(f"w{place}", each) for place, each in enumerate(sweeps(board))]
 
 
 def similarity_charts(board: Board) -> list[Chart]:
@@ -53,6 +61,26 @@ def _deprivation(key: str, content: plots.Deprivation) -> Chart:
     more = f" {content.n_more} further measured curves stand in the table of other tasks." if content.n_more else ""
     return Chart(content.dataset, title, "", more, "% denied", content.curves, True,
                  svg.chart(axes, content.curves, key))  # fmt: skip
+
+
+def _sweep(key: str, content: Sweep) -> Chart:
+    """Return the page's chart of a sweep: F1 against the values of a setting, validation dashed."""
+    title = f"{content.role} F1 over {content.setting}"
+    axes = Axes(
+        title=f"{title} on {content.dataset}",
+        description=f"{len(content.curves)} curves of macro-F1 against {len(content.values)} values of a setting, all "
+        "else alike. All figures stand in the table below.",
+        x_label=content.setting,
+        y_label="macro-F1",
+        x=(-0.3, len(content.values) - 0.7),
+        y=(0.0, 1.0),
+        joined=True,
+        x_names=tuple(f"{value:g}" for value in content.values),
+    )
+    more = f" {content.n_more} further curves stand in the table." if content.n_more else ""
+    note = f"Dashed: the same heads on validation leaves, by which a value may be chosen.{more}"
+    drawing = svg.chart(axes, content.curves, key)
+    return Chart(content.dataset, title, "", note, content.setting, content.curves, True, drawing, "validation")
 
 
 def _similarity(key: str, content: plots.Scatter) -> Chart:

@@ -14,14 +14,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from taxbench.board.board import Board, Entry, Estimate
-from taxbench.board.page.charts import deprivation_charts, similarity_charts
+from taxbench.board.page.charts import deprivation_charts, similarity_charts, sweep_charts
 from taxbench.board.page.svg import shown, strip, swatch
 from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
 from taxbench.board.render.cells import interval, place_of, short_task
 from taxbench.board.roles import ROLES
 from taxbench.board.world_scopes import scope_maps
 from taxbench.specs.controls import CONTROLS, control_help, control_title, in_order
-from taxbench.util.text import NOTHING_TO_SHOW, number
+from taxbench.util.text import NOTHING_TO_SHOW, duration, number
 
 _FOLDER = Path(__file__).with_name("templates")
 _CHOICES = ("dataset", "lm", "encoder", "head")
@@ -49,7 +49,9 @@ def page(board: Board) -> str:
         swatch=swatch, command=_command, all_controls=CONTROLS, f1_span=F1_SPAN,
         transfer_span=TRANSFER_SPAN, scope_span=(0.5, 1.0), titles=_TITLES, place=place_of,
     )  # fmt: skip
-    made.filters.update(number=_number, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade)
+    made.filters.update(
+        number=_number, duration=duration, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade
+    )
     columns = _columns(board)
     lines = _lines(board, columns)
     return rendered(
@@ -61,10 +63,12 @@ def page(board: Board) -> str:
         datasets=[(name, list(some)) for name, some in groupby(lines, lambda line: line["entry"].dataset)],
         choices=[(name, sorted({getattr(each, name) for each in board.entries})) for name in _CHOICES],
         lines=lines,
+        costed=any(each.seconds is not None or each.finished for each in board.entries),
         heatmaps=heatmaps(board),
         scopes=scope_maps(board),
         deprivation=deprivation_charts(board),
         similarity=similarity_charts(board),
+        sweeps=sweep_charts(board),
         others=board.others,
         references=board.references,
     )
@@ -89,7 +93,7 @@ def rendered(template: Template, styles: Sequence[str], script: str, images: str
         images: The sources of pictures that it may show.
     """
     style = "".join(_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in styles)
-    code = _FOLDER.joinpath(script).read_text(encoding="utf-8")
+    code = "".join(_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in ("common.js", script))
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (code, style)]
     policy = (
         f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; img-src {images}; "
@@ -109,6 +113,8 @@ def _columns(board: Board) -> list[Column]:
         Column("unseen", "unseen F1", "Hypernyms that training never named.", "F1", (unseen,), of(unseen)),
         Column("leaf", "leaf F1", "The names training used, asked of new images.", "F1", (leaf,), of(leaf)),
         Column("seen", "seen F1", "Hypernyms that training asked too.", "F1", (seen,), of(seen)),
+        Column("validation", "validation F1", "Leaf questions about validation images, by which settings are chosen.",
+               "F1", (), lambda entry: entry.score(entry.role, "validation_f1")),
         Column("transfer", "transfer", "Unseen F1 minus the random LM's, seed by seed and item by item.",
                "Generalisation", (unseen,), of(unseen, "transfer")),
         Column("heldout", "held-out AUROC", "Hypernyms asked of leaves that training never named.",

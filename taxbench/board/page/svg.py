@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from taxbench.board.plots import Series
+from taxbench.board.series import Series
 from taxbench.util.text import seen
 
 WIDTH, HEIGHT = 400, 260
@@ -26,6 +26,8 @@ class Axes:
     """Whether the points of a series are joined by a line."""
     chance: float | None = None
     """Where a dotted line marks chance."""
+    x_names: tuple[str, ...] = ()
+    """What stands at 0, 1, 2 and so on along x, in the place of numbers."""
 
 
 def shown(value: object) -> object:
@@ -101,10 +103,10 @@ def _frame(axes: Axes) -> list[Markup]:
         _, y = _at(axes, axes.x[0], value)
         parts.append(element("path", d=f"M{_LEFT} {_short(y)}H{_RIGHT}", class_="grid"))
         parts.append(element("text", f"{value:.1f}", x=_LEFT - 6, y=y + 4, text_anchor="end"))
-    for value in _ticks(*axes.x):
+    ticks = [(value, f"{value:g}" if axes.x[1] > 1 else f"{value:.1f}") for value in _ticks(*axes.x)]
+    for value, text in [(float(place), name) for place, name in enumerate(axes.x_names)] or ticks:
         x, _ = _at(axes, value, axes.y[0])
         parts.append(element("path", d=f"M{_short(x)} {_BOTTOM}v4", class_="axis"))
-        text = f"{value:g}" if axes.x[1] > 1 else f"{value:.1f}"
         parts.append(element("text", text, x=x, y=_BOTTOM + 16, text_anchor="middle"))
     parts.append(element("path", d=f"M{_LEFT} {_BOTTOM}H{_RIGHT}", class_="axis"))
     parts.append(element("text", axes.x_label, x=(_LEFT + _RIGHT) / 2, y=HEIGHT - 5, text_anchor="middle"))
@@ -121,7 +123,8 @@ def _frame(axes: Axes) -> list[Markup]:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Return about five round values between the bounds."""
-    step = next(step for step in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 1e9) if (high - low) / step <= 6)
+    steps = (round(digit * 10.0**power, 1) for power in range(-1, 9) for digit in (1, 2, 5))
+    step = next((step for step in steps if (high - low) / step <= 6), 1e9)
     first = -int(-low // step) if low >= 0 else int(low / step)
     return [round(number * step, 6) for number in range(first, int(high / step + 1e-9) + 1)]
 

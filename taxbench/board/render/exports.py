@@ -4,13 +4,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
-from taxbench.board.board import NOTHING, Board, Entry, Row, controls_of
+from taxbench.board.board import NOTHING, Board, Entry, Row, controls_of, settings_apart
 from taxbench.board.render.cells import latin, names_of, rank, said, seeds_of, with_interval
 from taxbench.specs.task import TaskSpec
 from taxbench.util.text import NOTHING_TO_SHOW, number, plain
@@ -39,7 +40,8 @@ def csv_text(rows: Sequence[Row]) -> str:
     """Return rows as CSV; every score as value, spread over seeds and both ends of its interval over items.
 
     Controls are columns `control_...`, F1 on every split `split_...`, that of the random LM `random_lm_split_...`.
-    Text that a spreadsheet would compute as a formula begins with a quote.
+    Settings that tell rows apart are columns by their names; so are the wall time and the day, where any is known. Text
+    that a spreadsheet would compute as a formula begins with a quote.
     """
     lines = [
         {name: getattr(row, name) for name in _SCORES}
@@ -54,13 +56,32 @@ def csv_text(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     heads = ["task", *_NAMES, "seeds", "records", *(f"{title}{part}" for title in titles for part in _PARTS)]
-    writer.writerow(map(_harmless, heads))
+    more = _more(rows, heads)
+    writer.writerow(map(_harmless, [*heads, *more]))
     for row, line in zip(rows, lines, strict=True):
         texts = [row.task.identity, *(getattr(row, name) for name in _NAMES)]
         texts += [" ".join(map(str, row.seeds)), " ".join(record.digest for record in row.records)]
         numbers = [getattr(line.get(title, NOTHING), part) for title in titles for part in _PARTS.values()]
-        writer.writerow([*map(_harmless, texts), *("" if each is None else number(each, _DIGITS) for each in numbers)])
+        figures = ("" if each is None else number(each, _DIGITS) for each in numbers)
+        writer.writerow([*map(_harmless, texts), *figures, *(_harmless(show(row)) for show in more.values())])
     return text.getvalue()
+
+
+def _more(rows: Sequence[Row], taken: Sequence[str]) -> dict[str, Callable[[Row], str]]:
+    """Return further columns of the CSV: wall time and day where they are known, and settings that tell rows apart."""
+    more: dict[str, Callable[[Row], str]] = {}
+    if any(row.seconds is not None for row in rows):
+        more["seconds"] = lambda row: "" if row.seconds is None else number(row.seconds, 1)
+        more["finished"] = lambda row: row.finished
+    for name in settings_apart(rows):
+        if name not in (*taken, *more):
+            more[name] = partial(_setting, name)
+    return more
+
+
+def _setting(name: str, row: Row) -> str:
+    """Return a setting of a row as text; nothing where its head has none of that name."""
+    return str(row.settings.get(name, ""))
 
 
 def _harmless(text: str) -> str:
@@ -92,7 +113,7 @@ def _data(value: Any) -> Any:
     if is_dataclass(value):
         parts = {field.name: getattr(value, field.name) for field in fields(value)}
         if isinstance(value, Row):
-            del parts["is_control"]  # entries say it
+            del parts["is_control"], parts["settings"]  # entries say it, and the records say them
         if isinstance(value, Entry):
             parts |= {"rows": {row.name: row.task for row in value.rows.values()}, "rank": value.rank}
         return {name: _data(part) for name, part in parts.items()}
@@ -120,6 +141,30 @@ _CAPTION = (
 def tex(text: str) -> str:
     """Return short plain text that LaTeX sets as it is."""
     return re.sub("-(?=-)", "-{}", "".join(_SPECIAL.get(letter, letter) for letter in latin(text)))
+
+
+def latex_of(tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
+    """Return tables of Markdown cells, by their titles, as booktabs tables to be read with \\input."""
+    made = [r"% Made by taxbench. Needs \usepackage[T1]{fontenc} and \usepackage{booktabs,textcomp}."]
+    for number_of, (title, lines) in enumerate(tables.items(), 1):
+        rows = [" & ".join(map(_tex_cell, line)) + r" \\" for line in lines]
+        left = [not any(cell[:1].isdigit() for cell in column) for column in zip(*lines[1:], strict=True)]
+        columns = "".join("l" if is_text else "r" for is_text in left)
+        caption = ", ".join(map(_tex_cell, re.split(" [←·] ", title)))
+        made += [
+            *(r"\begin{table}", r"\centering\footnotesize", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"),
+            *(rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}"),
+            *(rf"\caption{{{caption}}}", rf"\label{{tab:taxbench-{number_of}}}", r"\end{table}", ""),
+        ]
+    return "\n".join(made)
+
+
+def _tex_cell(cell: str) -> str:
+    """Return a cell of a Markdown table as LaTeX sets it."""
+    plainly = re.sub(r"\\(.)", r"\1", cell)
+    if plainly == NOTHING_TO_SHOW:
+        return "--"
+    return r"$\pm$".join(re.sub(r"^-(?=\d)", "$-$", tex(part)) for part in plainly.split("±"))
 
 
 def latex_text(board: Board) -> str:

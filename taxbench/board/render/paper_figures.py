@@ -10,8 +10,10 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MultipleLocator
 
 from taxbench.board.board import NOTHING, Board, Estimate
-from taxbench.board.plots import F1_SPAN, PAIRING_NAMES, TRANSFER_SPAN, Bars, Cells, Deprivation, Heatmap, Series, plots
+from taxbench.board.plots import F1_SPAN, PAIRING_NAMES, TRANSFER_SPAN, Bars, Cells, Deprivation, Heatmap, plots
 from taxbench.board.render.cells import interval, latin
+from taxbench.board.series import Series
+from taxbench.board.sweeps import Sweep
 from taxbench.util.text import number
 
 _WIDE, _NARROW = 6.9, 3.4  # inches: two columns and one
@@ -43,6 +45,8 @@ def figures(board: Board) -> dict[str, bytes]:
                 canvas = _draw_bars(content)
             elif isinstance(content, Heatmap):
                 canvas = _draw_heatmap(content)
+            elif isinstance(content, Sweep):
+                canvas = _draw_sweep(content)
             else:
                 canvas = _draw_curves(content)
             files[f"{plot.stem}.png"] = _saved(canvas, "png", {"Software": None})
@@ -171,8 +175,24 @@ def _draw_curves(content: tuple[Deprivation, ...]) -> Canvas:
     return canvas
 
 
+def _draw_sweep(content: Sweep) -> Canvas:
+    """Draw a curve for everything that was run with several values of a setting, validation dashed."""
+    canvas = Canvas(figsize=(_NARROW, 2.9), layout="constrained")
+    axes = canvas.add_subplot()
+    for k, each in enumerate(content.curves):
+        look = {"color": _LINES[k], "linewidth": 1.4, "marker": _MARKS[k], "markersize": 3.6, "zorder": 4}
+        _curve(axes, each, look, _name(each.name, 46))
+    axes.set_xticks(range(len(content.values)), [f"{value:g}" for value in content.values])
+    axes.set_xlabel(_name(content.setting))
+    _unit(axes)
+    axes.set_ylabel(f"macro-F1, {content.role}")
+    canvas.legend(loc="outside upper center", ncols=1, handlelength=2.2)
+    canvas.supxlabel(f"Dataset {_name(content.dataset)}. Dashed: validation leaves.", fontsize=_SIZE - 1)
+    return canvas
+
+
 def _curve(axes: Axes, curve: Series, style: dict[str, Any], label: str) -> None:
-    """Draw a deprivation curve on a paper figure, the random LM's dashed, with intervals."""
+    """Draw a curve on a paper figure with intervals, and its companion dashed."""
     axes.plot([point.x for point in curve.points], [point.y for point in curve.points], **style, label=label)
     for point in curve.points:
         if point.low is not None and point.high is not None:

@@ -4,7 +4,7 @@ import re
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -12,6 +12,7 @@ from operator import attrgetter
 from taxbench.board.board import NOTHING, Estimate, GroupAverage, Row, controls_of
 from taxbench.board.published import BesidePublished
 from taxbench.board.render.cells import markdown_table, markdown_text, said, task_name, with_both
+from taxbench.board.render.exports import latex_of
 from taxbench.specs.controls import control_title
 from taxbench.specs.sources import READERS
 from taxbench.util.errors import UsageError, did_you_mean
@@ -38,7 +39,7 @@ class TableLayout:
     """Which columns a text table has, and in what order its lines stand."""
 
     columns: tuple[str, ...] = ()
-    """By their titles; none: all that say something."""
+    """By their titles; none: all that say something, but those of `on_request`."""
     sort: str = ""
     """The title of the column by which lines are sorted: scores from the highest down, names from A to Z."""
     width: int | None = None
@@ -69,18 +70,9 @@ def text_table(
     Raises:
         UsageError: the layout names a column that no table has.
     """
-    places = defaultdict[str, set[tuple[str, ...]]](set)
-    for row in rows:
-        places[_title(row, with_head=False)].add(row.place)
-    tables = defaultdict[tuple[str, bool], list[Row]](list)
-    for row in rows:
-        compared = len(places[_title(row, with_head=False)]) > 1
-        tables[_title(row, with_head=not compared), compared].append(row)
-    made = {key: _lines(block, key[1]) for key, block in tables.items()}
-    _check(layout, (title for lines in made.values() for title in lines[0]))
     blocks = []
-    for (title, compared), block in tables.items():
-        lines, left = _fitted(_laid_out(made[title, compared], layout), layout)
+    for title, compared, block, whole in _tables(rows, layout):
+        lines, left = _fitted(whole, layout)
         more = (
             f"\nNot shown at this width: {', '.join(left)}. Name columns by --columns, or pipe the table.\n"
             if left
@@ -97,6 +89,33 @@ def text_table(
     return "\n".join(blocks)
 
 
+def latex_tables(rows: Sequence[Row], layout: TableLayout) -> str:
+    """Return the same tables with the columns of a layout, for papers.
+
+    Raises:
+        UsageError: as for `text_table`.
+    """
+    return latex_of({title: lines for title, _, _, lines in _tables(rows, layout)})
+
+
+def _tables(rows: Sequence[Row], layout: TableLayout) -> Iterator[tuple[str, bool, list[Row], list[list[str]]]]:
+    """Yield each table: its title, whether it compares heads, its rows, and its lines, the first the header."""
+    places = defaultdict[str, set[tuple[str, ...]]](set)
+    for row in rows:
+        places[_title(row, with_head=False)].add(row.place)
+    tables = defaultdict[tuple[str, bool], list[Row]](list)
+    for row in rows:
+        compared = len(places[_title(row, with_head=False)]) > 1
+        tables[_title(row, with_head=not compared), compared].append(row)
+    asked = set(map(_key, (*layout.columns, layout.sort)))
+    offered = on_request(rows)
+    wanted = {title: show for title, show in offered.items() if _key(title) in asked}
+    made = {key: _lines(block, key[1], wanted) for key, block in tables.items()}
+    _check(layout, (*(title for lines in made.values() for title in lines[0]), *offered))
+    for (title, compared), block in tables.items():
+        yield title, compared, block, _laid_out(made[title, compared], layout)
+
+
 def _title(row: Row, *, with_head: bool) -> str:
     """Return the title above a text table: of one head's runs, or of several heads that it compares."""
     lm, head, encoder, dataset, setting = map(markdown_text, (row.lm, row.head, row.encoder, row.dataset, row.setting))
@@ -108,10 +127,28 @@ def _title(row: Row, *, with_head: bool) -> str:
     return f"LM {lm}{heads} ← encoder {encoder} · dataset {dataset} · seeds {seeds}{more}"
 
 
-def _lines(block: list[Row], compared: bool) -> list[list[str]]:
+def on_request(rows: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
+    """Return the columns that stand in a text table where they are named: minutes, date, and every setting."""
+    settings = dict.fromkeys(name for row in rows for name in row.settings)
+    return {
+        "minutes": lambda row: NOTHING_TO_SHOW if row.seconds is None else number(row.seconds / 60, 1),
+        "date": lambda row: row.finished or NOTHING_TO_SHOW,
+        **{name: partial(_setting, name) for name in settings},
+    }
+
+
+def _setting(name: str, row: Row) -> str:
+    """Return the cell of a setting; a dash where the row has none of that name."""
+    return markdown_text(str(row.settings[name])) if name in row.settings else NOTHING_TO_SHOW
+
+
+def _lines(block: list[Row], compared: bool, more: Mapping[str, Callable[[Row], str]]) -> list[list[str]]:
     """Return the lines of a text table: one a task, or of several heads task by task, the best first.
 
     Settings of one head stand in the order of their validation scores: the test does not choose among them.
+
+    Args:
+        more: Columns behind the others.
     """
     columns = _columns(block)
     names: dict[str, Callable[[Row], str]] = {
@@ -129,12 +166,13 @@ def _lines(block: list[Row], compared: bool) -> list[list[str]]:
         block = sorted(block, key=order)
         names = {name: attrgetter(name) for name in ("head", "features", "setting")} | names
         columns["note"] = lambda row: markdown_text(row.note, 120)
+    columns |= {title: show for title, show in more.items() if title not in names}
     lines = [[*names, *columns]]
     for row in block:
         lines.append(
             [*(markdown_text(show(row)) for show in names.values()), *(show(row) for show in columns.values())]
         )
-    return said(lines, always=("F1",))
+    return said(lines, always=("F1", *more))
 
 
 def _check(layout: TableLayout, titles: Iterable[str]) -> None:

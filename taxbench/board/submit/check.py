@@ -37,7 +37,7 @@ class Outcome:
         )
 
 
-class Together:
+class Batch:
     """What can only be seen where records stand beside each other: each says of some things what others say too."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ def check_all(folders: Sequence[Path], registry: TaskRegistry, report: Reporter)
     Raises:
         UsageError: a folder is not there, or none of them holds anything.
     """
-    together = Together()
+    together = Batch()
     examined = (together.beside(each) for each in examine_all(folders, registry, report))
     outcomes = [Outcome(each.folder, "refused" if each.reasons else "fine", each.reasons) for each in examined]
     if all(each.status == "fine" for each in outcomes):

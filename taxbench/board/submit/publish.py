@@ -1,15 +1,18 @@
 """Put records on a leaderboard, and the leaderboard on the Hugging Face hub."""
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 from taxbench.board.load import PREDICTIONS, RESULTS, results_of
-from taxbench.board.submit.check import Outcome, Together, examine_all
+from taxbench.board.submit.check import Outcome, Batch, examine_all
 from taxbench.board.submit.examine import Examined
 from taxbench.board.submit.record_files import look_through, read_plain
-from taxbench.results.records import RESULT, parse_result, result_folder
+from taxbench.results.beside import read_timing
+from taxbench.results.records import RESULT, TIMING, parse_result, result_bytes, result_folder
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.util.errors import DataError, TaxbenchError, UsageError, first_few, first_line, with_network
 from taxbench.util.paths import replacing
@@ -17,7 +20,7 @@ from taxbench.util.progress import Reporter
 
 
 def add(folders: Iterable[Path], board: Path, registry: TaskRegistry, report: Reporter) -> list[Outcome]:
-    """Check every record below some folders and copy those that are fine, with their predictions and nothing else.
+    """Check every record below some folders and copy those that are fine, with predictions and times and nothing else.
 
     What was checked is what is written, whatever the files become meanwhile. A record that is refused stops no other.
 
@@ -25,7 +28,7 @@ def add(folders: Iterable[Path], board: Path, registry: TaskRegistry, report: Re
         UsageError: a folder is not there, or none of them holds a record.
         CacheError: the leaderboard cannot be written.
     """
-    together = Together()
+    together = Batch()
     for folder in look_through(board / RESULTS)[0]:
         with suppress(DataError):  # a broken one says nothing here; `check` names it
             together.beside(Examined(folder, (), parse_result(read_plain(folder / RESULT), RESULT)))
@@ -49,18 +52,63 @@ def push(board: Path, repository: str, *, direct: bool = False) -> str:
         UsageError: there is no leaderboard, or the repository's name cannot be.
         TaxbenchError: it holds links, or the hub is not to be had or refuses.
     """
-    from huggingface_hub import HfApi
-
     records = len(look_through(results_of(board))[0])
     links = sorted(path for path in board.rglob("*") if path.is_symlink())
     if links:
         raise TaxbenchError(f"Links would be followed, out of the leaderboard: {first_few(links)}. Remove them first.")
-    api = HfApi()
+    return _uploaded(board, repository, None, f"Leaderboard of taxbench: {records} records", direct)
+
+
+def push_space(board: Path, repository: str, *, direct: bool = False) -> str:
+    """Upload the page of a leaderboard to a static Space, with the files for programs; return what was made, in words.
+
+    Args:
+        repository: As for `push`.
+        direct: The same.
+
+    Raises:
+        UsageError: as for `push`; or the leaderboard has no page.
+        TaxbenchError: the hub is not to be had or refuses.
+    """
+    names = ("index.html", "board.csv", "board.json", "board.tex")
+    missing = [name for name in names if not (board / name).is_file()]
+    if missing:
+        build = f"taxbench leaderboard build --board {board}"
+        raise UsageError(f"'{board}' has no {first_few(missing)}. Make them: {build}")
+    with TemporaryDirectory(prefix="taxbench-") as work:
+        for name in names:
+            shutil.copyfile(board / name, Path(work, name))
+        Path(work, "README.md").write_text(_SPACE, encoding="utf-8")
+        return _uploaded(Path(work), repository, "static", "Board of taxbench", direct)
+
+
+_SPACE = """---
+title: taxbench board
+emoji: 🐦
+colorFrom: blue
+colorTo: yellow
+sdk: static
+app_file: index.html
+pinned: false
+license: apache-2.0
+tags: [taxbench, leaderboard, vision-language, taxonomy]
+---
+
+The leaderboard of taxbench as one page: does what a frozen language model knows from text carry over to images?
+"""
+"""What the hub reads of a Space: https://huggingface.co/docs/hub/spaces-config-reference."""
+
+
+def _uploaded(folder: Path, repository: str, sdk: str | None, message: str, direct: bool) -> str:
+    """Upload a folder to a Space of a kind, or to a dataset repository where it is None; say what was made."""
+    from huggingface_hub import HfApi
+
+    api, kind = HfApi(), "space" if sdk else "dataset"
     with _in_words(repository):
-        api.create_repo(repository, repo_type="dataset", exist_ok=True)
+        api.create_repo(repository, repo_type=kind, space_sdk=sdk, exist_ok=True)
         made = api.upload_folder(
-            repo_id=repository, repo_type="dataset", folder_path=board, create_pr=not direct,
-            commit_message=f"Leaderboard of taxbench: {records} records", ignore_patterns=[".*", "**/.*"],
+            repo_id=repository, repo_type=kind, folder_path=folder, create_pr=not direct,
+            commit_message=message, ignore_patterns=[".*", "**/.*"],
         )  # fmt: skip
     return f"Committed: {made.commit_url}" if direct else f"Pull request: {made.pr_url}"
 
@@ -93,7 +141,7 @@ def _in_words(repository: str) -> Iterator[None]:
 
 
 def _added(each: Examined, board: Path) -> Outcome:
-    """Write both files of a record, or neither."""
+    """Write the files of a record, with what its run cost where that is known, or none."""
     assert each.result is not None
     place = result_folder(board / RESULTS, each.result.run)
     if (place / RESULT).exists():
@@ -106,15 +154,24 @@ def _added(each: Examined, board: Path) -> Outcome:
         return Outcome(each.folder, "refused", (taken,))
     try:
         # The record last: a folder that has one is complete.
-        for name, content in ((PREDICTIONS, each.predictions), (RESULT, each.record)):
+        for name, content in ((PREDICTIONS, each.predictions), (TIMING, _timing(each.folder)), (RESULT, each.record)):
+            if content is None:
+                continue
             with replacing(place / name) as partial:
                 partial.write_bytes(content)
     except BaseException:
         with suppress(OSError):
-            (place / PREDICTIONS).unlink(missing_ok=True)
+            for name in (PREDICTIONS, TIMING):
+                (place / name).unlink(missing_ok=True)
             place.rmdir()
         raise
     return Outcome(each.folder, "added", place=place)
+
+
+def _timing(folder: Path) -> bytes | None:
+    """Return what the run of a record cost, written anew; None where that does not lie beside it."""
+    timing = None if (folder / TIMING).is_symlink() else read_timing(folder)
+    return result_bytes(timing) if timing else None
 
 
 def _same(each: Examined, place: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from taxbench.board.load import PREDICTIONS
 from taxbench.results.predictions import MOST_FILE
-from taxbench.results.records import MOST_BYTES, RESULT, TIMING
+from taxbench.results.records import LOSSES, MOST_BYTES, RESULT, TIMING
 from taxbench.util.errors import DataError
 
 _MOST_OF = {RESULT: MOST_BYTES, PREDICTIONS: MOST_FILE}
@@ -34,7 +34,7 @@ def look_through(root: Path) -> tuple[list[Path], dict[Path, str]]:
         for path in (here / name for name in (*folders, *files) if name not in own):
             if path.is_symlink():
                 others[path] = "It is a link, which is never followed. Remove it, or copy what it leads to."
-            elif path.name in files and not (path.name == TIMING and path.is_file()):
+            elif path.name in files and not (path.name in (TIMING, LOSSES) and path.is_file()):
                 others[path] = f"It does not belong here: a record is {RESULT} and {PREDICTIONS} in its run's folder."
     return sorted(records), dict(sorted(others.items()))
 

@@ -190,6 +190,15 @@ def find_entry(cache: Path, name: str) -> StoredEntry:
     raise UsageError(f"In the cache '{cache}' {problem} '{name}': {keys}. Type 'taxbench cache ls' to see them.")
 
 
+def dataset_of(cache: Path, key: str) -> tuple[str | None, Path | None]:
+    """Return what the dataset and the taxonomy were called when the features of a key were extracted, where known."""
+    try:
+        origin = find_entry(cache, key).manifest.origin
+    except UsageError:
+        return None, None
+    return origin.dataset or None, Path(origin.taxonomy) if origin.taxonomy else None
+
+
 def orphans(cache: Path) -> Iterator[Orphan]:
     """Yield what no run can use: entries without a readable manifest, leftovers of a kill, files of older versions."""
     for path in sorted((cache / _FOLDER).glob("*")):

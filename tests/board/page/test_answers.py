@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from taxbench.board.inside import InsideHead, NearestWords
 from taxbench.board.page.answers import AnsweredResult, answers_page
 from taxbench.cli.main import call
 from taxbench.datasets.dataset import Dataset, ImageRecord
 from taxbench.results.predictions import Predictions, half
+from taxbench.specs.side_files import LossCurve, TrainingLosses
 from taxbench.taxonomy.taxonomy import Taxonomy
 from taxbench.util.progress import QUIET
 from tests.board import boards
@@ -85,11 +87,25 @@ def hostile(shown: AnsweredResult) -> AnsweredResult:
 def files(two: list[AnsweredResult], tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder = tmp_path_factory.mktemp("answers")
     photos = [replace(two[0], pictures=pictures(folder / "photos"))]
-    made = {"one": two[:1], "two": two, "large": [large(two[0])], "hostile": [hostile(two[0])], "photos": photos}
+    made = {"one": two[:1], "two": two, "large": [large(two[0])], "hostile": [hostile(two[0])], "photos": photos,
+            "inside": [seen_inside(two[0]), two[1]]}  # fmt: skip
     for name, shown in made.items():
         (folder / f"{name}.html").write_text(answers_page(shown, False, QUIET), encoding="utf-8")
     (folder / "embedded.html").write_text(answers_page(photos, True, QUIET), encoding="utf-8")
     return {path.stem: path for path in folder.glob("*.html")}
+
+
+def seen_inside(shown: AnsweredResult) -> AnsweredResult:
+    """Return answers with losses, and with what is inside a head that looks at the first corner of every picture."""
+    looks = np.zeros((len(shown.predictions.images), 2, 2))
+    looks[:, 0, 0] = 1.0
+    words = ("crow", boards.HOSTILE[0], "bird")
+    nearest = np.tile([0, 1, 0], (len(looks), 1))
+    kinds = (NearestWords("input", (0.5, 0.25, 0.125, 0.125)), NearestWords("last", (0.75, 0.25, 0.0, 0.0)))
+    inside = InsideHead(words, kinds, (0.01, 0.03, 0.06, 0.9), "last", nearest, looks)
+    curve = LossCurve(step=(100, 250, 400), loss=(0.69, 0.4, 0.3), validation=((200, 0.55), (400, 0.35)))
+    losses = TrainingLosses(heads={"none": curve, "random_lm": curve})
+    return replace(shown, losses=losses, inside=inside)
 
 
 def wrong(shown: AnsweredResult, split: str = "unseen") -> list[int]:
@@ -321,3 +337,32 @@ def test_the_command_writes_a_page_also_where_pictures_are_not_found(
 
 def test_the_same_answers_give_the_same_bytes(two: list[AnsweredResult]) -> None:
     assert answers_page(two, False, QUIET) == answers_page(two, False, QUIET)
+
+
+def test_shows_how_losses_fell_what_soft_tokens_are_near_to_and_where_they_look(
+    browser: "playwright.Browser", files: Files
+) -> None:
+    with opened(browser, files["inside"]) as tab:
+        figure = tab.locator("#training figure")
+        assert figure.count() == 1 and figure.is_visible()
+        assert figure.locator(".dashed").count() == 2 and figure.locator("svg.chart .mark").count() == 4
+        assert "own head: from 0.690 to 0.300" in figure.inner_text() and "random LM" in figure.inner_text()
+        lines = tab.locator("#inside tbody tr").all_inner_texts()
+        assert [line.split() for line in lines[:2]] == [
+            ["input", "50.0", "25.0", "12.5", "12.5"], ["last", "75.0", "25.0", "0.0", "0.0"],
+        ]  # fmt: skip
+        tab.locator("#cards button").first.click()
+        near = tab.locator("#near").inner_text()
+        assert near.startswith("Soft tokens are nearest to: crow ×2, ") and boards.HOSTILE[0][:10] in near
+        veil = tab.locator("#picture .looks span").evaluate_all(
+            "all => all.map(each => getComputedStyle(each).opacity)"
+        )
+        assert veil == ["0", "0.8", "0.8", "0.8"]
+        box, over = tab.locator("#picture img").bounding_box(), tab.locator("#picture .looks").bounding_box()
+        assert box == over
+        assert [each["id"] for each in axe.Axe().run(tab).response["violations"]] == []
+        tab.keyboard.press("Escape")
+        tab.get_by_label("Answers of").select_option("1.0")
+        assert not figure.is_visible() and not tab.locator("#inside table").is_visible()
+        tab.locator("#cards button").first.click()
+        assert not tab.locator("#near").is_visible() and tab.locator(".looks").count() == 0

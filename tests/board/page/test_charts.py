@@ -5,10 +5,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from taxbench.board.page.charts import deprivation_charts, similarity_charts
+from taxbench.board.page.charts import deprivation_charts, similarity_charts, sweep_charts
 from taxbench.board.page.svg import Axes, chart, element, shown
-from taxbench.board.plots import MOST_CURVES, Point, Series
+from taxbench.board.plots import MOST_CURVES
+from taxbench.board.series import Point, Series
 from tests.board import boards
+from tests.board.test_plots import swept
 
 
 def test_measured_and_published_curves_stand_apart_and_the_random_lm_is_dashed() -> None:
@@ -50,3 +52,10 @@ def test_drawings_are_well_formed_whatever_they_are_called(name: str) -> None:
 
 def test_attributes_are_escaped_too() -> None:
     assert element("path", class_='"><script>', x=1.25) == '<path class="&#34;&gt;&lt;script&gt;" x="1.2"></path>'
+
+
+def test_a_sweep_has_its_values_along_x_and_says_what_is_dashed() -> None:
+    (found,) = sweep_charts(swept((0.01, 0.001)))
+    tree = ElementTree.fromstring(str(found.drawing))
+    texts = [each.text for each in tree.iter("text")]
+    assert texts.index("0.001") < texts.index("0.01") < texts.index("learning_rate") and found.twin == "validation"

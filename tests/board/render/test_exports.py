@@ -13,7 +13,9 @@ import pytest
 from taxbench.board.board import Estimate
 from taxbench.board.render.exports import csv_text, json_text, latex_text, tex
 from taxbench.board.render.readme import readme
+from taxbench.board.render.text_table import TableLayout, latex_tables
 from tests.board.boards import HOSTILE, board, empty_board, hostile_board, large_board
+from tests.board.boards import row as made_row
 
 BOARDS = {"board": board, "hostile": hostile_board, "large": large_board, "empty": empty_board}
 
@@ -34,6 +36,18 @@ def test_csv_has_a_line_a_row_and_four_columns_a_figure() -> None:
             assert read == pytest.approx([figure.mean, figure.sd, figure.low, figure.high], abs=1e-6)
 
 
+def test_csv_has_settings_that_tell_rows_apart_and_what_runs_cost_where_it_is_known() -> None:
+    rows = list(board().rows[:3])
+    assert "seconds" not in lines(csv_text(rows))[0] and "epochs" not in lines(csv_text(rows))[0]
+    settings = [{"epochs": 5, "same": 1, "note": "n"}, {"epochs": 9, "same": 1, "note": "m"}, {"same": 1, "deep": True}]
+    rows = [replace(each, settings=mine) for each, mine in zip(rows, settings, strict=True)]
+    rows[0] = replace(rows[0], seconds=61.26, finished="2026-11-30")
+    found = lines(csv_text(rows))
+    assert [line["epochs"] for line in found] == ["5", "9", ""] and [line["deep"] for line in found] == ["", "", "True"]
+    assert [line["seconds"] for line in found] == ["61.3", "", ""] and found[0]["finished"] == "2026-11-30"
+    assert "same" not in found[0] and found[0]["note"] == rows[0].note  # a setting takes no other column's name
+
+
 def test_csv_carries_no_formula_and_no_line_break() -> None:
     board = hostile_board()
     names = ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\u0000-2"]
@@ -48,7 +62,7 @@ def test_json_is_the_board_with_its_rows_once() -> None:
     one = board()
     read = json.loads(json_text(one))
     assert read.pop("schema_version") == 1 and list(read) == [field.name for field in fields(one)]
-    own = [field.name for field in fields(one.rows[0]) if field.name != "is_control"]  # which entries say
+    own = [field.name for field in fields(one.rows[0]) if field.name not in ("is_control", "settings")]
     assert list(read["rows"][0]) == own and read["rows"][0]["task"] == one.rows[0].task.identity
     assert read["rows"][0]["f1"] == asdict(one.rows[0].f1)
     assert read["rows"][0]["evidence"]["removed_fraction"] == one.rows[0].evidence.removed_fraction  # type: ignore[union-attr]
@@ -82,6 +96,25 @@ def test_latex_escapes_what_latex_would_obey() -> None:
     assert tex("café שלום") == "café ????" and "\n" not in "".join(map(tex, HOSTILE))
 
 
+def test_latex_has_the_columns_that_are_named() -> None:
+    names = {"dataset": "d_1", "lm": "l", "encoder": "e", "features": "", "setting": ""}
+    rows = [
+        replace(made_row("unseen_hypernym", names | {"head": head}), f1=Estimate(mean, 0.02, 0.5, 0.8), settings=given)
+        for head, mean, given in (("a_b", 0.6, {"epochs": 5}), ("c", 0.7, {}))
+    ]
+    text = latex_tables(rows, TableLayout(("head", "F1", "epochs"), "F1"))
+    body = [line for line in text.splitlines() if "&" in line]
+    assert body == [
+        r"head & F1 & epochs \\",
+        r"c & 0.700$\pm$0.020 {[}0.50, 0.80] & -- \\",
+        r"a\_b & 0.600$\pm$0.020 {[}0.50, 0.80] & 5 \\",
+    ]
+    assert r"\caption{LM l, encoder e, dataset d\_1, seeds 7, 42, 218}" in text and r"\begin{tabular}{lrr}" in text
+    assert r"\label{tab:taxbench-1}" in text and latex_tables(rows, TableLayout(("head", "F1", "epochs"), "F1")) == text
+    for made in (hostile_board(), large_board()):
+        assert "\\input" not in latex_tables(made.rows, TableLayout()).replace("\\textbackslash{}input", "")
+
+
 def test_latex_has_a_table_a_dataset_and_the_best_band_in_bold() -> None:
     text = latex_text(board())
     assert text.count(r"\toprule") == 2 == text.count(r"\end{table*}")
@@ -98,7 +131,9 @@ def test_latex_has_a_table_a_dataset_and_the_best_band_in_bold() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
 @pytest.mark.parametrize("name", BOARDS)
 def test_latex_compiles(name: str, tmp_path: Path) -> None:
-    (tmp_path / "board.tex").write_text(latex_text(BOARDS[name]()), encoding="utf-8")
+    made = BOARDS[name]()
+    whole = "\n".join([latex_text(made), latex_tables(made.rows, TableLayout(("F1", "transfer")))])
+    (tmp_path / "board.tex").write_text(whole, encoding="utf-8")
     (tmp_path / "paper.tex").write_text(
         r"\documentclass[a4paper,landscape]{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx,textcomp}"
         r"\begin{document}x\input{board.tex}\end{document}"

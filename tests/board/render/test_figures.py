@@ -9,6 +9,7 @@ from taxbench.board.plots import plots
 from taxbench.board.references import references
 from taxbench.board.render.paper_figures import figures
 from tests.board.boards import board, empty_board, hostile_board, large_board
+from tests.board.test_plots import swept
 
 
 @pytest.mark.filterwarnings("error")
@@ -20,6 +21,11 @@ def test_files_are_the_same_bytes_every_time_and_carry_no_date() -> None:
     for name, content in files.items():
         assert b"CreationDate" not in content and b"Matplotlib" not in content
         assert content.startswith(b"%PDF" if name.endswith("pdf") else b"\x89PNG")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_sweep_is_drawn() -> None:
+    assert {"sweep-learning-rate-d.png", "sweep-learning-rate-d.pdf"} <= set(figures(swept((0.01, 0.001))))
 
 
 @pytest.mark.filterwarnings("error")

@@ -71,6 +71,20 @@ def test_columns_are_chosen_and_lines_sorted_by_any_of_them() -> None:
         text_table(rows, layout=TableLayout(sort="aurroc"))
 
 
+def test_what_runs_cost_and_their_settings_are_columns_where_they_are_named() -> None:
+    settings = {"epochs": 5, "hidden": [8, 16]}
+    rows = [replace(row("unseen_hypernym", NAMES), settings=settings, seconds=90.0, finished="2026-11-30")]
+    rows.append(replace(row("unseen_hypernym", NAMES | {"head": "linear"}), settings={"epochs": 9}))
+    assert {"minutes", "date", "epochs"}.isdisjoint(table(text_table(rows))[0])
+    found = table(text_table(rows, layout=TableLayout(("head", "epochs", "hidden", "minutes", "date"), "epochs")))
+    assert found == [
+        {"head": "linear", "epochs": "9", "hidden": "–", "minutes": "–", "date": "–"},
+        {"head": "mlp", "epochs": "5", "hidden": r"\[8, 16\]", "minutes": "1.5", "date": "2026-11-30"},
+    ]
+    with pytest.raises(UsageError, match=r"no column 'epoch'\. Did you mean 'epochs'"):
+        text_table(rows, layout=TableLayout(("epoch",)))
+
+
 def test_columns_that_say_nothing_are_left_out_but_never_the_score() -> None:
     one = replace(
         row("leaf", NAMES), f1=NOTHING, transfer=NOTHING, controls={"random_lm": NOTHING}, metrics=("macro_f1",)

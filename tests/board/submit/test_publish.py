@@ -9,9 +9,10 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+import yaml
 from huggingface_hub import errors
 
-from taxbench.board.submit.publish import add, push
+from taxbench.board.submit.publish import add, push, push_space
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import CacheError, TaxbenchError, UsageError
 from taxbench.util.progress import Reporter
@@ -40,14 +41,16 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_both_files_are_copied_and_nothing_else(results: Path, tmp_path: Path) -> None:
+def test_files_and_times_are_copied_and_nothing_else(results: Path, tmp_path: Path) -> None:
     (results / "run" / "notes.txt").write_text("mine")
     (added,) = add([results], tmp_path / "board", REGISTRY, QUIET)
     assert added.status == "added" and added.place is not None
     assert added.place.parent == tmp_path / "board" / "results" / "unseen_hypernym"
     own = files(results / "run")
-    assert files(added.place) == {name: own[name] for name in ("result.json", "predictions.npz")}
-    assert "timing.json" in own
+    assert files(added.place) == {name: own[name] for name in ("result.json", "predictions.npz", "timing.json")}
+    (results / "run" / "timing.json").write_text('{"machine": "?", "seconds": "long"}')  # of another form
+    (again,) = add([results], tmp_path / "other", REGISTRY, QUIET)
+    assert again.place is not None and set(files(again.place)) == {"result.json", "predictions.npz"}
 
 
 def test_the_same_again_is_already_there_and_another_of_the_same_run_is_refused(results: Path, tmp_path: Path) -> None:
@@ -76,7 +79,7 @@ def test_one_that_is_refused_stops_no_other(results: Path, tmp_path: Path) -> No
     outcomes = add([results, results / "another"], tmp_path / "board", REGISTRY, QUIET)
     assert [each.status for each in outcomes] == ["added", "refused"]
     assert str(outcomes[1]).startswith("refused: ") and "scores.unseen.macro_f1 is 1.0" in str(outcomes[1])
-    assert len(files(tmp_path / "board")) == 2
+    assert len(files(tmp_path / "board")) == 3
 
 
 def test_what_is_written_half_is_taken_back(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,9 +132,35 @@ def test_a_leaderboard_is_uploaded_as_a_pull_request_unless_told_otherwise(
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda: hub)
     assert push(tmp_path / "board", "me/board", direct=direct).startswith(said)
     made, upload = hub.asked
-    assert made == {"repo_id": "me/board", "repo_type": "dataset", "exist_ok": True}
+    assert made == {"repo_id": "me/board", "repo_type": "dataset", "space_sdk": None, "exist_ok": True}
     assert upload["create_pr"] is not direct and upload["commit_message"] == "Leaderboard of taxbench: 1 records"
     assert upload["folder_path"] == tmp_path / "board" and upload["repo_type"] == "dataset"
+
+
+def test_a_space_gets_the_page_with_what_the_hub_reads_and_no_records(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add([results], tmp_path / "board", REGISTRY, QUIET)
+    with pytest.raises(UsageError, match=r"has no index\.html.*taxbench leaderboard build"):
+        push_space(tmp_path / "board", "me/space")
+    for name in ("index.html", "board.csv", "board.json", "board.tex"):
+        (tmp_path / "board" / name).write_text(name)
+    seen: dict[str, bytes] = {}
+
+    class Looking(Hub):
+        def upload_folder(self, **options: Any) -> SimpleNamespace:
+            seen.update(files(Path(options["folder_path"])))
+            return super().upload_folder(**options)
+
+    hub = Looking()
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: hub)
+    assert push_space(tmp_path / "board", "me/space", direct=True).startswith("Committed")
+    made, upload = hub.asked
+    assert made == {"repo_id": "me/space", "repo_type": "space", "space_sdk": "static", "exist_ok": True}
+    assert upload["repo_type"] == "space"
+    assert set(seen) == {"README.md", "index.html", "board.csv", "board.json", "board.tex"}
+    front = yaml.safe_load(seen["README.md"].decode().split("---")[1])
+    assert front["sdk"] == "static" and front["app_file"] == "index.html" and front["license"] == "apache-2.0"
 
 
 def refused() -> errors.HfHubHTTPError:

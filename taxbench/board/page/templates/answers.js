@@ -1,8 +1,4 @@
-"use strict";
 (() => {
-  const root = document.documentElement;
-  root.classList.add("js");
-  const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
   const PAGE = 60, PAIRS = 10, SIDE = 24;
 
@@ -26,9 +22,16 @@
         if (!of.has(columns.image[row])) of.set(columns.image[row], []);
         of.get(columns.image[row]).push(row);
       }
-      opened.set(i, { ...it, ...columns, rows, of });
+      opened.set(i, { ...it, ...columns, rows, of, inside: it.inside && unpackInside(it.inside) });
     }
     return opened.get(i);
+  }
+
+  // What is inside the head: of each picture the nearest words of its soft tokens, and where they look.
+  function unpackInside(it) {
+    const at = new Map();
+    unpack(it.images, Uint32Array).forEach((image, place) => at.set(image, place));
+    return { ...it, at, nearest: unpack(it.nearest, Uint16Array), looks: unpack(it.looks, Uint8Array) };
   }
 
   function chosen(key) { // "1.2": the second control of the second result
@@ -46,7 +49,6 @@
   }
   const bdi = (text, kind = "") => make("bdi", kind ? { class: kind } : {}, text);
   const signed = (value) => (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(1);
-  const plain = (text) => text.toLowerCase().replace(/\s+/g, " ");
 
   function said(margin, answer) {
     const right = (margin > 0) === Boolean(answer);
@@ -71,26 +73,10 @@
   let found = []; // the rows that are shown, in their order
   let pairs = PAIRS, leaves = SIDE, terms = SIDE;
 
-  // The state stands in the address, so that a view can be kept or sent. Whatever is there is only compared.
-  function read() {
-    const given = new URLSearchParams(location.hash.slice(1));
-    const next = { ...fresh };
-    for (const key of Object.keys(fresh)) if (given.has(key)) next[key] = given.get(key);
-    return next;
-  }
-
-  function write(push) {
-    const given = new URLSearchParams();
-    for (const [key, value] of Object.entries(state)) if (value !== fresh[key]) given.set(key, value);
-    const hash = "#" + given;
-    if (hash === (location.hash || "#")) return;
-    history[push ? "pushState" : "replaceState"](null, "", hash);
-  }
-
   function set(change, push = false) {
     state = { ...state, page: "0", open: "", ...change };
     apply();
-    write(push);
+    writeAddress(state, fresh, push);
   }
 
   function options(select, names, any) {
@@ -126,9 +112,7 @@
   }
 
   function apply() {
-    if (state.theme === "dark" || state.theme === "light") root.dataset.theme = state.theme;
-    else delete root.dataset.theme;
-    $("theme").textContent = isDark() ? "Light" : "Dark";
+    showTheme(state);
     if (!chosen(state.a)) state.a = fresh.a;
     if (!chosen(state.b) || state.b === state.a) state.b = "";
     const a = chosen(state.a), b = state.b ? chosen(state.b) : null;
@@ -146,10 +130,6 @@
     drawGrid(a);
     drawAbout(a);
     open(a);
-  }
-
-  function isDark() {
-    return state.theme ? state.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   }
 
   // The row of the same question in another result.
@@ -278,6 +258,7 @@
 
   function drawAbout(a) {
     $("facts").replaceChildren(...a.it.about.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, bdi(value)))));
+    for (const each of document.querySelectorAll("[data-result]")) each.hidden = each.dataset.result !== state.a.split(".")[0];
     $("heads").replaceChildren(...a.it.heads.map(([title, help]) => make("div", {}, make("dt", {}, title), make("dd", {}, help))));
   }
 
@@ -295,6 +276,7 @@
     const source = data.sources[image];
     const name = source.startsWith("file:") ? make("a", { href: source }, bdi(data.images[image])) : bdi(data.images[image]);
     $("picture").replaceChildren(shot(image, leaf), make("code", {}, name));
+    drawInside(it, image);
     const lines = [];
     data.results.forEach((_, i) => {
       const other = beside(a, { it: result(i) }, row);
@@ -308,6 +290,21 @@
     $("after").disabled = place < 0 || place >= found.length - 1;
     if (!sheet.open) { sheet.showModal(); $("close").focus(); }
     sheet.scrollTop = 0;
+  }
+
+  function drawInside(it, image) {
+    const inside = it.inside, place = inside ? inside.at.get(image) : undefined;
+    $("near").hidden = place === undefined;
+    if (place === undefined) return;
+    const counts = new Map();
+    for (const word of inside.nearest.subarray(place * inside.tokens, (place + 1) * inside.tokens)) counts.set(word, (counts.get(word) || 0) + 1);
+    const words = [...counts].sort((x, y) => y[1] - x[1]).flatMap(([word, n]) => [", ", bdi(inside.words[word]), n > 1 ? ` ×${n}` : ""]).slice(1);
+    $("near").replaceChildren("Soft tokens are nearest to: ", ...words);
+    if (!inside.side) return;
+    const cells = inside.looks.subarray(place * inside.side ** 2, (place + 1) * inside.side ** 2);
+    const looks = make("span", { class: "looks", role: "img", "aria-label": "where the head looks" }, ...Array.from(cells, (value) => make("span", { class: `a${value}` })));
+    looks.style.gridTemplateColumns = `repeat(${inside.side}, 1fr)`;
+    $("picture").querySelector(".shot").append(looks);
   }
 
   function step(by) {
@@ -331,7 +328,7 @@
   }
   $("filters").querySelector("form").addEventListener("submit", (event) => event.preventDefault());
   $("reset").addEventListener("click", () => set({ ...fresh, theme: state.theme }));
-  $("theme").addEventListener("click", () => set({ theme: isDark() ? "light" : "dark", page: state.page }));
+  $("theme").addEventListener("click", () => set({ theme: isDark(state) ? "light" : "dark", page: state.page }));
   $("more-pairs").addEventListener("click", () => { pairs *= 3; drawPairs(chosen(state.a)); });
   $("more-leaves").addEventListener("click", () => { leaves *= 3; drawGrid(chosen(state.a)); });
   $("more-terms").addEventListener("click", () => { terms *= 3; drawGrid(chosen(state.a)); });
@@ -339,8 +336,6 @@
   for (const each of document.querySelectorAll(".on")) each.addEventListener("click", () => turn(1));
   $("before").addEventListener("click", () => step(-1));
   $("after").addEventListener("click", () => step(1));
-  $("close").addEventListener("click", () => sheet.close());
-  sheet.addEventListener("click", (event) => { if (event.target === sheet) sheet.close(); });
   sheet.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (by) { event.preventDefault(); step(by); }
@@ -374,20 +369,8 @@
     next.tabIndex = 0;
     next.focus();
   });
-  for (const link of document.querySelectorAll("nav a")) {
-    link.addEventListener("click", (event) => {
-      event.preventDefault(); // the address keeps the state
-      const target = document.querySelector(link.getAttribute("href"));
-      target.scrollIntoView();
-      target.tabIndex = -1;
-      target.focus({ preventScroll: true });
-    });
-  }
-  addEventListener("popstate", () => { state = read(); apply(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => apply());
 
-  $("theme").hidden = false;
-  $("filters").open = innerWidth > 720; // on a phone the answers come first
-  state = read();
-  apply();
+  const read = () => { state = readAddress(fresh); apply(); };
+  prepare(read, () => apply());
+  read();
 })();

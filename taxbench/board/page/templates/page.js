@@ -1,8 +1,4 @@
-"use strict";
 (() => {
-  const root = document.documentElement;
-  root.classList.add("js");
-  const $ = (id) => document.getElementById(id);
   const table = $("board");
   const sheet = $("sheet");
   const holder = $("records");
@@ -13,42 +9,27 @@
   const words = new Map(rows.map((row) => [row, plain(row.querySelector(".lm").textContent + " " +
     row.querySelector(".enc").textContent + " " + row.querySelector(".head").textContent + " " + row.dataset.dataset)]));
   const selects = [...document.querySelectorAll("[data-filter]")];
-  const fresh = { q: "", sort: "rank", dir: "ascending", show: "items", theme: "", open: "", heat: "" };
+  const fresh = { q: "", sort: "rank", dir: "ascending", show: "items", theme: "", open: "", heat: "",
+    ...Object.fromEntries(selects.map((select) => [select.dataset.filter, ""])) };
   let state = {};
 
-  function plain(text) { return text.toLowerCase().replace(/\s+/g, " "); }
-
-  // The state stands in the address, so that a view can be sent to someone. Whatever is there is only compared.
   function read() {
+    const next = readAddress(fresh);
     const text = location.hash.slice(1);
-    const next = { ...fresh };
     if (/^e[0-9a-f]{10}$/.test(text)) next.open = text;
-    const given = new URLSearchParams(text);
-    for (const key of Object.keys(fresh)) if (given.has(key)) next[key] = given.get(key);
-    for (const select of selects) next[select.dataset.filter] = given.get(select.dataset.filter) || "";
     if (!heads.some((head) => head.dataset.key === next.sort)) next.sort = "rank";
     if (next.dir !== "descending") next.dir = "ascending";
     return next;
   }
 
-  function write(push) {
-    const given = new URLSearchParams();
-    for (const [key, value] of Object.entries(state)) if (value !== (fresh[key] || "")) given.set(key, value);
-    const hash = "#" + given;
-    if (hash === (location.hash || "#")) return;
-    history[push ? "pushState" : "replaceState"](null, "", hash);
-  }
-
   function set(change, push = false) {
     state = { ...state, ...change };
-    write(push);
+    writeAddress(state, fresh, push);
     apply();
   }
 
   function apply() {
-    if (state.theme === "dark" || state.theme === "light") root.dataset.theme = state.theme;
-    else delete root.dataset.theme;
-    $("theme").textContent = isDark() ? "Light" : "Dark";
+    showTheme(state);
     $("q").value = state.q;
     for (const select of selects) {
       select.value = state[select.dataset.filter];
@@ -61,10 +42,6 @@
     filter();
     heat();
     open();
-  }
-
-  function isDark() {
-    return state.theme ? state.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   }
 
   function sort() {
@@ -160,24 +137,11 @@
   $("q").addEventListener("input", () => set({ q: $("q").value }));
   $("show").addEventListener("change", () => set({ show: $("show").value }));
   $("reset").addEventListener("click", () => {
-    const empty = Object.fromEntries(selects.map((select) => [select.dataset.filter, ""]));
-    set({ ...fresh, ...empty, theme: state.theme, heat: state.heat });
+    set({ ...fresh, theme: state.theme, heat: state.heat });
   });
-  $("theme").addEventListener("click", () => set({ theme: isDark() ? "light" : "dark" }));
+  $("theme").addEventListener("click", () => set({ theme: isDark(state) ? "light" : "dark" }));
   if ($("heat-select")) $("heat-select").addEventListener("change", () => set({ heat: $("heat-select").value === "0" ? "" : $("heat-select").value }));
-  $("close").addEventListener("click", () => sheet.close());
-  sheet.addEventListener("click", (event) => { if (event.target === sheet) sheet.close(); });
   sheet.addEventListener("close", () => { if (state.open) set({ open: "" }, true); });
-  for (const link of document.querySelectorAll("nav a")) {
-    link.addEventListener("click", (event) => {
-      event.preventDefault(); // the address keeps the state
-      const target = document.querySelector(link.getAttribute("href"));
-      target.scrollIntoView();
-      target.tabIndex = -1;
-      target.focus({ preventScroll: true });
-    });
-  }
-  addEventListener("popstate", () => { state = read(); apply(); });
   addEventListener("beforeprint", () => {
     const inside = $("inside").firstElementChild;
     if (inside) { inside.classList.add("printed"); holder.append(inside); }
@@ -186,12 +150,10 @@
     const printed = document.querySelector(".printed");
     if (printed) { printed.classList.remove("printed"); $("inside").append(printed); }
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
 
-  $("theme").hidden = false;
   $("filters").hidden = !table;
-  $("filters").open = innerWidth > 720; // on a phone the table comes first
   if ($("heat-choice")) $("heat-choice").hidden = false;
+  prepare(() => { state = read(); apply(); }, apply);
   state = read();
   apply();
 })();
