@@ -1,6 +1,6 @@
 """Questions: a vocabulary's terms as text, the tokens of their answers, and who is asked what."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 
@@ -100,12 +100,6 @@ class QuestionSet:
             np.concatenate([part.term for part in parts]),
             np.concatenate([part.answer for part in parts]),
         )
-
-
-def shown_as(images: Sequence[str], image: int) -> str:
-    """Return what the image of a question is called: its id, of two images both."""
-    first, second = image % len(images), image // len(images) - 1
-    return images[first] if second < 0 else f"{images[first]} & {images[second]}"
 
 
 class Vocabulary:
