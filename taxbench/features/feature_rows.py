@@ -102,12 +102,7 @@ class ShuffledFeatures:
 
 
 class Together:
-    """Images, or two of them at a time, as numbers of questions have them.
-
-    Args:
-        rows: One image at a time.
-        n: How many there are.
-    """
+    """Images one or two at a time, as questions number them (`protocol/image_pairs.py`); `rows` gives one of n."""
 
     def __init__(self, rows: Images, n: int) -> None:
         self._rows, self._n, self.tokens, self.width = rows, n, rows.tokens, rows.width

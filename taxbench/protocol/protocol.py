@@ -8,6 +8,7 @@ import numpy as np
 from taxbench.datasets.dataset import Dataset, assign_splits
 from taxbench.protocol.counterfactual import Measure, Pairing, fixed_points, re_pair
 from taxbench.protocol.deprivation import AllowedPairs, apply_deprivation, choose_heldout, true_pairs
+from taxbench.protocol.image_pairs import with_second
 from taxbench.protocol.leaks import find_leaks
 from taxbench.protocol.property_questions import AskedProperty, asked_property
 from taxbench.protocol.questions import QuestionSampler, QuestionSet, Vocabulary, render_question
@@ -162,9 +163,21 @@ class Protocol:
         """
         images = self.images("train")
         generator = rng(self.seed, "train", epoch)
-        return QuestionSet.concat(
+        return self._shown(QuestionSet.concat(
             [self._ask(sampler, images, generator) for sampler in (self._leaf_sampler, self._train_sampler)]
-        )
+        ), images, generator)  # fmt: skip
+
+    def _shown(self, asked: QuestionSet, images: np.ndarray, generator: np.random.Generator) -> QuestionSet:
+        """Return questions with a second image beside each, where the task shows two."""
+        if not self.task.questions.second_image:
+            return asked
+        return with_second(asked, self.vocabulary.name_of[self.leaf], images, generator)
+
+    @property
+    def in_pairs(self) -> bool:
+        """Say whether two images stand in one question, in training or at test."""
+        asks = self.task.property_questions
+        return self.task.questions.second_image or bool(asks and asks.partners)
 
     def validation(self) -> QuestionSet:
         """Return leaf questions about validation images of trained leaves.
@@ -351,4 +364,5 @@ class Protocol:
         images = self.images(split)
         if not len(images):
             raise DataError(f"The dataset '{self.dataset.name}' has no image in the split '{split}': {_NO_SPLIT}")
-        return self._ask(self._leaf_sampler, images, rng(self.seed, split, "leaf"))
+        asked = self._ask(self._leaf_sampler, images, rng(self.seed, split, "leaf"))
+        return self._shown(asked, images, rng(self.seed, split, "second"))

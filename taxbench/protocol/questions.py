@@ -1,6 +1,6 @@
 """Questions: a vocabulary's terms as text, the tokens of their answers, and who is asked what."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 
@@ -95,12 +95,6 @@ class QuestionSet:
         """Join question sets in order."""
         columns = zip(*((part.image, part.term, part.answer) for part in parts), strict=True)
         return QuestionSet(*map(np.concatenate, columns))
-
-
-def shown_as(images: Sequence[str], image: int) -> str:
-    """Return what the image of a question is called: its id, of two images both."""
-    first, second = image % len(images), image // len(images) - 1
-    return images[first] if second < 0 else f"{images[first]} & {images[second]}"
 
 
 class Vocabulary:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from taxbench.datasets.dataset import Dataset
+from taxbench.protocol.image_pairs import shown_as
 from taxbench.protocol.protocol import Protocol
-from taxbench.protocol.questions import QuestionSet, shown_as
+from taxbench.protocol.questions import QuestionSet
 from taxbench.protocol.task_checks import ask_splits, needs_features
 from taxbench.specs.result import Evidence
 from taxbench.specs.spec import Spec

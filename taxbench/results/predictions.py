@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from taxbench.protocol.questions import QuestionSet, shown_as
+from taxbench.protocol.image_pairs import shown_as
+from taxbench.protocol.questions import QuestionSet
 from taxbench.util.errors import DataError, did_you_mean, first_few, first_line
 from taxbench.util.paths import read_within
 

@@ -163,8 +163,7 @@ class HeadJob:
     @cached_property
     def images(self) -> Images:
         """Return what the head sees of images, or of two at a time."""
-        asks = self.protocol.task.property_questions
-        return Together(self._alone, len(self.protocol.leaf)) if asks and asks.partners else self._alone
+        return Together(self._alone, len(self.protocol.leaf)) if self.protocol.in_pairs else self._alone
 
     @cached_property
     def _alone(self) -> Images:

@@ -214,6 +214,8 @@ class Questions(Spec):
     frame: Annotated[str, AfterValidator(_known_frame), ADDED] = "raw"
     """Where the question and the image stand in the LM's text, as for `--set frame=`, which overrides it: a default of
     runs, no part of the task's identity."""
+    second_image: Annotated[YesNo, ADDED] = False
+    """Whether training shows another image beside the one that is asked about; the template says it is the first."""
     articles: Literal["lexicon", "dataset"] = "lexicon"
     """Where "a", "an" and no article come from: the suite's lexicon and rule, or the dataset's own forms where it
     brings them (the published question strings of THINGS)."""

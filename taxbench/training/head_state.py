@@ -209,7 +209,8 @@ class HeadTrainingState:
         advice = f"Try --set learning_rate={self.trainer.learning_rate / 10:g}."
         for image in self._now:
             if not torch.isfinite(self.images(np.array([image]))).all():
-                advice = f"The features of '{self.protocol.dataset.images[image].id}' are not numbers."
+                first = self.protocol.dataset.images[image % len(self.protocol.leaf)]
+                advice = f"The features of '{first.id}' are not numbers."
         self.failure = TrainingError(f"{what} ({self.label}, step {self.step + 1}). {advice}")
 
     def save(self) -> None:

@@ -10,9 +10,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from taxbench.datasets.dataset import Dataset, ImageRecord, load_dataset
+from taxbench.protocol.image_pairs import shown_as
 from taxbench.protocol.property_questions import asked_property
 from taxbench.protocol.protocol import Protocol
-from taxbench.protocol.questions import shown_as
 from taxbench.protocol.task_checks import check_tasks
 from taxbench.specs.property_asked import PropertyQuestions
 from taxbench.specs.run import DatasetId
@@ -243,3 +243,24 @@ def test_what_is_told_of_one_image_is_no_control_of_two() -> None:
         type(task).model_validate(task.model_dump() | {"controls": ["chance", "name_probe"]})
     with pytest.raises(ValidationError, match="leave values and references out"):
         asks("x", "x", partners=1, references={"cat": 1.0}, wordings=("{reference}?",), reversed=("no {reference}?",))
+
+
+def test_heads_are_taught_which_image_is_the_first_by_wrong_names_that_are_the_seconds() -> None:
+    taught, single, n = (
+        Protocol(TASKS["compare_pair_size_taught"], POCKET, 42),
+        TASKS["compare_pair_size"],
+        len(POCKET.images),
+    )
+    for asked, images in (
+        (taught.train_questions(1), taught.images("train")), (taught.validation(), taught.images("val"))
+    ):  # fmt: skip
+        first, second = asked.image % n, asked.image // n - 1
+        called, beside = (taught.vocabulary.name_of[taught.leaf[i]] for i in (first, second))
+        assert set(first) | set(second) <= set(images) and (called != beside).all()
+        assert np.array_equal(asked.term == called, asked.answer)
+        share = (asked.term == beside)[~asked.answer].mean()
+        assert 0.45 < share < 0.56 and len(set(zip(first, second, strict=True))) == len(set(first))
+    assert taught.taught[0] == "Is there an airplane in the first image?"
+    plain = Protocol(single, POCKET, 42)
+    assert np.array_equal(taught.test("unseen").image, plain.test("unseen").image)
+    assert taught.task.digest != single.digest and "second_image" not in single.questions.identity_fields()

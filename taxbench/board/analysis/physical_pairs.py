@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
+from taxbench.protocol.image_pairs import shown_as
 from taxbench.protocol.property_questions import UNCLEAR, AskedProperty
 from taxbench.protocol.protocol import Protocol
-from taxbench.protocol.questions import shown_as
 from taxbench.results.predictions import Predictions
 from taxbench.scoring.pairs import pair_share
 from taxbench.scoring.rank_correlation import UNKNOWN, Bounds

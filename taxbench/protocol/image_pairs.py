@@ -1,0 +1,38 @@
+"""Two images in one question: how they are called, and a second one beside each that training asks about.
+
+Images are numbered 0 to n − 1, and two of them in one question first + n · (second + 1).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from taxbench.protocol.questions import QuestionSet
+
+
+def shown_as(images: Sequence[str], image: int) -> str:
+    """Return what the image of a question is called: its id, of two images both."""
+    first, second = image % len(images), image // len(images) - 1
+    return images[first] if second < 0 else f"{images[first]} & {images[second]}"
+
+
+def with_second(asked: QuestionSet, name: np.ndarray, images: np.ndarray, draw: np.random.Generator) -> QuestionSet:
+    """Put beside each image that is asked about another of another name; half of the wrong names asked are its.
+
+    So the right answer takes knowing which image is the first, and is learnt from names of leaves alone.
+
+    Args:
+        asked: Questions about single images; what asks no name stays as it is.
+        name: What each of the n images is called.  # (n,) int
+        images: Of which second ones are drawn; they have two names at least.  # (m,)
+        draw: What draws.
+    """
+    n, second = len(name), np.full(len(name), -1)
+    first = np.unique(asked.image)
+    while len(first):
+        second[first] = draw.choice(images, len(first))
+        first = first[name[second[first]] == name[first]]
+    beside = second[asked.image]
+    swapped = ~asked.answer & (asked.term <= name.max()) & (draw.random(len(asked)) < 0.5)
+    term = np.where(swapped, name[beside], asked.term)
+    return QuestionSet(asked.image + n * (beside + 1), term, asked.answer)
