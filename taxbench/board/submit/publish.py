@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 from taxbench.board.load import PREDICTIONS, RESULTS, results_of
-from taxbench.board.submit.check import Outcome, Batch, examine_all
+from taxbench.board.submit.check import Batch, Outcome, examine_all
 from taxbench.board.submit.examine import Examined
 from taxbench.board.submit.record_files import look_through, read_plain
 from taxbench.results.beside import read_timing
