@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from taxbench.specs.controls import CONTROLS, ControlName
+from taxbench.specs.language_pair import CODE
 from taxbench.specs.property_asked import PropertyQuestions, WorldScope
 from taxbench.specs.refusals import PLACEHOLDERS, Number, Whole, YesNo, refused
 from taxbench.specs.spec import ADDED, Spec, content_hash
@@ -24,6 +25,7 @@ PATTERNS = {
     f"^{NAME}$": _NAMED,
     WITH_LEVEL: _NAMED,
     _FIELD: "a field inside another one, such as deprivation.fraction",
+    CODE: "the code of a language, such as de or pt_br",
 }
 """What a pattern means, in words."""
 
