@@ -15,9 +15,11 @@ from taxbench.runs.inputs import Inputs, asked_of_systems, find_inputs, found
 from taxbench.runs.run_options import Options, OptionsError, Problem, names_in, seeds_in
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.group import GroupSpec
+from taxbench.specs.language_pair import ENGLISH, LanguagePair
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.sources import READERS
 from taxbench.specs.task import IMAGE, QUESTION, RAW, PromptSpec, TaskSpec
+from taxbench.tasks.language_files import find_language
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import warnings_for
 from taxbench.tasks.yaml_file import parse_scalar
@@ -25,6 +27,8 @@ from taxbench.util.errors import UsageError, did_you_mean
 
 ALL = "all"
 """What stands for every head."""
+LANGUAGE = "language"
+"""What `--set` changes of the tasks themselves."""
 LOCAL, RAY = ENGINES = ("local", "ray")
 
 
@@ -38,6 +42,8 @@ class GridCell:
     trainer: TrainerSpec
     scoring: ScoringSpec
     prompt: PromptSpec = RAW
+    asking: PromptSpec | None = None
+    """How the test is put where its language is not that of training; None: as `prompt` says."""
     varied: tuple[str, ...] = ()
     """The `key=value` of settings that were given several values."""
 
@@ -125,7 +131,9 @@ def resolve(options: Options) -> RunConfig:
     named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
     heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
-    settings = _settings(wrong, heads if len(heads) == len(names) else [], options.settings)
+    pairs = for_each("set", _languages_of(options.settings), language_pair)
+    others = tuple(each for each in options.settings if not each.startswith(f"{LANGUAGE}="))
+    settings = _settings(wrong, heads if len(heads) == len(names) else [], others)
     wrong += of_inputs
     if options.limit is not None and options.limit < 2:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
@@ -137,6 +145,8 @@ def resolve(options: Options) -> RunConfig:
     if wrong:
         raise OptionsError(wrong)
     notes = [*map(str, warnings_for(registry, named, tasks))]
+    tasks, left_out = _in_languages(tasks, pairs)
+    notes += left_out
     if options.system:
         tasks, left_out = asked_of_systems(tasks, named_heads)
         notes += left_out
@@ -153,6 +163,45 @@ def resolve(options: Options) -> RunConfig:
         limit=options.limit,
         engine=options.engine,
     )
+
+
+def _languages_of(settings: tuple[str, ...]) -> list[str]:
+    """Return the languages that `--set language=` lists, the last where it is given twice."""
+    given = [text for key, _, text in (setting.partition("=") for setting in settings) if key == LANGUAGE]
+    return [name.strip() for name in given[-1].split(",")] if given else []
+
+
+def language_pair(text: str) -> LanguagePair:
+    """Return what a user calls a language: `de`, asked after training in English, or `de:en`, training first.
+
+    Raises:
+        UsageError: it is none of that, or the language is unknown.
+        TaskError: its file is broken.
+    """
+    train, colon, test = text.rpartition(":")
+    for code in (train, test) if colon else (test,):
+        if code != ENGLISH:
+            find_language(code)
+    return LanguagePair(train=train or ENGLISH, test=test)
+
+
+def _in_languages(tasks: list[TaskSpec], pairs: list[LanguagePair]) -> tuple[list[TaskSpec], list[str]]:
+    """Return tasks in English, which the others are compared with, then in some languages; and what is left out.
+
+    Raises:
+        UsageError: one of the tasks says its languages itself, or none can be asked in others.
+    """
+    if not pairs:
+        return tasks, []
+    if named := [task.name for task in tasks if not task.questions.language.is_english]:
+        raise UsageError(f"--set {LANGUAGE}: '{named[0]}' says its languages itself. Name the task that it extends.")
+    fit = [task for task in tasks if task.property_questions is None]
+    if not fit:
+        raise UsageError(f"--set {LANGUAGE}: tasks about properties are in English only.")
+    all_of_them = dict.fromkeys((LanguagePair(), *pairs))
+    left_out = ", ".join(task.name for task in tasks if task not in fit)
+    notes = [f"{left_out}: about properties, in English only; left out."] if left_out else []
+    return [task.in_languages(pair) for task in fit for pair in all_of_them], notes
 
 
 def _head_names(text: str) -> list[str]:
@@ -227,7 +276,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
         )
     spec = head_spec(head.name, {key: given[key] for key, _, _ in head.settings if key in given})
     named = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in head.known)
-    return GridCell(task, spec, features, trainer, scoring, prompt, named)
+    return GridCell(task, spec, features, trainer, scoring, prompt, varied=named)
 
 
 def _value(setting: str, text: str) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from taxbench.lms.frozen import find_files
 from taxbench.protocol.protocol import Protocol
@@ -35,13 +36,16 @@ from taxbench.runs.several_devices import on_each_device
 from taxbench.runs.status import StatusFile, Tally, processes_at_work
 from taxbench.scoring.metrics import calibrate, category_scores, fit_threshold, score, summarise
 from taxbench.specs.result import Result, Timing
-from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
+from taxbench.specs.run import DatasetId, EncoderId, LanguageId, LMId, RunSpec
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
-from taxbench.util.errors import DataError, TaxbenchError, first_few
+from taxbench.util.errors import DataError, ModelError, TaxbenchError, first_few
 from taxbench.util.paths import check_writable
 from taxbench.util.progress import QUIET, Reporter
+from taxbench.util.seeds import rng
 
+_SAMPLED = 2000
+"""Questions of a split by which the language of answers is told."""
 _PATIENCE = 2.0
 """Seconds between looks at what other processes have done."""
 
@@ -140,7 +144,7 @@ def plan(context: RunContext) -> Plan:
             protocol = Protocol(cell.task.as_run(), context.dataset, seed, features.visual_similarity)
             spec = run_spec(cell, protocol, features, context)
             heads = head_jobs(spec, protocol, features, context, known)
-            (_, auroc), folder = context.prompt(cell), result_folder(config.out, spec)
+            (_, auroc), folder = context.asking_prompt(cell, protocol), result_folder(config.out, spec)
             runs.append((name, PlannedRun(spec, protocol, features, heads, auroc, folder)))
         except TaxbenchError as error:
             runs.append((name, error))
@@ -170,9 +174,18 @@ def run_spec(cell: GridCell, protocol: Protocol, features: FeatureSet, context: 
         trainer=cell.trainer,
         scoring=cell.scoring,
         prompt=context.prompt(cell)[0],
+        language=_language_id(cell, protocol, context),
         seed=protocol.seed,
         device=context.device.type,
     )
+
+
+def _language_id(cell: GridCell, protocol: Protocol, context: RunContext) -> LanguageId | None:
+    """Return what a run that is not in English alone is taught and asked."""
+    if cell.task.questions.language.is_english:
+        return None
+    taught, asked = protocol.taught_texts.digest, protocol.asked_texts.digest
+    return LanguageId(taught=taught, asked=asked, prompt=context.asking_prompt(cell, protocol)[0])
 
 
 def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
@@ -263,11 +276,14 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     tests, validating = asked
     with context.timed("train"):
         heads = {name: job.fitted() for name, job in planned.heads.items()}
+        naming = heads if planned.protocol.asks_names else _as_taught(planned)
     with context.timed("evaluate"):
-        predictions = _predict(planned, heads, tests, context)
-        held = _margins(planned, heads, validating, "validate", context)
+        predictions = _predict(planned, {"leaf": naming}, heads, tests, context)
+        held = _margins(planned, naming, validating, "validate", context)
+        languages = answer_language(planned, tests, context)
     content = write_predictions(predictions)
     result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
+    result = result.model_copy(update={"answer_language": languages, "unlabelled_terms": planned.protocol.unlabelled})
     context.work["evaluate"] = sum(map(cost.asking, planned.heads.values()))
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
                     lm=context.lm.digest)  # fmt: skip
@@ -276,8 +292,46 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     return result.lies_in(planned.folder)
 
 
+def _as_taught(planned: PlannedRun) -> dict[str, FittedHead]:
+    """Return the heads of a run as they were taught to answer: names without a label are asked so."""
+    texts = planned.protocol.taught_texts
+    return {name: job.asked(texts, job.key.prompt).fitted() for name, job in planned.heads.items()}
+
+
+def answer_language(planned: PlannedRun, tests: dict[Any, QuestionSet], context: RunContext) -> dict[str, float]:
+    """Return the share of the language of the test in its answers and the English ones, by split.
+
+    Vision-language models are known to answer in English whatever is asked (arXiv 2503.22577).
+    """
+    job, own = planned.heads[OWN], planned.protocol.asked_texts
+    both = own.in_either_language() if own.language else None
+    if both is None or head_info(job.key.head.name).reads in ("labels", "names"):
+        return {}
+    try:
+        head = job.asked(both, job.asking.prompt).fitted()
+    except ModelError as error:
+        context.report.say(f"answers are not compared with English ones: {error}")
+        return {}
+    shares = {}
+    for split, asked in tests.items():
+        if split != "leaf" or planned.protocol.asks_names:
+            some = np.zeros(len(asked), bool)
+            some[rng(0, "answer language").permutation(len(asked))[:_SAMPLED]] = True
+            margins = predict_margins(head, asked.where(some), context.report, f"language {split}")
+            shares[split] = round(float(expit(margins.astype(np.float64)).mean()), 6)
+    return shares
+
+
 def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:
     """Say what the leak guard found; nothing is left out, or left in, silently."""
+    if protocol.unlabelled:
+        count, languages = len(protocol.unlabelled), protocol.task.questions.language
+        names = first_few(protocol.unlabelled, 10)
+        report.say(
+            f"{protocol.task.name}: {count} terms without a reviewed label in '{languages}' are left out: {names}"
+        )
+    if not protocol.asks_names:
+        report.say(f"{protocol.task.name}: no leaf has a reviewed label; leaves are asked in the language of training")
     if protocol.leaks:
         did = "left out of training" if protocol.task.leaks == "drop" else "KEPT in training, as the task says"
         names = ", ".join(map(str, protocol.leaks))
@@ -291,14 +345,18 @@ def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:
 
 
 def _predict(
-    planned: PlannedRun, heads: dict[str, FittedHead], tests: dict[Any, QuestionSet], context: RunContext
+    planned: PlannedRun,
+    own: dict[str, dict[str, FittedHead]],
+    heads: dict[str, FittedHead],
+    tests: dict[Any, QuestionSet],
+    context: RunContext,
 ) -> Predictions:
-    """Return the margins of every head on every test question."""
+    """Return the margins of every head on every test question; some splits may have their own way of asking."""
     dataset, protocol = context.dataset, planned.protocol
     images = [image.id for image in dataset.images]
     collector = Collector(images, protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms)
     for split, questions in tests.items():
-        collector.add(split, questions, _margins(planned, heads, questions, "ask", context))
+        collector.add(split, questions, _margins(planned, own.get(split, heads), questions, "ask", context))
     return collector.predictions()
 
 

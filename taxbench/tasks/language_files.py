@@ -12,7 +12,7 @@ from taxbench.specs.language_pair import ENGLISH
 from taxbench.tasks.diagnostics import Diagnostic, errors
 from taxbench.tasks.messages import check
 from taxbench.tasks.yaml_file import BadYaml, YamlFile, parse_yaml
-from taxbench.util.errors import TaskError, UsageError, did_you_mean, first_few
+from taxbench.util.errors import TaskError, UsageError, first_few
 from taxbench.util.paths import PACKAGE
 
 BUILTIN_LANGUAGES = PACKAGE / "registry" / "languages"
@@ -113,10 +113,8 @@ def find_language(code: str) -> Language:
 
 def no_language(code: str) -> str:
     """Say that there is no language of a code, and what to do."""
-    known = [ENGLISH, *languages()]
-    hint = did_you_mean(code, known)
-    how = f"Languages: {', '.join(known)}; 'taxbench new language {code}' begins another one."
-    return f"Unknown language '{code}'.{hint} {how}"
+    known = ", ".join([ENGLISH, *languages()])
+    return f"Unknown language '{code}'. Languages: {known}; 'taxbench new language {code}' begins another one."
 
 
 def language_schema() -> dict[str, Any]:
