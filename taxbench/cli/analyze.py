@@ -16,6 +16,9 @@ from taxbench.util.errors import UsageError
               help="original, within_category, across_category or all  [default: original, then all]")  # fmt: skip
 @click.option("--system", "systems", multiple=True, metavar="NAME", help="Only this system; repeatable.")
 @click.option("--physical", is_flag=True, help="What property tasks say, in the place of the regressions.")
+@click.option(
+    "--languages", is_flag=True, help="How much is there in other languages, in the place of the regressions."
+)
 @dataset_options
 @properties_option
 @click.option("--json", "as_json", is_flag=True, help="Print every coefficient as JSON.")
@@ -32,9 +35,15 @@ def command(
     With --physical, of tasks about properties: AUROC and transfer by wording, correlations with numbers, and whether
     answers follow the name or the picture after a re-pairing. Datasets are loaded for that: 'pocket' always, and the
     one that --dataset names.
+
+    With --languages, of runs that differ in their languages: AUROC paired with that in English, and the share of its
+    transfer that each keeps.
     """
     if physical:
         _physical(places, how, as_json)
+        return
+    if how["languages"]:
+        _languages(places, as_json)
         return
     from taxbench.board.analysis.generalisation import analyse, published_table
     from taxbench.board.analysis.generalisation_text import analysis_text
@@ -64,3 +73,14 @@ def _physical(places: tuple[Path, ...], how: dict[str, Any], as_json: bool) -> N
 
     found = physical(load_records(list(places) or [Path("results")]), load)
     click.echo(plain_json(found) if as_json else physical_text(found), nl=as_json)
+
+
+def _languages(places: tuple[Path, ...], as_json: bool) -> None:
+    """Print how much is there in other languages."""
+    from taxbench.board.analysis.languages import compare_languages
+    from taxbench.board.analysis.languages_text import languages_text
+    from taxbench.board.load import load_records
+    from taxbench.util.text import plain_json
+
+    found = compare_languages(load_records(list(places) or [Path("results")]))
+    click.echo(plain_json(found) if as_json else languages_text(found), nl=as_json)

@@ -11,7 +11,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,11 @@ class Predictions:
     def asked(self, rows: np.ndarray) -> QuestionSet:
         """Return some of the predictions' questions, without their margins."""
         return QuestionSet(self.image[rows].astype(np.int64), self.term[rows].astype(np.int64), self.answer[rows])
+
+    def only(self, rows: np.ndarray) -> "Predictions":
+        """Return some of the questions, with their margins.  # (q,) bool"""
+        kept = {name: getattr(self, name)[rows] for name in ("split", "image", "term", "answer")}
+        return replace(self, **kept, margins={name: margin[rows] for name, margin in self.margins.items()})
 
     def in_words(self, row: int) -> str:
         """Return one question with its answer."""
