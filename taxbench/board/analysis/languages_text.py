@@ -11,7 +11,7 @@ _HEADER = [
 ]  # fmt: skip
 _LEGEND = (
     "AUROC, the mean over terms; less English: on the same questions; transfer: above the random LM; share kept: of "
-    "that in English; no cognates: of words that do not look English; nonsense: words that do not exist, at chance 0.5; "
+    "that in English; no cognates: of words unlike the English; nonsense: words that do not exist (chance: 0.5); "
     "text only and translated name: the LM is told the leaf's name in the language of training and of the test; own "
     "answers: the share of the language's yes and no against the English ones. Brackets: 95 % over terms and leaves."
 )
