@@ -12,14 +12,13 @@ from taxbench.heads.loading import head_spec
 from taxbench.registry.heads import HeadInfo, head_info
 from taxbench.registry.heads import heads as all_heads
 from taxbench.runs.inputs import Inputs, asked_of_systems, find_inputs, found
+from taxbench.runs.language_options import LANGUAGE, in_languages, language_pair, languages_of
 from taxbench.runs.run_options import Options, OptionsError, Problem, names_in, seeds_in
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.group import GroupSpec
-from taxbench.specs.language_pair import ENGLISH, LanguagePair
 from taxbench.specs.run import HeadSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.sources import READERS
 from taxbench.specs.task import IMAGE, QUESTION, RAW, PromptSpec, TaskSpec
-from taxbench.tasks.language_files import find_language
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import warnings_for
 from taxbench.tasks.yaml_file import parse_scalar
@@ -27,8 +26,6 @@ from taxbench.util.errors import UsageError, did_you_mean
 
 ALL = "all"
 """What stands for every head."""
-LANGUAGE = "language"
-"""What `--set` changes of the tasks themselves."""
 LOCAL, RAY = ENGINES = ("local", "ray")
 
 
@@ -131,7 +128,7 @@ def resolve(options: Options) -> RunConfig:
     named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
     heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
-    pairs = for_each("set", _languages_of(options.settings), language_pair)
+    pairs = for_each("set", languages_of(options.settings), language_pair)
     others = tuple(each for each in options.settings if not each.startswith(f"{LANGUAGE}="))
     settings = _settings(wrong, heads if len(heads) == len(names) else [], others)
     wrong += of_inputs
@@ -145,7 +142,7 @@ def resolve(options: Options) -> RunConfig:
     if wrong:
         raise OptionsError(wrong)
     notes = [*map(str, warnings_for(registry, named, tasks))]
-    tasks, left_out = _in_languages(tasks, pairs)
+    tasks, left_out = in_languages(tasks, pairs)
     notes += left_out
     if options.system:
         tasks, left_out = asked_of_systems(tasks, named_heads)
@@ -163,45 +160,6 @@ def resolve(options: Options) -> RunConfig:
         limit=options.limit,
         engine=options.engine,
     )
-
-
-def _languages_of(settings: tuple[str, ...]) -> list[str]:
-    """Return the languages that `--set language=` lists, the last where it is given twice."""
-    given = [text for key, _, text in (setting.partition("=") for setting in settings) if key == LANGUAGE]
-    return [name.strip() for name in given[-1].split(",")] if given else []
-
-
-def language_pair(text: str) -> LanguagePair:
-    """Return what a user calls a language: `de`, asked after training in English, or `de:en`, training first.
-
-    Raises:
-        UsageError: it is none of that, or the language is unknown.
-        TaskError: its file is broken.
-    """
-    train, colon, test = text.rpartition(":")
-    for code in (train, test) if colon else (test,):
-        if code != ENGLISH:
-            find_language(code)
-    return LanguagePair(train=train or ENGLISH, test=test)
-
-
-def _in_languages(tasks: list[TaskSpec], pairs: list[LanguagePair]) -> tuple[list[TaskSpec], list[str]]:
-    """Return tasks in English, which the others are compared with, then in some languages; and what is left out.
-
-    Raises:
-        UsageError: one of the tasks says its languages itself, or none can be asked in others.
-    """
-    if not pairs:
-        return tasks, []
-    if named := [task.name for task in tasks if not task.questions.language.is_english]:
-        raise UsageError(f"--set {LANGUAGE}: '{named[0]}' says its languages itself. Name the task that it extends.")
-    fit = [task for task in tasks if task.property_questions is None]
-    if not fit:
-        raise UsageError(f"--set {LANGUAGE}: tasks about properties are in English only.")
-    all_of_them = dict.fromkeys((LanguagePair(), *pairs))
-    left_out = ", ".join(task.name for task in tasks if task not in fit)
-    notes = [f"{left_out}: about properties, in English only; left out."] if left_out else []
-    return [task.in_languages(pair) for task in fit for pair in all_of_them], notes
 
 
 def _head_names(text: str) -> list[str]:

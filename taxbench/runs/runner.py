@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import expit
 
 from taxbench.lms.frozen import find_files
 from taxbench.protocol.protocol import Protocol
@@ -30,22 +29,20 @@ from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.cost import CostModel
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
+from taxbench.runs.in_languages import answer_language, as_taught, language_id
 from taxbench.runs.loaded import Shared
 from taxbench.runs.ray_engine import run_on_ray
 from taxbench.runs.several_devices import on_each_device
 from taxbench.runs.status import StatusFile, Tally, processes_at_work
 from taxbench.scoring.metrics import calibrate, category_scores, fit_threshold, score, summarise
 from taxbench.specs.result import Result, Timing
-from taxbench.specs.run import DatasetId, EncoderId, LanguageId, LMId, RunSpec
+from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
-from taxbench.util.errors import DataError, ModelError, TaxbenchError, first_few
+from taxbench.util.errors import DataError, TaxbenchError, first_few
 from taxbench.util.paths import check_writable
 from taxbench.util.progress import QUIET, Reporter
-from taxbench.util.seeds import rng
 
-_SAMPLED = 2000
-"""Questions of a split by which the language of answers is told."""
 _PATIENCE = 2.0
 """Seconds between looks at what other processes have done."""
 
@@ -174,18 +171,10 @@ def run_spec(cell: GridCell, protocol: Protocol, features: FeatureSet, context: 
         trainer=cell.trainer,
         scoring=cell.scoring,
         prompt=context.prompt(cell)[0],
-        language=_language_id(cell, protocol, context),
+        language=language_id(cell, protocol, context),
         seed=protocol.seed,
         device=context.device.type,
     )
-
-
-def _language_id(cell: GridCell, protocol: Protocol, context: RunContext) -> LanguageId | None:
-    """Return what a run that is not in English alone is taught and asked."""
-    if cell.task.questions.language.is_english:
-        return None
-    taught, asked = protocol.taught_texts.digest, protocol.asked_texts.digest
-    return LanguageId(taught=taught, asked=asked, prompt=context.asking_prompt(cell, protocol)[0])
 
 
 def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
@@ -276,11 +265,11 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     tests, validating = asked
     with context.timed("train"):
         heads = {name: job.fitted() for name, job in planned.heads.items()}
-        naming = heads if planned.protocol.asks_names else _as_taught(planned)
+        naming = heads if planned.protocol.asks_names else as_taught(planned.heads, planned.protocol)
     with context.timed("evaluate"):
         predictions = _predict(planned, {"leaf": naming}, heads, tests, context)
         held = _margins(planned, naming, validating, "validate", context)
-        languages = answer_language(planned, tests, context)
+        languages = answer_language(planned.heads[OWN], tests, context.report)
     content = write_predictions(predictions)
     result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
     result = result.model_copy(update={"answer_language": languages, "unlabelled_terms": planned.protocol.unlabelled})
@@ -290,36 +279,6 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     context.work.clear()
     write_result(planned.folder, result, content, timing)
     return result.lies_in(planned.folder)
-
-
-def _as_taught(planned: PlannedRun) -> dict[str, FittedHead]:
-    """Return the heads of a run as they were taught to answer: names without a label are asked so."""
-    texts = planned.protocol.taught_texts
-    return {name: job.asked(texts, job.key.prompt).fitted() for name, job in planned.heads.items()}
-
-
-def answer_language(planned: PlannedRun, tests: dict[Any, QuestionSet], context: RunContext) -> dict[str, float]:
-    """Return the share of the language of the test in its answers and the English ones, by split.
-
-    Vision-language models are known to answer in English whatever is asked (arXiv 2503.22577).
-    """
-    job, own = planned.heads[OWN], planned.protocol.asked_texts
-    both = own.in_either_language() if own.language else None
-    if both is None or head_info(job.key.head.name).reads in ("labels", "names"):
-        return {}
-    try:
-        head = job.asked(both, job.asking.prompt).fitted()
-    except ModelError as error:
-        context.report.say(f"answers are not compared with English ones: {error}")
-        return {}
-    shares = {}
-    for split, asked in tests.items():
-        if split != "leaf" or planned.protocol.asks_names:
-            some = np.zeros(len(asked), bool)
-            some[rng(0, "answer language").permutation(len(asked))[:_SAMPLED]] = True
-            margins = predict_margins(head, asked.where(some), context.report, f"language {split}")
-            shares[split] = round(float(expit(margins.astype(np.float64)).mean()), 6)
-    return shares
 
 
 def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:

@@ -13,7 +13,8 @@ from taxbench.board.load import load_records
 from taxbench.cli.main import call
 from taxbench.results.predictions import read_predictions
 from taxbench.runs import fit
-from taxbench.runs.config import language_pair, resolve
+from taxbench.runs.config import resolve
+from taxbench.runs.language_options import language_pair
 from taxbench.runs.run_options import Options, OptionsError
 from taxbench.specs.language_pair import LanguagePair
 from taxbench.specs.result import Result

@@ -166,3 +166,38 @@ def test_ls_validate_and_schema_know_languages(capsys: pytest.CaptureFixture[str
     assert "it.yaml:6:3" in capsys.readouterr().out
     assert call(["schema", "language"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "taxbench language file"
+
+
+def test_a_new_language_names_every_blank_and_is_whole_once_they_are_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path / "mine"))
+    assert call(["new", "language", "it"]) == 0
+    path = tmp_path / "mine" / "it.yaml"
+    assert str(path) in capsys.readouterr().out
+    assert call(["validate", str(path)]) == 1
+    said = capsys.readouterr().out
+    places = ("name", "source", "templates.presence", "frames.chat", "nonsense[1].term", "answers.positive[0]")
+    assert all(f"{place}: " in said for place in (*places, "labels.watercraft.term", "labels.bird.a_term"))
+    text = path.read_text(encoding="utf-8")
+    for key, filled in (
+        ("name", "italiano"), ("source", "myself"), ("positive", "Sì"), ("negative", "No"),
+        ("presence", "C'è {a_term} in questa immagine?"), ("statement", "In questa immagine c'è {a_term}."),
+        ("caption", "Qui c'è {image}. {question} Risposta:"), ("qa", "Qui c'è {image}. {question}"),
+        ("chat", "Qui c'è {image}. {question} Rispondi Sì o No."),
+    ):  # fmt: skip
+        text = text.replace(f'{key}: ""', f'{key}: "{filled}"', 1)
+    text = text.replace('term: "", a_term: ""', "term: parola, a_term: una parola").replace("false", "true")
+    path.write_text(text, encoding="utf-8")
+    assert call(["validate", str(path)]) == 0
+    assert "145 of the 159 words that other languages have are missing" in capsys.readouterr().out
+    assert call(["new", "language", "it"]) == 2
+    assert "there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", ["en", "de", "Italian", "../it"])
+def test_a_new_language_takes_no_known_code_and_no_path(
+    code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["new", "language", code, "--out", str(tmp_path)]) == 2
+    assert list(tmp_path.iterdir()) == []
