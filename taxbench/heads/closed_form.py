@@ -48,10 +48,6 @@ class FitData:
     """Where label vectors are kept."""
     features_key: str = ""
     """Tells features, and how they are standardised, apart in what heads share."""
-    asked_texts: tuple[str, ...] = ()
-    """What the same names are called in the language of the test."""
-    asked_said: Callable[[str], Tensor] | None = None
-    """The same as `said` of these."""
     own_words: Callable[[tuple[str, ...]], Tensor] | None = None
     """A whole system's own vectors of terms, which stand in the place of the LM's.  # → (v, d), unit length"""
     shared: LRUCache = field(default_factory=LRUCache)

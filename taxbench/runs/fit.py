@@ -65,11 +65,13 @@ class Asking:
 
     texts: TermTexts
     prompt: PromptSpec
+    translated: bool = False
+    """Whether a name that stands for the image is said in these words too, and not as it is taught."""
 
     @property
     def identity(self) -> tuple[Hashable, ...]:
         """Return what tells it from other ways."""
-        return self.texts.questions, self.texts.answers, self.prompt
+        return self.texts.questions, self.texts.answers, self.prompt, self.translated
 
 
 @dataclass(eq=False)
@@ -174,7 +176,7 @@ class HeadJob:
 
     def asked(self, texts: TermTexts, prompt: PromptSpec) -> "HeadJob":
         """Return the same head, to be asked in another way."""
-        return replace(self, asking=Asking(texts, prompt))
+        return replace(self, asking=replace(self.asking, texts=texts, prompt=prompt))
 
     @cached_property
     def images(self) -> Images:
@@ -271,18 +273,16 @@ class HeadJob:
         mean, std = images.statistics(train)
         names = protocol.vocabulary.name_of[protocol.leaf]
         shuffled = f" shuffled {key.seed}" if key.variant == "shuffled_features" else ""
-        n, taught, asked = protocol.vocabulary.n_names, protocol.taught_texts, self.asking.texts
+        said = self.asking.texts if self.asking.translated else protocol.taught_texts
         return FitData(
             features=lambda rows: (images(rows) - mean) / std,
             images=train,
             names=names[train],
             val_images=val,
             val_names=names[val],
-            texts=taught.names[:n],
-            asked_texts=asked.names[:n],
+            texts=said.names[: protocol.vocabulary.n_names],
             lm=scorer.lm,
-            said=partial(_said, scorer, taught),
-            asked_said=partial(_said, scorer, asked),
+            said=partial(_said, scorer, said),
             seed=derive_seed(key.seed, "fit", key.head.name),
             cache=self.context.cache,
             own_words=scorer.own_words if isinstance(scorer, TextScorer) else None,
@@ -319,7 +319,7 @@ def head_jobs(
         key = head_key(run, variant, head, code, head_info(head.name).sees == "features")
         label = head_label(run, head.name, variant)
         texts = protocol.nonsense_texts if name == "nonsense" else protocol.asked_texts
-        asking = Asking(texts, prompt)
+        asking = Asking(texts, prompt, translated=name == "translated_name")
         job = HeadJob(key, label, protocol, features, context, asking)
         jobs[name] = known.setdefault((key.digest, *asking.identity), job)
     return jobs

@@ -71,7 +71,7 @@ CONTROLS: dict[str, Control] = {
         Control(
             "translated_name", "translated name",
             "The LM given the leaf's name in the language of the test where the image would be.", "head",
-            head="translated_name", added=True, foreign=True,
+            head="text_only", added=True, foreign=True,
         ),
         Control(
             "nonsense", "nonsense", "The same head, asked words that do not exist in the place of hypernyms.", "words",

@@ -37,7 +37,9 @@ def grid(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> dict[str
     for old, new in leaves.items():
         text = text.replace(old, new)
     table.write_text(text)
-    (folder / "task.yaml").write_text((folder / "task.yaml").read_text().replace("[unseen]", "[leaf, unseen]"))
+    (folder / "task.yaml").write_text(
+        (folder / "task.yaml").read_text().replace("[unseen]", "[leaf, unseen]").replace("lm]", "lm, text_only]")
+    )
     return options
 
 
@@ -57,7 +59,7 @@ def test_one_command_asks_english_and_every_language(results: list[Result]) -> N
     assert sorted(names) == sorted((name, seed) for name in ("mine", "mine_de", "mine_zh") for seed in (1, 2))
     english, german = results[0].run, next(each.run for each in results if "_de" in each.task)
     assert english.language is None and german.language is not None and german.language.taught is None
-    assert set(results[0].controls) == {"chance", "random_lm"}
+    assert set(results[0].controls) == {"chance", "random_lm", "text_only"}
 
 
 def test_english_beside_languages_is_the_run_that_stands_alone(
@@ -78,6 +80,7 @@ def test_languages_are_asked_the_same_and_answer_differently(results: list[Resul
     assert (margins[0] != margins[1]).any() and (margins[1] != margins[2]).any()
     german = found["mine_de"].margins
     assert (german["nonsense"] != german["none"]).any()
+    assert (german["translated_name"] != german["text_only"]).any()
 
 
 def test_the_share_of_own_answers_is_recorded(results: list[Result]) -> None:

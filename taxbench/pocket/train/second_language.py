@@ -81,7 +81,7 @@ class SecondLanguage:
         if missing := [name for name in (*drawn, *sorted(above)) if not language.knows(name)]:
             raise TrainingError(f"'{language.language}' has no reviewed label for {', '.join(missing)}.")
         reviewed = {name: label for name, label in language.labels.items() if label.reviewed and name in corpus.name_id}
-        self.leaves = {corpus.name_id[name]: reviewed[name] for name in drawn}
+        self.leaves = {corpus.name_id[name]: reviewed[name] for name in drawn if name in reviewed}
         self.hypernyms = {
             number: label
             for name, label in reviewed.items()
