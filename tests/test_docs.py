@@ -67,7 +67,7 @@ def test_the_reading_list_names_every_room_in_import_order_and_a_core_of_an_even
     assert all(path.is_file() for path in core) and not any(listed[room] for room in SATELLITES)
     lines = sum(path.read_text().count("\n") for path in core)
     said = int(re.findall(r"about ([\d,]+) lines", FRONT.read_text())[0].replace(",", ""))
-    assert lines < 7400 and abs(lines - said) < 200, f"README says {said:,} lines; the files it lists have {lines:,}"
+    assert lines < 7650 and abs(lines - said) < 200, f"README says {said:,} lines; the files it lists have {lines:,}"
 
 
 def test_the_task_on_the_front_page_is_the_worked_example_of_the_tasks_page() -> None:

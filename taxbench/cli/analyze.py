@@ -21,14 +21,12 @@ if TYPE_CHECKING:
 @click.option("--system", "systems", multiple=True, metavar="NAME", help="Only this system; repeatable.")
 @click.option("--physical", "kind", flag_value="physical",
               help="What property tasks say, in the place of the regressions.")  # fmt: skip
-@click.option(
-    "--consistency",
-    "kind",
-    flag_value="consistency",
-    help="How many pictures are answered right for leaf and hypernyms alike.",
-)
+@click.option("--consistency", "kind", flag_value="consistency",
+              help="How many pictures are answered right for leaf and hypernyms alike.")  # fmt: skip
 @click.option("--alignment", "kind", flag_value="alignment",
               help="How alike encoder and LM lay out the leaves, and whether that predicts transfer.")  # fmt: skip
+@click.option("--languages", "kind", flag_value="languages",
+              help="How much is there in other languages.")  # fmt: skip
 @dataset_options
 @properties_option
 @json_option
@@ -46,7 +44,8 @@ def command(
     answers follow the name or the picture after a re-pairing. With --consistency, the share of test pictures of which
     leaf and hypernyms are all answered right. With --alignment, the neighbours that leaves have both in the encoder's
     features, read from the cache, and in the LM's vectors of their names. --physical and --alignment load datasets:
-    'pocket' always, and the one that --dataset names.
+    'pocket' always, and the one that --dataset names. With --languages, of runs that differ in their languages: AUROC
+    paired with that in English, and the share of its transfer that each keeps.
     """
     from taxbench.util.text import plain_json
 
@@ -76,6 +75,12 @@ def _of_kind(kind: str, places: list[Path], how: dict[str, Any], report: Reporte
 
         consistent = consistencies(records)
         return consistent, consistency_text(consistent)
+    if kind == "languages":
+        from taxbench.board.analysis.languages import compare_languages
+        from taxbench.board.analysis.languages_text import languages_text
+
+        compared = compare_languages(records)
+        return compared, languages_text(compared)
 
     def load(name: str) -> Dataset:
         if name == "pocket" and how["dataset"] == name:

@@ -10,8 +10,8 @@ from taxbench.cli.options import include_path, json_option
 from taxbench.util.errors import UsageError, did_you_mean
 from taxbench.util.text import plain_json
 
-KINDS = ("tasks", "models", "encoders", "systems", "heads", "settings", "datasets")
-_COLUMNS = {"heads": ("takes", "learns", "reads"), "systems": ("reads",)}
+KINDS = ("tasks", "models", "encoders", "systems", "heads", "settings", "datasets", "languages")
+_COLUMNS = {"heads": ("takes", "learns", "reads"), "systems": ("reads",), "languages": ("words",)}
 """What people are shown between name and summary."""
 
 
@@ -21,7 +21,7 @@ _COLUMNS = {"heads": ("takes", "learns", "reads"), "systems": ("reads",)}
 @include_path
 @json_option
 def command(kind: str | None, tag: str | None, include: tuple[Path, ...], as_json: bool) -> None:
-    """List tasks, models, encoders, systems, heads, settings and datasets, or one kind of them."""
+    """List tasks, models, encoders, systems, heads, settings, datasets and languages, or one kind of them."""
     if tag is not None and kind not in (None, "tasks"):
         raise UsageError(f"--tag is about tasks; '{kind}' have none.")
     kinds = [kind] if kind else ["tasks"] if tag else list(KINDS)
@@ -88,6 +88,8 @@ def _entries(kind: str) -> list[dict[str, Any]]:
             {"name": each.name, "default": each.default, "owner": each.owner,
              "summary": f"{each.owner}, {each.default}: {each.summary}"} for each in settings()
         ]  # fmt: skip
+    if kind == "languages":
+        return _languages()
     from taxbench.registry.models import encoders, lms, systems
     from taxbench.specs.sources import PACKAGED
 
@@ -96,3 +98,23 @@ def _entries(kind: str) -> list[dict[str, Any]]:
     return [{"name": spec.name, "summary": f"{spec.summary}{' Gated.' if spec.gated else ''}",
              "source": spec.name if spec.source.startswith(PACKAGED) else spec.source,
              **({"reads": spec.reads} if kind == "systems" else {})} for spec in specs]  # fmt: skip
+
+
+def _languages() -> list[dict[str, Any]]:
+    """Return English, then the languages that can be used, then what is broken."""
+    from taxbench.specs.language_pair import ENGLISH
+    from taxbench.tasks.diagnostics import errors
+    from taxbench.tasks.language_files import language_paths, read_language
+
+    rows: list[dict[str, Any]] = [
+        {"name": ENGLISH, "words": "all", "summary": "English, as datasets and tasks have it."}
+    ]
+    for path in language_paths():
+        found, problems = read_language(path)
+        if found is None:
+            rows.append({"name": path.name, "error": str(errors(problems)[0])})
+            continue
+        reviewed, template = sum(label.reviewed for label in found.labels.values()), found.templates.presence
+        rows.append({"name": found.language, "words": str(reviewed), "summary": f"{found.name}: {template}",
+                     "template": template, "source": found.source, "labels": len(found.labels)})  # fmt: skip
+    return rows

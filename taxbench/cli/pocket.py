@@ -65,12 +65,14 @@ def train_clip(folder: str, steps: int | None) -> None:
 @command.command("train-lm")
 @click.argument("folder", type=click.Path(file_okay=False))
 @click.option("--steps", type=click.IntRange(1), help="Fewer or more steps than the shipped weights had.")
-def train_lm(folder: str, steps: int | None) -> None:
+@click.option("--language", metavar="CODE", help="Add a second language to the shipped weights, such as de.")
+def train_lm(folder: str, steps: int | None, language: str | None) -> None:
     """Train the language model on WordNet's text and write it to FOLDER; an interrupted training goes on."""
-    from taxbench.pocket.train.lm import Settings
+    from taxbench.pocket.train.lm import Settings, second_language_settings
     from taxbench.pocket.train.lm import train_lm as train
 
-    train(Path(folder), Settings(steps=steps) if steps else Settings())
+    settings = Settings(steps=steps) if steps else Settings()
+    train(Path(folder), second_language_settings(language, steps) if language else settings)
     click.echo(folder)
 
 

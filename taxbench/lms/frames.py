@@ -4,6 +4,8 @@ A base model goes on with a text, an instructed one answers its user, and the em
 before the question: which frame fits is a property of the language model.
 """
 
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -52,15 +54,18 @@ class Frame:
             return self.between + question + self.after
         return self.before + question + self.between.rstrip(" ")
 
-    def said(self, name: str) -> str:
+    def said(self, name: str, phrase: str | None = None) -> str:
         """Return a name as it is said in the place of the image.
 
         With nothing at all around the image it is one more word before the question, and else a phrase with its
-        article.
+        article. Scripts without blanks between words have none here.
+
+        Args:
+            phrase: The name with its article, of a language other than English.
         """
         if not self.before + self.between + self.after:
-            return f" {name}"
-        ahead, phrase = self.before if self.image_first else self.between, with_article(name)
+            return name if unicodedata.east_asian_width(name[0]) == "W" else f" {name}"
+        ahead, phrase = self.before if self.image_first else self.between, phrase or with_article(name)
         if ahead.endswith(" "):
             return f" {phrase}"
         return phrase[0].upper() + phrase[1:] if not ahead or ahead.endswith("\n") else phrase
@@ -71,20 +76,27 @@ def frame_of(
     answers: tuple[tuple[str, ...], tuple[str, ...]],
     order: Literal["image_first", "question_first"],
     tokenizer: Any,
+    frames: Mapping[str, tuple[str, ...]] = FRAMES,
 ) -> Frame:
     """Return the frame of a prompt that leaves nothing to be chosen.
 
     Args:
         answers: The positive and the negative ones; a chat names the first of each.
         order: What comes first; a frame of the user's own says it again.
+        frames: Those of the language that is asked in.
 
     Raises:
         UsageError: the user's own frame has the other order.
-        ModelError: it is `chat`, and the tokenizer's template is missing, fails, or does not say all once.
+        ModelError: it is `chat`, and the tokenizer's template is missing, fails, or does not say all once; or the
+            language has no frame with the question first.
     """
-    text = FRAMES[prompt.frame][order == "question_first"] if prompt.frame in FRAMES else prompt.frame
+    texts = frames.get(prompt.frame, (prompt.frame,) * 2)
+    if len(texts) == 1 and order == "question_first":
+        raise ModelError(f"The frame '{prompt.frame}' has the image first in this language. Type --set frame=raw.")
+    text = texts[order == "question_first"]
     if prompt.frame == "chat":
-        frame = _in_chat(f"{text} Answer {answers[0][0]} or {answers[1][0]}.", tokenizer)
+        asked = text if frames is not FRAMES else f"{text} Answer {answers[0][0]} or {answers[1][0]}."
+        frame = _in_chat(asked, tokenizer)
     else:
         frame = Frame.parse(text)
     if frame.image_first != (order == "image_first"):

@@ -1,6 +1,6 @@
 """A frozen LM and the questions of a vocabulary, asked in the fastest way that leaves its answers alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Literal
@@ -24,7 +24,7 @@ from taxbench.lms.frames import Frame, frame_of
 from taxbench.lms.frozen import REFUSALS, FrozenLM, OutputLayer, text_tokens, to_float64
 from taxbench.lms.question_first import QuestionFirst, keep_questions
 from taxbench.protocol.questions import Strings
-from taxbench.specs.task import RAW, PromptSpec
+from taxbench.specs.task import FRAMES, RAW, PromptSpec
 from taxbench.util.errors import ModelError, first_line
 
 
@@ -195,13 +195,17 @@ class QuestionScorer:
         answers: tuple[tuple[str, ...], tuple[str, ...]],
         order: Order = "image_first",
         prompt: PromptSpec = RAW,
+        frames: Mapping[str, tuple[str, ...]] = FRAMES,
     ) -> "QuestionScorer":
         """Tokenise the questions and choose the fastest way of asking that leaves this model's answers alone.
+
+        Args:
+            frames: Those of the language that is asked in.
 
         Raises:
             ModelError: the model cannot be asked at all, does not tell the answers apart, or cannot be asked like that.
         """
-        frame = frame_of(prompt, answers, order, lm.tokenizer)
+        frame = frame_of(prompt, answers, order, lm.tokenizer, frames)
         table = tokenise(lm, questions, answers, frame)
         plain = Plain(lm, table) if order == "image_first" else QuestionFirst(lm, table, None)
         own = cls(lm, frame, table, "plain", None, plain, own_logits=True)
@@ -355,7 +359,7 @@ class QuestionScorer:
             found = found.index_put((bucket.images[: bucket.real, None], columns[None]), part)
         return soft_tokens.new_zeros(b, q, *shape) if found is None else found
 
-    def said(self, name: str) -> Tensor:
-        """Return the tokens of a name that is said where the image would be.  # (t,)"""
-        text = self.frame.said(name)
+    def said(self, name: str, phrase: str | None = None) -> Tensor:
+        """Return the tokens of a name that is said where the image would be, as for `Frame.said`.  # (t,)"""
+        text = self.frame.said(name, phrase)
         return text_tokens(self.lm, text, self.frame.opening or ("a" if text.startswith(" ") else ""))

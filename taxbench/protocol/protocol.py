@@ -1,6 +1,6 @@
 """The protocol: from a task, a dataset and a seed to the questions of training, validation and test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,8 @@ from taxbench.protocol.deprivation import AllowedPairs, apply_deprivation, choos
 from taxbench.protocol.image_pairs import with_second
 from taxbench.protocol.leaks import find_leaks
 from taxbench.protocol.property_questions import AskedProperty, asked_property
-from taxbench.protocol.questions import QuestionSampler, QuestionSet, Vocabulary, render_question
+from taxbench.protocol.questions import QuestionSampler, QuestionSet, Vocabulary
+from taxbench.protocol.term_texts import TermTexts, texts_in
 from taxbench.specs.result import Evidence, Leak
 from taxbench.specs.task import SplitName, TaskSpec
 from taxbench.util.errors import DataError
@@ -50,14 +51,61 @@ class Protocol:
 
     @cached_property
     def questions(self) -> tuple[str, ...]:
-        """Return the question of every term, as text."""
-        return (*self.taught, *self.vocabulary.terms[self.vocabulary.n_taught :])
+        """Return the question of every term, as the test asks it."""
+        return self.asked_texts.questions
 
     @cached_property
     def taught(self) -> tuple[str, ...]:
         """Return the questions of names and hypernyms: all that training may ask, whatever a task asks at test."""
+        return self.taught_texts.questions
+
+    @cached_property
+    def taught_texts(self) -> TermTexts:
+        """Return names and hypernyms as training asks them.
+
+        Raises:
+            UsageError: its language is unknown.
+        """
+        return self._texts_in(self.task.questions.language.train)
+
+    @cached_property
+    def asked_texts(self) -> TermTexts:
+        """Return all terms as the test asks them; a property's wordings, which are English, are questions themselves.
+
+        Raises:
+            UsageError: its language is unknown.
+        """
+        languages, wordings = self.task.questions.language, self.vocabulary.terms[self.vocabulary.n_taught :]
+        own = self.taught_texts if languages.train == languages.test else self._texts_in(languages.test)
+        return own if not wordings else replace(
+            own,
+            questions=own.questions + wordings,
+            names=own.names + wordings,
+            phrases=own.phrases + wordings,
+            known=np.append(own.known, np.ones(len(wordings), bool)),
+        )  # fmt: skip
+
+    @cached_property
+    def nonsense_texts(self) -> TermTexts:
+        """Return the same with words that do not exist in the place of hypernyms."""
+        return self.asked_texts.nonsense(self.vocabulary.is_hypernym(np.arange(len(self.vocabulary.terms))))
+
+    def _texts_in(self, code: str) -> TermTexts:
+        """Return names and hypernyms in a language."""
         terms = self.vocabulary.terms[: self.vocabulary.n_taught]
-        return tuple(render_question(self.task.questions, term, self.dataset.forms) for term in terms)
+        return texts_in(code, self.task.questions, terms, self.dataset.forms)
+
+    @cached_property
+    def unlabelled(self) -> tuple[str, ...]:
+        """Return the terms that have no reviewed label in a language that they would be taught or asked in, sorted."""
+        n = self.vocabulary.n_taught
+        known = self.taught_texts.known & self.asked_texts.known[:n]
+        return tuple(sorted({term for term, there in zip(self.vocabulary.terms[:n], known, strict=True) if not there}))
+
+    @cached_property
+    def asks_names(self) -> bool:
+        """Say whether the test asks names in its language: without a label for any trained leaf it asks as training."""
+        return bool(self.asked_texts.known[self.vocabulary.name_of[self.trained]].any())
 
     @cached_property
     def pairing(self) -> Pairing:
@@ -113,14 +161,15 @@ class Protocol:
         Raises:
             DataError: they are fewer than two.
         """
-        out = {*self.heldout, *self.dropped, *self.leaves_without_images}
-        kept = np.array([i for i, leaf in enumerate(self.dataset.taxonomy.leaves) if leaf not in out])
+        out, said = {*self.heldout, *self.dropped, *self.leaves_without_images}, self.taught_texts.known
+        leaves = zip(self.dataset.taxonomy.leaves, self.vocabulary.name_of, strict=True)
+        kept = np.array([i for i, (leaf, name) in enumerate(leaves) if leaf not in out and said[name]], np.int64)
         names = {self.vocabulary.name_of[leaf] for leaf in kept}
         if len(names) < 2:
             raise DataError(
                 f"Of the {len(self.dataset.taxonomy.leaves)} leaves of '{self.dataset.name}', {len(self.heldout)} are "
                 f"held out, {len(self.dropped)} say a denied hypernym and {len(self.leaves_without_images)} have no "
-                f"training picture: {len(names)} are left to train on, and at least 2 are needed."
+                f"training picture{self._unsaid()}: {len(names)} are left to train on, and at least 2 are needed."
             )
         return kept
 
@@ -180,7 +229,7 @@ class Protocol:
         return self.task.questions.second_image or bool(asks and asks.partners)
 
     def validation(self) -> QuestionSet:
-        """Return leaf questions about validation images of trained leaves.
+        """Return leaf questions about validation images of trained leaves, asked as `asks_names` says.
 
         Raises:
             DataError: there is no such image.
@@ -203,6 +252,7 @@ class Protocol:
         asked = self._test_properties if self.asked_property else self._test_hypernyms
         images, n = self.images("test", heldout=split == "heldout_leaf"), len(self.dataset.images)
         rows = np.isin(asked.image % n, images) & ((asked.image < n) | np.isin(asked.image // n - 1, images))
+        rows &= self.asked_texts.known[asked.term]
         if split != "heldout_leaf" and self.asked_property is None:
             unseen = self._allowed.unseen[self.leaf[asked.image], asked.term - self.vocabulary.n_names]
             rows &= unseen == (split == "unseen")
@@ -247,8 +297,10 @@ class Protocol:
 
     @cached_property
     def _allowed(self) -> AllowedPairs:
-        """Return the pairs of leaf and hypernym that the task's deprivation leaves to training."""
-        return apply_deprivation(self.dataset.taxonomy, self.task.deprivation, self.seed)
+        """Return the pairs of leaf and hypernym that the task's deprivation, and labels to ask, leave to training."""
+        left = apply_deprivation(self.dataset.taxonomy, self.task.deprivation, self.seed)
+        said = self.taught_texts.known[self.vocabulary.n_names :]
+        return left if said.all() else AllowedPairs(left.asked & said, left.unseen | ~said)
 
     @cached_property
     def _same_words(self) -> tuple[Leak, ...]:
@@ -350,6 +402,8 @@ class Protocol:
         """Say why a split has no question about hypernyms, or about the task's property."""
         if not self.dataset.taxonomy.hypernyms and self.asked_property is None:
             return "its taxonomy has no hypernym."
+        if not self.asked_texts.known[self.vocabulary.n_names :].any():
+            return f"no hypernym of it has a reviewed label in the language '{self.task.questions.language.test}'."
         if not (self.splits == "test").any():
             return _NO_SPLIT
         if split == "heldout_leaf" and not self.heldout:
@@ -365,4 +419,11 @@ class Protocol:
         if not len(images):
             raise DataError(f"The dataset '{self.dataset.name}' has no image in the split '{split}': {_NO_SPLIT}")
         asked = self._ask(self._leaf_sampler, images, rng(self.seed, split, "leaf"))
-        return self._shown(asked, images, rng(self.seed, split, "second"))
+        asked = self._shown(asked, images, rng(self.seed, split, "second"))
+        return asked.where(self.asked_texts.known[asked.term]) if self.asks_names else asked
+
+    def _unsaid(self) -> str:
+        """Say how many leaves have no label in the language of training, where there are any."""
+        count = int((~self.taught_texts.known[self.vocabulary.name_of]).sum())
+        language = self.task.questions.language.train
+        return f", {count} have no reviewed label in the language of training, '{language}'" if count else ""

@@ -87,10 +87,10 @@ def ask_splits(protocol: Protocol) -> dict[str, QuestionSet | DataError]:
 
 def _answers(subject: _Subject) -> Iterator[Diagnostic]:
     """Check that answers are told apart by every language model whose tokenizer is on disk."""
-    answers = subject.task.questions.answers
+    texts = subject.protocol.asked_texts
     for name, encode in _encoders().items():
         try:
-            answer_tokens(encode, subject.protocol.questions[0], (answers.positive, answers.negative))
+            answer_tokens(encode, texts.questions[0], texts.answers)
         except ModelError as error:
             yield subject.error(("questions", "answers"), f"model '{name}': {error}")
 
@@ -139,10 +139,11 @@ def _no_leak(subject: _Subject, asked: QuestionSet) -> Iterator[Diagnostic]:
         )
     if task.leaks == "keep":
         return
-    texts = dict(zip(protocol.vocabulary.terms, protocol.questions, strict=True))  # a hypernym outdoes a leaf's name
+    taught = protocol.vocabulary.terms[: protocol.vocabulary.n_taught]
+    texts = dict(zip(taught, protocol.taught, strict=True))  # a hypernym outdoes a leaf's name
     forbidden = {texts[hypernym].casefold(): hypernym for hypernym in protocol.denied}
     leaf_terms = np.unique(asked.term[~protocol.vocabulary.is_hypernym(asked.term)])
-    said = {protocol.questions[term].casefold() for term in leaf_terms} & forbidden.keys()
+    said = {protocol.taught[term].casefold() for term in leaf_terms} & forbidden.keys()
     if said:
         names = first_few(sorted(forbidden[text] for text in said), _SHOWN)
         yield subject.error(("leaks",), f"training asks the very question of hypernyms it is denied: {names}")

@@ -95,17 +95,19 @@ def _count(split: str, asked: QuestionSet) -> SplitCounts:
 
 def _samples(protocol: Protocol, asked: dict[str, QuestionSet]) -> Iterator[Sample]:
     """Draw questions from training and the scored splits in turn, positive and negative ones in turn."""
-    answers = protocol.task.questions.answers
+    at_test, taught = protocol.asked_texts, protocol.taught_texts
     splits = [split for split in asked if split != "val"]
     generator = rng(protocol.seed, "show", protocol.task.name)
     for number in range(_SAMPLES if splits else 0):
         split = splits[number % len(splits)]
         questions = asked[split]
         wanted = np.flatnonzero(questions.answer == ((number // len(splits)) % 2 == 0))
+        as_taught = split == "train" or (split == "leaf" and not protocol.asks_names)
+        texts = taught if as_taught else at_test
         row = int(generator.choice(wanted if len(wanted) else np.arange(len(questions))))
         yield Sample(
             split=split,
             image=shown_as([image.id for image in protocol.dataset.images], int(questions.image[row])),
-            question=protocol.questions[int(questions.term[row])],
-            answer=(answers.positive if questions.answer[row] else answers.negative)[0],
+            question=texts.questions[int(questions.term[row])],
+            answer=texts.answers[0 if questions.answer[row] else 1][0],
         )

@@ -9,6 +9,11 @@ from pydantic import BaseModel
 from taxbench.registry.heads import SHARED as SHARED
 from taxbench.registry.heads import head_info, heads
 
+_LANGUAGE = """
+The language that the test is in, after training in English; or both as in de:en, training first. The task is asked in
+English as well, to compare with. No setting of task files, which say questions.language.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SettingInfo:
@@ -16,7 +21,7 @@ class SettingInfo:
 
     name: str
     owner: str
-    """`features`, `trainer`, `scoring`, or `head NAME`."""
+    """`features`, `trainer`, `scoring`, `prompt`, `task`, or `head NAME`."""
     default: Any
     summary: str
 
@@ -32,6 +37,7 @@ def settings(head: str | None = None) -> list[SettingInfo]:
         for owner, model in SHARED.items()
         for name, field in model.model_fields.items()
     ]
+    shared.append(SettingInfo("language", "task", "en", " ".join(_LANGUAGE.split())))
     infos = [head_info(name) for name in ([head] if head else heads())]
     own = [
         SettingInfo(name, f"head {info.name}", default, text) for info in infos for name, default, text in info.settings

@@ -79,13 +79,9 @@ class Predictions:
         return np.asarray(self.split == self.splits.index(split))
 
     def only(self, rows: np.ndarray) -> "Predictions":
-        """Return some of the questions with their margins.  # rows: (q,) bool"""
+        """Return some of the questions, with their margins.  # (q,) bool"""
         kept = {name: getattr(self, name)[rows] for name in ("split", "image", "term", "answer")}
         return replace(self, **kept, margins={name: margin[rows] for name, margin in self.margins.items()})
-
-    def asked(self, rows: np.ndarray) -> QuestionSet:
-        """Return some of the predictions' questions, without their margins."""
-        return QuestionSet(self.image[rows].astype(np.int64), self.term[rows].astype(np.int64), self.answer[rows])
 
     def in_words(self, row: int) -> str:
         """Return one question with its answer."""

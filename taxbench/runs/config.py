@@ -12,6 +12,7 @@ from taxbench.heads.loading import head_spec
 from taxbench.registry.heads import HeadInfo, head_info
 from taxbench.registry.heads import heads as all_heads
 from taxbench.runs.inputs import Inputs, asked_of_systems, find_inputs, found
+from taxbench.runs.language_options import LANGUAGE, in_languages, language_pair, languages_of
 from taxbench.runs.run_options import Options, OptionsError, Problem, names_in, seeds_in
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.group import GroupSpec
@@ -40,6 +41,8 @@ class GridCell:
     trainer: TrainerSpec
     scoring: ScoringSpec
     prompt: PromptSpec = RAW
+    asking: PromptSpec | None = None
+    """How the test is put where its language is not that of training; None: as `prompt` says."""
     varied: tuple[str, ...] = ()
     """The `key=value` of settings that were given several values."""
 
@@ -130,7 +133,9 @@ def resolve(options: Options) -> RunConfig:
     named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
     heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
-    settings = _settings(wrong, heads if len(heads) == len(names) else [], options.settings)
+    pairs = for_each("set", languages_of(options.settings), language_pair)
+    others = tuple(each for each in options.settings if not each.startswith(f"{LANGUAGE}="))
+    settings = _settings(wrong, heads if len(heads) == len(names) else [], others)
     wrong += of_inputs
     if options.limit is not None and options.limit < 2:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
@@ -143,6 +148,8 @@ def resolve(options: Options) -> RunConfig:
     if wrong:
         raise OptionsError(wrong)
     notes = [*map(str, warnings_for(registry, named, tasks))]
+    tasks, left_out = in_languages(tasks, pairs)
+    notes += left_out
     if options.system:
         tasks, left_out = asked_of_systems(tasks, named_heads)
         notes += left_out
@@ -234,7 +241,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
         )
     spec = head_spec(head.name, {key: given[key] for key, _, _ in head.settings if key in given})
     named = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in head.known)
-    return GridCell(task, spec, features, trainer, scoring, prompt, named)
+    return GridCell(task, spec, features, trainer, scoring, prompt, varied=named)
 
 
 def _value(setting: str, text: str) -> Any:

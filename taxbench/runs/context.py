@@ -22,6 +22,7 @@ from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.counterfactual import Pairing
 from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.term_texts import TermTexts
 from taxbench.runs.config import GridCell, RunConfig
 from taxbench.runs.environment import code
 from taxbench.runs.inputs import Inputs
@@ -184,25 +185,39 @@ class RunContext:
             self._prompts[key] = choose_prompt(self.lm, wording, cell.prompt, self.cache, self.report)
         return self._prompts[key]
 
+    def asking_prompt(self, cell: GridCell, protocol: Protocol) -> tuple[PromptSpec, float | None]:
+        """Return how the questions of the test are put, as for `prompt`: chosen anew in a language of their own."""
+        languages, texts = cell.task.questions.language, protocol.asked_texts
+        if languages.test == languages.train or not protocol.asks_names:
+            return self.prompt(cell)
+        wanted = cell.asking or cell.prompt
+        if wanted.frame == "auto":  # scripts without blanks want none before an answer
+            wanted = wanted.model_copy(update={"answer_form": "auto"})
+        key = (wanted, cell.task.questions, cell.trainer.order, "asked")
+        if key not in self._prompts:
+            wording = Wording.of(protocol, cell.trainer.order, texts)
+            self._prompts[key] = choose_prompt(self.lm, wording, wanted, self.cache, self.report)
+        return self._prompts[key]
+
     def scorer(
-        self, protocol: Protocol, order: Order, prompt: PromptSpec, questions: tuple[str, ...], twin: int | None = None
+        self, protocol: Protocol, order: Order, prompt: PromptSpec, texts: TermTexts, twin: int | None = None
     ) -> QuestionScorer:
         """Return a language model ready to be asked questions of a protocol; runs that ask the same share it.
 
         Args:
-            questions: All of the protocol's, or those that it may teach.
+            texts: The protocol's questions and answers, as they are taught or asked.
             twin: The seed of its random twin, in its place.
         """
         lm = self.lm if twin is None else self.loaded.twin(twin)
         scorers = self.loaded.scorers
-        answers = (protocol.task.questions.answers.positive, protocol.task.questions.answers.negative)
-        questions = protocol.questions if isinstance(lm, TextSide) else questions  # which is taught nothing
-        key = (lm.digest, questions, answers, order, prompt)
+        questions = protocol.questions if isinstance(lm, TextSide) else texts.questions  # which is taught nothing
+        language = texts.language and texts.language.language
+        key = (lm.digest, questions, texts.answers, order, prompt, language)
         if key not in scorers:
             if isinstance(lm, TextSide):
                 scorers[key] = system_scorer(lm, protocol, prompt)
             else:
-                scorers[key] = QuestionScorer.of(lm, questions, answers, order, prompt)
+                scorers[key] = QuestionScorer.of(lm, questions, texts.answers, order, prompt, texts.frames)
             if note := scorers[key].note:
                 self.report.say(note)
         return scorers[key]

@@ -107,7 +107,7 @@ class CostModel:
         key = (protocol.task.digest, what, k, info.sees, trainer.order, job.key.prompt)
         if key not in self._tokens:
             questions = draw()
-            table = self._context.scorer(protocol, trainer.order, job.key.prompt, protocol.questions).table
+            table = self._context.scorer(protocol, trainer.order, job.key.prompt, protocol.asked_texts).table
             widths = table.widths.cpu().numpy()[questions.term]
             shared = k + len(table.opening) + len(table.stem) + len(table.ending)
             if info.sees == "features" or images is not None:

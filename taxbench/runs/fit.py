@@ -24,6 +24,7 @@ from taxbench.heads.stored import checkpoint_path, head_path, load_head, read_cu
 from taxbench.heads.told import NameHead, TermHead
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.term_texts import AnswerTexts, TermTexts
 from taxbench.registry.heads import HeadInfo, head_info
 from taxbench.registry.package_source import MISTAKES, package_failure
 from taxbench.results.predictions import OWN
@@ -33,7 +34,7 @@ from taxbench.specs.controls import CONTROLS, Variant
 from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, head_key
 from taxbench.specs.side_files import LossCurve
 from taxbench.specs.spec import canonical_json
-from taxbench.specs.task import Answers, PromptSpec
+from taxbench.specs.task import PromptSpec
 from taxbench.systems.asking import TextScorer
 from taxbench.systems.text_side import MeanImage, TextSide
 from taxbench.training.head_state import HeadTrainingState, build_head  # fmt: skip
@@ -54,12 +55,27 @@ class StackKey:
 
     lm: str
     questions: tuple[str, ...]
-    answers: Answers
+    answers: AnswerTexts
     prompt: PromptSpec
     order: str
     soft_tokens: int
     kind: type[SoftHead]
     loss: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a finished head is asked: in which words, and how they are put to the LM."""
+
+    texts: TermTexts
+    prompt: PromptSpec
+    translated: bool = False
+    """Whether a name that stands for the image is said in these words too, and not as it is taught."""
+
+    @property
+    def identity(self) -> tuple[Hashable, ...]:
+        """Return what tells it from other ways."""
+        return self.texts.questions, self.texts.answers, self.prompt, self.translated
 
 
 @dataclass(eq=False)
@@ -72,6 +88,8 @@ class HeadJob:
     protocol: Protocol
     features: FeatureSet
     context: RunContext
+    asking: Asking
+    """How it is asked; it is trained as its key says."""
     failure: TaxbenchError | None = None
     """Why its training broke off; it is the trouble of the runs that need it, and of no other."""
 
@@ -134,11 +152,11 @@ class HeadJob:
             if (one, width) != (1, scorer.lm.width):
                 raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {scorer.lm.width})")
         head.train()
-        trainer, answers = self.key.trainer, self.protocol.task.questions.answers
+        trainer, texts = self.key.trainer, self.protocol.taught_texts
         return StackKey(
             scorer.lm.digest,
-            self.protocol.taught,
-            answers,
+            texts.questions,
+            texts.answers,
             self.key.prompt,
             trainer.order,
             k,
@@ -149,16 +167,20 @@ class HeadJob:
     @property
     def scorer(self) -> QuestionScorer:
         """Return the language model that the head is asked with."""
-        return self._scorer(self.protocol.questions)
+        return self._scorer(self.asking)
 
     @property
     def teaching_scorer(self) -> QuestionScorer:
         """Return the language model that the head is trained through, the same whatever is asked at test."""
-        return self._scorer(self.protocol.taught)
+        return self._scorer(Asking(self.protocol.taught_texts, self.key.prompt))
 
-    def _scorer(self, questions: tuple[str, ...]) -> QuestionScorer:
+    def _scorer(self, how: Asking) -> QuestionScorer:
         twin = self.key.seed if self.key.variant == "random_lm" else None
-        return self.context.scorer(self.protocol, self.key.trainer.order, self.key.prompt, questions, twin)
+        return self.context.scorer(self.protocol, self.key.trainer.order, how.prompt, how.texts, twin)
+
+    def asked(self, texts: TermTexts, prompt: PromptSpec) -> "HeadJob":
+        """Return the same head, to be asked in another way."""
+        return replace(self, asking=replace(self.asking, texts=texts, prompt=prompt))
 
     @cached_property
     def images(self) -> Images:
@@ -220,8 +242,8 @@ class HeadJob:
         weights = hashlib.sha256()
         for value in fitted.head.state_dict().values():
             weights.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        protocol, key = self.protocol, self.key
-        asked = (protocol.questions, protocol.task.questions.answers, key.prompt, key.trainer.order)
+        key = self.key
+        asked = (*self.asking.identity, key.trainer.order)
         looks = getattr(fitted.images, "identity", "")  # two mean images look alike each to itself only
         known = (key.head.model_dump_json(), weights.hexdigest(), looks, fitted.scorer.lm.digest, *asked)
         return replace(fitted, answered=self.context.shared.answered.setdefault(known, {}))
@@ -244,7 +266,9 @@ class HeadJob:
         spec, scorer = self.key.head, self.scorer
         module = head_module(spec.name)
         mean, std = self.images.statistics(self.protocol.images("train"))
-        data, settings = self._fit_data(scorer), module.Settings.model_validate(spec.settings)
+        # A name is said in the frame of the question it stands before; what is fitted goes by the frame of training.
+        fitted_with = scorer if self._info.sees == "name" else self.teaching_scorer
+        data, settings = self._fit_data(fitted_with), module.Settings.model_validate(spec.settings)
         own = scorer.head(spec.name, data, settings, self.protocol) if isinstance(scorer, TextScorer) else None
         if own is not None:
             return FittedHead(own.to(self.context.device).eval(), self.images, scorer, data.chosen)
@@ -252,7 +276,7 @@ class HeadJob:
             mapping = nn.Identity() if self._info.system else module.fit(data, settings)
         head: Head = FixedHead(mapping, mean, std)
         if self._info.reads == "labels":
-            head = label_head(mapping, mean, std, data, self.protocol.vocabulary.terms, settings)
+            head = label_head(mapping, mean, std, data, self.asking.texts.names, settings)
         elif self._info.reads == "names":
             head = NameHead(mapping, mean, std, *map(torch.from_numpy, self.protocol.name_shares()))
         elif self._info.reads == "terms":
@@ -266,15 +290,16 @@ class HeadJob:
         mean, std = images.statistics(train)
         names = protocol.vocabulary.name_of[protocol.leaf]
         shuffled = f" shuffled {key.seed}" if key.variant == "shuffled_features" else ""
+        said = self.asking.texts if self.asking.translated else protocol.taught_texts
         return FitData(
             features=lambda rows: (images(rows) - mean) / std,
             images=train,
             names=names[train],
             val_images=val,
             val_names=names[val],
-            texts=protocol.vocabulary.terms[: protocol.vocabulary.n_names],
+            texts=said.names[: protocol.vocabulary.n_names],
             lm=scorer.lm,
-            said=scorer.said,
+            said=partial(_said, scorer, said),
             seed=derive_seed(key.seed, "fit", key.head.name),
             cache=self.context.cache,
             own_words=scorer.own_words if isinstance(scorer, TextScorer) else None,
@@ -282,6 +307,11 @@ class HeadJob:
             shared=self.context.shared.fits,
             told=protocol.name_shares,
         )
+
+
+def _said(scorer: QuestionScorer, texts: TermTexts, name: str) -> torch.Tensor:
+    """Return the tokens of a name where the image would be, with its article in its language.  # (t,)"""
+    return scorer.said(name, texts.phrases[texts.names.index(name)] if texts.language else None)
 
 
 def head_jobs(
@@ -298,14 +328,18 @@ def head_jobs(
     for control in (CONTROLS[name] for name in run.task.controls):
         if control.name == "no_image" and head_info(run.head.name).system:  # nothing of a system is trained
             wanted[control.name] = ("no_image", run.head)
+        elif control.changes == "words":
+            wanted[control.name] = ("none", run.head)
         elif control.changes:
             wanted[control.name] = (control.variant, head_spec(control.head, {}) if control.head else run.head)
-    jobs = {}
+    jobs, prompt = {}, run.language.prompt if run.language else run.prompt
     for name, (variant, head) in wanted.items():
         key = head_key(run, variant, head, code, head_info(head.name).sees == "features")
         label = head_label(run, head.name, variant)
-        asked = key.digest, protocol.questions
-        jobs[name] = known.setdefault(asked, HeadJob(key, label, protocol, features, context))
+        texts = protocol.nonsense_texts if name == "nonsense" else protocol.asked_texts
+        asking = Asking(texts, prompt, translated=name == "translated_name")
+        job = HeadJob(key, label, protocol, features, context, asking)
+        jobs[name] = known.setdefault((key.digest, *asking.identity), job)
     return jobs
 
 
@@ -327,7 +361,8 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
     Raises:
         TaxbenchError: one of the wanted heads cannot be built.
     """
-    missing = [job for job in dict.fromkeys(wanted) if job.take_on()]
+    once = {job.key.digest: job for job in wanted}  # what is asked in several ways is one head
+    missing = [job for job in once.values() if job.take_on()]
     if not missing:
         return []
     stacks: dict[StackKey, list[HeadJob]] = {}

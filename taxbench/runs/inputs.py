@@ -116,16 +116,18 @@ def asked_of_systems(tasks: list[TaskSpec], readers: Collection[str]) -> tuple[l
         task for task in tasks
         if task.property_questions and task not in paired + twofold and set(readers) != {"answer"}
     ]  # fmt: skip
+    foreign = [task for task in tasks if task.questions.language.foreign and task not in paired]
     left_out = [
         f"{', '.join(task.name for task in some)}: {why}"
         for some, why in (
             (paired, "images and names are paired anew, which a system that was trained elsewhere never saw"),
             (twofold, "they show two images at a time"),
             (worded, "they ask whole questions, which only systems that answer can read"),
+            (foreign, "they are in another language, and systems are asked in English"),
         )
         if some
     ]
-    kept = [task for task in tasks if task not in paired + worded + twofold]
+    kept = [task for task in tasks if task not in paired + worded + twofold + foreign]
     if not kept:
         raise UsageError(f"{'; '.join(left_out)}. Systems are asked tasks such as unseen_hypernym.")
     return kept, [f"{each}; left out." for each in left_out]

@@ -4,10 +4,11 @@ A name is said where the image would be ("An image of a crow. … Is there a cro
 it from other names takes no picture and no hypernym, so a prompt can be chosen by it before anything is trained.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.question_scorer import Order, QuestionScorer, compare
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
+from taxbench.protocol.term_texts import TermTexts
 from taxbench.runs.environment import versions
 from taxbench.scoring.metrics import term_auroc
 from taxbench.specs.result import WEAK_LM
@@ -49,13 +51,22 @@ class Wording:
     names: tuple[str, ...]
     answers: tuple[tuple[str, ...], tuple[str, ...]]
     order: Order
+    phrases: tuple[str, ...] = ()
+    """The names as they stand in a sentence, of another language than English."""
+    frames: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: FRAMES)
+    label: str = "prompt"
+    """What lines about it begin with."""
 
     @classmethod
-    def of(cls, protocol: Protocol, order: Order) -> "Wording":
-        """Take the wording of a protocol."""
-        vocabulary, answers = protocol.vocabulary, protocol.task.questions.answers
-        names = vocabulary.terms[: vocabulary.n_names]
-        return cls(protocol.taught, names, (answers.positive, answers.negative), order)
+    def of(cls, protocol: Protocol, order: Order, texts: TermTexts | None = None) -> "Wording":
+        """Take the wording that a protocol teaches, or other texts of it; names without a label are left out."""
+        n, texts = protocol.vocabulary.n_names, texts or protocol.taught_texts
+        if texts.language is None:
+            return cls(texts.questions, texts.names[:n], texts.answers, order)
+        questions, names, phrases = (
+            tuple(compress(each, texts.known[:n])) for each in (texts.questions, texts.names, texts.phrases)
+        )
+        return cls(questions, names, texts.answers, order, phrases, texts.frames, f"prompt in {texts.language.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +120,14 @@ def choose_prompt(
         chosen, auroc = best.prompt, best.auroc
         others = ", ".join(f"{each.prompt.frame} {each.prompt.answer_form} {each.auroc:.2f}" for each in scores)
         report.say(
-            f"prompt: frame={chosen.frame} answer_form={chosen.answer_form}; told a name in place of the "
+            f"{wording.label}: frame={chosen.frame} answer_form={chosen.answer_form}; told a name in place of the "
             f"image, '{lm.spec.name}' knows it from others with AUROC {auroc:.2f} (of {others})"
         )
     if auroc is not None and auroc < WEAK_LM:
         where = ", whatever the prompt" if is_open else " in this prompt; --set frame=auto looks for a better one"
         report.say(
-            f"prompt: '{lm.spec.name}' hardly tells names apart (AUROC {auroc:.2f}, chance 0.5){where}: a head "
-            "through it can show little, and its row is marked. 'taxbench probe' says more."
+            f"{wording.label}: '{lm.spec.name}' hardly tells names apart (AUROC {auroc:.2f}, chance 0.5){where}: a "
+            "head through it can show little, and its row is marked. 'taxbench probe' says more."
         )
     return chosen, auroc
 
@@ -172,8 +183,8 @@ def frame_margins(
         ModelError: the LM cannot be asked in this frame.
     """
     both = PromptSpec(frame=frame, answer_form="both")
-    scorer = QuestionScorer.of(lm, wording.questions, wording.answers, wording.order, both)
-    scores, strings = name_scores(scorer, wording.names, asked, advance), scorer.table.strings
+    scorer = QuestionScorer.of(lm, wording.questions, wording.answers, wording.order, both, wording.frames)
+    scores, strings = name_scores(scorer, wording.names, asked, advance, wording.phrases), scorer.table.strings
     found: dict[PromptSpec, np.ndarray] = {}
     for form, blanks in BLANKS.items():
         table = tokenise(lm, wording.questions[:1], wording.answers, replace(scorer.frame, blanks=blanks))
@@ -185,9 +196,11 @@ def frame_margins(
 
 
 @torch.inference_mode()
-def name_scores(scorer: QuestionScorer, names: Sequence[str], asked: QuestionSet, advance: Advance) -> np.ndarray:
+def name_scores(
+    scorer: QuestionScorer, names: Sequence[str], asked: QuestionSet, advance: Advance, phrases: Sequence[str] = ()
+) -> np.ndarray:
     """Return the scores of all answers to questions about names said in the place of images.  # (q, strings) float32"""
-    tokens = [scorer.said(name) for name in names]
+    tokens = [scorer.said(name, phrases[place] if phrases else None) for place, name in enumerate(names)]
     length = np.array([len(ids) for ids in tokens])[asked.image]
     found = np.zeros((len(asked), len(scorer.table.strings)), np.float32)
     for size in np.unique(length):
@@ -204,7 +217,8 @@ def name_scores(scorer: QuestionScorer, names: Sequence[str], asked: QuestionSet
 
 
 def _path(cache: Path, lm: FrozenLM, wording: Wording, wanted: PromptSpec) -> Path:
-    asked = [wording.questions, wording.names, wording.answers, wording.order, wanted]
+    asked: list[Any] = [wording.questions, wording.names, wording.answers, wording.order, wanted]
+    asked += [wording.phrases, dict(wording.frames)] if wording.phrases else []
     return cache / "prompts" / f"{content_hash([lm.digest, str(lm.dtype), versions().computing, *asked], 20)}.json"
 
 

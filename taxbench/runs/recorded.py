@@ -51,7 +51,8 @@ def _config(record: Result, again: NamesHere, folders: tuple[Path, Path]) -> Run
         encoder = encoder if system else find_encoder(again.encoder or run.encoder.name)
     with _named("head", run.head.name, "Install the versions that the record names under 'versions', and its package."):
         head = head_spec(run.head.name, dict(run.head.settings))
-    cell = GridCell(run.task, head, run.encoder.options or FeatureOptions(), run.trainer, run.scoring, run.prompt)
+    features, asking = run.encoder.options or FeatureOptions(), run.language.prompt if run.language else None
+    cell = GridCell(run.task, head, features, run.trainer, run.scoring, run.prompt, asking)
     return RunConfig(
         tasks=(run.task,),
         cells=(cell,),

@@ -30,6 +30,7 @@ from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.cost import CostModel
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
+from taxbench.runs.in_languages import answer_language, as_taught, language_id
 from taxbench.runs.loaded import Shared
 from taxbench.runs.ray_engine import run_on_ray
 from taxbench.runs.several_devices import on_each_device
@@ -143,7 +144,7 @@ def plan(context: RunContext) -> Plan:
             protocol = Protocol(cell.task.as_run(), context.dataset, seed, features.visual_similarity)
             spec = run_spec(cell, protocol, features, context)
             heads = head_jobs(spec, protocol, features, context, known)
-            (_, auroc), folder = context.prompt(cell), result_folder(config.out, spec)
+            (_, auroc), folder = context.asking_prompt(cell, protocol), result_folder(config.out, spec)
             runs.append((name, PlannedRun(spec, protocol, features, heads, auroc, folder)))
         except TaxbenchError as error:
             runs.append((name, error))
@@ -173,6 +174,7 @@ def run_spec(cell: GridCell, protocol: Protocol, features: FeatureSet, context: 
         trainer=cell.trainer,
         scoring=cell.scoring,
         prompt=context.prompt(cell)[0],
+        language=language_id(cell, protocol, context),
         seed=protocol.seed,
         device=context.device.type,
     )
@@ -266,11 +268,14 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     tests, validating = asked
     with context.timed("train"):
         heads = {name: job.fitted() for name, job in planned.heads.items()}
+        naming = heads if planned.protocol.asks_names else as_taught(planned.heads, planned.protocol)
     with context.timed("evaluate"):
-        predictions = _predict(planned, heads, tests, context)
-        held = _margins(planned, heads, validating, "validate", context)
+        predictions = _predict(planned, {"leaf": naming}, heads, tests, context)
+        held = _margins(planned, naming, validating, "validate", context)
+        languages = answer_language(planned.heads[OWN], tests, context.report)
     content = write_predictions(predictions)
     result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
+    result = result.model_copy(update={"answer_language": languages, "unlabelled_terms": planned.protocol.unlabelled})
     context.work["evaluate"] = sum(map(cost.asking, planned.heads.values()))
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
                     lm=context.lm.digest, memory=peak_memory(context.device),
@@ -283,6 +288,14 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
 
 def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:
     """Say what the leak guard found; nothing is left out, or left in, silently."""
+    if protocol.unlabelled:
+        count, languages = len(protocol.unlabelled), protocol.task.questions.language
+        names = first_few(protocol.unlabelled, 10)
+        report.say(
+            f"{protocol.task.name}: {count} terms without a reviewed label in '{languages}' are left out: {names}"
+        )
+    if not protocol.asks_names:
+        report.say(f"{protocol.task.name}: no leaf has a reviewed label; leaves are asked in the language of training")
     if protocol.leaks:
         did = "left out of training" if protocol.task.leaks == "drop" else "KEPT in training, as the task says"
         names = ", ".join(map(str, protocol.leaks))
@@ -296,14 +309,18 @@ def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:
 
 
 def _predict(
-    planned: PlannedRun, heads: dict[str, FittedHead], tests: dict[Any, QuestionSet], context: RunContext
+    planned: PlannedRun,
+    own: dict[str, dict[str, FittedHead]],
+    heads: dict[str, FittedHead],
+    tests: dict[Any, QuestionSet],
+    context: RunContext,
 ) -> Predictions:
-    """Return the margins of every head on every test question."""
+    """Return the margins of every head on every test question; some splits may have their own way of asking."""
     dataset, protocol = context.dataset, planned.protocol
     images = [image.id for image in dataset.images]
     collector = Collector(images, protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms)
     for split, questions in tests.items():
-        collector.add(split, questions, _margins(planned, heads, questions, "ask", context))
+        collector.add(split, questions, _margins(planned, own.get(split, heads), questions, "ask", context))
     return collector.predictions()
 
 

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 ControlName = Literal[
-    "chance", "random_lm", "no_image", "shuffled_features", "label_oracle", "text_only", "feature_probe", "name_probe"
+    "chance",
+    "random_lm",
+    "no_image",
+    "shuffled_features",
+    "label_oracle",
+    "text_only",
+    "feature_probe",
+    "name_probe",
+    "translated_name",
+    "nonsense",
 ]
 Variant = Literal["none", "random_lm", "shuffled_features", "no_image"]
 """What is not as the run says when a head is made: nothing, or what a control takes away; `no_image` is how a whole
@@ -21,12 +30,14 @@ class Control:
     """What a column is called."""
     help: str
     """What it is, as a sentence."""
-    changes: Literal["lm", "features", "head"] | None
+    changes: Literal["lm", "features", "head", "words"] | None
     """What it puts in the place of the run's own; None: nothing is trained, its scores follow from the questions."""
     head: str = ""
     """The head that takes the place of the run's own."""
     added: bool = False
     """Whether it came after records were published, which are as good without it."""
+    foreign: bool = False
+    """Whether it says something only where the test is in another language than English; tasks that are have it."""
 
     @property
     def variant(self) -> Variant:
@@ -63,9 +74,26 @@ CONTROLS: dict[str, Control] = {
             "No image: ridge regression from the LM's vectors of names, told what is true of other names.", "head",
             head="name_probe", added=True,
         ),
+        Control(
+            "translated_name", "translated name",
+            "The LM given the leaf's name in the language of the test where the image would be.", "head",
+            head="text_only", added=True, foreign=True,
+        ),
+        Control(
+            "nonsense", "nonsense", "The same head, asked words that do not exist in the place of hypernyms.", "words",
+            added=True, foreign=True,
+        ),
     )
 }  # fmt: skip
 """By name, in the order in which they are shown."""
+
+FOREIGN_CONTROLS = frozenset(name for name, control in CONTROLS.items() if control.foreign)
+
+
+def known_controls(used: Iterable[Iterable[str]]) -> list[Control]:
+    """Return the controls to be explained beside tables: those of every task, and others that a row has."""
+    there = {name for names in used for name in names}
+    return [control for control in CONTROLS.values() if not control.foreign or control.name in there]
 
 
 def in_order(names: Iterable[str]) -> list[str]:

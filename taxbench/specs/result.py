@@ -190,6 +190,11 @@ class Result(PromptView, Spec):
     """What the head chose by itself, on training and validation leaves only: a penalty, a layer, the epochs trained."""
     thresholds: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
     """The margin above which an answer is Yes for `fitted_f1`, of the run's own head (`none`) and of its controls."""
+    answer_language: dict[str, Share] = Field(default_factory=dict)
+    """By split, of a test in another language than English: the mean probability of its own words for yes and no
+    against those of English, where they differ."""
+    unlabelled_terms: tuple[str, ...] = ()
+    """Terms without a reviewed label in the languages of training and test: they are not trained, or not asked."""
     name_auroc: Share | None = None
     """How well the LM, asked in this prompt, tells a leaf's name from others that are said in place of the image; None:
     it was not asked."""

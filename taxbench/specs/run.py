@@ -54,6 +54,17 @@ class EncoderId(Spec):
         return fields | {"reading": self.reading}
 
 
+class LanguageId(Spec):
+    """What a run that is not in English alone was taught and asked, in words."""
+
+    taught: Digest | None = None
+    """Digest of the questions and answers of training; null: English ones, which follow from the task."""
+    asked: Digest | None = None
+    """Digest of the questions and answers of the test, and of the words of nonsense; null: English ones."""
+    prompt: PromptSpec
+    """How the questions of the test are put: chosen anew in their language, where it is not that of training."""
+
+
 class LMId(Spec):
     """Which frozen language model, and how it computed."""
 
@@ -120,6 +131,8 @@ class RunSpec(Spec):
     trainer: TrainerSpec
     scoring: ScoringSpec = ScoringSpec()
     prompt: Annotated[PromptSpec, ADDED] = RAW
+    language: Annotated[LanguageId | None, ADDED] = None
+    """Null: training and test are in English."""
     seed: int = Field(ge=0)
     device: str = Field(default="cpu", pattern=r"^[a-z]{2,16}$")
     """The kind of device, such as cpu or cuda; scores may differ in the last digits between kinds."""
@@ -147,6 +160,8 @@ class HeadKey(Spec):
     head: HeadSpec
     trainer: TrainerSpec
     prompt: Annotated[PromptSpec, ADDED] = RAW
+    language: Annotated[Digest | None, ADDED] = None
+    """Of the words of training, where they are not English."""
     seed: int
     device: str
     code: str
@@ -161,7 +176,8 @@ class HeadKey(Spec):
 def head_key(run: RunSpec, variant: Variant, head: HeadSpec, code: str, sees_features: bool = True) -> HeadKey:
     """Return the key of a run's own head, or of the head that a control makes; encoders share one without features."""
     shared = {name: getattr(run, name) for name in RunSpec.model_fields if name not in ("task", "scoring", "head")}
-    training = {name: part for name, part in identity_of(run.task).items() if name in TRAINING_FIELDS}
+    training = {name: part for name, part in identity_of(run.task.as_taught()).items() if name in TRAINING_FIELDS}
+    shared["language"] = run.language and run.language.taught
     shared["dataset"] = run.dataset.model_copy(update={"properties": None})  # training never asks one
     # A graded re-pairing follows the features, and with it what any head is trained on and told.
     shared["encoder"] = run.encoder if sees_features or run.task.counterfactual.kind == "graded" else None

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from taxbench.specs.controls import CONTROLS, ControlName
+from taxbench.specs.controls import CONTROLS, FOREIGN_CONTROLS, ControlName, in_order
+from taxbench.specs.language_pair import CODE, ENGLISH, LanguagePair
 from taxbench.specs.property_asked import PropertyQuestions, WorldScope
 from taxbench.specs.refusals import PLACEHOLDERS, Number, Whole, YesNo, refused
 from taxbench.specs.spec import ADDED, Spec, content_hash
@@ -25,6 +26,7 @@ PATTERNS = {
     f"^{NAME}$": _NAMED,
     WITH_LEVEL: _NAMED,
     _FIELD: "a field inside another one, such as deprivation.fraction",
+    CODE: "the code of a language, such as de or pt_br",
 }
 """What a pattern means, in words."""
 
@@ -216,6 +218,9 @@ class Questions(Spec):
     runs, no part of the task's identity."""
     second_image: Annotated[YesNo, ADDED] = False
     """Whether training shows another image beside the one that is asked about; the template says it is the first."""
+    language: Annotated[LanguagePair, ADDED] = LanguagePair()
+    """The languages that training and test ask in. `template` and `answers` are those of English; another language has
+    its own, and labels for the terms (`taxbench ls languages`)."""
     articles: Literal["lexicon", "dataset"] = "lexicon"
     """Where "a", "an" and no article come from: the suite's lexicon and rule, or the dataset's own forms where it
     brings them (the published question strings of THINGS)."""
@@ -339,6 +344,12 @@ class TaskSpec(Spec):
             raise refused(
                 f"{told[0]} is told of one image, and two are asked", ("controls", self.controls.index(told[0]))
             )
+        if self.property_questions and self.questions.language.foreign:
+            raise refused("wordings of properties are in English only", "property_questions", "questions")
+        unfit = [name for name in self.controls if name in FOREIGN_CONTROLS]
+        if unfit and self.questions.language.test == ENGLISH:
+            message = f"the control '{unfit[0]}' is of tasks that are asked in another language than English"
+            raise refused(message, ("controls", self.controls.index(unfit[0])), "questions")
         impossible = {"none": "unseen", "full": "seen"}.get(self.deprivation.kind)
         if impossible in self.evaluate:
             message = f"deprivation '{self.deprivation.kind}' leaves no '{impossible}' hypernyms to evaluate"
@@ -366,10 +377,29 @@ class TaskSpec(Spec):
         return {name: value for name, value in super().identity_fields().items() if name != "world_scope"}
 
     def as_run(self) -> "TaskSpec":
-        """Return the task without what is no part of a run: published figures, and a frame that the run says itself."""
-        return self.model_copy(
-            update={"expected": None, "questions": self.questions.model_copy(update={"frame": "raw"})}
-        )
+        """Return the task without what is no part of a run: published figures, and a frame that the run says itself.
+
+        One that is asked in another language has the controls of such tasks.
+        """
+        questions = self.questions.model_copy(update={"frame": "raw"})
+        foreign = FOREIGN_CONTROLS if self.questions.language.test != ENGLISH else set()
+        controls = tuple(dict.fromkeys((*self.controls, *in_order(foreign))))
+        return self.model_copy(update={"expected": None, "questions": questions, "controls": controls})
+
+    def in_languages(self, pair: LanguagePair) -> "TaskSpec":
+        """Return the task taught and asked in two languages, as a file that extends it and says so would give it."""
+        if pair.is_english:
+            return self
+        name, dash, level = self.name.partition("-")
+        questions = self.questions.model_copy(update={"language": pair})
+        name = f"{name}_{str(pair).replace(':', '_')}{dash}{level}"
+        return TaskSpec.model_validate({**dict(self), "name": name, "questions": questions, "expected": None})
+
+    def as_taught(self) -> "TaskSpec":
+        """Return the task with nothing in it of the language that the test is in."""
+        train = self.questions.language.train
+        questions = self.questions.model_copy(update={"language": LanguagePair(train=train, test=train)})
+        return self.model_copy(update={"questions": questions})
 
     @property
     def headline(self) -> SplitName:

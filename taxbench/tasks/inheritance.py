@@ -23,9 +23,9 @@ PLAIN = re.compile(r"[^/\x00-\x1f]{1,200}(?<!\.yaml)(?<!\.yml)")
 
 
 def yaml_files(root: Path) -> Iterator[Path]:
-    """Yield the YAML files below a folder, sorted; what is hidden is left alone."""
+    """Yield the YAML files below a folder, sorted; what is hidden, or a folder of languages in it, is left alone."""
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")) and name != "languages")
         for name in sorted(files):
             if name.endswith(SUFFIXES) and not name.startswith("."):
                 yield Path(folder, name)

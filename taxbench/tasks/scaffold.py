@@ -4,8 +4,10 @@ import os
 import re
 from pathlib import Path
 
-from taxbench.specs.task import NAME
+from taxbench.specs.language_pair import CODE, ENGLISH
+from taxbench.specs.task import NAME, PATTERNS
 from taxbench.tasks.inheritance import PLAIN, SUFFIXES
+from taxbench.tasks.language_files import BUILTIN_LANGUAGES, languages
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.tasks.task_files import TaskFile, read_task_file
 from taxbench.util.errors import UsageError, did_you_mean
@@ -78,3 +80,48 @@ def _parent(parent: str, child: Path, registry: TaskRegistry) -> TaskFile:
     if not file.names:
         raise UsageError(f"--extends '{parent}' is abstract and leaves fields open; extend a task that builds on it.")
     return file
+
+
+_LANGUAGE = """\
+# A language: 'taxbench validate {path}' names what is missing, 'taxbench ls languages' lists it once it is whole.
+language: {code}
+name: ""      # what it is called in its own words
+source: ""    # who wrote this, or where it is from, and the licence
+answers: {{positive: "", negative: ""}}    # Yes, No; or lists: ["", ""]
+templates:    # by hand, so that every label fits in as it stands below; {{a_term}} has its article, {{term}} has none
+  presence: ""     # Is there {{a_term}} in this image?
+  statement: ""    # There is {{a_term}} in this image.
+frames:       # {{image}} is where the image stands, and may be a word with its article
+  plain: "{{image}}. {{question}}"
+  caption: ""      # This is an image of {{image}}. {{question}} Answer:
+  qa: ""           # An image: {{image}}.\\nQuestion: {{question}}\\nAnswer:
+  chat: ""         # This is an image of {{image}}. {{question}} Answer Yes or No.
+nonsense:     # words that do not exist but could; two at least
+  - {{term: "", a_term: ""}}
+  - {{term: "", a_term: ""}}
+labels:       # term: the bare word; a_term: as the templates say it, left out where that is the same
+{labels}
+"""
+
+
+def write_new_language(code: str, folder: Path) -> Path:
+    """Write CODE.yaml, whose blanks are to be filled in, into a folder.
+
+    Raises:
+        UsageError: that is no code, the language is known, or the file is there.
+        CacheError: the folder cannot be written.
+    """
+    if not re.fullmatch(CODE, code) or code == ENGLISH:
+        raise UsageError(f"Invalid code '{code[:100]}': expected {PATTERNS[CODE]}, and another than {ENGLISH}.")
+    path = folder / f"{code}.yaml"
+    if code in languages() or os.path.lexists(path):
+        raise UsageError(f"The language '{code}' is there already. Nothing was written.")
+    text = next(iter(sorted(BUILTIN_LANGUAGES.glob("*.yaml")))).read_text(encoding="utf-8")
+    first = re.findall(
+        r"^  (\S[^#:]*): \{", text.partition("labels:\n")[2].split("  # ")[1], re.M
+    )  # of the first group
+    rows = "\n".join(f'  {term}: {{term: "", a_term: "", reviewed: false}}' for term in first)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        partial.write_text(_LANGUAGE.format(path=path, code=code, labels=rows), encoding="utf-8")
+    return path

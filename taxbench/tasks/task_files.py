@@ -9,9 +9,11 @@ from pydantic import BaseModel
 
 from taxbench.registry.settings import SHARED, known_settings, part_of
 from taxbench.specs.group import GroupSpec
+from taxbench.specs.language_pair import CODE, ENGLISH
 from taxbench.specs.task import NAME, Expected, Levels, TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic, in_order
 from taxbench.tasks.inheritance import ResolvedFile, TaskPath, resolve_extends
+from taxbench.tasks.language_files import languages, no_language
 from taxbench.tasks.messages import M, check, field_names
 from taxbench.tasks.yaml_file import KeyPath, Locate
 from taxbench.util.errors import did_you_mean
@@ -81,6 +83,7 @@ def read_task_file(path: Path, task_path: TaskPath) -> TaskFile:
             task, found = check(TaskSpec, data, reading.without_levels, fill=_TASK, partial=not resolved.complete)
             reading.findings += found
             tasks = () if task is None else (task,)
+        reading.languages(data)
         if not own.abstract and isinstance(name, str) and _WITH_LEVEL.fullmatch(name):
             reading.at(("name",), f"name: '{name}' ends in a level; levels: makes such names, a file has none")
     if reading.findings:
@@ -120,6 +123,15 @@ class _Reading:
                 hint = did_you_mean(name, known)
                 text = f"settings: nothing has the setting '{name}'.{hint} Known: {', '.join(known)}"
                 self.at(("settings", name), text)
+
+    def languages(self, data: dict[str, Any]) -> None:
+        """Check that the languages of questions are there."""
+        questions = data.get("questions")
+        given = questions.get("language") if isinstance(questions, dict) else None
+        for side, code in given.items() if isinstance(given, dict) else ():
+            key = ("questions", "language", side)
+            if isinstance(code, str) and re.fullmatch(CODE, code) and code != ENGLISH and code not in languages():
+                self.at(key, f"questions.language.{side}: {no_language(code)}")
 
     def without_levels(self, key: KeyPath, message: str) -> Diagnostic:
         """Return an error of a task that is no curve; what a curve gave is missing where it is switched off."""

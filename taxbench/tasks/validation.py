@@ -4,12 +4,14 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic, errors, in_order
 from taxbench.tasks.inheritance import BUILTIN, SUFFIXES, yaml_files
+from taxbench.tasks.language_files import check_language, is_language_file, language_paths, read_language
 from taxbench.tasks.lock import LOCK, DamagedLock, add_to_lock, changed, read_lock
 from taxbench.tasks.registry import TaskRegistry, find_tasks
 from taxbench.tasks.task_files import TaskFile
@@ -25,6 +27,8 @@ class Validation:
     findings: tuple[Diagnostic, ...]
     may_lock: tuple[Path, ...]
     """The folders whose lock may be written: not those of installed packages."""
+    languages: int = 0
+    """How many files of languages were checked."""
 
     @property
     def sound(self) -> list[TaskFile]:
@@ -53,12 +57,13 @@ class Validation:
         wrong, warned = len(errors(self.findings)), len(self.findings) - len(errors(self.findings))
         tasks = sum(len(file.tasks) for file in self.sound)
         problems = f"{_count(wrong, 'error')}, {_count(warned, 'warning')}" if self.findings else "no problem"
-        return f"{_count(len(self.files), 'file')}, {_count(tasks, 'usable task')}: {problems}."
+        also = f", {_count(self.languages, 'language')}" if self.languages else ""
+        return f"{_count(len(self.files) + self.languages, 'file')}, {_count(tasks, 'usable task')}{also}: {problems}."
 
     def as_json(self) -> dict[str, Any]:
         """Return the validation for `--json`."""
         return {
-            "files": len(self.files),
+            "files": len(self.files) + self.languages,
             "tasks": [task.identity for file in self.sound for task in file.tasks],
             "errors": len(errors(self.findings)),
             "warnings": len(self.findings) - len(errors(self.findings)),
@@ -67,7 +72,9 @@ class Validation:
 
 
 def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
-    """Check task files and those of folders; without any, all that is registered.
+    """Check files of tasks and languages and those of folders; without any, all that is registered.
+
+    What a language lacks that is valid without it is said where its file is named.
 
     Raises:
         UsageError: a path does not exist or is no YAML file.
@@ -80,6 +87,12 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
             raise UsageError(f"'{path}' is not a task file: expected .yaml or .yml, or a folder.")
         if path.is_dir() and next(yaml_files(path), None) is None:
             raise UsageError(f"No task file (.yaml or .yml) in '{path}'.")
+    spoken = _languages_in(chosen) if chosen else {path: [path] for path in language_paths()}
+    look, paths_of = (check_language if chosen else read_language), [*chain(*spoken.values())]
+    of_languages = [finding for path in paths_of for finding in look(path)[1]]
+    if chosen and len(spoken) == len(chosen):
+        return Validation(find_tasks(include), [], in_order(of_languages), (), len(paths_of))
+    chosen = [path for path in chosen if path not in spoken]
     roots = [Path(os.path.realpath(folder)) for folder in (BUILTIN, *include)]
     inside = {path for path in chosen for root in roots if Path(os.path.realpath(path)).is_relative_to(root)}
     folders = [path for path in chosen if path.is_dir() and path not in inside]
@@ -100,7 +113,13 @@ def validate(paths: Iterable[Path], include: Iterable[Path] = ()) -> Validation:
         except DamagedLock as error:
             findings.append(error.finding)
     may_lock = (BUILTIN, *include, *folders, *(path.parent for path in single))
-    return Validation(registry, files, in_order(findings), may_lock)
+    return Validation(registry, files, in_order([*findings, *of_languages]), may_lock, len(paths_of))
+
+
+def _languages_in(places: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Return the files of languages, and the folders that hold nothing else, each with its files."""
+    files = {place: list(yaml_files(place)) if place.is_dir() else [place] for place in places}
+    return {place: paths for place, paths in files.items() if all(map(is_language_file, paths))}
 
 
 def warnings_for(registry: TaskRegistry, names: Iterable[str], tasks: Iterable[TaskSpec]) -> Iterator[Diagnostic]:

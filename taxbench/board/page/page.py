@@ -20,7 +20,7 @@ from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
 from taxbench.board.render.cells import interval, place_of, short_task
 from taxbench.board.roles import ROLES
 from taxbench.board.world_scopes import scope_maps
-from taxbench.specs.controls import CONTROLS, control_help, control_title, in_order
+from taxbench.specs.controls import control_help, control_title, in_order, known_controls
 from taxbench.util.text import NOTHING_TO_SHOW, duration, number
 
 _FOLDER = Path(__file__).with_name("templates")
@@ -46,8 +46,8 @@ def page(board: Board) -> str:
     """Return the board as one HTML page: the same text for the same board."""
     made = environment()
     made.globals.update(
-        swatch=swatch, command=_command, all_controls=CONTROLS, f1_span=F1_SPAN,
-        transfer_span=TRANSFER_SPAN, scope_span=(0.5, 1.0), titles=_TITLES, place=place_of,
+        swatch=swatch, command=_command, all_controls=known_controls(row.controls for row in board.rows),
+        f1_span=F1_SPAN, transfer_span=TRANSFER_SPAN, scope_span=(0.5, 1.0), titles=_TITLES, place=place_of,
     )  # fmt: skip
     made.filters.update(
         number=_number, duration=duration, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade

@@ -18,7 +18,7 @@ from taxbench.board.render.cells import (
     with_interval,
 )
 from taxbench.datasets.known import known_datasets
-from taxbench.specs.controls import CONTROLS, control_title
+from taxbench.specs.controls import control_title, known_controls
 from taxbench.util.text import NOTHING_TO_SHOW, number
 
 _PAGE = Path(__file__).with_name("readme.txt")
@@ -32,7 +32,9 @@ def readme(board: Board, figures: str = "figures") -> str:
         tables += _dataset([entry for entry in board.entries if entry.dataset == dataset])
     more = [f"![{markdown_text(plot.caption, 200)}]({figures}/{plot.stem}.png)\n" for plot in plots(board)]
     more = ["## Figures\n"] * bool(more) + more + _others(board) + _references(board.references)
-    controls = "- **controls**: " + " ".join(f"**{each.title}**: {each.help}" for each in CONTROLS.values())
+    controls = "- **controls**: " + " ".join(
+        f"**{each.title}**: {each.help}" for each in known_controls(row.controls for row in board.rows)
+    )
     return Template(_PAGE.read_text(encoding="utf-8")).substitute(
         tables="".join(f"\n{block}" for block in tables),
         controls=fill(controls, 120, subsequent_indent="  ", break_on_hyphens=False),

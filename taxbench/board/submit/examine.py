@@ -87,8 +87,9 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
         what = "another version" if task.version != own.version else "the same version with other content"
         yield f"The task is {task.identity}, which is {what} than here, {own.identity}. {_AGAIN}"
         return
+    own = own.as_run()
     expected = tuple(name for name in own.controls if name in task.controls or not CONTROLS[name].added)
-    own = own.as_run().model_copy(update={"controls": expected})
+    own = own.model_copy(update={"controls": expected})
     for name in TaskSpec.model_fields:
         if name not in ("summary", "tags", "world_scope") and getattr(task, name) != getattr(
             own, name

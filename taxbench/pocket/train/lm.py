@@ -1,6 +1,7 @@
 """Train the LM from text alone: 3,000 steps, 14 million tokens, about half an hour on one core with AMX.
 
     taxbench pocket train-lm OUT_DIR
+    taxbench pocket train-lm OUT_DIR --language de      # German added to the shipped weights, 900 steps
 
 Expect, in the benchmark's wording and without pictures: macro-F1 .94 (AUROC .99) on everyday nouns and pairs whose
 question was never asked in training, .93 where the pair was not even stated; .97 on trained pairs.
@@ -12,6 +13,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from random import Random
 
 import torch
 import torch.nn.functional as F
@@ -27,8 +29,11 @@ from taxbench.pocket.train.evaluate import by_name, everyday_pairs, margins, sco
 from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape, TokenBatch
 from taxbench.pocket.train.lm_model import build_model, layers_of, losses
 from taxbench.pocket.train.lm_rows import Phrasebook
+from taxbench.pocket.train.second_language import SecondLanguage, SecondLanguageBatches, with_words_of
 from taxbench.pocket.train.tokenizer import save_tokenizer, train_tokenizer, wordnet_texts
+from taxbench.registry.models import find_lm, model_source
 from taxbench.specs.sources import LMSpec
+from taxbench.tasks.language_files import find_language
 from taxbench.taxonomy.wordnet import read_nouns
 
 
@@ -58,6 +63,10 @@ class Settings:
     growth: int = 1500
     compiled: bool = True
     """Compile the step; costs a minute and needs a C++ compiler."""
+    language: str = ""
+    """A second language, to be added to the shipped weights; empty: none, and training starts from nothing."""
+    second_share: float = 0.7
+    """Share of the steps that are in the second language."""
     save_every: int = 200
     evaluate_every: int = 400
 
@@ -70,16 +79,28 @@ class Trainer:
         self.settings, self.out_dir, self.step = settings, out_dir, 0
         self._checkpoint = out_dir / "checkpoint.pt"
         resumed = self._checkpoint.exists()
+        language, shipped = (
+            find_language(settings.language) if settings.language else None,
+            Path(model_source(find_lm("pocket").source)),
+        )
+        grown, joined = with_words_of(language, shipped) if language else (None, [])
         if not resumed:
-            save_tokenizer(train_tokenizer(wordnet_texts(corpus), settings.vocabulary), out_dir)
+            save_tokenizer(grown or train_tokenizer(wordnet_texts(corpus), settings.vocabulary), out_dir)
         tokenizer = Tokenizer.from_file(str(out_dir / "tokenizer.json"))
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(out_dir)
         shape = BatchShape(settings.question_rows, settings.statement_rows, settings.length, settings.width)
-        self._maker = BatchMaker(corpus, Phrasebook(corpus, tokenizer), shape, settings.seed)
+        book = Phrasebook(corpus, tokenizer)
+        self._maker = BatchMaker(corpus, book, shape, settings.seed)
+        self._second = self._maker
+        if language:
+            words = SecondLanguage(language, corpus, book)
+            self._second = SecondLanguageBatches(corpus, book, shape, settings.seed, words)
         self._names = len(corpus.ranked)
         torch.manual_seed(settings.seed)
         self.model = build_model(tokenizer.get_vocab_size(), settings.width, settings.depth, settings.mlp)
-        if not resumed:
+        if not resumed and language:
+            copy_grown(self.model, LlamaForCausalLM.from_pretrained(shipped, dtype=torch.float32), joined)
+        elif not resumed:
             start = initial_embeddings(corpus, tokenizer, settings.width, settings.embedding_scale, settings.seed)
             self.model.get_input_embeddings().weight.data.copy_(start)
         self._optimizer = torch.optim.AdamW(
@@ -108,7 +129,11 @@ class Trainer:
         settings = self.settings
         table: Tensor = self.model.get_input_embeddings().weight
         size = float(table.detach().square().mean().sqrt())
-        batch = self._maker.batch(self.step, self._pool(), settings.noise * size)
+        is_second = (
+            settings.language and Random(f"{settings.seed}/{self.step}/language").random() < settings.second_share
+        )
+        maker = self._second if is_second else self._maker
+        batch = maker.batch(self.step, self._pool(), settings.noise * size)
         for group in self._optimizer.param_groups:
             group["lr"] = settings.learning_rate * self._rate()
         answer, statement = self._losses(
@@ -123,6 +148,8 @@ class Trainer:
 
     def _pool(self) -> int:
         """Return how many of the most everyday names are in play: an exponential growth to all of them."""
+        if self.settings.language:
+            return self._names  # they are known
         share = min(self.step / self.settings.growth, 1.0)
         return int(self.settings.first_pool * (self._names / self.settings.first_pool) ** share)
 
@@ -137,6 +164,23 @@ class Trainer:
         copy = LlamaForCausalLM(self.model.config)
         copy.load_state_dict(self.model.state_dict())
         copy.to(torch.bfloat16).save_pretrained(folder)
+
+
+def copy_grown(model: LlamaForCausalLM, known: LlamaForCausalLM, joined: list[tuple[int, int]]) -> None:
+    """Copy weights into a model with more tokens; a new one begins as the mean of the two pieces that it joins."""
+    blocks = {
+        name: value for name, value in known.state_dict().items() if name.startswith(("model.layers", "model.norm"))
+    }
+    model.load_state_dict(blocks, strict=False)
+    table, first = model.get_input_embeddings().weight.data, known.config.vocab_size
+    table[:first] = known.get_input_embeddings().weight.data
+    for token, (left, right) in enumerate(joined, first):
+        table[token] = (table[left] + table[right]) / 2
+
+
+def second_language_settings(language: str, steps: int | None = None) -> Settings:
+    """Return the settings that add a language to the shipped weights."""
+    return Settings(steps=steps or 900, language=language, learning_rate=1e-3, warmup=50, growth=1, evaluate_every=300)
 
 
 def _groups(model: LlamaForCausalLM, weight_decay: float) -> list[dict[str, object]]:

@@ -48,13 +48,18 @@ class BatchMaker:
     def __init__(self, corpus: Corpus, book: Phrasebook, shape: BatchShape, seed: int) -> None:
         """Keep the facts and the sizes."""
         self._corpus, self._book, self._shape, self._seed = corpus, book, shape, seed
+        self._answer_ids = (book.yes, book.no)
 
     def rows(self, step: int, pool: int) -> list[TrainingRow]:
         """Return the rows of one step, question rows first."""
         random = Random(f"{self._seed}/{step}")
-        maker = RowMaker(self._corpus, self._book, random, pool, self._shape.length)
+        maker = self._row_maker(random, pool)
         questions = [maker.question_row() for _ in range(self._shape.question_rows)]
         return questions + [maker.statement_row() for _ in range(self._shape.statement_rows)]
+
+    def _row_maker(self, random: Random, pool: int) -> RowMaker:
+        """Return what writes the rows of a step."""
+        return RowMaker(self._corpus, self._book, random, pool, self._shape.length)
 
     def batch(self, step: int, pool: int, noise: float) -> TokenBatch:
         """Return the tensors of one step; `noise` is the mean standard deviation on half of the contexts."""
@@ -72,7 +77,7 @@ class BatchMaker:
             token_at=torch.from_numpy(token_at),
             token_next=torch.from_numpy(token_next),
             token_weight=torch.from_numpy(token_weight),
-            candidates=torch.tensor([self._book.yes, self._book.no]),
+            candidates=torch.tensor(self._answer_ids),
             noise=self._noise(step, segment, noise),
         )
 
@@ -101,7 +106,7 @@ class BatchMaker:
         count = len(inside) + len(places)
         at[: len(inside)], following[: len(inside)] = inside, ids.reshape(-1)[inside + 1]
         at[len(inside) : count] = places
-        following[len(inside) : count] = [self._book.yes if answer else self._book.no for answer in answers]
+        following[len(inside) : count] = [self._answer_ids[0 if answer else 1] for answer in answers]
         weight[:count] = 1.0 / max(count, 1)
         return at, following, weight
 

@@ -1,0 +1,212 @@
+"""What records in several languages say: how much of what came over in English is there in the others.
+
+Languages are compared on the same images and terms. Terms that any of the languages of a comparison did not ask, for
+want of a reviewed label, are left out of all of them and counted.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from taxbench.board.load import LoadedResults
+from taxbench.board.resampling import over_seeds
+from taxbench.board.rows import grouped
+from taxbench.results.predictions import OWN, Predictions
+from taxbench.scoring.bootstrap import DIFFERENCE, SCORE, interval, standard_error
+from taxbench.scoring.rank_correlation import UNKNOWN, Bounds
+from taxbench.specs.language_pair import ENGLISH, LanguagePair
+from taxbench.specs.result import Result
+from taxbench.specs.spec import content_hash
+from taxbench.tasks.language_files import languages
+from taxbench.util.errors import UsageError
+
+TWIN = "random_lm"
+ALIKE = 0.6
+"""From this share of letters in common on a word counts as a cognate of the English one (Ratcliff and Obershelp)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageFinding:
+    """One language of one system on one split, seeds together; AUROC, with 95 % intervals over terms and leaves."""
+
+    system: str
+    dataset: str
+    task: str
+    language: str
+    """As it is typed: of the test, with that of training before it where it is not English."""
+    split: str
+    seeds: tuple[int, ...]
+    terms: int
+    """Terms asked in all languages of the comparison."""
+    left_out: int
+    """Terms that some of them did not ask, and that count in none."""
+    auroc: Bounds
+    less_english: Bounds
+    """AUROC less that of the same questions in English."""
+    transfer: Bounds
+    """AUROC less that of the same head through the LM with random weights."""
+    kept: Bounds
+    """Transfer as a share of that in English; not known where that in English may be zero."""
+    without_cognates: Bounds
+    """AUROC of terms that are no cognates of the English words."""
+    cognates: int
+    controls: dict[str, float | None]
+    """AUROC of each control."""
+    answer_language: float | None
+    """Share of the language in its own answers and the English ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageFindings:
+    """All that records in several languages say."""
+
+    findings: tuple[LanguageFinding, ...]
+    notes: tuple[str, ...]
+
+
+def compare_languages(records: LoadedResults) -> LanguageFindings:
+    """Compare records that differ in their languages only.
+
+    Raises:
+        UsageError: there are none.
+    """
+    families: dict[str, dict[LanguagePair, list[Result]]] = {}
+    for group in grouped(records.results):
+        families.setdefault(_family(group[0]), {}).setdefault(group[0].run.task.questions.language, group)
+    findings, notes = list[LanguageFinding](), list[str]()
+    for family in families.values():
+        others = [pair for pair in family if not pair.is_english]
+        if others and LanguagePair() not in family:
+            first = family[others[0]][0]
+            notes.append(f"Left out: {first.run.task.name} on {first.dataset}: there is no record in English.")
+        elif others:
+            findings += _of_family(family, records)
+    if not findings:
+        how = "Make them: taxbench run --task unseen_hypernym --set language=de,fr,es,zh"
+        raise UsageError(" ".join(["There are no records in English and another language.", *notes, how]))
+    return LanguageFindings(tuple(findings), tuple(notes))
+
+
+def is_cognate(word: str, english: str) -> bool:
+    """Say whether a word looks like the English one, accents aside."""
+    return SequenceMatcher(None, _plain(word), _plain(english)).ratio() >= ALIKE
+
+
+def _plain(word: str) -> str:
+    """Return the letters of a word without accents, in lower case."""
+    return "".join(sign for sign in unicodedata.normalize("NFD", word.casefold()) if not unicodedata.combining(sign))
+
+
+def _family(result: Result) -> str:
+    """Return what records that differ in languages and seeds only have in common."""
+    run = result.run
+    task = run.task.model_copy(
+        update={"questions": run.task.questions.model_copy(update={"language": LanguagePair()}), "name": "x"}
+    )
+    apart = ("task", "seed", "language")
+    rest = {name: part for name, part in run.identity_fields().items() if name not in apart}
+    return content_hash([task.digest, rest, result.versions.computing])
+
+
+def _of_family(family: dict[LanguagePair, list[Result]], records: LoadedResults) -> list[LanguageFinding]:
+    """Compare the languages of one system on every split of hypernyms, English first."""
+    seeds = set.intersection(*({each.seed for each in group} for group in family.values()))
+    order = sorted(family, key=lambda pair: (not pair.is_english, pair.train != ENGLISH, str(pair)))
+    kept = {pair: [each for each in family[pair] if each.seed in seeds] for pair in order}
+    answers = {pair: [records.predictions(each) for each in group] for pair, group in kept.items()}
+    found = []
+    for split in kept[LanguagePair()][0].run.task.evaluate if seeds else ():
+        asked = {pair: [_terms_of(each, split) for each in some] for pair, some in answers.items()}
+        everywhere = frozenset.intersection(*(terms for some in asked.values() for terms in some))
+        anywhere = frozenset.union(*(terms for some in asked.values() for terms in some))
+        if everywhere:
+            same = {pair: [_only(each, split, everywhere) for each in some] for pair, some in answers.items()}
+            counts = len(everywhere), len(anywhere - everywhere)
+            found += [_finding(kept[pair], same, pair, split, counts) for pair in order]
+    return found
+
+
+def _finding(
+    group: list[Result],
+    same: dict[LanguagePair, list[Predictions]],
+    pair: LanguagePair,
+    split: str,
+    counts: tuple[int, int],
+) -> LanguageFinding:
+    """Return what one language gives on one split."""
+    run, own, english = group[0].run, same[pair], same[LanguagePair()]
+    n = counts[0]
+    auroc, usual = (over_seeds(each, split, OWN).auroc for each in (own, english))
+    twins = [over_seeds(each, split, TWIN).auroc if TWIN in each[0].margins else None for each in (own, english)]
+    transfer = None if twins[0] is None else auroc - twins[0]
+    in_english = None if twins[1] is None else usual - twins[1]
+    labels = languages()[pair.test].labels if pair.test in languages() else {}
+    alike = {term for term in own[0].terms if term in labels and is_cognate(labels[term].term, term)}
+    unlike = [_only(each, split, frozenset(each.terms) - alike) for each in own]
+    shares = [each.answer_language[split] for each in group if split in each.answer_language]
+    return LanguageFinding(
+        system=f"{run.lm.name} ← {run.head.name} ← {run.encoder.name}",
+        dataset=run.dataset.label,
+        task=run.task.name,
+        language=str(pair),
+        split=split,
+        seeds=tuple(each.seed for each in group),
+        terms=n,
+        left_out=counts[1],
+        auroc=_bounds(auroc, n, SCORE),
+        less_english=UNKNOWN if pair.is_english else _bounds(auroc - usual, n, DIFFERENCE),
+        transfer=UNKNOWN if transfer is None else _bounds(transfer, n, DIFFERENCE),
+        kept=UNKNOWN if pair.is_english else share_kept(transfer, in_english, n),
+        without_cognates=_bounds(over_seeds(unlike, split, OWN).auroc, n - len(alike), SCORE) if alike else UNKNOWN,
+        cognates=len(alike),
+        controls={name: _bounds(over_seeds(own, split, name).auroc, n, SCORE)[0] for name in own[0].controls},
+        answer_language=float(np.mean(shares)) if shares else None,
+    )
+
+
+def share_kept(transfer: np.ndarray | None, english: np.ndarray | None, n_terms: int) -> Bounds:
+    """Return transfer as a share of that in English with its 95 % interval; unknown where English may have none.
+
+    Args:
+        transfer: An estimate and its replicates, as the arrays of `Replicates`.  # (1 + 3 B,)
+        english: The same of English, under the same weights.
+    """
+    if transfer is None or english is None:
+        return UNKNOWN
+    low = _bounds(english, n_terms, DIFFERENCE)[1]
+    if low is None or low <= 0:
+        return UNKNOWN
+    share = transfer / english
+    error = standard_error(share, n_terms)
+    if error is None:
+        return float(share[0]), None, None
+    reach = float(student.ppf(0.975, n_terms - 1)) * error
+    return float(share[0]), float(share[0]) - reach, float(share[0]) + reach
+
+
+def _bounds(values: np.ndarray, n_terms: int, scale: tuple[float, float]) -> Bounds:
+    """Return an estimate with its interval over terms and leaves; unknown where there is none."""
+    return (float(values[0]), *interval(values, n_terms, scale=scale)) if np.isfinite(values).all() else UNKNOWN
+
+
+def _terms_of(predictions: Predictions, split: str) -> frozenset[str]:
+    """Return the terms that a split asks."""
+    if split not in predictions.splits:
+        return frozenset()
+    return frozenset(predictions.terms[code] for code in np.unique(predictions.term[predictions.rows_of(split)]))
+
+
+def _only(predictions: Predictions, split: str, terms: frozenset[str]) -> Predictions:
+    """Return the questions of a split about some terms."""
+    wanted = np.array([term in terms for term in predictions.terms])
+    return predictions.only(predictions.rows_of(split) & wanted[predictions.term])
+
+
+def systems_of(findings: Sequence[LanguageFinding]) -> list[tuple[Any, ...]]:
+    """Return what the tables of findings are about: system, dataset, split, and the base task's name."""
+    return list(dict.fromkeys((each.system, each.dataset, each.split, each.seeds) for each in findings))

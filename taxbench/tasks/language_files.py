@@ -1,0 +1,128 @@
+"""Find languages: the files of the package, those of a folder of one's own, and what is wrong with them."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from taxbench.specs.language import Language
+from taxbench.specs.language_pair import ENGLISH
+from taxbench.tasks.diagnostics import Diagnostic, errors
+from taxbench.tasks.messages import check
+from taxbench.tasks.yaml_file import BadYaml, YamlFile, parse_yaml
+from taxbench.util.errors import TaskError, UsageError, first_few
+from taxbench.util.paths import PACKAGE
+
+BUILTIN_LANGUAGES = PACKAGE / "registry" / "languages"
+FOLDER_VARIABLE = "TAXBENCH_LANGUAGES"
+_OWN_FOLDER = "languages"
+_SHOWN = 12
+
+
+def own_folder() -> Path:
+    """Return the folder of the user's own languages: TAXBENCH_LANGUAGES, or `languages` where the command is typed."""
+    return Path(os.environ.get(FOLDER_VARIABLE, _OWN_FOLDER))
+
+
+def language_paths() -> list[Path]:
+    """Return the files of all languages, the built-in ones first."""
+    return [path for folder in (BUILTIN_LANGUAGES, own_folder()) for path in sorted(folder.glob("*.yaml"))]
+
+
+def is_language_file(path: Path) -> bool:
+    """Say whether a file is meant to be a language: it says so, or lies among others."""
+    if path.suffix != ".yaml" or not path.is_file():
+        return False
+    if path.parent.resolve() in (BUILTIN_LANGUAGES, own_folder().resolve()):
+        return True
+    try:
+        data = parse_yaml(path).data
+    except BadYaml:
+        return False
+    return "language" in data and "name" in data and "labels" in data
+
+
+def read_language(path: Path) -> tuple[Language | None, list[Diagnostic]]:
+    """Read one file; return the language, None where something is wrong, and all that is wrong."""
+    try:
+        file = parse_yaml(path)
+    except BadYaml as error:
+        return None, [error.finding]
+    language, found = check(Language, file.data, file.error)
+    found += file.problems
+    code = file.data.get("language")
+    if code == ENGLISH:
+        found.append(
+            file.error(("language",), "the words of English are those of the datasets; no file says them anew")
+        )
+    elif isinstance(code, str) and code != path.stem:
+        found.append(file.error(("language",), f"language: '{code}' stands in {path.name}; call the file {code}.yaml"))
+    return (None if found else language), found
+
+
+def check_language(path: Path) -> tuple[Language | None, list[Diagnostic]]:
+    """Read one file and name every piece that is missing, also those that it is valid without; as `read_language`."""
+    language, found = read_language(path)
+    if language is None:
+        return None, found
+    file = parse_yaml(path)
+    return language, [*found, *(replace(each, level="warning") for each in _missing(language, file))]
+
+
+def _missing(language: Language, file: YamlFile) -> Iterator[Diagnostic]:
+    """Yield what a language lacks beside the built-in ones, and what of it will never be asked."""
+    others = [each for code, each in _read(BUILTIN_LANGUAGES).items() if code != language.language]
+    expected = [term for term in others[0].labels if all(term in each.labels for each in others)] if others else []
+    if missing := [term for term in expected if term not in language.labels]:
+        said = f"labels: {len(missing)} of the {len(expected)} words that other languages have are missing"
+        yield file.error(("labels",), f"{said}: {first_few(missing, _SHOWN)}")
+    if doubtful := [term for term, label in language.labels.items() if not label.reviewed]:
+        said = f"labels: not reviewed, and so never asked: {first_few(doubtful, _SHOWN)}"
+        yield file.error(("labels", doubtful[0]), said)
+
+
+@cache
+def _read(folder: Path) -> dict[str, Language]:
+    """Return the languages of a folder that can be read."""
+    found = {path.stem: read_language(path)[0] for path in sorted(folder.glob("*.yaml"))}
+    return {code: language for code, language in found.items() if language is not None}
+
+
+def languages() -> dict[str, Language]:
+    """Return all languages that can be used, by code; a built-in code cannot be taken."""
+    return {**_read(own_folder().resolve()), **_read(BUILTIN_LANGUAGES)}
+
+
+def find_language(code: str) -> Language:
+    """Return a language.
+
+    Raises:
+        UsageError: there is none of that code.
+        TaskError: its file is broken; with every problem of it, one a line.
+    """
+    known = languages()
+    if code in known:
+        return known[code]
+    path = own_folder() / f"{code}.yaml"
+    if path.is_file():
+        raise TaskError("\n".join(map(str, errors(read_language(path)[1]))))
+    raise UsageError(no_language(code))
+
+
+def no_language(code: str) -> str:
+    """Say that there is no language of a code, and what to do."""
+    known = ", ".join([ENGLISH, *languages()])
+    return f"Unknown language '{code}'. Languages: {known}; 'taxbench new language {code}' begins another one."
+
+
+def language_schema() -> dict[str, Any]:
+    """Return the JSON Schema of language files (draft 2020-12)."""
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "taxbench language file"}
+    schema = Language.model_json_schema()
+    for side in ("positive", "negative"):  # one string may stand for a list of one
+        answers = schema["$defs"]["Answers"]["properties"][side]
+        several = {"type": answers.pop("type"), "items": answers.pop("items"), "minItems": 1}
+        answers["anyOf"] = [several["items"], several]
+    return schema | about
