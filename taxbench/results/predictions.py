@@ -83,6 +83,10 @@ class Predictions:
         kept = {name: getattr(self, name)[rows] for name in ("split", "image", "term", "answer")}
         return replace(self, **kept, margins={name: margin[rows] for name, margin in self.margins.items()})
 
+    def asked(self, rows: np.ndarray) -> QuestionSet:
+        """Return some of the predictions' questions, without their margins."""
+        return QuestionSet(self.image[rows].astype(np.int64), self.term[rows].astype(np.int64), self.answer[rows])
+
     def in_words(self, row: int) -> str:
         """Return one question with its answer."""
         answer = "yes" if self.answer[row] else "no"
