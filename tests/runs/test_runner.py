@@ -190,11 +190,11 @@ def test_a_training_that_broke_off_leaves_no_half_trained_head(
 ) -> None:
     steps, right = [], HeadTrainingState.learn
 
-    def learn(self: HeadTrainingState) -> None:
+    def learn(self: HeadTrainingState, loss: float) -> None:
         steps.append(self)
         if len(steps) == 3:
             raise TrainingError("something unforeseen")
-        right(self)
+        right(self, loss)
 
     run("clean", head="linear")
     monkeypatch.setattr(HeadTrainingState, "learn", learn)
