@@ -1,5 +1,6 @@
 """Trained heads in the cache: a file of weights for each key, and a checkpoint while it is being trained."""
 
+import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -13,8 +14,8 @@ from taxbench.util.errors import CacheError, first_line
 from taxbench.util.paths import replacing
 
 _FOLDER = "heads"
-_CURVE = "losses"
-"""The metadata of a head's file that holds its loss curve."""
+_ABOUT = "about"
+"""The metadata of a head's file: its key and its losses, as JSON."""
 
 
 def head_path(cache: Path, key: HeadKey) -> Path:
@@ -45,9 +46,9 @@ def load_head(cache: Path, key: HeadKey, head: Head) -> None:
 def save_head(cache: Path, key: HeadKey, head: Head, curve: LossCurve) -> None:
     """Write a trained head's weights, with its key and losses as metadata; the checkpoint has served its time."""
     weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
-    about = {"key": canonical_json(identity_of(key)), _CURVE: curve.model_dump_json()}
+    about = canonical_json({"key": identity_of(key), "losses": curve.model_dump(mode="json")})
     with replacing(head_path(cache, key)) as partial:
-        save_file(weights, partial, metadata=about)
+        save_file(weights, partial, metadata={_ABOUT: about})  # one entry: safetensors writes several in any order
     checkpoint_path(cache, key).unlink(missing_ok=True)
 
 
@@ -62,9 +63,9 @@ def read_curve(cache: Path, key: HeadKey) -> LossCurve | None:
         return None
     try:
         with safe_open(path, "np") as file:
-            said = (file.metadata() or {}).get(_CURVE)
-        return LossCurve.model_validate_json(said) if said else None
-    except (SafetensorError, OSError, ValueError) as error:
+            losses = json.loads((file.metadata() or {}).get(_ABOUT, "{}")).get("losses")
+        return LossCurve.model_validate(losses) if losses else None
+    except (SafetensorError, OSError, ValueError, AttributeError) as error:
         raise _broken(path, error) from None
 
 

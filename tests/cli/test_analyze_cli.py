@@ -66,5 +66,5 @@ def test_alignment_is_told_of_a_pair_at_hand_and_why_not_of_others(
     said = capsys.readouterr().out
     line = [cell.strip() for cell in said.splitlines()[2].split("|")]
     assert line[1:5] == ["pocket (first 2)", "pocket", "pixels", "104"] and 0 < float(line[7]) < 1
-    assert "1 pairs cannot tell whether alignment predicts transfer; 6 are needed" in said
+    assert "cannot tell whether alignment predicts transfer, of 6 that can: ridge_token (epochs=1) 1." in said
     assert "Left out: eye and speaker on made." in said

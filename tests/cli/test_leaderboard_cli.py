@@ -48,7 +48,7 @@ def test_records_are_added_once_checked_and_the_board_is_built(
     assert [each["status"] for each in json.loads(capsys.readouterr().out)] == ["added", "added"]
     assert call(add) == 0
     assert [each["status"] for each in json.loads(capsys.readouterr().out)] == ["already there"] * 2
-    assert {path.name for path in (board / RESULTS).rglob("*.*")} == {"result.json", "predictions.npz"}
+    assert {path.name for path in (board / RESULTS).rglob("*.*")} == {"result.json", "predictions.npz", "timing.json"}
     assert call(["-q", "leaderboard", "build", "--board", str(board)]) == 0
     assert {path.name for path in board.iterdir()} >= set(FORMS.values())
     capsys.readouterr()

@@ -1,11 +1,15 @@
 """Hierarchical consistency against counting by hand, and alignment against its closed-form null."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from taxbench.board.analysis.leaf_alignment import Alignments, PairAlignment, alignment_text, correlations
 from taxbench.results.predictions import OWN, Predictions
 from taxbench.scoring.consistency import consistency, mean_over_seeds, share_interval
-from taxbench.scoring.neighbours import alignment, nearest
+from taxbench.scoring.neighbours import Alignment, alignment, nearest
+from taxbench.scoring.rank_correlation import UNKNOWN
 from tests.board.records import predictions
 
 
@@ -78,3 +82,19 @@ def test_turning_scaling_and_shifting_a_space_changes_no_neighbour() -> None:
     found = alignment(one, [draw.normal(size=(50, 9)), turned], 5, np.random.default_rng(1), 200)
     assert (found.best, found.shared, found.calibrated) == (1, 1.0, 1.0) and found.p == pytest.approx(1 / 201)
     assert not (nearest(one, 5) == np.arange(50)[:, None]).any()  # nothing is its own neighbour
+
+
+def test_whether_alignment_predicts_transfer_is_said_of_enough_pairs() -> None:
+    def pair(calibrated: float, transfer: float) -> PairAlignment:
+        each = Alignment(0.3, 0.1, calibrated, 0.01, 0, 10)
+        return PairAlignment("d", f"e{calibrated}", "l", 100, each, "input", {"mlp": transfer, "few": transfer})
+
+    pairs = [pair(x / 10, 0.05 * x) for x in range(1, 9)]
+    pairs[3:] = [replace(each, transfer={"mlp": each.transfer["mlp"]}) for each in pairs[3:]]
+    found = {each.head: each for each in correlations(pairs)}
+    assert found["few"].rho == UNKNOWN and found["few"].n_pairs == 3
+    value, low, _ = found["mlp"].rho
+    assert value == pytest.approx(1.0) and low is not None and low > 0.5 and found["mlp"].n_pairs == 8
+    said = alignment_text(Alignments(tuple(pairs), tuple(found.values()), ("Left out: x.",)))
+    assert "Head mlp on d: alignment predicts transfer over 8 pairs (Spearman's ρ +1.00" in said
+    assert "of 6 that can: few 3." in said and said.endswith("Left out: x.\n")

@@ -24,7 +24,7 @@ from taxbench.scoring.neighbours import PERMUTATIONS, Alignment, alignment
 from taxbench.scoring.rank_correlation import FEWEST, UNKNOWN, Bounds, correlation_interval, rank_correlation
 from taxbench.specs.result import Result
 from taxbench.specs.run import LMId
-from taxbench.util.errors import TaxbenchError, UsageError
+from taxbench.util.errors import TaxbenchError, UsageError, first_few
 from taxbench.util.paths import cache_folder
 from taxbench.util.progress import Reporter
 from taxbench.util.seeds import rng
@@ -111,7 +111,7 @@ def alignments(found: LoadedResults, load: Callable[[str], Dataset], report: Rep
             advance(1)
     if not made:
         raise UsageError("\n".join(["Both sides of no pair are at hand.", *notes]))
-    return Alignments(tuple(made), tuple(_correlations(made)), tuple(notes))
+    return Alignments(tuple(made), tuple(correlations(made)), tuple(notes))
 
 
 def _seen(result: Result, dataset: Dataset) -> tuple[tuple[str, ...], np.ndarray]:
@@ -147,7 +147,7 @@ def _pair(result: Result, sides: tuple[int, np.ndarray, dict[str, np.ndarray]], 
     )
 
 
-def _correlations(pairs: Iterable[PairAlignment]) -> Iterable[TransferCorrelation]:
+def correlations(pairs: Iterable[PairAlignment]) -> Iterable[TransferCorrelation]:
     """Yield, by dataset and head, how alignment and transfer go together over pairs."""
     points = defaultdict[tuple[str, str], list[tuple[float, float]]](list)
     for pair in pairs:
@@ -180,19 +180,22 @@ def alignment_text(found: Alignments) -> str:
         "leaves; calibrated: 0 is chance, 1 the same neighbours everywhere. Transfer: F1 on unseen hypernyms minus the "
         "random LM."
     )
-    blocks = [markdown_table(said(lines, always=titles)), legend, *map(_sentence, found.correlations)]
+    few = [f"{markdown_text(each.head)} {each.n_pairs}" for each in found.correlations if each.rho == UNKNOWN]
+    short = f"Pairs of encoder and LM that cannot tell whether alignment predicts transfer, of {FEWEST} that can: "
+    blocks = [markdown_table(said(lines, always=titles)), legend]
+    blocks += [_sentence(each) for each in found.correlations if each.rho != UNKNOWN]
+    blocks += [f"{short}{first_few(few)}."] * bool(few)
     return "\n\n".join([*blocks, *(markdown_text(note, 1000) for note in found.notes)]) + "\n"
 
 
 def _sentence(found: TransferCorrelation) -> str:
     """Say in words whether alignment predicts transfer over pairs."""
-    where = f"Head {markdown_text(found.head)} on {markdown_text(found.dataset)}"
     value, low, high = found.rho
-    if value is None or low is None or high is None:
-        return f"{where}: {found.n_pairs} pairs cannot tell whether alignment predicts transfer; {FEWEST} are needed."
+    assert value is not None and low is not None and high is not None
     bounds = interval(Estimate(value, None, low, high))
     verdict = "predicts transfer" if low > 0 else "goes against transfer" if high < 0 else "does not predict transfer"
     return (
-        f"{where}: alignment {verdict} over {found.n_pairs} pairs (Spearman's ρ {signed(value, 2)} {bounds}). "
-        "Pairs that share an encoder or an LM are not independent: the interval is rather too short."
+        f"Head {markdown_text(found.head)} on {markdown_text(found.dataset)}: alignment {verdict} over "
+        f"{found.n_pairs} pairs (Spearman's ρ {signed(value, 2)} {bounds}). Pairs that share an encoder or an LM are "
+        "not independent: the interval is rather too short."
     )
