@@ -1,7 +1,6 @@
 """What a task file may say. A task is a recipe that names no dataset: evidence, re-pairing, questions, measures."""
 
 import unicodedata
-from functools import cached_property
 from string import Formatter
 from typing import Annotated, Any, Literal
 
@@ -411,7 +410,7 @@ class TaskSpec(Spec):
         """Name the metric that stands for the task in a table."""
         return next(metric.name for metric in self.metrics if metric.primary)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """Hash what changes a score: not words for people, defaults of a run, columns beside it, published scores."""
         fields, questions = self.identity_fields(), self.questions.identity_fields()

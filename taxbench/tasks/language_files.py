@@ -120,9 +120,4 @@ def no_language(code: str) -> str:
 def language_schema() -> dict[str, Any]:
     """Return the JSON Schema of language files (draft 2020-12)."""
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "taxbench language file"}
-    schema = Language.model_json_schema()
-    for side in ("positive", "negative"):  # one string may stand for a list of one
-        answers = schema["$defs"]["Answers"]["properties"][side]
-        several = {"type": answers.pop("type"), "items": answers.pop("items"), "minItems": 1}
-        answers["anyOf"] = [several["items"], several]
-    return schema | about
+    return Language.model_json_schema() | about

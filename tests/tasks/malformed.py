@@ -33,7 +33,7 @@ FILES = {
             (5, "Did you mean 'within_category'?"),
             (8, "evaluate[1]: expected one of leaf, seen, unseen, heldout_leaf, found 'unsen'. Did you mean 'unseen'?"),
             (9, "questions.negatives: expected one of uniform, sibling, fixed, found 'siblings'"),
-            (10, "shuffled_features, label_oracle, text_only, feature_probe, name_probe, found 'randomlm'"),
+            (10, "feature_probe, name_probe, translated_name, nonsense, found 'randomlm'"),
             (11, "metrics[0].name: expected one of macro_f1, auroc, accuracy, found 'f1'"),
         ),
     ),
