@@ -101,7 +101,7 @@ class ShuffledFeatures:
         return self._rows.statistics(images)
 
 
-class Together:
+class ImagePairs:
     """Images one or two at a time, as questions number them (`protocol/image_pairs.py`); `rows` gives one of n."""
 
     def __init__(self, rows: Images, n: int) -> None:

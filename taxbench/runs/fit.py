@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from taxbench.features.feature_rows import Images, NameFeatures, NoFeatures, ShuffledFeatures, Together
+from taxbench.features.feature_rows import ImagePairs, Images, NameFeatures, NoFeatures, ShuffledFeatures
 from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import label_head
@@ -185,7 +185,7 @@ class HeadJob:
     @cached_property
     def images(self) -> Images:
         """Return what the head sees of images, or of two at a time."""
-        return Together(self._alone, len(self.protocol.leaf)) if self.protocol.in_pairs else self._alone
+        return ImagePairs(self._alone, len(self.protocol.leaf)) if self.protocol.in_pairs else self._alone
 
     @cached_property
     def _alone(self) -> Images:

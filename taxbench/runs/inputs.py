@@ -109,25 +109,26 @@ def asked_of_systems(tasks: list[TaskSpec], readers: Collection[str]) -> tuple[l
     Raises:
         UsageError: that is all of them.
     """
-    paired = [task for task in tasks if task.counterfactual.kind != "none"]
-    twofold = [task for task in tasks if task.property_questions and task.property_questions.partners]
-    paired = [task for task in paired if task not in twofold]
-    worded = [
-        task for task in tasks
-        if task.property_questions and task not in paired + twofold and set(readers) != {"answer"}
-    ]  # fmt: skip
-    foreign = [task for task in tasks if task.questions.language.foreign and task not in paired]
-    left_out = [
-        f"{', '.join(task.name for task in some)}: {why}"
-        for some, why in (
-            (paired, "images and names are paired anew, which a system that was trained elsewhere never saw"),
-            (twofold, "they show two images at a time"),
-            (worded, "they ask whole questions, which only systems that answer can read"),
-            (foreign, "they are in another language, and systems are asked in English"),
-        )
-        if some
-    ]
-    kept = [task for task in tasks if task not in paired + worded + twofold + foreign]
+    reasons = dict[str, list[str]]()
+    for task in tasks:
+        if why := _why_not(task, readers):
+            reasons.setdefault(why, []).append(task.name)
+    left_out = [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
+    kept = [task for task in tasks if not _why_not(task, readers)]
     if not kept:
         raise UsageError(f"{'; '.join(left_out)}. Systems are asked tasks such as unseen_hypernym.")
     return kept, [f"{each}; left out." for each in left_out]
+
+
+def _why_not(task: TaskSpec, readers: Collection[str]) -> str:
+    """Say why systems of some readers cannot be asked a task; nothing where they can."""
+    asks = task.property_questions
+    if task.counterfactual.kind != "none":
+        return "images and names are paired anew, which a system that was trained elsewhere never saw"
+    if task.questions.second_image or (asks and asks.partners):
+        return "they show two images at a time"
+    if asks and set(readers) != {"answer"}:
+        return "they ask whole questions, which only systems that answer can read"
+    if task.questions.language.foreign:
+        return "they are in another language, and systems are asked in English"
+    return ""

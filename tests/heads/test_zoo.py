@@ -9,7 +9,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
-from taxbench.features.feature_rows import FeatureRows, Together
+from taxbench.features.feature_rows import FeatureRows, ImagePairs
 from taxbench.heads import label_oracle, pool2x2, text_only, vq
 from taxbench.heads.base import FixedHead, HeadShape, SoftHead
 from taxbench.heads.loading import head_module
@@ -280,7 +280,7 @@ def test_text_only_gives_the_tokens_of_the_name_and_nothing_before_them() -> Non
 def test_of_two_images_a_head_gives_the_vectors_of_the_one_and_of_the_other(name: str) -> None:
     head = SoftHead(make(name, 16).eval(), torch.zeros(F), torch.ones(F), 0.1).eval()
     one, other = torch.randn(3, 16, F), torch.randn(3, 16, F)
-    rows = Together(FeatureRows(torch.cat([one, other]), torch.device("cpu")), 6)
+    rows = ImagePairs(FeatureRows(torch.cat([one, other]), torch.device("cpu")), 6)
     both = rows(np.array([i + 6 * (i + 3 + 1) for i in range(3)]))
     assert torch.equal(both, torch.stack([one, other], 1)) and torch.equal(rows(np.arange(3)), one)
     expected = torch.cat([head.soft_tokens(one), head.soft_tokens(other)], 1)
