@@ -7,6 +7,8 @@ in it. So that a crow is a "Vogel" has to follow from crows being birds in Engli
 """
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
@@ -17,6 +19,7 @@ from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape
 from taxbench.pocket.train.lm_rows import Phrasebook, RowMaker, TrainingRow
 from taxbench.pocket.train.reading_questions import Shown
+from taxbench.protocol.words import plural
 from taxbench.specs.language import Label, Language
 from taxbench.util.errors import ModelError, TrainingError
 
@@ -88,7 +91,8 @@ class SecondLanguage:
             if (number := corpus.name_id[name]) not in self.leaves
             and any(corpus.kinds.get(s) for s in corpus.senses[number])
         }
-        apart, words = {synset for name in self.leaves for synset in corpus.senses[name]}, set(drawn)
+        apart = {synset for name in self.leaves for synset in corpus.senses[name]}
+        words = self._drawn = {form for name in drawn for form in (name, plural(name))}
         self.kept_apart = frozenset(
             number
             for number, name in enumerate(corpus.names)
@@ -97,6 +101,11 @@ class SecondLanguage:
         self.yes, self.no = (
             self._one_token(texts[0]) for texts in (language.answers.positive, language.answers.negative)
         )
+
+    def may_stand(self, context: list[int], names: Iterable[int]) -> bool:
+        """Say whether a context may stand with a hypernym: it shows nothing that is drawn, and says no word for it."""
+        said = re.findall(r"\w+", self._book.decode(context))
+        return not (self.kept_apart.intersection(names) or self._drawn.intersection(said))
 
     def _one_token(self, answer: str) -> int:
         """Return the token of an answer."""
@@ -138,7 +147,7 @@ class SecondLanguageRows(RowMaker):
             return self._name_row()
         for _ in range(_TRIES):
             context, things = self._context(self._sampler.thing())
-            if not any(thing.name in self._words.kept_apart for thing in things):
+            if self._words.may_stand(context, (thing.name for thing in things)):
                 return self._kind_row(context[:_CONTEXT], things)
         return self._name_row()
 
