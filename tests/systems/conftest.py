@@ -15,7 +15,7 @@ from tests.systems.tiny_systems import TINY
 
 one_thread = pytest.fixture(autouse=True, scope="package")(with_one_thread)
 LEAVES = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool", "trout": "fish", "shark": "fish"}
-CONTROLS = "chance, random_lm, no_image, shuffled_features, label_oracle, text_only, feature_probe"
+CONTROLS = "chance, random_lm, no_image, shuffled_features, label_oracle, text_only, feature_probe, name_probe"
 TASK = f"""
 name: every_control
 version: 1

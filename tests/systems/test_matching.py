@@ -119,7 +119,7 @@ def test_a_system_is_asked_from_the_command_line(
     assert (result.head, result.is_control, result.lm, result.encoder) == ("match", True, kind, kind)
     assert result.note.startswith("reference")
     assert set(result.controls) == {"chance", "random_lm", "no_image", "shuffled_features", "label_oracle",
-                                    "text_only", "feature_probe"}  # fmt: skip
+                                    "text_only", "feature_probe", "name_probe"}  # fmt: skip
     assert result.controls["no_image"]["leaf"].auroc == 0.5
     assert result.controls["text_only"]["leaf"].auroc == 1.0  # a name is most like itself
     assert result.controls["shuffled_features"] != result.scores != result.controls["random_lm"]
