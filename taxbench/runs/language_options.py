@@ -5,14 +5,8 @@ from taxbench.specs.task import TaskSpec
 from taxbench.tasks.language_files import find_language
 from taxbench.util.errors import UsageError
 
-LANGUAGE = "language"
-"""What `--set` changes of the tasks themselves."""
-
-
-def languages_of(settings: tuple[str, ...]) -> list[str]:
-    """Return the languages that `--set language=` lists, the last where it is given twice."""
-    given = [text for key, _, text in (setting.partition("=") for setting in settings) if key == LANGUAGE]
-    return [name.strip() for name in given[-1].split(",")] if given else []
+LANGUAGE = "language="
+"""How what `--set` changes of the tasks themselves begins."""
 
 
 def language_pair(text: str) -> LanguagePair:
@@ -22,7 +16,7 @@ def language_pair(text: str) -> LanguagePair:
         UsageError: it is none of that, or the language is unknown.
         TaskError: its file is broken.
     """
-    train, colon, test = text.rpartition(":")
+    train, colon, test = text.strip().rpartition(":")
     for code in (train, test) if colon else (test,):
         if code != ENGLISH:
             find_language(code)
@@ -35,13 +29,11 @@ def in_languages(tasks: list[TaskSpec], pairs: list[LanguagePair]) -> tuple[list
     Raises:
         UsageError: one of the tasks says its languages itself, or none can be asked in others.
     """
-    if not pairs:
-        return tasks, []
     if named := [task.name for task in tasks if not task.questions.language.is_english]:
-        raise UsageError(f"--set {LANGUAGE}: '{named[0]}' says its languages itself. Name the task that it extends.")
+        raise UsageError(f"--set {LANGUAGE}…: '{named[0]}' says its languages itself. Name the task that it extends.")
     fit = [task for task in tasks if task.property_questions is None]
     if not fit:
-        raise UsageError(f"--set {LANGUAGE}: tasks about properties are in English only.")
+        raise UsageError(f"--set {LANGUAGE}…: tasks about properties are in English only.")
     all_of_them = dict.fromkeys((LanguagePair(), *pairs))
     left_out = ", ".join(task.name for task in tasks if task not in fit)
     notes = [f"{left_out}: about properties, in English only; left out."] if left_out else []

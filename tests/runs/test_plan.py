@@ -49,7 +49,7 @@ def test_the_work_of_a_head_is_that_of_every_token_it_puts_to_the_lm(options: di
     lm = context.lm
     frozen = [weight for name, weight in lm.model.named_parameters() if "embed" not in name and "lm_head" not in name]
     assert cost.weights == sum(weight.numel() for weight in frozen)
-    table = context.scorer(protocol, "image_first", job.key.prompt, protocol.questions).table
+    table = context.scorer(protocol, "image_first", job.key.prompt, protocol.asked_texts).table
     before = len(lm.bos()) + 1 + len(table.stem)  # one soft token
 
     def tokens(questions: object) -> int:
