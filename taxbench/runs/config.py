@@ -12,7 +12,7 @@ from taxbench.heads.loading import head_spec
 from taxbench.registry.heads import HeadInfo, head_info
 from taxbench.registry.heads import heads as all_heads
 from taxbench.runs.inputs import Inputs, asked_of_systems, find_inputs, found
-from taxbench.runs.language_options import LANGUAGE, in_languages, language_pair, languages_of
+from taxbench.runs.language_options import LANGUAGE, in_languages, language_pair, languages_in
 from taxbench.runs.run_options import Options, OptionsError, Problem, names_in, seeds_in
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.group import GroupSpec
@@ -128,8 +128,9 @@ def resolve(options: Options) -> RunConfig:
     named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
     heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
-    pairs = for_each("set", languages_of(options.settings), language_pair)
-    others = tuple(each for each in options.settings if not each.startswith(f"{LANGUAGE}="))
+    spoken = [each for each in options.settings if each.startswith(f"{LANGUAGE}=")]
+    pairs = for_each("set", languages_in(spoken[-1]), language_pair) if spoken else []
+    others = tuple(each for each in options.settings if each not in spoken)
     settings = _settings(wrong, heads if len(heads) == len(names) else [], others)
     wrong += of_inputs
     if options.limit is not None and options.limit < 2:
@@ -142,8 +143,9 @@ def resolve(options: Options) -> RunConfig:
     if wrong:
         raise OptionsError(wrong)
     notes = [*map(str, warnings_for(registry, named, tasks))]
-    tasks, left_out = in_languages(tasks, pairs)
-    notes += left_out
+    if pairs:
+        tasks, left_out = in_languages(tasks, pairs)
+        notes += left_out
     if options.system:
         tasks, left_out = asked_of_systems(tasks, named_heads)
         notes += left_out

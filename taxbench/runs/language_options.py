@@ -9,10 +9,9 @@ LANGUAGE = "language"
 """What `--set` changes of the tasks themselves."""
 
 
-def languages_of(settings: tuple[str, ...]) -> list[str]:
-    """Return the languages that `--set language=` lists, the last where it is given twice."""
-    given = [text for key, _, text in (setting.partition("=") for setting in settings) if key == LANGUAGE]
-    return [name.strip() for name in given[-1].split(",")] if given else []
+def languages_in(setting: str) -> list[str]:
+    """Return the languages that `language=de,en:fr` lists."""
+    return [name.strip() for name in setting.partition("=")[2].split(",")]
 
 
 def language_pair(text: str) -> LanguagePair:
@@ -35,8 +34,6 @@ def in_languages(tasks: list[TaskSpec], pairs: list[LanguagePair]) -> tuple[list
     Raises:
         UsageError: one of the tasks says its languages itself, or none can be asked in others.
     """
-    if not pairs:
-        return tasks, []
     if named := [task.name for task in tasks if not task.questions.language.is_english]:
         raise UsageError(f"--set {LANGUAGE}: '{named[0]}' says its languages itself. Name the task that it extends.")
     fit = [task for task in tasks if task.property_questions is None]

@@ -83,7 +83,8 @@ def read_task_file(path: Path, task_path: TaskPath) -> TaskFile:
             task, found = check(TaskSpec, data, reading.without_levels, fill=_TASK, partial=not resolved.complete)
             reading.findings += found
             tasks = () if task is None else (task,)
-        reading.languages(data)
+        if isinstance(data.get("questions"), dict) and "language" in data["questions"]:
+            reading.languages(data["questions"]["language"])
         if not own.abstract and isinstance(name, str) and _WITH_LEVEL.fullmatch(name):
             reading.at(("name",), f"name: '{name}' ends in a level; levels: makes such names, a file has none")
     if reading.findings:
@@ -124,10 +125,8 @@ class _Reading:
                 text = f"settings: nothing has the setting '{name}'.{hint} Known: {', '.join(known)}"
                 self.at(("settings", name), text)
 
-    def languages(self, data: dict[str, Any]) -> None:
+    def languages(self, given: Any) -> None:
         """Check that the languages of questions are there."""
-        questions = data.get("questions")
-        given = questions.get("language") if isinstance(questions, dict) else None
         for side, code in given.items() if isinstance(given, dict) else ():
             key = ("questions", "language", side)
             if isinstance(code, str) and re.fullmatch(CODE, code) and code != ENGLISH and code not in languages():
