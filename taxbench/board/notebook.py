@@ -163,7 +163,7 @@ def parquet_files(board: Board, places: Iterable[Place]) -> dict[str, bytes]:
         UsageError: pandas or pyarrow is not installed.
     """
     pandas = _pandas("Parquet")
-    rows = pandas.read_csv(io.StringIO(csv_text(board.rows)))
+    rows = pandas.read_csv(io.StringIO(csv_text(board.rows)), dtype=dict.fromkeys(_TEXTS, str))
     tables = {"board.parquet": rows, "answers.parquet": load_answers(places).drop(columns="folder")}
     try:
         return {name: table.to_parquet(index=False) for name, table in tables.items()}

@@ -28,7 +28,7 @@ _DESIGNS = {
 def role_of(task: TaskSpec) -> str | None:
     """Return the part of the question that a task asks; None: another design."""
     pairing = task.counterfactual.kind
-    if task.property_questions:
+    if task.property_questions or task.questions.second_image or task.questions.language.foreign:
         return None
     if set(task.evaluate) <= {"leaf", "heldout_leaf"}:
         return "leaf" if pairing == "none" else None

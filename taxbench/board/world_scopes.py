@@ -41,7 +41,8 @@ def scope_maps(board: Board) -> tuple[ScopeMap, ...]:
         of_system = defaultdict[tuple[str, ...], _Asked](lambda: defaultdict(dict))
         for row in board.rows:
             asked, trained = scope_of(row), evidence_of(row)
-            if row.dataset == dataset and asked and trained and row.auroc.mean is not None and not row.is_control:
+            own = not row.is_control or row.head in READERS  # which are no heads, and shown as controls
+            if row.dataset == dataset and asked and trained and row.auroc.mean is not None and own:
                 of_system[(trained, *row.place[:-1])][asked][row.name, row.setting] = row.auroc.mean
         several = {system: scopes for system, scopes in of_system.items() if len(scopes) > 1}
         if several:

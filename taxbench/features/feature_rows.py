@@ -105,18 +105,18 @@ class ImagePairs:
     """Images one or two at a time, as questions number them (`protocol/image_pairs.py`); `rows` gives one of n."""
 
     def __init__(self, rows: Images, n: int) -> None:
-        self._rows, self._n, self.tokens, self.width = rows, n, rows.tokens, rows.width
+        self.rows, self._n, self.tokens, self.width = rows, n, rows.tokens, rows.width
         self.looks: np.ndarray | None = None
 
     def __call__(self, images: np.ndarray) -> Tensor:
         """Return the features of images, (b,) → (b, t, f), or of pairs, (b,) → (b, 2, t, f); float32."""
         if (images < self._n).all():
-            return self._rows(images)
-        return torch.stack([self._rows(images % self._n), self._rows(images // self._n - 1)], dim=1)
+            return self.rows(images)
+        return torch.stack([self.rows(images % self._n), self.rows(images // self._n - 1)], dim=1)
 
     def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
         """Return the statistics of single images.  # (f,), (f,)"""
-        return self._rows.statistics(images)
+        return self.rows.statistics(images)
 
 
 class _Numbers:

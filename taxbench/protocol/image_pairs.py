@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from taxbench.protocol.questions import QuestionSet
+from taxbench.util.errors import DataError
 
 
 def shown_as(images: Sequence[str], image: int) -> str:
@@ -24,9 +25,14 @@ def with_second(asked: QuestionSet, name: np.ndarray, images: np.ndarray, draw: 
     Args:
         asked: Questions about single images; what asks no name stays as it is.
         name: What each of the n images is called.  # (n,) int
-        images: Of which second ones are drawn; they have two names at least.  # (m,)
+        images: Of which second ones are drawn.  # (m,)
         draw: What draws.
+
+    Raises:
+        DataError: there is no image of another name.
     """
+    if len(np.unique(name[images])) < 2:
+        raise DataError("Two images of different names are asked about, and all that there are have one name.")
     n, second = len(name), np.full(len(name), -1)
     first = np.unique(asked.image)
     while len(first):

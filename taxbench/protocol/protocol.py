@@ -228,13 +228,16 @@ class Protocol:
         asks = self.task.property_questions
         return self.task.questions.second_image or bool(asks and asks.partners)
 
-    def validation(self) -> QuestionSet:
+    def validation(self, as_taught: bool = False) -> QuestionSet:
         """Return leaf questions about validation images of trained leaves, asked as `asks_names` says.
+
+        Args:
+            as_taught: All of them in the language of training, whatever the test's is: what training may go by.
 
         Raises:
             DataError: there is no such image.
         """
-        return self._leaf_questions("val")
+        return self._leaf_questions("val", as_taught)
 
     def test(self, split: SplitName) -> QuestionSet:
         """Return the test questions of one split.
@@ -413,14 +416,15 @@ class Protocol:
             )
         return "the task's evidence and the dataset's taxonomy leave none."
 
-    def _leaf_questions(self, split: str) -> QuestionSet:
+    def _leaf_questions(self, split: str, as_taught: bool = False) -> QuestionSet:
         """Draw the leaf questions of a split; raise DataError where it has no image."""
         images = self.images(split)
         if not len(images):
             raise DataError(f"The dataset '{self.dataset.name}' has no image in the split '{split}': {_NO_SPLIT}")
         asked = self._ask(self._leaf_sampler, images, rng(self.seed, split, "leaf"))
         asked = self._shown(asked, images, rng(self.seed, split, "second"))
-        return asked.where(self.asked_texts.known[asked.term]) if self.asks_names else asked
+        own = self.asks_names and not as_taught
+        return asked.where(self.asked_texts.known[asked.term]) if own else asked
 
     def _unsaid(self) -> str:
         """Say how many leaves have no label in the language of training, where there are any."""

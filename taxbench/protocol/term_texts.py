@@ -37,9 +37,10 @@ class TermTexts:
         """Return the digest of all that is asked of known terms; None in English, where it follows from the task."""
         if self.language is None:
             return None
-        asked = [text if known else None for text, known in zip(self.questions, self.known.tolist(), strict=True)]
-        nonsense = [word.phrase for word in self.language.nonsense]
-        return content_hash([asked, self.answers, self.language.templates.presence, nonsense])
+        words = zip(self.questions, self.names, self.phrases, self.known.tolist(), strict=True)
+        asked = [said if known else None for *said, known in words]
+        nonsense = [(word.term, word.phrase) for word in self.language.nonsense]
+        return content_hash([asked, self.answers, self.language.templates.presence, dict(self.frames), nonsense])
 
     def nonsense(self, replaced: np.ndarray) -> "TermTexts":
         """Return the same with words that do not exist in the place of some terms.  # (v,) bool"""

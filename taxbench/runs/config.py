@@ -189,7 +189,7 @@ def _settings(wrong: list[Problem], heads: list[HeadInfo], settings: tuple[str, 
     values: dict[str, list[str]] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
-        hint = did_you_mean(key, known)
+        hint = did_you_mean(key, [*known, LANGUAGE.rstrip("=")])
         if not equals:
             problem = f"--set '{setting}': expected KEY=VALUE.{'' if key in known else hint}"
             wrong.append(Problem("set", key, UsageError(problem)))
@@ -241,6 +241,10 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
             f"The head '{head.name}' reads the LM's state: its loss is 'answer'. Type --set loss=answer, or name other "
             "heads."
         )
+    asks = task.property_questions
+    if head.reads in ("names", "terms") and (task.questions.second_image or (asks and asks.partners)):
+        problem = f"The head '{head.name}' is told of one image, and '{task.name}' asks of two. Name other heads."
+        raise UsageError(problem)
     spec = head_spec(head.name, {key: given[key] for key, _, _ in head.settings if key in given})
     named = tuple(f"{key}={value}" for key, value in chosen.items() if key in varied and key in head.known)
     return GridCell(task, spec, features, trainer, scoring, prompt, varied=named)

@@ -140,13 +140,13 @@ class Rates:
 
 def rates(context: RunContext, jobs: Iterable[HeadJob], cost: CostModel) -> Rates:
     """Return how fast the LM is trained through and asked on this machine: in earlier runs, else in a short probe."""
-    here, lm = machine(context.device), context.lm.digest
+    here, lm, dtype = machine(context.device), context.lm.digest, str(context.lm.dtype).removeprefix("torch.")
     seconds, work = {"train": 0.0, "evaluate": 0.0}, {"train": 0.0, "evaluate": 0.0}
     runs = memory = 0
     for path in find_results([context.config.out]) if context.config.out.is_dir() else ():
         with suppress(OSError, ValidationError):
             timing = Timing.model_validate_json((path.parent / TIMING).read_text())
-            if (timing.machine, timing.lm) == (here, lm):
+            if (timing.machine, timing.lm, timing.dtype or dtype) == (here, lm, dtype):
                 runs, memory = runs + 1, max(memory, timing.memory)
                 for phase in seconds:
                     seconds[phase] += timing.seconds.get(phase, 0.0)
@@ -305,14 +305,14 @@ def seconds_to_ask(jobs: Sequence[HeadJob], few: Mapping[str, Tensor]) -> float:
         predict_margins(fitted, some, QUIET, "ask")
         if (seconds := time.perf_counter() - start) > _PROBE_SECONDS / 8:
             break
-    text_sides = {job.key.variant == "random_lm" and job.key.seed for job in asking.values()}  # its own, and twins
+    text_sides = {job.key.seed if job.key.variant == "random_lm" else None for job in asking.values()}  # and twins
     return len(text_sides) * prepared + seconds / len(some) * sum(map(_to_ask, jobs))
 
 
 def _to_ask(job: HeadJob) -> int:
     """Return how many questions a head is asked that it may answer in different ways; none if it asks no text side."""
     info, protocol = head_info(job.key.head.name), job.protocol
-    if info.reads == "names":
+    if info.reads in ("names", "terms"):
         return 0
     if info.sees == "features" and job.key.variant != "no_image":
         return _asked_of(job)

@@ -37,7 +37,7 @@ from taxbench.specs.spec import canonical_json
 from taxbench.specs.task import PromptSpec
 from taxbench.systems.asking import TextScorer
 from taxbench.systems.text_side import MeanImage, TextSide
-from taxbench.training.head_state import HeadTrainingState, build_head  # fmt: skip
+from taxbench.training.head_state import HeadTrainingState, build_head
 from taxbench.training.parallel import side_by_side, threads_of_a_job
 from taxbench.training.predict import FittedHead, out_of_memory
 from taxbench.training.stack import train_stack
@@ -361,6 +361,7 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
     Raises:
         TaxbenchError: one of the wanted heads cannot be built.
     """
+    wanted = list(wanted)
     once = {job.key.digest: job for job in wanted}  # what is asked in several ways is one head
     missing = [job for job in once.values() if job.take_on()]
     if not missing:
@@ -384,6 +385,8 @@ def fit(wanted: Iterable[HeadJob], later: Iterable[HeadJob], context: RunContext
     finally:
         for job in chain(missing, *stacks.values()):
             job.forget_training()  # of a stack that broke off nothing half-trained is gone on with
+    for job in wanted:
+        job.failure = job.failure or once[job.key.digest].failure
     return begun
 
 

@@ -20,7 +20,7 @@ from taxbench.runs.fit import HeadJob
 from taxbench.runs.loaded import Shared
 from taxbench.runs.runner import PlannedRun, check, plan
 from taxbench.runs.schedule import WorkLeft, makespan
-from taxbench.scoring.bootstrap import replicates, standard_error
+from taxbench.scoring.bootstrap import Replicates, replicates, standard_error
 from taxbench.scoring.comparison import detectable_difference
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.task import TaskSpec
@@ -83,7 +83,7 @@ class Forecast:
 
 
 def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
-    """WorkLeft out what a grid needs, without training a head or extracting a feature.
+    """Work out what a grid needs, without training a head or extracting a feature.
 
     Args:
         began: When the program started, by `time.time`.
@@ -125,16 +125,16 @@ def detectable(out: Path, task: TaskSpec) -> float | None:
     Args:
         out: The folder of results, where earlier runs lie; None is returned where there are no two alike.
     """
-    by_questions: dict[tuple[int, str], list[Path]] = {}
+    by_questions: dict[tuple[int, str], list[Replicates]] = {}
     for path in find_results([out / task.name])[:_LOOKED_AT] if out.is_dir() else ():
         with suppress(DataError):
             result = read_result(path)
             if result.run.task.digest == task.digest and result.predictions:
                 alike = (result.run.seed, result.predictions.questions)
-                by_questions.setdefault(alike, []).append(path.parent / result.predictions.file)
+                answers = read_predictions(path.parent / result.predictions.file)
+                by_questions.setdefault(alike, []).append(replicates(answers, task.headline))
     found = []
-    for paths in by_questions.values():
-        drawn = [replicates(read_predictions(path), task.headline) for path in paths]
+    for drawn in by_questions.values():
         for one, other in pairwise(drawn):
             error = standard_error(one.macro_f1 - other.macro_f1, one.n_terms)
             found.append(detectable_difference(error, one.n_terms))

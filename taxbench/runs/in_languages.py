@@ -42,7 +42,7 @@ def answer_language(job: HeadJob, tests: dict[Any, QuestionSet], report: Reporte
     """
     protocol, own = job.protocol, job.protocol.asked_texts
     both = own.in_either_language() if own.language else None
-    if both is None or head_info(job.key.head.name).reads in ("labels", "names"):
+    if both is None or head_info(job.key.head.name).reads != "answers":
         return {}
     try:
         head = job.asked(both, job.asking.prompt).fitted()

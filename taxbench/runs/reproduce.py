@@ -169,6 +169,11 @@ def _facts(run: RunSpec, software: Versions, commit: Code) -> dict[str, str]:
     """Return by name what decides a run's scores, to compare a reproduction with its record."""
     known: dict[str, Any] = {
         "dataset": run.dataset.fingerprint,
+        "properties": run.dataset.properties,
+        "images a leaf": run.dataset.limit,
+        "words taught": run.language.taught if run.language else None,
+        "words asked": run.language.asked if run.language else None,
+        "prompt": run.prompt.model_dump(),
         "encoder": run.encoder.digest,
         "features": run.encoder.features,
         "lm": run.lm.digest,

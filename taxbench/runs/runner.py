@@ -278,7 +278,7 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     result = result.model_copy(update={"answer_language": languages, "unlabelled_terms": planned.protocol.unlabelled})
     context.work["evaluate"] = sum(map(cost.asking, planned.heads.values()))
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
-                    lm=context.lm.digest, memory=peak_memory(context.device),
+                    lm=context.lm.digest, dtype=_dtype_name(context.lm.dtype), memory=peak_memory(context.device),
                     finished=datetime.now(UTC).date().isoformat())  # fmt: skip
     context.work.clear()
     curves = {name: curve for name, job in planned.heads.items() if (curve := job.curve)}

@@ -24,6 +24,8 @@ class Timing(Spec):
     """FLOPs of the LM by phase, to tell what other runs will take."""
     lm: str = ""
     """The digest of the LM."""
+    dtype: str = ""
+    """What it computed in; empty: written by an earlier release."""
     memory: int = 0
     """The most bytes that the process has had until then: of the accelerator, or on CPUs resident; 0: not measured."""
     finished: str = Field(default="", pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")

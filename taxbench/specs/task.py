@@ -345,6 +345,8 @@ class TaskSpec(Spec):
             )
         if self.property_questions and self.questions.language.foreign:
             raise refused("wordings of properties are in English only", "property_questions", "questions")
+        if self.questions.second_image and self.questions.language.foreign:
+            raise refused("questions about two images are in English only", "questions")
         unfit = [name for name in self.controls if name in FOREIGN_CONTROLS]
         if unfit and self.questions.language.test == ENGLISH:
             message = f"the control '{unfit[0]}' is of tasks that are asked in another language than English"

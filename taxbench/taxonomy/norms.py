@@ -54,6 +54,7 @@ def _lancaster(given: Path | None) -> Rows | None:
     return {
         line[word].lower(): {name: _number(path, number, name, line[place]) for name, place in places.items()}
         for number, line in enumerate(lines, start=2)
+        if line
     }
 
 

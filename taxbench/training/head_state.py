@@ -221,7 +221,7 @@ class HeadTrainingState:
         for number, moments in self._optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{number}/{name}": value for name, value in moments.items()}
         said: dict[str, Any] = {"step": self.step, "stopped": self._stopped, "half_way": self._half_way}
-        tensors["losses"] = torch.tensor(self.losses)
+        tensors["losses"] = torch.tensor(self.losses, dtype=torch.float64)
         said["validation"] = self.validation
         if self.best is not None:
             said |= {"best": self.best[:2]}

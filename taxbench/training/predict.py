@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from torch import Tensor
 from torch.nn import functional
 
-from taxbench.features.feature_rows import FeatureRows, Images, NameFeatures
+from taxbench.features.feature_rows import FeatureRows, ImagePairs, Images, NameFeatures
 from taxbench.features.store.reader import free_memory
 from taxbench.heads.base import FixedHead, Head, SoftHead
 from taxbench.lms.question_scorer import QuestionScorer
@@ -140,7 +140,7 @@ def leaf_loss(fitted: FittedHead, protocol: Protocol) -> float:
     Raises:
         TrainingError: an answer is no number.
     """
-    questions = protocol.validation()
+    questions = protocol.validation(as_taught=True)
     training = fitted.head.training
     fitted.head.eval()
     # Quiet, and so not to be stopped: a training would go on from a checkpoint that lacks this validation.
@@ -154,7 +154,8 @@ def blank_margins(fitted: FittedHead, terms: np.ndarray) -> np.ndarray | None:
 
     None where there is no such thing: where the LM is not asked, and where images are names.
     """
-    if isinstance(fitted.images, NameFeatures) or not isinstance(fitted.head, SoftHead | FixedHead):
+    images = fitted.images.rows if isinstance(fitted.images, ImagePairs) else fitted.images
+    if isinstance(images, NameFeatures) or not isinstance(fitted.head, SoftHead | FixedHead):
         return None
     mean = fitted.head.mean
     empty = FeatureRows(mean.expand(1, fitted.images.tokens, -1), mean.device)

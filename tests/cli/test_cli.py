@@ -12,7 +12,7 @@ from click.shell_completion import ShellComplete
 from PIL import Image
 
 from taxbench.cli.main import call, cli
-from taxbench.registry.settings import known_settings
+from taxbench.registry.settings import settings
 from tests.datasets.test_folder import make
 
 RUN = ["-q", "run"]
@@ -155,7 +155,7 @@ def test_python_dash_m_is_the_same_program_and_its_exit_code_reaches_the_shell()
         (["run", "--head"], "line", ["linear", "linear_k"]),
         (["run", "--head"], "al", ["all"]),
         (["run", "--head"], "mlp,v", ["mlp,vq"]),
-        (["run", "--head", "linear", "--set"], "", [f"{name}=" for name in known_settings("linear")]),
+        (["run", "--head", "linear", "--set"], "", [f"{each.name}=" for each in settings("linear")]),
         (["run", "--device"], "cu", ["cuda"]),
         (["run", "--dataset"], "th", ["things"]),
         (["run", "--dataset"], "folder:ph", ["folder:photos"]),

@@ -6,7 +6,7 @@ want of a reviewed label, are left out of all of them and counted.
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -59,6 +59,8 @@ class LanguageFinding:
     """AUROC of each control."""
     answer_language: float | None
     """Share of the language in its own answers and the English ones."""
+    family: str = ""
+    """A digest of all that the compared runs have in common, settings among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,8 @@ def _of_family(family: dict[LanguagePair, list[Result]], records: LoadedResults)
         if everywhere:
             same = {pair: [_only(each, split, everywhere) for each in some] for pair, some in answers.items()}
             counts = len(everywhere), len(anywhere - everywhere)
-            found += [_finding(kept[pair], same, pair, split, counts) for pair in order]
+            made = [_finding(kept[pair], same, pair, split, counts) for pair in order]
+            found += [replace(each, task=made[0].task, family=_family(kept[order[0]][0])) for each in made]
     return found
 
 
@@ -146,7 +149,7 @@ def _finding(
     transfer = None if twins[0] is None else auroc - twins[0]
     in_english = None if twins[1] is None else usual - twins[1]
     labels = languages()[pair.test].labels if pair.test in languages() else {}
-    alike = {term for term in own[0].terms if term in labels and is_cognate(labels[term].term, term)}
+    alike = {term for term in _terms_of(own[0], split) if term in labels and is_cognate(labels[term].term, term)}
     unlike = [_only(each, split, frozenset(each.terms) - alike) for each in own]
     shares = [each.answer_language[split] for each in group if split in each.answer_language]
     return LanguageFinding(
@@ -208,5 +211,10 @@ def _only(predictions: Predictions, split: str, terms: frozenset[str]) -> Predic
 
 
 def systems_of(findings: Sequence[LanguageFinding]) -> list[tuple[Any, ...]]:
-    """Return what the tables of findings are about: system, dataset, split, and the base task's name."""
-    return list(dict.fromkeys((each.system, each.dataset, each.split, each.seeds) for each in findings))
+    """Return what the tables of findings are about, as `about` says."""
+    return list(dict.fromkeys(map(about, findings)))
+
+
+def about(each: LanguageFinding) -> tuple[Any, ...]:
+    """Return what the table of a finding is about: system, dataset, English task, split, seeds, and all settings."""
+    return each.system, each.dataset, each.task, each.split, each.seeds, each.family

@@ -1,9 +1,8 @@
 """What records in several languages say, as people read it."""
 
-from taxbench.board.analysis.languages import TWIN, LanguageFinding, LanguageFindings, systems_of
+from taxbench.board.analysis.languages import TWIN, LanguageFinding, LanguageFindings, about, systems_of
 from taxbench.board.render.cells import markdown_table, markdown_text
-from taxbench.scoring.rank_correlation import UNKNOWN, Bounds
-from taxbench.util.text import number, signed
+from taxbench.util.text import bounded, number
 
 _HEADER = [
     "language", "terms", "AUROC", "less English", "transfer", "share kept", "no cognates", "random LM", "nonsense",
@@ -21,10 +20,11 @@ def languages_text(found: LanguageFindings) -> str:
     """Return the findings as Markdown tables, one for each system, dataset and split."""
     blocks = []
     for key in systems_of(found.findings):
-        mine = [each for each in found.findings if (each.system, each.dataset, each.split, each.seeds) == key]
+        mine = [each for each in found.findings if about(each) == key]
         out = f"; {mine[0].left_out} terms without a label in some language left out" if mine[0].left_out else ""
         seeds = ", ".join(map(str, mine[0].seeds))
-        blocks.append(f"**{markdown_text(key[0])}**, {markdown_text(key[1])}, split {key[2]}, seeds {seeds}{out}")
+        system, dataset, task, split = map(markdown_text, key[:4])
+        blocks.append(f"**{system}**, {dataset}, {task}, split {split}, seeds {seeds}{out}")
         blocks.append(markdown_table([_HEADER, *map(_line, mine)]))
     return "\n\n".join([*blocks, _LEGEND, *(markdown_text(note, 1000) for note in found.notes)]) + "\n"
 
@@ -32,14 +32,6 @@ def languages_text(found: LanguageFindings) -> str:
 def _line(each: LanguageFinding) -> list[str]:
     """Return a finding's line of the table, as `_HEADER` has it."""
     controls = [number(each.controls.get(name)) for name in (TWIN, "nonsense", "text_only", "translated_name")]
-    cognates = f"{_bounds(each.without_cognates)} ({each.terms - each.cognates})" if each.cognates else "-"
-    scores = [_bounds(each.auroc), _bounds(each.less_english, True), _bounds(each.transfer, True), _bounds(each.kept)]
+    cognates = f"{bounded(each.without_cognates)} ({each.terms - each.cognates})" if each.cognates else "-"
+    scores = [bounded(each.auroc), bounded(each.less_english, True), bounded(each.transfer, True), bounded(each.kept)]
     return [each.language, str(each.terms), *scores, cognates, *controls, number(each.answer_language)]
-
-
-def _bounds(bounds: Bounds, sign: bool = False) -> str:
-    """Return an estimate with its interval as text."""
-    show, (value, low, high) = signed if sign else number, bounds
-    if bounds == UNKNOWN or low is None:
-        return show(value)
-    return f"{show(value)} [{low:.2f}, {high:.2f}]"

@@ -162,7 +162,9 @@ def physical(records: LoadedResults, load: Callable[[str], Dataset]) -> Property
                 continue
             asked = [_asked(protocol, each) for protocol, each in zip(protocols, answers, strict=True)]
             findings += [_finding(group, asked, split) for split in splits]
-            pairs += [_of_leaves(group, asked, split) for split in splits if asked[0].asks.numbers is not None]
+            numbers = asked[0].asks.numbers  # of which one can be twice another: no ratings that begin at nothing
+            if numbers is not None and np.nanmin(numbers) > 0:
+                pairs += [_of_leaves(group, asked, split) for split in splits]
         except (DataError, UsageError) as error:
             notes.append(f"Left out: {group[0].run.task.name} on {group[0].dataset}: {error}")
     return PropertyFindings(tuple(findings), tuple(pairs), tuple(dict.fromkeys(notes)))

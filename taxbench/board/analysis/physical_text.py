@@ -46,13 +46,13 @@ _HEADER = ["task", "leaves", "AUROC", "transfer", "direct", "transfer", "reverse
 _CONTROLS = (*CONTROLS, CATEGORY_MEAN, APPARENT_SIZE)
 
 
-_PAIRS = ["task", "split", "asked", "pairs", "told rightly", "random LM", *GAPS, "same answer both ways"]
+_PAIRS = ["system", "task", "split", "asked", "pairs", "told rightly", "random LM", *GAPS, "same answer both ways"]
 
 
 def _pair_line(each: PairFinding) -> list[str]:
     """Return a finding's line of the table of pairs."""
     shown = [bounded(bounds) for bounds in (each.right, each.twin, *each.by_gap, each.same_answer)]
-    return [each.task, each.split, each.asked, str(each.pairs), *shown]
+    return [each.system, each.task, each.split, each.asked, str(each.pairs), *shown]
 
 
 def _line(each: PropertyFinding) -> list[str]:

@@ -46,7 +46,7 @@ def every_eval_ever(board: Board, organization: str, now: int) -> dict[str, str]
         key = uuid5(NAMESPACE_URL, json.dumps([place, [each.digest for row in rows for each in row.records]]))
         record = {
             "schema_version": _SCHEMA,
-            "evaluation_id": f"taxbench-{first.dataset}/{model}/{now}",
+            "evaluation_id": f"taxbench-{first.dataset}/{model}/{key}/{now}",
             "retrieved_timestamp": str(now),
             "source_metadata": {
                 "source_name": "taxbench leaderboard",
