@@ -201,6 +201,7 @@ def load_head(  # noqa: PLR0913
     *,
     dataset: str | Path | None = None,
     taxonomy: str | Path | None = None,
+    properties: str | Path | None = None,
     model: str | Path | None = None,
     encoder: str | Path | None = None,
     device: str | None = None,
@@ -217,6 +218,7 @@ def load_head(  # noqa: PLR0913
         control: Whose head: the result's own where empty, else that of a control, such as `random_lm`.
         dataset: Where its pictures are now, as for `run`; None: where the record says.
         taxonomy: As for `run`.
+        properties: As for `run`.
         model: What its LM, or its system, is called here; None: as in the record.
         encoder: The same of its encoder.
         device: As for `run`; None: the kind that the record names.
@@ -239,6 +241,7 @@ def load_head(  # noqa: PLR0913
     here = NamesHere(
         dataset=f"folder:{dataset}" if isinstance(dataset, Path) else dataset,
         taxonomy=Path(taxonomy) if taxonomy else None,
+        properties=Path(properties) if properties else None,
         model=str(model) if model else None,
         encoder=str(encoder) if encoder else None,
         device=device,

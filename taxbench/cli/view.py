@@ -1,12 +1,13 @@
 """`taxbench view`: right and wrong answers with their pictures, on a page to open in a browser."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from taxbench.cli.completion import complete_dataset, complete_model
-from taxbench.cli.options import json_option
+from taxbench.cli.completion import complete_dataset, complete_encoder, complete_model
+from taxbench.cli.options import json_option, properties_option
 from taxbench.util.progress import Reporter
 from taxbench.util.text import plain_json
 
@@ -30,6 +31,9 @@ from taxbench.util.text import plain_json
     shell_complete=complete_model,
     help="With --inside, what the LM, or the system, is called here, if it is a directory.",
 )
+@click.option("--encoder", metavar="NAME", shell_complete=complete_encoder, help="The same of the encoder.")
+@click.option("--device", metavar="NAME", help="With --inside, as for run [default: the kind that the record names].")
+@properties_option
 @click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help="The cache that the runs used.")
 @json_option
 @click.pass_obj
@@ -44,7 +48,7 @@ def command(report: Reporter, /, places: tuple[Path, ...], out: Path, as_json: b
     from taxbench.board.answers_view import ViewOptions, write_view
     from taxbench.runs.run_options import NamesHere
 
-    here = NamesHere(**{name: given[name] for name in ("dataset", "taxonomy", "model", "cache")})
+    here = NamesHere(**{each.name: given[each.name] for each in fields(NamesHere)})
     written = write_view(places, out, ViewOptions(given["embed"], given["inside"]), here, report)
     said = {"page": str(out), "results": written, "bytes": out.stat().st_size}
     click.echo(plain_json(said) if as_json else out.resolve().as_uri())
