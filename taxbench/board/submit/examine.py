@@ -76,7 +76,7 @@ def examine(folder: Path, registry: TaskRegistry) -> Examined:
 
 def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
     """Yield how the task of an examined record differs from the registry's task of that name."""
-    own = registry.tasks.get(task.name)
+    own = registry.tasks.get(task.name) or _in_language(task, registry)
     if own is None:
         yield (
             f"Unknown task '{task.name}' here.{did_you_mean(task.name, registry.tasks)} If its file is at hand, "
@@ -95,6 +95,14 @@ def _task_problems(task: TaskSpec, registry: TaskRegistry) -> Iterator[str]:
             own, name
         ):  # those are for people
             yield f"run.task.{name} is {getattr(task, name)}; {own.identity} here has {getattr(own, name)}. {_AGAIN}"
+
+
+def _in_language(task: TaskSpec, registry: TaskRegistry) -> TaskSpec | None:
+    """Return what `--set language=` makes of the registry's task that an examined task says it was made of."""
+    pair = task.questions.language
+    name, dash, level = task.name.partition("-")
+    base = registry.tasks.get(name.removesuffix(f"_{str(pair).replace(':', '_')}") + dash + level)
+    return base.in_languages(pair) if base and base.property_questions is None and not pair.is_english else None
 
 
 def _head_problems(result: Result) -> Iterator[str]:

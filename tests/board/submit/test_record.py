@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.board.submit.examine import examine
+from taxbench.board.submit.examine import _task_problems, examine
+from taxbench.specs.language_pair import LanguagePair
 from taxbench.tasks.registry import find_tasks
 from tests.board.hostile import BROKEN, edited, honest, named, of_version_2
 
@@ -64,3 +65,13 @@ def test_checking_loads_no_model_library() -> None:
     heavy = ["torch", "transformers", "h5py", "sklearn", "matplotlib", "huggingface_hub"]
     done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_task_that_was_put_into_another_language_is_known_by_what_it_was_made_of() -> None:
+    registry = REGISTRY
+    german = registry.tasks["unseen_hypernym"].in_languages(LanguagePair(test="de")).as_run()
+    assert not [*_task_problems(german, registry)]
+    (problem,) = _task_problems(german.model_copy(update={"heldout_leaves": 0.5}), registry)
+    assert "the same version with other content" in problem
+    (unknown,) = _task_problems(german.model_copy(update={"name": "my_task_de"}), registry)
+    assert "Unknown task 'my_task_de' here." in unknown
