@@ -131,7 +131,7 @@ def test_all_workers_have_as_much_of_a_machine(
 
 def test_a_grid_that_is_interrupted_goes_on_where_it_stopped(tmp_path: Path, tiny_llama: Path) -> None:
     pytest.importorskip("ray")
-    options = {**small_grid(tmp_path, tiny_llama), "set": "epochs=400", "seeds": "1"}
+    options = {**small_grid(tmp_path, tiny_llama), "set": "epochs=4000", "seeds": "1"}
     words = [sys.executable, "-m", "taxbench", "run", *typed(options), "--engine", "ray"]
     command = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     heads = tmp_path / "cache" / "heads"
