@@ -33,7 +33,9 @@ def in_languages(tasks: list[TaskSpec], pairs: list[LanguagePair]) -> tuple[list
         raise UsageError(f"--set {LANGUAGE}…: '{named[0]}' says its languages itself. Name the task that it extends.")
     fit = [task for task in tasks if task.property_questions is None and not task.questions.second_image]
     if not fit:
-        raise UsageError(f"--set {LANGUAGE}…: tasks about properties are in English only, as are those about two images.")
+        raise UsageError(
+            f"--set {LANGUAGE}…: tasks about properties are in English only, as are those about two images."
+        )
     all_of_them = dict.fromkeys((LanguagePair(), *pairs))
     left_out = ", ".join(task.name for task in tasks if task not in fit)
     notes = [f"{left_out}: about properties or two images, in English only; left out."] if left_out else []
