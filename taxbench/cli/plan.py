@@ -62,7 +62,7 @@ def _show(found: "Forecast") -> None:
         click.echo(f"Differences in macro-F1 that two runs of one seed would show (power .8): {told}")
     for line in found.failing:
         click.secho(f"cannot be run: {line}", fg="red")
-    if len(found.by_workers) > 1 and found.seconds > found.preparing:
+    if found.seconds > found.preparing:
         shown = ", ".join(f"{n}: {duration(seconds)}" for n, seconds in found.by_workers.items())
         click.echo(f"By so many processes, each on a machine like this: {shown}.")
     click.echo(f"In all about {duration(found.seconds)} by one process on this machine, {duration(found.preparing)} of "

@@ -153,7 +153,7 @@ def asked_property(asks: PropertyQuestions, dataset: Dataset) -> AskedProperty:
 
 
 def _rank_within(leaf: np.ndarray) -> np.ndarray:
-    """Return the how manieth of its leaf each image is.  # (n,)"""
+    """Return which of its leaf's images each one is, the first of them 0.  # (n,)"""
     order = np.argsort(leaf, kind="stable")
     starts = np.searchsorted(leaf[order], leaf[order])
     rank = np.empty(len(leaf), np.int64)

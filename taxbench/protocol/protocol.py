@@ -222,12 +222,6 @@ class Protocol:
             return asked
         return with_second(asked, self.vocabulary.name_of[self.leaf], images, generator)
 
-    @property
-    def in_pairs(self) -> bool:
-        """Say whether two images stand in one question, in training or at test."""
-        asks = self.task.property_questions
-        return self.task.questions.second_image or bool(asks and asks.partners)
-
     def validation(self, as_taught: bool = False) -> QuestionSet:
         """Return leaf questions about validation images of trained leaves, asked as `asks_names` says.
 

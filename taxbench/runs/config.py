@@ -133,9 +133,9 @@ def resolve(options: Options) -> RunConfig:
     named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
     heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
-    given = [each for each in options.settings if each.startswith(LANGUAGE)]  # the last counts
-    pairs = for_each("set", given[-1].removeprefix(LANGUAGE).split(",") if given else [], language_pair)
-    others = tuple(each for each in options.settings if each not in given)
+    spoken = [each for each in options.settings if each.startswith(LANGUAGE)]  # the last counts
+    pairs = for_each("set", spoken[-1].removeprefix(LANGUAGE).split(",") if spoken else [], language_pair)
+    others = tuple(each for each in options.settings if each not in spoken)
     settings = _settings(wrong, heads if len(heads) == len(names) else [], others)
     wrong += of_inputs
     if options.limit is not None and options.limit < 2:
@@ -241,8 +241,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
             f"The head '{head.name}' reads the LM's state: its loss is 'answer'. Type --set loss=answer, or name other "
             "heads."
         )
-    asks = task.property_questions
-    if head.reads in ("names", "terms") and (task.questions.second_image or (asks and asks.partners)):
+    if head.reads in ("names", "terms") and task.in_pairs:
         problem = f"The head '{head.name}' is told of one image, and '{task.name}' asks of two. Name other heads."
         raise UsageError(problem)
     spec = head_spec(head.name, {key: given[key] for key, _, _ in head.settings if key in given})

@@ -185,7 +185,7 @@ class HeadJob:
     @cached_property
     def images(self) -> Images:
         """Return what the head sees of images, or of two at a time."""
-        return ImagePairs(self._alone, len(self.protocol.leaf)) if self.protocol.in_pairs else self._alone
+        return ImagePairs(self._alone, len(self.protocol.leaf)) if self.protocol.task.in_pairs else self._alone
 
     @cached_property
     def _alone(self) -> Images:

@@ -122,12 +122,11 @@ def asked_of_systems(tasks: list[TaskSpec], readers: Collection[str]) -> tuple[l
 
 def _why_not(task: TaskSpec, readers: Collection[str]) -> str:
     """Say why systems of some readers cannot be asked a task; nothing where they can."""
-    asks = task.property_questions
     if task.counterfactual.kind != "none":
         return "images and names are paired anew, which a system that was trained elsewhere never saw"
-    if task.questions.second_image or (asks and asks.partners):
+    if task.in_pairs:
         return "they show two images at a time"
-    if asks and set(readers) != {"answer"}:
+    if task.property_questions and set(readers) != {"answer"}:
         return "they ask whole questions, which only systems that answer can read"
     if task.questions.language.foreign:
         return "they are in another language, and systems are asked in English"

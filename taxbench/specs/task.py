@@ -377,6 +377,12 @@ class TaskSpec(Spec):
         """Return the fields that an identity goes by: all but the world scope."""
         return {name: value for name, value in super().identity_fields().items() if name != "world_scope"}
 
+    @property
+    def in_pairs(self) -> bool:
+        """Say whether two images stand in one question, in training or at test."""
+        asks = self.property_questions
+        return self.questions.second_image or bool(asks and asks.partners)
+
     def as_run(self) -> "TaskSpec":
         """Return the task without what is no part of a run: published figures, and a frame that the run says itself.
 
