@@ -36,6 +36,7 @@ from taxbench.features.store.layout import NOT_FINITE, OK, UNDECODABLE, TokenSha
 from taxbench.features.store.reader import FeatureTable
 from taxbench.features.store.writer import EntryLock, ShardWriter, begin_shard, shard_path
 from taxbench.specs.feature_key import Encoded, FeatureKey, FeatureReadout, Manifest, Origin, StorageDtype
+from taxbench.util.devices import dtype_name
 from taxbench.util.errors import CacheError, DataError, first_few
 from taxbench.util.progress import Reporter
 
@@ -295,7 +296,7 @@ def feature_key(dataset: Dataset, card: EncoderCard, reading: FeatureReadout, ho
         reading=reading,
         preprocessing=card.preprocessing,
         decoder=dataset.decoder,
-        compute_dtype=str(how.dtype).removeprefix("torch."),  # type: ignore[arg-type]
+        compute_dtype=dtype_name(how.dtype),
     )
     return FeatureKey(
         source=source, storage_dtype=how.storage, images_digest=dataset.images_digest, n_images=len(dataset.images)

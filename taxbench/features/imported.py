@@ -16,6 +16,7 @@ from taxbench.features.store.layout import OK, TokenShape, plan_layout
 from taxbench.features.store.reader import FeatureTable
 from taxbench.features.store.writer import EntryLock, ShardWriter, begin_shard, shard_path
 from taxbench.specs.feature_key import IMPORTED, FeatureKey, Imported, Manifest, Origin, StorageDtype
+from taxbench.util.devices import dtype_name
 from taxbench.util.errors import CacheError, DataError, UsageError, did_you_mean
 from taxbench.util.progress import Reporter
 
@@ -128,7 +129,7 @@ def _copy_shard(file: FeatureFile, order: np.ndarray, writer: ShardWriter, manif
 
 def _check_kept(given: torch.Tensor, kept: torch.Tensor, ids: list[str], path: Path) -> None:
     """Raise DataError where rows are not finite, or the storage type loses what tells them apart."""
-    dtype = str(kept.dtype).removeprefix("torch.")
+    dtype = dtype_name(kept.dtype)
     wild = ~torch.isfinite(kept).flatten(1).all(1).numpy()
     if wild.any():
         row = int(wild.argmax())

@@ -16,6 +16,7 @@ from taxbench._version import NUMERICS
 from taxbench.lms.frozen import FrozenLM, text_tokens
 from taxbench.protocol.words import with_article
 from taxbench.specs.spec import canonical_json
+from taxbench.util.devices import dtype_name
 from taxbench.util.errors import ModelError
 from taxbench.util.paths import replacing
 
@@ -64,7 +65,7 @@ def _key(lm: FrozenLM, terms: tuple[str, ...]) -> str:
     return canonical_json(
         {
             "lm": lm.digest,
-            "dtype": str(lm.dtype).removeprefix("torch."),
+            "dtype": dtype_name(lm.dtype),
             "device": lm.device.type,
             "terms": xxhash.xxh3_128_hexdigest("\n".join(terms).encode()),
             "templates": TEMPLATES,

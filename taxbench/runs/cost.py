@@ -34,7 +34,7 @@ from taxbench.specs.side_files import Timing
 from taxbench.specs.task import NoCounterfactual
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import predict_margins
-from taxbench.util.devices import peak_memory, pick_dtype
+from taxbench.util.devices import dtype_name, peak_memory, pick_dtype
 from taxbench.util.progress import QUIET, Advance, Reporter
 
 _PROBE_SECONDS = 3.0
@@ -140,7 +140,7 @@ class Rates:
 
 def rates(context: RunContext, jobs: Iterable[HeadJob], cost: CostModel) -> Rates:
     """Return how fast the LM is trained through and asked on this machine: in earlier runs, else in a short probe."""
-    here, lm, dtype = machine(context.device), context.lm.digest, str(context.lm.dtype).removeprefix("torch.")
+    here, lm, dtype = machine(context.device), context.lm.digest, dtype_name(context.lm.dtype)
     seconds, work = {"train": 0.0, "evaluate": 0.0}, {"train": 0.0, "evaluate": 0.0}
     runs = memory = 0
     for path in find_results([context.config.out]) if context.config.out.is_dir() else ():

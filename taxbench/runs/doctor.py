@@ -18,7 +18,7 @@ import torch
 from taxbench._version import NUMERICS, __version__
 from taxbench.features.store.reader import free_memory
 from taxbench.runs.environment import available_cores, machine
-from taxbench.util.devices import pick_device, pick_dtype
+from taxbench.util.devices import dtype_name, pick_device, pick_dtype
 from taxbench.util.locks import ByteLocks
 
 _LITTLE = 5e9  # bytes of a disk: features of THINGS and some heads fit
@@ -49,7 +49,7 @@ def examine_machine() -> Iterator[Finding]:
     state: Literal["good", "note"] = "good" if threads <= cores else "note"
     more = "" if threads <= cores else f", more than its {cores} cores: set OMP_NUM_THREADS={cores}"
     yield Finding("torch", state, f"{torch.__version__}, {threads} threads{more}")
-    dtype = str(pick_dtype(device.type)).removeprefix("torch.")
+    dtype = dtype_name(pick_dtype(device.type))
     yield Finding("device", "good", f"{machine(device)}; computes in {dtype}")
     for number in range(torch.cuda.device_count()) if device.type == "cuda" else ():
         free = free_memory(f"cuda:{number}") / 1e9

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from taxbench.lms.frozen import find_files
 from taxbench.protocol.protocol import Protocol
@@ -41,7 +40,7 @@ from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec
 from taxbench.specs.side_files import Timing, TrainingLosses
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
-from taxbench.util.devices import peak_memory
+from taxbench.util.devices import dtype_name, peak_memory
 from taxbench.util.errors import DataError, TaxbenchError, first_few
 from taxbench.util.paths import check_writable
 from taxbench.util.progress import QUIET, Reporter
@@ -169,7 +168,7 @@ def run_spec(cell: GridCell, protocol: Protocol, features: FeatureSet, context: 
             features=key.digest,
             options=None if inputs.imported else cell.features,
         ),
-        lm=LMId(name=inputs.lm.name, digest=lm.digest, dtype=_dtype_name(lm.dtype)),
+        lm=LMId(name=inputs.lm.name, digest=lm.digest, dtype=dtype_name(lm.dtype)),
         head=cell.head,
         trainer=cell.trainer,
         scoring=cell.scoring,
@@ -278,7 +277,7 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     result = result.model_copy(update={"answer_language": languages, "unlabelled_terms": planned.protocol.unlabelled})
     context.work["evaluate"] = sum(map(cost.asking, planned.heads.values()))
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
-                    lm=context.lm.digest, dtype=_dtype_name(context.lm.dtype), memory=peak_memory(context.device),
+                    lm=context.lm.digest, dtype=dtype_name(context.lm.dtype), memory=peak_memory(context.device),
                     finished=datetime.now(UTC).date().isoformat())  # fmt: skip
     context.work.clear()
     curves = {name: curve for name, job in planned.heads.items() if (curve := job.curve)}
@@ -379,8 +378,3 @@ def _record(
         versions=versions(),
         code=context.code,
     )
-
-
-def _dtype_name(dtype: torch.dtype) -> Any:
-    """Return the name of the type that a run's LM computes in, such as float32."""
-    return str(dtype).removeprefix("torch.")

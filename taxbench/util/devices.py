@@ -3,6 +3,7 @@
 import resource
 import sys
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -41,6 +42,11 @@ def pick_dtype(device_type: str, name: str = "auto") -> torch.dtype:
         checks = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
         return torch.bfloat16 if any(check() for check in checks if check) else torch.float32
     return torch.float32
+
+
+def dtype_name(dtype: torch.dtype) -> Any:
+    """Return the name of a number type as records have it, such as float32."""
+    return str(dtype).removeprefix("torch.")
 
 
 def peak_memory(device: torch.device) -> int:
