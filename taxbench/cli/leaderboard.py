@@ -193,6 +193,27 @@ def export_command(report: Reporter, /, folders: tuple[Path, ...], form: str, as
     click.echo(plain_json(written) if as_json else "\n".join(written))
 
 
+@command.command("track")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--to", "tracker", required=True, type=click.Choice(["trackio", "wandb"]), help="An experiment tracker.")
+@click.option("--project", default="taxbench", show_default=True, metavar="NAME", help="Under which name it has them.")
+@json_option
+def track_command(folders: tuple[Path, ...], tracker: str, project: str, as_json: bool) -> None:
+    """Log the results below FOLDERS (default: results) as runs of an experiment tracker: settings, losses and scores.
+
+    trackio keeps them on this machine ('trackio show' opens them); wandb sends them to its server, if not told
+    otherwise by WANDB_MODE=offline. Again logs them again.
+    """
+    import sys
+    from contextlib import redirect_stdout
+
+    from taxbench.board.trackers import send
+
+    with redirect_stdout(sys.stderr):  # trackers talk
+        names = send(tracker, project, folders or (Path("results"),))
+    click.echo(plain_json(names) if as_json else "\n".join(names))
+
+
 @command.command("push")
 @click.argument("repository", metavar="USER/NAME")
 @_root

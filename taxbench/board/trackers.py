@@ -1,0 +1,69 @@
+"""Results as runs of an experiment tracker: trackio, or Weights & Biases, whose interface it shares."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from taxbench.board.notebook import Place, results_in
+from taxbench.board.rows import settings_of
+from taxbench.results.beside import read_losses
+from taxbench.specs.result import Result
+from taxbench.util.errors import UsageError
+
+
+def send(tracker: str, project: str, places: Sequence[Place]) -> list[str]:
+    """Log every result as a run of a project: names and settings, how its losses fell, and its scores.
+
+    Where it goes is the tracker's affair: by default a server for wandb (WANDB_MODE=offline: a folder), and a database
+    of this machine for trackio. A run is named after the result's folder, which its settings and seed name.
+
+    Args:
+        tracker: The module of one: 'trackio' or 'wandb'.
+
+    Returns:
+        The names of the runs.
+
+    Raises:
+        UsageError: the tracker is not installed, or there are no results.
+    """
+    try:
+        library = import_module(tracker)
+    except ImportError:
+        raise UsageError(f"'{tracker}' is not installed. Type: pip install {tracker}") from None
+    return [_send(library, project, result) for result in results_in(places)]
+
+
+def _send(library: Any, project: str, result: Result) -> str:
+    """Log one result, and return the name of its run."""
+    assert result.folder is not None  # results_in gives none without
+    run, name = result.run, result.folder.name
+    names = {"task": run.task.identity, "dataset": run.dataset.label, "model": run.lm.name}
+    names |= {"encoder": run.encoder.name, "head": run.head.name, "seed": run.seed}
+    library.init(project=project, name=name, config={**settings_of(result), **names})
+    for step, losses in _steps(result.folder).items():
+        library.log(losses, step=step)
+    scored = {"": result.scores, **{f"{control}/": scores for control, scores in result.controls.items()}}
+    library.log({
+        f"{prefix}{split}/{metric}": value
+        for prefix, scores in scored.items()
+        for split, score in scores.items()
+        for metric, value in (("macro_f1", score.macro_f1), ("auroc", score.auroc))
+        if value is not None
+    })  # fmt: skip
+    library.finish()
+    return name
+
+
+def _steps(folder: Path) -> dict[int, dict[str, float]]:
+    """Return the losses of each step at which some are known, in order; of the head itself without a prefix."""
+    steps = defaultdict[int, dict[str, float]](dict)
+    recorded = read_losses(folder)
+    for head, curve in recorded.heads.items() if recorded else ():
+        prefix = "" if head == "none" else f"{head}/"
+        for step, loss in zip(curve.step, curve.loss, strict=True):
+            steps[step][f"{prefix}train/loss"] = loss
+        for step, loss in curve.validation:
+            steps[step][f"{prefix}validation/loss"] = loss
+    return dict(sorted(steps.items()))
