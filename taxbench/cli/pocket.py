@@ -31,11 +31,12 @@ def sheet(out: str, per_concept: int) -> None:
 
 @command.command("figures")
 @click.argument("part", type=click.Choice(["encoder", "lm"]))
-def figures(part: str) -> None:
-    """Measure the encoder (linear probe) or the language model (text only; needs WordNet)."""
+@click.option("--model", default="pocket", show_default=True, help="The language model: an alias, or a folder.")
+def figures(part: str, model: str) -> None:
+    """Measure the encoder (linear probe) or the language model (text only: hypernyms, then properties)."""
     from taxbench.pocket.train.probe import encoder_figures, lm_figures
 
-    _show(encoder_figures() if part == "encoder" else lm_figures())
+    _show(encoder_figures() if part == "encoder" else lm_figures(model))
 
 
 @command.command("train-encoder")
