@@ -67,13 +67,20 @@ def train_clip(folder: str, steps: int | None) -> None:
 @click.argument("folder", type=click.Path(file_okay=False))
 @click.option("--steps", type=click.IntRange(1), help="Fewer or more steps than the shipped weights had.")
 @click.option("--language", metavar="CODE", help="Add a second language to the shipped weights, such as de.")
-def train_lm(folder: str, steps: int | None, language: str | None) -> None:
+@click.option("--parts", is_flag=True, help="Add what WordNet says of parts, materials and manner to them.")
+def train_lm(folder: str, steps: int | None, language: str | None, parts: bool) -> None:
     """Train the language model on WordNet's text and write it to FOLDER; an interrupted training goes on."""
-    from taxbench.pocket.train.lm import Settings, second_language_settings
+    if language and parts:
+        raise click.UsageError("--language and --parts: expected one of them, each adds to the shipped weights.")
+    from taxbench.pocket.train.lm import Settings, parts_settings, second_language_settings
     from taxbench.pocket.train.lm import train_lm as train
 
     settings = Settings(steps=steps) if steps else Settings()
-    train(Path(folder), second_language_settings(language, steps) if language else settings)
+    if language:
+        settings = second_language_settings(language, steps)
+    elif parts:
+        settings = parts_settings(steps)
+    train(Path(folder), settings)
     click.echo(folder)
 
 

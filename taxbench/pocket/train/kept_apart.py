@@ -21,18 +21,15 @@ class KeptApart:
     def __init__(self, corpus: Corpus, book: Phrasebook) -> None:
         """Find them: all names that share a meaning with a drawn one, or a word."""
         self._book = book
-        self._words = frozenset(form for name in DRAWN for form in (name, plural(name)))
+        self.words = frozenset(form for name in DRAWN for form in (name, plural(name)))
         meant = {synset for name in DRAWN if name in corpus.name_id for synset in corpus.senses[corpus.name_id[name]]}
         self.names = frozenset(
             number
             for number, name in enumerate(corpus.names)
-            if meant & set(corpus.senses[number]) or self._words & set(name.replace("-", " ").split())
+            if meant & set(corpus.senses[number]) or self.words & set(name.replace("-", " ").split())
         )
-
-    def say(self, text: str) -> bool:
-        """Tell whether a text has a word for something drawn."""
-        return not self._words.isdisjoint(re.findall(r"\w+", text))
 
     def are_in(self, context: list[int], names: Iterable[int]) -> bool:
         """Tell whether a context shows something drawn, or says a word for it."""
-        return not self.names.isdisjoint(names) or self.say(self._book.decode(context))
+        said = re.findall(r"\w+", self._book.decode(context))
+        return not (self.names.isdisjoint(names) and self.words.isdisjoint(said))
