@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
@@ -14,10 +15,12 @@ from taxbench.cli.pocket import command
 from taxbench.pocket.concepts import CONCEPTS
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.evaluate import property_pairs
-from taxbench.pocket.train.lm import parts_settings, train_lm
+from taxbench.pocket.train.lm import Trainer, parts_settings, train_lm
 from taxbench.pocket.train.lm_batches import BatchShape
+from taxbench.pocket.train.lm_model import build_model
 from taxbench.pocket.train.lm_rows import Phrasebook
 from taxbench.pocket.train.part_rows import _DIRECT, _NEGATED, _SUBJECTS, PartBatches, PartRows
+from taxbench.pocket.train.tokenizer import save_tokenizer
 from taxbench.pocket.train.traits import Trait, Traits
 from taxbench.pocket.train.wordnet_parts import TABLE, Parts, _table, read_parts, table_lines
 from taxbench.protocol.words import plural, with_article
@@ -247,6 +250,16 @@ def test_two_steps_make_weights_of_the_same_size_that_load_as_any_other(corpus: 
     assert (tmp_path / "tokenizer.json").read_bytes() == (WEIGHTS / "tokenizer.json").read_bytes()
     own, shipped = (folder / "model.safetensors" for folder in (tmp_path, WEIGHTS))
     assert own.stat().st_size == shipped.stat().st_size and own.read_bytes() != shipped.read_bytes()
+
+
+def test_training_begins_with_the_known_weights(corpus: Corpus, tmp_path: Path) -> None:
+    known = build_model(12288, 64, 1, 64)
+    known.save_pretrained(tmp_path / "known")
+    save_tokenizer(Tokenizer.from_file(str(WEIGHTS / "tokenizer.json")), tmp_path / "known")
+    small = replace(parts_settings(1, str(tmp_path / "known")), compiled=False, width=64, depth=1, mlp=64)
+    trainer = Trainer(corpus, tmp_path / "out", small)
+    for name, value in trainer.model.state_dict().items():
+        assert torch.equal(value, known.state_dict()[name]), name
 
 
 def test_a_language_and_parts_are_added_one_at_a_time(tmp_path: Path) -> None:

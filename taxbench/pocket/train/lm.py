@@ -66,9 +66,11 @@ class Settings:
     compiled: bool = True
     """Compile the step; costs a minute and needs a C++ compiler."""
     language: str = ""
-    """A second language, to be added to the shipped weights; empty: none."""
+    """A second language, to be added to known weights; empty: none."""
     parts: bool = False
-    """Whether parts, materials and manner are added to the shipped weights."""
+    """Whether parts, materials and manner are added to known weights."""
+    known: str = "pocket"
+    """Those weights: an alias, or a folder."""
     added_share: float = 0.7
     """Share of the steps that are of what is added."""
     save_every: int = 200
@@ -76,7 +78,7 @@ class Settings:
 
     @property
     def adds(self) -> bool:
-        """Whether the shipped weights are trained on; else training starts from nothing."""
+        """Whether known weights are trained on; else training starts from nothing."""
         return self.parts or bool(self.language)
 
 
@@ -88,13 +90,13 @@ class Trainer:
         self.settings, self.out_dir, self.step = settings, out_dir, 0
         self._checkpoint = out_dir / "checkpoint.pt"
         resumed = self._checkpoint.exists()
-        shipped, joined = Path(model_source(find_lm("pocket").source)), list[tuple[int, int]]()
+        known, joined = Path(model_source(find_lm(settings.known).source)), list[tuple[int, int]]()
         language = find_language(settings.language) if settings.language else None
         if not resumed:
             if language:
-                tokenizer, joined = with_words_of(language, shipped)
+                tokenizer, joined = with_words_of(language, known)
             elif settings.parts:
-                tokenizer = Tokenizer.from_file(str(shipped / "tokenizer.json"))
+                tokenizer = Tokenizer.from_file(str(known / "tokenizer.json"))
             else:
                 tokenizer = train_tokenizer(wordnet_texts(corpus), settings.vocabulary)
             save_tokenizer(tokenizer, out_dir)
@@ -112,7 +114,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.model = build_model(tokenizer.get_vocab_size(), settings.width, settings.depth, settings.mlp)
         if not resumed and settings.adds:
-            copy_grown(self.model, LlamaForCausalLM.from_pretrained(shipped, dtype=torch.float32), joined)
+            copy_grown(self.model, LlamaForCausalLM.from_pretrained(known, dtype=torch.float32), joined)
         elif not resumed:
             start = initial_embeddings(corpus, tokenizer, settings.width, settings.embedding_scale, settings.seed)
             self.model.get_input_embeddings().weight.data.copy_(start)
@@ -191,14 +193,14 @@ def copy_grown(model: LlamaForCausalLM, known: LlamaForCausalLM, joined: list[tu
 _ADDING = Settings(steps=900, learning_rate=1e-3, warmup=50, growth=1, evaluate_every=300)
 
 
-def second_language_settings(language: str, steps: int | None = None) -> Settings:
-    """Return the settings that add a language to the shipped weights."""
-    return replace(_ADDING, steps=steps or _ADDING.steps, language=language)
+def second_language_settings(language: str, steps: int | None = None, known: str = "pocket") -> Settings:
+    """Return the settings that add a language to known weights."""
+    return replace(_ADDING, steps=steps or _ADDING.steps, language=language, known=known)
 
 
-def parts_settings(steps: int | None = None) -> Settings:
-    """Return the settings that add parts and manner to the shipped weights."""
-    return replace(_ADDING, steps=steps or _ADDING.steps, parts=True, added_share=0.5)
+def parts_settings(steps: int | None = None, known: str = "pocket") -> Settings:
+    """Return the settings that add parts and manner to known weights."""
+    return replace(_ADDING, steps=steps or _ADDING.steps, parts=True, added_share=0.5, known=known)
 
 
 def _groups(model: LlamaForCausalLM, weight_decay: float) -> list[dict[str, object]]:
