@@ -31,11 +31,12 @@ def sheet(out: str, per_concept: int) -> None:
 
 @command.command("figures")
 @click.argument("part", type=click.Choice(["encoder", "lm"]))
-def figures(part: str) -> None:
-    """Measure the encoder (linear probe) or the language model (text only; needs WordNet)."""
+@click.option("--model", default="pocket", show_default=True, help="The language model: an alias, or a folder.")
+def figures(part: str, model: str) -> None:
+    """Measure the encoder (linear probe) or the language model (text only: hypernyms, then properties)."""
     from taxbench.pocket.train.probe import encoder_figures, lm_figures
 
-    _show(encoder_figures() if part == "encoder" else lm_figures())
+    _show(encoder_figures() if part == "encoder" else lm_figures(model))
 
 
 @command.command("train-encoder")
@@ -65,14 +66,22 @@ def train_clip(folder: str, steps: int | None) -> None:
 @command.command("train-lm")
 @click.argument("folder", type=click.Path(file_okay=False))
 @click.option("--steps", type=click.IntRange(1), help="Fewer or more steps than the shipped weights had.")
-@click.option("--language", metavar="CODE", help="Add a second language to the shipped weights, such as de.")
-def train_lm(folder: str, steps: int | None, language: str | None) -> None:
+@click.option("--language", metavar="CODE", help="Add a second language to known weights, such as de.")
+@click.option("--parts", is_flag=True, help="Add what WordNet says of parts, materials and manner to known weights.")
+@click.option("--known", default="pocket", show_default=True, help="Those weights: an alias, or a folder.")
+def train_lm(folder: str, steps: int | None, language: str | None, parts: bool, known: str) -> None:
     """Train the language model on WordNet's text and write it to FOLDER; an interrupted training goes on."""
-    from taxbench.pocket.train.lm import Settings, second_language_settings
+    if language and parts:
+        raise click.UsageError("--language and --parts: expected one of them at a time.")
+    from taxbench.pocket.train.lm import Settings, parts_settings, second_language_settings
     from taxbench.pocket.train.lm import train_lm as train
 
     settings = Settings(steps=steps) if steps else Settings()
-    train(Path(folder), second_language_settings(language, steps) if language else settings)
+    if language:
+        settings = second_language_settings(language, steps, known)
+    elif parts:
+        settings = parts_settings(steps, known)
+    train(Path(folder), settings)
     click.echo(folder)
 
 

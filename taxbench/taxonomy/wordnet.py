@@ -23,7 +23,7 @@ from taxbench.util.errors import DataError, first_line
 from taxbench.util.paths import replacing
 
 TABLE = Path(__file__).with_name("files") / "nouns.tsv.xz"
-_LICENCE = """\
+LICENCE = """\
 # Nouns of WordNet 3.0. "WordNet 3.0 Copyright 2006 by Princeton University. All rights reserved."
 # Redistributed under the WordNet licence: https://wordnet.princeton.edu/license-and-commercial-use
 """
@@ -136,8 +136,8 @@ def _table(folder: Path) -> Iterator[str]:
     hypernyms and of what it is an instance of. Then words with how often glosses have them, and SemCor as no noun. Then
     the definition of each synset.
     """
-    text = {part: _lines(folder / f"data.{part}") for part in ("noun", "verb", "adj", "adv")}
-    counts = {key: int(count) for key, _, count in map(str.split, _lines(folder / "cntlist.rev"))}
+    text = {part: file_lines(folder / f"data.{part}") for part in ("noun", "verb", "adj", "adv")}
+    counts = {key: int(count) for key, _, count in map(str.split, file_lines(folder / "cntlist.rev"))}
     reader, lines = _reader(folder), {int(line[:8]): line.partition(" | ") for line in text["noun"]}
     names, definitions = set[str](), []
     for synset in reader.all_synsets("n"):
@@ -165,7 +165,7 @@ def _table(folder: Path) -> Iterator[str]:
     yield from definitions
 
 
-def _lines(path: Path) -> list[str]:
+def file_lines(path: Path) -> list[str]:
     """Return the lines of a dict file after its licence, which is indented."""
     return [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(" ")]
 
@@ -202,5 +202,5 @@ def _reader(folder: Path) -> Any:
 
 if __name__ == "__main__":
     with replacing(TABLE) as partial:
-        text = _LICENCE + "\n".join(_table(Path(sys.argv[1])))
+        text = LICENCE + "\n".join(_table(Path(sys.argv[1])))
         partial.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))

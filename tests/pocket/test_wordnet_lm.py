@@ -1,6 +1,7 @@
 """The text-only LM: honest training rows, a forward pass that is Llama's, and weights that know what a crow is."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
@@ -75,15 +76,15 @@ def corpus() -> Corpus:
     return Corpus(_part_of(read_nouns()))
 
 
-def _part_of(nouns: Nouns) -> Nouns:
-    """Keep all meanings of the names of some groups, with everything above them: a tenth of WordNet is quick."""
+def _part_of(nouns: Nouns, more: Iterable[str] = ()) -> Nouns:
+    """Keep all meanings of some names and those of some groups, with everything above: a tenth of WordNet is quick."""
     above: list[set[int]] = []
     for synset in nouns.synsets:  # data.noun lists a category before its kinds, nearly always
         parents = (*synset.hypernyms, *synset.instance_of)
         above.append({*parents, *(far for near in parents if near < len(above) for far in above[near])})
     roots = {nouns.position(key) for key in GROUPS}
     names = {lemma.lower() for index, up in enumerate(above) if roots & up for lemma in nouns.synsets[index].lemmas}
-    names |= {key.split(".")[0].replace("_", " ") for key in (*GROUPS, *NEEDED)}
+    names |= {key.split(".")[0].replace("_", " ") for key in (*GROUPS, *NEEDED)} | set(more)
     kept, todo = set(), [index for name in names for index in nouns.senses[name]]
     while todo:
         index = todo.pop()

@@ -56,7 +56,7 @@ class Corpus:
         self.senses = [senses[name] for name in self.names]
         self.lemmas = [tuple(self.name_id[lemma.lower()] for lemma in synset.lemmas) for synset in nouns.synsets]
         self.ancestors = _find_ancestors(nouns)
-        self._empty = {nouns.position(key) for key in _EMPTY_CATEGORIES}
+        self.empty = {nouns.position(key) for key in _EMPTY_CATEGORIES}
         self._taxon = nouns.position("taxonomic_group.n.01")
         self.physical = self._find_physical()
         self.true_terms = [self._lemmas_of((index, *above)) for index, above in enumerate(self.ancestors)]
@@ -178,7 +178,7 @@ class Corpus:
     @cached_property
     def categories(self) -> Terms:
         """Synsets above at least four fairly everyday names; the readable ones are drawn more often."""
-        weights, possible = {}, self.physical - self._empty
+        weights, possible = {}, self.physical - self.empty
         for above, kinds in self.kinds.items():
             is_everyday = len(kinds) >= 4 and self.rank[kinds[3]] < _FAIRLY_EVERYDAY
             if is_everyday and above in possible and (known := self.readability(above)):
@@ -193,7 +193,7 @@ class Corpus:
         for synset in sorted(self.physical):
             weights: dict[int, float] = {}
             for above in self.ancestors[synset]:
-                if above not in self.physical or above in self._empty:
+                if above not in self.physical or above in self.empty:
                     continue
                 known = self.readability(above)
                 for name, score in known.items():

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from taxbench.datasets.dataset import load_dataset
 from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.question_scorer import QuestionScorer, compare
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.reading_questions import TEMPLATE, render
 from taxbench.pocket.train.tokenizer import NO, YES
+from taxbench.protocol.property_questions import asked_property
 from taxbench.protocol.questions import QuestionSet
 from taxbench.runs.prompts import name_scores
 from taxbench.scoring.metrics import category_scores, summarise
 from taxbench.specs.result import Scores
+from taxbench.tasks.registry import find_tasks
 from taxbench.util.progress import QUIET
 
 EVERYDAY = 2000
@@ -144,3 +147,19 @@ def taxonomy_pairs(hypernyms_of: Mapping[str, Sequence[str]], seed: int) -> list
             pairs.append(Pair(leaf, term, True))
             pairs.append(Pair(leaf, wrong[int(generator.integers(len(wrong)))], False))
     return pairs
+
+
+def property_pairs() -> dict[str, tuple[list[Pair], list[Pair]]]:
+    """Return what the default property tasks ask of pocket's leaves, by task: direct wordings, and reversed ones."""
+    dataset, asked = load_dataset("pocket", None), {}
+    names = [dataset.taxonomy.display_name(leaf) for leaf in dataset.taxonomy.leaves]
+    for task in find_tasks().resolve(["physical"]):
+        if task.property_questions is None:
+            continue
+        found = asked_property(task.property_questions, dataset)
+        kinds: tuple[list[Pair], list[Pair]] = ([], [])
+        for leaf, place in np.argwhere(found.answers >= 0).tolist():
+            is_reversed = int(found.reversed[place % len(found.reversed)])
+            kinds[is_reversed].append(Pair(names[leaf], found.questions[place], bool(found.answers[leaf, place])))
+        asked[task.name] = kinds
+    return asked

@@ -18,7 +18,7 @@ from taxbench.lms.frozen import load_lm, random_twin
 from taxbench.pocket.art import render
 from taxbench.pocket.concepts import CONCEPTS
 from taxbench.pocket.train.corpus import Corpus
-from taxbench.pocket.train.evaluate import Pair, by_name, everyday_pairs, margins, score, taxonomy_pairs
+from taxbench.pocket.train.evaluate import Pair, by_name, everyday_pairs, margins, property_pairs, score, taxonomy_pairs
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.taxonomy.wordnet import read_nouns
 
@@ -48,14 +48,13 @@ def encoder_figures() -> Iterator[Figures]:
         yield Figures(name, values)
 
 
-def lm_figures() -> Iterator[Figures]:
-    """Yield text-only scores of the language model and of its random twin, in the benchmark's format.
+def lm_figures(model: str = "pocket") -> Iterator[Figures]:
+    """Yield text-only scores of a language model and of its random twin, in the benchmark's format.
 
-    Raises:
-        DataError: WordNet, from which the held-out pairs are drawn, is not on this machine.
+    First hypernyms, then the wordings of property tasks: the AUROC of direct ones and of reversed ones.
     """
     corpus = Corpus(read_nouns())
-    lm = load_lm(find_lm("pocket"), torch.device("cpu"), torch.float32)
+    lm = load_lm(find_lm(model), torch.device("cpu"), torch.float32)
     everyday = everyday_pairs(corpus, seed=0)
     sets: dict[str, list[Pair]] = {
         "everyday nouns, pairs held out": everyday.unasked + everyday.unseen,
@@ -68,6 +67,10 @@ def lm_figures() -> Iterator[Figures]:
         for name, pairs in sets.items():
             found = score(pairs, margins(each, pairs))
             yield Figures(f"{label}{name} ({found.n_questions} questions)", by_name(found))
+    for task, (direct, against) in property_pairs().items():
+        scored = {name: by_name(score(pairs, margins(lm, pairs, "{term}")))["AUROC"]
+                  for name, pairs in (("direct", direct), ("reversed", against))}  # fmt: skip
+        yield Figures(f"{task} ({len(direct) + len(against)} questions)", scored)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,10 +148,10 @@ class Sampler:
     def _wrong_term(self, shown: Shown, leaf: bool) -> int | None:
         """Draw a leaf or category of another thing, often a relative; it may still turn out true."""
         near = self.random.random() < (_RELATIVE_LEAF if leaf else _RELATIVE_CATEGORY)
-        other = self._relative(shown) if near else self.thing()
+        other = self.relative(shown) if near else self.thing()
         return other.name if leaf else self.category(other)
 
-    def _relative(self, shown: Shown) -> Shown:
+    def relative(self, shown: Shown) -> Shown:
         """Draw a thing that shares one of the categories with this one, mostly an everyday one."""
         above = self.corpus.ancestors[self._meaning(shown)]
         members = self.corpus.kinds.get(above[int(len(above) * self.random.random() ** 1.5)], ()) if above else ()

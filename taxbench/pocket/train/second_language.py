@@ -7,8 +7,6 @@ in it. So that a crow is a "Vogel" has to follow from crows being birds in Engli
 """
 
 import json
-import re
-from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
@@ -16,10 +14,10 @@ from tokenizers import Tokenizer
 
 from taxbench.pocket.concepts import CATEGORIES
 from taxbench.pocket.train.corpus import Corpus
+from taxbench.pocket.train.kept_apart import DRAWN, KeptApart
 from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape
 from taxbench.pocket.train.lm_rows import Phrasebook, RowMaker, TrainingRow
 from taxbench.pocket.train.reading_questions import Shown
-from taxbench.protocol.words import plural
 from taxbench.specs.language import Label, Language
 from taxbench.util.errors import ModelError, TrainingError
 
@@ -73,39 +71,27 @@ class SecondLanguage:
     """Token ids of what is asked and said in a language, looked up once."""
 
     def __init__(self, language: Language, corpus: Corpus, book: Phrasebook) -> None:
-        """Find which of the labels are names of the corpus, and which of its names may stand with hypernyms.
+        """Find which of the labels are names of the corpus, leaves and hypernyms apart.
 
         Raises:
             TrainingError: the language has no reviewed label for a leaf or hypernym of the benchmark.
         """
         self._language, self._book = language, book
-        drawn = [name for category in CATEGORIES for name in category.members]
         above = {name for category in CATEGORIES for name in (category.name, *category.parents)}
-        if missing := [name for name in (*drawn, *sorted(above)) if not language.knows(name)]:
+        if missing := [name for name in (*DRAWN, *sorted(above)) if not language.knows(name)]:
             raise TrainingError(f"'{language.language}' has no reviewed label for {', '.join(missing)}.")
         reviewed = {name: label for name, label in language.labels.items() if label.reviewed and name in corpus.name_id}
-        self.leaves = {corpus.name_id[name]: reviewed[name] for name in drawn if name in reviewed}
+        self.leaves = {corpus.name_id[name]: reviewed[name] for name in DRAWN if name in reviewed}
         self.hypernyms = {
             number: label
             for name, label in reviewed.items()
             if (number := corpus.name_id[name]) not in self.leaves
             and any(corpus.kinds.get(s) for s in corpus.senses[number])
         }
-        apart = {synset for name in self.leaves for synset in corpus.senses[name]}
-        words = self._drawn = {form for name in drawn for form in (name, plural(name))}
-        self.kept_apart = frozenset(
-            number
-            for number, name in enumerate(corpus.names)
-            if apart & set(corpus.senses[number]) or words & set(name.replace("-", " ").split())
-        )
+        self.apart = KeptApart(corpus, book)
         self.yes, self.no = (
             self._one_token(texts[0]) for texts in (language.answers.positive, language.answers.negative)
         )
-
-    def may_stand(self, context: list[int], names: Iterable[int]) -> bool:
-        """Say whether a context may stand with a hypernym: it shows nothing that is drawn, and says no word for it."""
-        said = re.findall(r"\w+", self._book.decode(context))
-        return not (self.kept_apart.intersection(names) or self._drawn.intersection(said))
 
     def _one_token(self, answer: str) -> int:
         """Return the token of an answer."""
@@ -147,7 +133,7 @@ class SecondLanguageRows(RowMaker):
             return self._name_row()
         for _ in range(_TRIES):
             context, things = self._context(self._sampler.thing())
-            if self._words.may_stand(context, (thing.name for thing in things)):
+            if not self._words.apart.are_in(context, (thing.name for thing in things)):
                 return self._kind_row(context[:_CONTEXT], things)
         return self._name_row()
 
