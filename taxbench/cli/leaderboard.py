@@ -59,7 +59,7 @@ def show(report: Reporter, /, folders: tuple[Path, ...], form: str, as_json: boo
     from taxbench.board.build import board_text, make_board
     from taxbench.board.load import load_records
     from taxbench.board.published import compare_with_published
-    from taxbench.board.render.text_table import LEGEND, latex_tables, of_terminal, text_table
+    from taxbench.board.render.text_table import LEGEND, check_layout, latex_tables, of_terminal, text_table
     from taxbench.board.resampling import Cached
     from taxbench.tasks.registry import find_tasks
     from taxbench.util.paths import cache_folder
@@ -69,9 +69,10 @@ def show(report: Reporter, /, folders: tuple[Path, ...], form: str, as_json: boo
     if chosen and (as_json or form not in ("table", "tex")):
         raise UsageError("--columns and --sort are of the table and of tex; other forms have all columns.")
     places, registry = folders or (Path("results"),), find_tasks(given["include"])
+    found, layout = load_records(places), of_terminal(given["columns"], given["sort"])
+    check_layout(found.results, layout)
     known, groups = Cached(cache_folder()), registry.groups.values()
-    board = make_board(load_records(places), groups, known, (), report, given["best_by"])
-    layout = of_terminal(given["columns"], given["sort"])
+    board = make_board(found, groups, known, (), report, given["best_by"])
     if chosen and other:
         click.echo(latex_tables(board.rows, layout), nl=False)
     elif other:

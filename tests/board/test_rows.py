@@ -88,11 +88,9 @@ def test_rows_say_what_is_not_as_by_default_and_what_tells_them_apart() -> None:
     assert {row.setting for row in rows} == {"", "epochs=3, dropout=0.5"}
     assert {row.dataset for row in rows} == {"pocket f", "pocket ff"}
     text = text_table(rows)
-    assert text.startswith(
-        "**LM pocket ← encoder pocket · dataset pocket f · seeds 42**"
-    )  # several settings: one table
+    assert text.startswith("**LM pocket ← encoder pocket · dataset pocket f · seed 42**")  # several settings: one table
     assert "| epochs=3, dropout=0.5 | unseen_hypernym@1 " in text and "| head | features | setting " in text
-    assert "seeds 42 · epochs=3**" in text_table(make_table([result(trainer=TrainerSpec(epochs=3))]))
+    assert "seed 42 · epochs=3**" in text_table(make_table([result(trainer=TrainerSpec(epochs=3))]))
     assert all(f"| {changed.identity} " in text for changed in versions) and "| unseen_hypernym@1 " in text
 
 

@@ -164,7 +164,7 @@ def _tex_cell(cell: str) -> str:
     plainly = re.sub(r"\\(.)", r"\1", cell)
     if plainly == NOTHING_TO_SHOW:
         return "--"
-    return r"$\pm$".join(re.sub(r"^-(?=\d)", "$-$", tex(part)) for part in plainly.split("±"))
+    return r"$\pm$".join(re.sub(r"(?<![\w.])-(?=\d)", "$-$", tex(part)) for part in plainly.split("±"))
 
 
 def latex_text(board: Board) -> str:

@@ -13,7 +13,9 @@ from taxbench.board.board import NOTHING, Estimate, GroupAverage, Row, controls_
 from taxbench.board.published import BesidePublished
 from taxbench.board.render.cells import markdown_table, markdown_text, said, task_name, with_both
 from taxbench.board.render.exports import latex_of
+from taxbench.board.rows import make_table
 from taxbench.specs.controls import control_title
+from taxbench.specs.result import Result
 from taxbench.specs.sources import READERS
 from taxbench.util.errors import UsageError, did_you_mean
 from taxbench.util.text import NOTHING_TO_SHOW, number, signed
@@ -32,6 +34,9 @@ _FIRST_TO_GO = (
     "transfer",
 )  # fmt: skip
 """The columns that are left out where a terminal has no room, the least telling first."""
+
+_MODELS = ("LM", "encoder")
+"""Columns that stand in the title of a table where nobody asks for one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +105,15 @@ def latex_tables(rows: Sequence[Row], layout: TableLayout) -> str:
 
 def _tables(rows: Sequence[Row], layout: TableLayout) -> Iterator[tuple[str, bool, list[Row], list[list[str]]]]:
     """Yield each table: its title, whether it compares heads, its rows, and its lines, the first the header."""
+    asked = set(map(_key, (*layout.columns, layout.sort)))
+    models = bool(asked & set(map(_key, _MODELS)))
     places = defaultdict[str, set[tuple[str, ...]]](set)
     for row in rows:
-        places[_title(row, with_head=False)].add(row.place)
+        places[_title(row, models, with_head=False)].add(row.place)
     tables = defaultdict[tuple[str, bool], list[Row]](list)
     for row in rows:
-        compared = len(places[_title(row, with_head=False)]) > 1
-        tables[_title(row, with_head=not compared), compared].append(row)
-    asked = set(map(_key, (*layout.columns, layout.sort)))
+        compared = models or len(places[_title(row, models, with_head=False)]) > 1
+        tables[_title(row, models, with_head=not compared), compared].append(row)
     offered = on_request(rows)
     wanted = {title: show for title, show in offered.items() if _key(title) in asked}
     made = {key: _lines(block, key[1], wanted) for key, block in tables.items()}
@@ -116,25 +122,43 @@ def _tables(rows: Sequence[Row], layout: TableLayout) -> Iterator[tuple[str, boo
         yield title, compared, block, _laid_out(made[title, compared], layout)
 
 
-def _title(row: Row, *, with_head: bool) -> str:
-    """Return the title above a text table: of one head's runs, or of several heads that it compares."""
+def check_layout(results: Iterable[Result], layout: TableLayout) -> None:
+    """Raise UsageError where a layout names a column that no table of results has, before their intervals are made."""
+    for _ in _tables(make_table(results), layout):
+        pass
+
+
+def _title(row: Row, models: bool, *, with_head: bool) -> str:
+    """Return the title above a text table: of one head's runs, or of several heads that it compares.
+
+    Args:
+        models: Whether the table has models as columns, so that those of a dataset stand in one.
+    """
     lm, head, encoder, dataset, setting = map(markdown_text, (row.lm, row.head, row.encoder, row.dataset, row.setting))
     heads = f" ← head {head}" if with_head else ""
     more = "".join(f" · {each}" for each in (setting, markdown_text(row.note, 120)) if each and with_head)
-    seeds = ", ".join(map(str, row.seeds))
+    seeds = f"seed{'s' * (len(row.seeds) > 1)} {', '.join(map(str, row.seeds))}"
+    if models:
+        return f"Dataset {dataset} · {seeds}"
     if row.head in READERS:
-        return f"System {lm}, asked by {head} · dataset {dataset} · seeds {seeds}{more}"
-    return f"LM {lm}{heads} ← encoder {encoder} · dataset {dataset} · seeds {seeds}{more}"
+        return f"System {lm}, asked by {head} · dataset {dataset} · {seeds}{more}"
+    return f"LM {lm}{heads} ← encoder {encoder} · dataset {dataset} · {seeds}{more}"
 
 
 def on_request(rows: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
     """Return the columns that stand in a text table where they are named: minutes, date, and every setting."""
     settings = dict.fromkeys(name for row in rows for name in row.settings)
     return {
+        **{name: partial(_name, name.lower()) for name in _MODELS},
         "minutes": lambda row: NOTHING_TO_SHOW if row.seconds is None else number(row.seconds / 60, 1),
         "date": lambda row: row.finished or NOTHING_TO_SHOW,
         **{name: partial(_setting, name) for name in settings},
     }
+
+
+def _name(name: str, row: Row) -> str:
+    """Return the cell of the name of a model."""
+    return markdown_text(getattr(row, name))
 
 
 def _setting(name: str, row: Row) -> str:

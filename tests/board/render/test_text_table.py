@@ -71,6 +71,15 @@ def test_columns_are_chosen_and_lines_sorted_by_any_of_them() -> None:
         text_table(rows, layout=TableLayout(sort="aurroc"))
 
 
+def test_models_as_columns_stand_in_one_table_of_their_dataset() -> None:
+    rows = [row("leaf", NAMES | {"lm": lm, "head": head}) for lm, head in (("one", "mlp"), ("two", "mlp"))]
+    rows.append(row("leaf", NAMES | {"dataset": "other"}))
+    assert text_table(rows).count("| task") == 3
+    text = text_table(rows, layout=TableLayout(("LM", "encoder", "head", "F1")))
+    assert re.findall(r"\*\*(.*)\*\*", text) == [f"Dataset {name} · seeds 7, 42, 218" for name in ("pocket", "other")]
+    assert {line["LM"] for line in table(text.split("**Dataset other")[0])} == {"one", "two"}
+
+
 def test_what_runs_cost_and_their_settings_are_columns_where_they_are_named() -> None:
     settings = {"epochs": 5, "hidden": [8, 16]}
     rows = [replace(row("unseen_hypernym", NAMES), settings=settings, seconds=90.0, finished="2026-11-30")]
