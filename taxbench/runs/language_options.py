@@ -5,8 +5,8 @@ from taxbench.specs.task import TaskSpec
 from taxbench.tasks.language_files import find_language
 from taxbench.util.errors import UsageError
 
-LANGUAGE = "language="
-"""How what `--set` changes of the tasks themselves begins."""
+LANGUAGE = "language"
+"""What `--set` changes of the tasks themselves."""
 
 
 def language_pair(text: str) -> LanguagePair:
@@ -30,11 +30,11 @@ def in_languages(tasks: list[TaskSpec], pairs: list[LanguagePair]) -> tuple[list
         UsageError: one of the tasks says its languages itself, or none can be asked in others.
     """
     if named := [task.name for task in tasks if not task.questions.language.is_english]:
-        raise UsageError(f"--set {LANGUAGE}…: '{named[0]}' says its languages itself. Name the task that it extends.")
+        raise UsageError(f"--set {LANGUAGE}=…: '{named[0]}' says its languages itself. Name the task that it extends.")
     fit = [task for task in tasks if task.property_questions is None and not task.questions.second_image]
     if not fit:
         raise UsageError(
-            f"--set {LANGUAGE}…: tasks about properties are in English only, as are those about two images."
+            f"--set {LANGUAGE}=…: tasks about properties are in English only, as are those about two images."
         )
     all_of_them = dict.fromkeys((LanguagePair(), *pairs))
     left_out = ", ".join(task.name for task in tasks if task not in fit)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,6 @@ def _missing(language: Language, file: YamlFile) -> Iterator[Diagnostic]:
         yield file.error(("labels", doubtful[0]), said)
 
 
-@cache
 def _read(folder: Path) -> dict[str, Language]:
     """Return the languages of a folder that can be read."""
     found = {path.stem: read_language(path)[0] for path in sorted(folder.glob("*.yaml"))}
@@ -102,12 +100,12 @@ def find_language(code: str) -> Language:
         UsageError: there is none of that code.
         TaskError: its file is broken; with every problem of it, one a line.
     """
-    known = languages()
-    if code in known:
-        return known[code]
-    path = own_folder() / f"{code}.yaml"
-    if path.is_file():
-        raise TaskError("\n".join(map(str, errors(read_language(path)[1]))))
+    for path in (folder / f"{code}.yaml" for folder in (BUILTIN_LANGUAGES, own_folder())):
+        if path.is_file():
+            language, found = read_language(path)
+            if language is None:
+                raise TaskError("\n".join(map(str, errors(found))))
+            return language
     raise UsageError(no_language(code))
 
 

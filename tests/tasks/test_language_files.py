@@ -140,6 +140,8 @@ def test_a_language_of_ones_own_is_found_and_cannot_take_a_known_code(
     monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
     written(tmp_path)
     assert find_language("it").labels["bird"].phrase == "ein Vogel"
+    changed(tmp_path, "a_term: ein Vogel", "a_term: ein Piepmatz")
+    assert find_language("it").labels["bird"].phrase == languages()["it"].labels["bird"].phrase == "ein Piepmatz"
     changed(tmp_path, "Vogel", "Uccello").rename(tmp_path / "de.yaml")
     assert languages()["de"].labels["bird"].phrase == "ein Vogel"
 
