@@ -2,7 +2,7 @@
 
 from taxbench.specs.language_pair import ENGLISH, LanguagePair
 from taxbench.specs.task import TaskSpec
-from taxbench.tasks.language_files import find_language
+from taxbench.tasks.language_files import find_language, own_folder
 from taxbench.util.errors import UsageError
 
 LANGUAGE = "language"
@@ -13,13 +13,16 @@ def language_pair(text: str) -> LanguagePair:
     """Return what a user calls a language: `de`, asked after training in English, or `de:en`, training first.
 
     Raises:
-        UsageError: it is none of that, or the language is unknown.
+        UsageError: it is none of that, the language is unknown, or none of its words is reviewed.
         TaskError: its file is broken.
     """
     train, colon, test = text.strip().rpartition(":")
     for code in (train, test) if colon else (test,):
-        if code != ENGLISH:
-            find_language(code)
+        if code != ENGLISH and not any(label.reviewed for label in find_language(code).labels.values()):
+            raise UsageError(
+                f"None of the words of the language '{code}' is reviewed, and what is not is never asked. Write "
+                f"reviewed: true at those that are right in {own_folder() / code}.yaml."
+            )
     return LanguagePair(train=train or ENGLISH, test=test)
 
 

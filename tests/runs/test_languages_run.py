@@ -172,6 +172,16 @@ def test_cognates_are_words_that_look_english(word: str, english: str, same: boo
     assert is_cognate(word, english) == same
 
 
+def test_a_language_without_a_reviewed_word_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
+    text = (BUILTIN_LANGUAGES / "de.yaml").read_text(encoding="utf-8").replace("language: de", "language: nd", 1)
+    (tmp_path / "nd.yaml").write_text(text.replace("reviewed: true", "reviewed: false"), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"None of the words of the language 'nd' is reviewed.*nd\.yaml"):
+        language_pair("nd:en")
+
+
 def test_languages_are_typed_by_the_test_or_as_a_pair() -> None:
     assert language_pair("de") == LanguagePair(test="de")
     assert language_pair("de:en") == LanguagePair(train="de")
