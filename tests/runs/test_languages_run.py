@@ -135,6 +135,20 @@ def test_a_term_that_one_language_lacks_drops_out_of_all(
     assert {(each.terms, each.left_out) for each in found if each.split == "leaf"} == {(3, 1)}
 
 
+def test_leaves_that_are_asked_as_taught_are_not_compared(
+    results: list[Result], grid: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
+    text = (BUILTIN_LANGUAGES / "de.yaml").read_text(encoding="utf-8").replace("language: de", "language: nl", 1)
+    lines = [
+        line for line in text.splitlines() if not line.startswith(("  saw: ", "  hammer: ", "  owl: ", "  duck: "))
+    ]
+    (tmp_path / "nl.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    out = str(tmp_path / "out")
+    taxbench.run(quiet=True, settings=("language=nl", "epochs=1", "frame=raw"), **grid | {"out": out, "seeds": "1"})
+    assert {each.split for each in compare_languages(load_records([Path(out)])).findings} == {"unseen"}
+
+
 def test_records_without_english_or_without_others_say_what_to_type(
     results: list[Result], grid: dict[str, str], tmp_path: Path
 ) -> None:

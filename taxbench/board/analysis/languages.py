@@ -124,7 +124,14 @@ def _of_family(family: dict[LanguagePair, list[Result]], records: LoadedResults)
     answers = {pair: [records.predictions(each) for each in group] for pair, group in kept.items()}
     found = []
     for split in kept[LanguagePair()][0].run.task.evaluate if seeds else ():
-        asked = {pair: [_terms_of(each, split) for each in some] for pair, some in answers.items()}
+        # Leaves of which none has a label are asked in the language of training; that says nothing of another one.
+        asked = {
+            pair: [
+                _terms_of(each, split).difference(result.unlabelled_terms)
+                for each, result in zip(some, group, strict=True)
+            ]
+            for (pair, some), group in zip(answers.items(), kept.values(), strict=True)
+        }
         everywhere = frozenset.intersection(*(terms for some in asked.values() for terms in some))
         anywhere = frozenset.union(*(terms for some in asked.values() for terms in some))
         if everywhere:
