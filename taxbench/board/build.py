@@ -65,7 +65,7 @@ def build(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> tuple[Pa
     from taxbench.board.render.paper_figures import figures  # matplotlib: only here
 
     board, files = _texts(load_records([results_of(root)]), groups, read_resamplings(root / FILE), report)
-    files |= {f"{FIGURES}/{name}": content for name, content in figures(board).items()}
+    files |= {f"{FIGURES}/{name}": content for name, content in figures(board, report).items()}
     for name, content in files.items():
         with replacing(root / name) as partial:
             partial.write_bytes(content)

@@ -74,7 +74,7 @@ class Cached(MutableMapping[str, Resampled]):
 
     def __setitem__(self, key: str, row: Resampled) -> None:
         with suppress(CacheError), replacing(self._folder / f"{key}.json") as partial:
-            partial.write_text(row.model_dump_json() + "\n")
+            partial.write_text(row.model_dump_json() + "\n", encoding="utf-8")
 
     def __delitem__(self, key: str) -> None:
         (self._folder / f"{key}.json").unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import click
 from taxbench.cli.completion import complete_tag, tags_of
 from taxbench.cli.options import include_path, json_option
 from taxbench.util.errors import UsageError, did_you_mean
-from taxbench.util.text import plain_json
+from taxbench.util.text import padded, plain_json, width
 
 KINDS = ("tasks", "models", "encoders", "systems", "heads", "settings", "datasets", "languages")
 _COLUMNS = {"heads": ("takes", "learns", "reads"), "systems": ("reads",), "languages": ("words",)}
@@ -33,10 +33,10 @@ def command(kind: str | None, tag: str | None, include: tuple[Path, ...], as_jso
         columns = ("name", *_COLUMNS.get(name, ()))
         click.secho(f"{name} ({', '.join(columns[1:])})" if columns[1:] else name, bold=True)
         shown = [entry for entry in entries if "curve" not in entry]
-        widths = {column: max((len(entry.get(column, "")) for entry in shown), default=0) for column in columns}
+        widths = {column: max((width(entry.get(column, "")) for entry in shown), default=0) for column in columns}
         for entry in shown:
             broken = "error" in entry
-            before = [entry[column].ljust(widths[column]) for column in (columns[:1] if broken else columns)]
+            before = [padded(entry[column], widths[column]) for column in (columns[:1] if broken else columns)]
             click.secho("  ".join(["", *before, entry["error" if broken else "summary"]]), fg="red" if broken else None)
         if name != next(reversed(listing)):
             click.echo()

@@ -1,6 +1,6 @@
 """What the options of a run resolve to: every name looked up. Only a setting of a head's own imports torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -133,10 +133,10 @@ def resolve(options: Options) -> RunConfig:
     named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
     heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
-    spoken = [each for each in options.settings if each.startswith(LANGUAGE)]  # the last counts
-    pairs = for_each("set", spoken[-1].removeprefix(LANGUAGE).split(",") if spoken else [], language_pair)
-    others = tuple(each for each in options.settings if each not in spoken)
-    settings = _settings(wrong, heads if len(heads) == len(names) else [], others)
+    settings = _settings(wrong, heads if len(heads) == len(names) else [], options.settings)
+    of_languages: list[Problem] = []
+    pairs = found(of_languages, "set", settings.pop(LANGUAGE, []), language_pair)
+    wrong += [replace(each, name=LANGUAGE) for each in of_languages]
     wrong += of_inputs
     if options.limit is not None and options.limit < 2:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
@@ -185,15 +185,16 @@ def _head_names(text: str) -> list[str]:
 
 def _settings(wrong: list[Problem], heads: list[HeadInfo], settings: tuple[str, ...]) -> dict[str, list[str]]:
     """Return the values that `--set KEY=VALUE,VALUE,...` gives to each key, the last where it is given twice."""
-    known = list(dict.fromkeys(name for head in heads for name in head.known))
+    known = list(dict.fromkeys([*(name for head in heads for name in head.known), LANGUAGE]))
     values: dict[str, list[str]] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
-        hint = did_you_mean(key, [*known, LANGUAGE.rstrip("=")])
+        hint = did_you_mean(key, known)
         if not equals:
             problem = f"--set '{setting}': expected KEY=VALUE.{'' if key in known else hint}"
             wrong.append(Problem("set", key, UsageError(problem)))
-        elif known and key not in known:  # with an unknown head, not all settings are
+            continue
+        if heads and key not in known:  # with an unknown head, not all settings are
             listed = f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
             problem = f"--set {setting}: nothing has the setting '{key}'.{hint} {listed}"
             wrong.append(Problem("set", key, UsageError(problem)))

@@ -28,7 +28,7 @@ from taxbench.registry.heads import head_info
 from taxbench.results.records import TIMING, find_results
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import machine
-from taxbench.runs.fit import HeadJob, fit
+from taxbench.runs.fit import Asking, HeadJob, fit
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.side_files import Timing
 from taxbench.specs.task import NoCounterfactual
@@ -64,7 +64,7 @@ class CostModel:
             return 0.0
         protocol = self._alike(job.protocol)
         draw = partial(protocol.train_questions, 0)
-        tokens = self._of_rows(job, protocol, "train", len(protocol.images("train")), draw)
+        tokens = self._of_rows(job, job.teaching, "train", len(protocol.images("train")), draw)
         return 4.0 * self.weights * tokens * job.key.trainer.epochs
 
     def asking(self, job: HeadJob) -> float:
@@ -72,8 +72,8 @@ class CostModel:
         info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
         if info.reads in ("labels", "names", "terms") or self._context.inputs.system:
             return 0.0
-        tokens = self._of_rows(job, protocol, "val", None, protocol.validation)
-        tokens += sum(self._of_rows(job, protocol, split, None, partial(protocol.test, split))
+        tokens = self._of_rows(job, job.asking, "val", None, protocol.validation)
+        tokens += sum(self._of_rows(job, job.asking, split, None, partial(protocol.test, split))
                       for split in protocol.task.evaluate)  # fmt: skip
         return 2.0 * self.weights * tokens
 
@@ -95,19 +95,21 @@ class CostModel:
         return self._soft[key]
 
     def _of_rows(
-        self, job: HeadJob, protocol: Protocol, what: str, images: int | None, draw: Callable[[], QuestionSet]
+        self, job: HeadJob, how: Asking, what: str, images: int | None, draw: Callable[[], QuestionSet]
     ) -> float:
         """Return how many tokens the rows have in which questions are put to the LM; counted once for many heads.
 
         Args:
+            how: In which words, as they are put to the LM.
             images: How many rows there are; None: as many as the questions have images.
             draw: Returns the questions.
         """
         info, trainer, k = head_info(job.key.head.name), job.key.trainer, self._soft_tokens(job)
-        key = (protocol.task.digest, what, k, info.sees, trainer.order, job.key.prompt)
+        protocol = self._alike(job.protocol)
+        key = (protocol.task.digest, what, k, info.sees, trainer.order, *how.identity)
         if key not in self._tokens:
             questions = draw()
-            table = self._context.scorer(protocol, trainer.order, job.key.prompt, protocol.asked_texts).table
+            table = self._context.scorer(protocol, trainer.order, how.prompt, how.texts).table
             widths = table.widths.cpu().numpy()[questions.term]
             shared = k + len(table.opening) + len(table.stem) + len(table.ending)
             if info.sees == "features" or images is not None:

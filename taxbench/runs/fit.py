@@ -172,7 +172,12 @@ class HeadJob:
     @property
     def teaching_scorer(self) -> QuestionScorer:
         """Return the language model that the head is trained through, the same whatever is asked at test."""
-        return self._scorer(Asking(self.protocol.taught_texts, self.key.prompt))
+        return self._scorer(self.teaching)
+
+    @property
+    def teaching(self) -> Asking:
+        """Return how the head is asked in training."""
+        return Asking(self.protocol.taught_texts, self.key.prompt)
 
     def _scorer(self, how: Asking) -> QuestionScorer:
         twin = self.key.seed if self.key.variant == "random_lm" else None

@@ -145,7 +145,7 @@ class StatusFile:
             now=now,
         )
         with suppress(CacheError), replacing(self._path) as partial:
-            partial.write_text(status.model_dump_json())
+            partial.write_text(status.model_dump_json(), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,20 +9,25 @@ from taxbench.specs.language_pair import LanguageCode
 from taxbench.specs.refusals import YesNo, refused
 from taxbench.specs.spec import Spec
 from taxbench.specs.task import IMAGE, QUESTION, Answers
+from taxbench.util.text import escaped
 
 _PLACEHOLDERS = ("a_term", "term")
 
 
 def _said(text: str) -> str:
     """Return the form of a word; raise where there is nothing, or something that no sentence has in it."""
-    if text != text.strip() or not text.isprintable() or not text:
-        raise refused("expected a word as it stands in a sentence, without blanks around it")
+    if not text:
+        raise refused("it is blank; expected a word as it stands in a sentence")
+    if text != text.strip() or not text.isprintable():
+        raise refused(f"'{escaped(text)}': expected a word as it stands in a sentence, without blanks around it")
     return text
 
 
 def _template(text: str) -> str:
     """Return a wording; raise where it does not say the term, or says it in another way than the table has it."""
     shown = " or ".join(f"{{{name}}}" for name in _PLACEHOLDERS)
+    if not text:
+        raise refused(f"it is blank; expected a sentence with {shown} in it")
     try:
         found = [part[1:] for part in Formatter().parse(text) if part[1] is not None]
     except ValueError as error:
@@ -34,6 +39,8 @@ def _template(text: str) -> str:
 
 def _image_first(text: str) -> str:
     """Return a frame; raise where image and question do not stand in it once each, in this order."""
+    if not text:
+        raise refused(f"it is blank; expected a text in which {IMAGE} and then {QUESTION} stand once each")
     if not (text.count(IMAGE) == text.count(QUESTION) == 1 and text.index(IMAGE) < text.index(QUESTION)):
         raise refused(f"'{text}': expected a text in which {IMAGE} and then {QUESTION} stand once each")
     return text

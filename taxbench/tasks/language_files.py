@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from taxbench.specs.language_pair import ENGLISH
 from taxbench.tasks.diagnostics import Diagnostic, errors
 from taxbench.tasks.messages import check
 from taxbench.tasks.yaml_file import BadYaml, YamlFile, parse_yaml
-from taxbench.util.errors import TaskError, UsageError, first_few
+from taxbench.util.errors import TaskError, UsageError, did_you_mean, first_few
 from taxbench.util.paths import PACKAGE
 
 BUILTIN_LANGUAGES = PACKAGE / "registry" / "languages"
@@ -75,7 +74,11 @@ def _missing(language: Language, file: YamlFile) -> Iterator[Diagnostic]:
     """Yield what a language lacks beside the built-in ones, and what of it will never be asked."""
     others = [each for code, each in _read(BUILTIN_LANGUAGES).items() if code != language.language]
     expected = [term for term in others[0].labels if all(term in each.labels for each in others)] if others else []
-    if missing := [term for term in expected if term not in language.labels]:
+    missing = [term for term in expected if term not in language.labels]
+    for term in language.labels:
+        if term not in expected and (hint := did_you_mean(term, missing)):
+            yield file.error(("labels", term), f"labels.{term}: no other language has this word.{hint}")
+    if missing:
         said = f"labels: {len(missing)} of the {len(expected)} words that other languages have are missing"
         yield file.error(("labels",), f"{said}: {first_few(missing, _SHOWN)}")
     if doubtful := [term for term, label in language.labels.items() if not label.reviewed]:
@@ -83,7 +86,6 @@ def _missing(language: Language, file: YamlFile) -> Iterator[Diagnostic]:
         yield file.error(("labels", doubtful[0]), said)
 
 
-@cache
 def _read(folder: Path) -> dict[str, Language]:
     """Return the languages of a folder that can be read."""
     found = {path.stem: read_language(path)[0] for path in sorted(folder.glob("*.yaml"))}
@@ -102,12 +104,12 @@ def find_language(code: str) -> Language:
         UsageError: there is none of that code.
         TaskError: its file is broken; with every problem of it, one a line.
     """
-    known = languages()
-    if code in known:
-        return known[code]
-    path = own_folder() / f"{code}.yaml"
-    if path.is_file():
-        raise TaskError("\n".join(map(str, errors(read_language(path)[1]))))
+    for path in (folder / f"{code}.yaml" for folder in (BUILTIN_LANGUAGES, own_folder())):
+        if path.is_file():
+            language, found = read_language(path)
+            if language is None:
+                raise TaskError("\n".join(map(str, errors(found))))
+            return language
     raise UsageError(no_language(code))
 
 

@@ -1,8 +1,11 @@
 """Write a task file to start from."""
 
+import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from taxbench.specs.language_pair import CODE, ENGLISH
 from taxbench.specs.task import NAME, PATTERNS
@@ -104,8 +107,14 @@ labels:       # term: the bare word; a_term: as the templates say it, left out w
 """
 
 
-def write_new_language(code: str, folder: Path) -> Path:
-    """Write CODE.yaml, whose blanks are to be filled in, into a folder.
+def write_new_language(
+    code: str, folder: Path, words: Mapping[str, Sequence[str]] = MappingProxyType({}), source: str = ""
+) -> Path:
+    """Write CODE.yaml, whose blanks are to be filled in, into a folder; fr_CODE begins as a copy of fr.
+
+    Args:
+        words: What more terms may be called, the likeliest first; none of it is reviewed.
+        source: Where these are from.
 
     Raises:
         UsageError: that is no code, the language is known, or the file is there.
@@ -116,12 +125,28 @@ def write_new_language(code: str, folder: Path) -> Path:
     path = folder / f"{code}.yaml"
     if code in languages() or os.path.lexists(path):
         raise UsageError(f"The language '{code}' is there already. Nothing was written.")
-    text = next(iter(sorted(BUILTIN_LANGUAGES.glob("*.yaml")))).read_text(encoding="utf-8")
-    first = re.findall(
-        r"^  (\S[^#:]*): \{", text.partition("labels:\n")[2].split("  # ")[1], re.M
-    )  # of the first group
-    rows = "\n".join(f'  {term}: {{term: "", a_term: "", reviewed: false}}' for term in first)
+    base = code.partition("_")[0]
+    built_in = {each.stem: each.read_text(encoding="utf-8") for each in sorted(BUILTIN_LANGUAGES.glob("*.yaml"))}
+    text = built_in.get(base, "").replace(f"language: {base}", f"language: {code}", 1)
+    if not text:
+        of_first_group = next(iter(built_in.values())).partition("labels:\n")[2].split("  # ")[1]
+        rows = [f'{term}: {{term: "", a_term: "", reviewed: false}}' for term in _labelled(of_first_group)]
+        text = _LANGUAGE.format(path=path, code=code, labels="\n".join(f"  {row}" for row in rows))
+    there = _labelled(text.partition("labels:")[2])
+    lines = [_unreviewed(term, found, source) for term, found in words.items() if term not in there]
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
-        partial.write_text(_LANGUAGE.format(path=path, code=code, labels=rows), encoding="utf-8")
+        partial.write_text("\n".join([text.rstrip("\n"), *lines, ""]), encoding="utf-8")
     return path
+
+
+def _labelled(text: str) -> list[str]:
+    """Return the terms that the lines of a language's labels are about."""
+    return re.findall(r"^  (\S[^#:]*): \{", text, re.M)
+
+
+def _unreviewed(term: str, words: Sequence[str], source: str) -> str:
+    """Return the line of a label that a speaker has yet to look at, with the other words that it may be."""
+    key, word, quoted_source = (json.dumps(text, ensure_ascii=False) for text in (term, words[0], source))
+    others = f"  # or {', '.join(words[1:])}" if words[1:] else ""
+    return f"  {key}: {{term: {word}, reviewed: false, source: {quoted_source}}}{others}"

@@ -126,6 +126,20 @@ def taxonomy_of(classes: Iterable[str], taxonomy: Path | None) -> TaxonomyFile:
     return replace(made, notes=(said,) if made.notes else ())
 
 
+def meaning_of(name: str) -> int | None:
+    """Return the offset in WordNet 3.0's data.noun of what a name means; None where WordNet lacks the name as a whole.
+
+    Args:
+        name: As for `wordnet_taxonomy`, by which rules the meaning is found.
+    """
+    graph = _graph(None)
+    try:
+        leaf = _find(graph, name)
+    except DataError:
+        return None
+    return None if leaf.synset in leaf.above else graph.offsets[leaf.synset]
+
+
 @lru_cache(maxsize=1)
 def _graph(wordnet: Path | None) -> "_Graph":
     """Return the graph of WordNet's nouns, read once."""
@@ -137,6 +151,7 @@ class _Graph:
 
     def __init__(self, nouns: Nouns) -> None:
         self.nouns = nouns
+        self.offsets = {synset: offset for offset, synset in nouns.at_offset.items()}
         self.above = lru_cache(maxsize=None)(self._above)
         self.depth = lru_cache(maxsize=None)(self._depth)
         self._physical, self._unseen = nouns.position(_PHYSICAL), nouns.position(_UNSEEN)

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from itertools import accumulate
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -47,10 +48,28 @@ def plain(text: str) -> str:
     return " ".join(seen(text).split())
 
 
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: Chinese letters two, accents that stand alone none."""
+    return len(text) if text.isascii() else sum(map(_width, text))
+
+
+def _width(letter: str) -> int:
+    """Return how many columns a letter takes."""
+    return 0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
+
+
+def padded(text: str, columns: int) -> str:
+    """Return a text with blanks behind it, up to so many columns of a terminal."""
+    return text + " " * (columns - width(text))
+
+
 def short(text: str, longest: int = _LONGEST) -> str:
     """Return plain text that fits into a column; the full name stands in the CSV, the JSON and on the page."""
     text = plain(text)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    if len(text) <= longest and width(text) <= longest:
+        return text
+    fits = sum(taken < longest for taken in accumulate(map(_width, text[: longest - 1])))
+    return f"{text[:fits]}…"
 
 
 def escaped(text: str, most: int = 600) -> str:
@@ -65,7 +84,13 @@ def plain_json(found: Any, **more: Any) -> str:
     Numbers that are not finite are null.
     """
     plain = to_jsonable_python(found, inf_nan_mode="null")
-    return json.dumps(plain | to_jsonable_python(more, inf_nan_mode="null") if more else plain, indent=1)
+    return written_json(plain | to_jsonable_python(more, inf_nan_mode="null") if more else plain, indent=1)
+
+
+def written_json(value: Any, indent: int | None = None) -> str:
+    """Return plain values as JSON with every letter as it is, but halves of pairs, which UTF-8 has not."""
+    text = json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def duration(seconds: float) -> str:

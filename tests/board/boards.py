@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -265,6 +266,16 @@ def hostile_board() -> Board:
     shown = tuple(replace(each, lm=name, encoder=name, dataset=name, source=name)
                   for each, name in zip(references(), HOSTILE, strict=False))  # fmt: skip
     return _board(entries, more, shown)
+
+
+def chinese_board() -> Board:
+    """Return a board on which people name things in Chinese, and with accents, also such as stand alone (NFD)."""
+    names = {"dataset": "照片：动物（第二版）", "head": "映射", "features": "", "setting": "学习率=1e-3"}
+    entries = [
+        entry({**names, "lm": lm, "encoder": encoder}, 1.1 - number / 10, terms=("鸟", "鱼类", "Käse", "boi\u0302te"))
+        for number, (lm, encoder) in enumerate(product(("文本模型", "große Sprache"), ("图像编码器", "très gros")))
+    ]
+    return _board(entries, [], ())
 
 
 def large_board(n_entries: int = 30) -> Board:

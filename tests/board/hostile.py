@@ -18,9 +18,11 @@ from taxbench.results.predictions import OWN, Collector, parse_predictions, writ
 from taxbench.results.records import predictions_file, write_result
 from taxbench.scoring.metrics import score
 from taxbench.scoring.rescore import rescore
+from taxbench.specs.language_pair import LanguagePair
 from taxbench.specs.result import Result, Similarity, Versions, VisualSimilarity
-from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LMId, RunSpec, TrainerSpec
+from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LanguageId, LMId, RunSpec, TrainerSpec
 from taxbench.specs.side_files import Timing
+from taxbench.specs.task import RAW
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import DataError
 
@@ -33,10 +35,11 @@ FIGURES = {"scores", "controls", "categories"}
 
 def honest(
     folder: Path, seed: int = 42, task: str = "unseen_hypernym",
-    own: Callable[[Protocol, QuestionSet], np.ndarray] | None = None,
+    own: Callable[[Protocol, QuestionSet], np.ndarray] | None = None, language: str = "en",
 ) -> Result:  # fmt: skip
     """Write a record on the real questions of `pocket`, with invented margins, those of its own head as given."""
-    dataset, spec = load_dataset("pocket"), find_tasks().tasks[task].as_run()
+    dataset, languages = load_dataset("pocket"), LanguagePair(test=language)
+    spec = find_tasks().tasks[task].in_languages(languages).as_run()
     protocol, draw = Protocol(spec, dataset, seed), np.random.default_rng(seed)
     collector = Collector(
         [image.id for image in dataset.images], protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms
@@ -57,6 +60,7 @@ def honest(
         encoder=EncoderId(name="pocket", digest="0123abcd", features="4567cdef"),
         lm=LMId(name="pocket", digest="89ab0123", dtype="float32"),
         head=HeadSpec(name="mlp", settings=settings_defaults("mlp")), trainer=TrainerSpec(), seed=seed,
+        language=LanguageId(asked=protocol.asked_texts.digest, prompt=RAW) if languages.foreign else None,
     )  # fmt: skip
     result = Result(
         run=run, is_control=False, scores=card.scores, controls=card.controls, validation=card.scores[spec.evaluate[0]],

@@ -1,6 +1,7 @@
 """Runs in several languages, on small real parts: one training, one paired table, answers as the model itself gives."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,17 @@ from taxbench.cli.main import call
 from taxbench.results.predictions import read_predictions
 from taxbench.runs import fit
 from taxbench.runs.config import resolve
+from taxbench.runs.context import RunContext
+from taxbench.runs.cost import CostModel
 from taxbench.runs.language_options import language_pair
 from taxbench.runs.run_options import Options, OptionsError
+from taxbench.runs.runner import PlannedRun, plan
 from taxbench.specs.language_pair import LanguagePair
 from taxbench.specs.result import Result
+from taxbench.specs.task import PromptSpec
 from taxbench.tasks.language_files import BUILTIN_LANGUAGES
 from taxbench.util.errors import UsageError
+from taxbench.util.progress import QUIET
 from tests.runs.small_grid import small_grid
 
 CODES = ("en", "de", "zh")
@@ -60,6 +66,19 @@ def test_one_command_asks_english_and_every_language(results: list[Result]) -> N
     english, german = results[0].run, next(each.run for each in results if "_de" in each.task)
     assert english.language is None and german.language is not None and german.language.taught is None
     assert set(results[0].controls) == {"chance", "random_lm", "text_only"}
+
+
+@pytest.mark.parametrize("order", ["image_first", "question_first"])
+def test_training_costs_what_is_taught_and_asking_what_is_asked(grid: dict[str, str], order: str) -> None:
+    config = resolve(Options(**grid | {"settings": ("language=zh", "frame=raw", f"order={order}")}))  # type: ignore[arg-type]
+    context = RunContext(config, config.inputs[0], QUIET)
+    runs = [planned for _, planned in plan(context) if isinstance(planned, PlannedRun) and planned.spec.seed == 1]
+    cost, (english, chinese) = CostModel(context), [run.heads["none"] for run in runs]
+    assert cost.training(english) == cost.training(chinese) > 0
+    assert cost.asking(english) != cost.asking(chinese)
+    # English has a frame with the question first that Chinese has not.
+    caption = chinese.key.model_copy(update={"prompt": PromptSpec(frame="caption")})
+    assert cost.training(replace(chinese, key=caption)) > cost.training(chinese)
 
 
 def test_english_beside_languages_is_the_run_that_stands_alone(
@@ -116,6 +135,20 @@ def test_a_term_that_one_language_lacks_drops_out_of_all(
     assert {(each.terms, each.left_out) for each in found if each.split == "leaf"} == {(3, 1)}
 
 
+def test_leaves_that_are_asked_as_taught_are_not_compared(
+    results: list[Result], grid: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
+    text = (BUILTIN_LANGUAGES / "de.yaml").read_text(encoding="utf-8").replace("language: de", "language: nl", 1)
+    lines = [
+        line for line in text.splitlines() if not line.startswith(("  saw: ", "  hammer: ", "  owl: ", "  duck: "))
+    ]
+    (tmp_path / "nl.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    out = str(tmp_path / "out")
+    taxbench.run(quiet=True, settings=("language=nl", "epochs=1", "frame=raw"), **grid | {"out": out, "seeds": "1"})
+    assert {each.split for each in compare_languages(load_records([Path(out)])).findings} == {"unseen"}
+
+
 def test_records_without_english_or_without_others_say_what_to_type(
     results: list[Result], grid: dict[str, str], tmp_path: Path
 ) -> None:
@@ -151,6 +184,16 @@ def test_the_share_kept_is_a_ratio_with_an_interval_and_unknown_where_english_ha
 ])  # fmt: skip
 def test_cognates_are_words_that_look_english(word: str, english: str, same: bool) -> None:
     assert is_cognate(word, english) == same
+
+
+def test_a_language_without_a_reviewed_word_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
+    text = (BUILTIN_LANGUAGES / "de.yaml").read_text(encoding="utf-8").replace("language: de", "language: nd", 1)
+    (tmp_path / "nd.yaml").write_text(text.replace("reviewed: true", "reviewed: false"), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"None of the words of the language 'nd' is reviewed.*nd\.yaml"):
+        language_pair("nd:en")
 
 
 def test_languages_are_typed_by_the_test_or_as_a_pair() -> None:

@@ -87,6 +87,15 @@ def test_all_unknown_names_are_said_at_once_at_their_places(tmp_path: Path) -> N
     assert refused(path)[0].startswith("grid.yaml:2:7: --set epoch=3: nothing has the setting 'epoch'.")
     (said_of_typed,) = refused(path, settings=("epoch=4",))
     assert said_of_typed.startswith("--set epoch=4: nothing has")
+    path = write(tmp_path, "task: leaf\nset: {epochs: 1, language: [de, xx]}\n")
+    assert refused(path)[0].startswith("grid.yaml:2:18: Unknown language 'xx'.")
+    assert refused(path, settings=("language=yy",))[0].startswith("Unknown language 'yy'.")
+    assert (
+        refused(path, settings=("laguage=yy", "language=de"))[0]
+        .partition(" Settings: ")[0]
+        .endswith("Did you mean 'language'?")
+    )
+    assert refused(path, settings=("language",)) == ["--set 'language': expected KEY=VALUE."]
 
 
 def test_what_is_no_run_file_is_told_whole(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def test_chinese_wordings_have_no_blanks_and_fullwidth_marks() -> None:
         ("  chat:", "  chatt:", "12:3", "Did you mean 'chat'?"),
         ('  plain: "{image}. {question}"', '  plain: "{question} {image}."', "9:3", "{image} and then {question}"),
         ("{term: Vogel, ", "{", "23:3", "field 'term' is missing"),
-        ("term: Vogel,", "term: '',", "23:10", "expected a word as it stands in a sentence"),
+        ("term: Vogel,", "term: '',", "23:10", "labels.bird.term: it is blank; expected a word as it stands in a"),
+        ("term: Vogel,", "term: 'Vogel ',", "23:10", "labels.bird.term: 'Vogel ': expected a word as it stands in a"),
         ("reviewed: true", "reviewed: yes", "22:42", "expected true or false"),
         ("source:", "licence:", "3:1", "unknown field 'licence'"),
         ("language: it", "language: en", "1:1", "the words of English are those of the datasets"),
@@ -126,6 +127,13 @@ def test_a_fifth_language_with_half_of_its_words_is_valid_and_says_which_are_mis
     assert found[0].line == 20
 
 
+def test_a_word_that_looks_like_a_missing_one_is_named(tmp_path: Path) -> None:
+    found = {each.line: each.message for each in check_language(changed(tmp_path, "  bird:", "  brid:"))[1]}
+    assert found[23] == "labels.brid: no other language has this word. Did you mean 'bird'?"
+    found = {each.line: each.message for each in check_language(changed(tmp_path, "  bird:", "  capybara:"))[1]}
+    assert 23 not in found and "1 of the 159 words that other languages have are missing: bird" in found[20]
+
+
 def test_what_is_not_reviewed_is_named_and_not_known(tmp_path: Path) -> None:
     path = changed(tmp_path, "a_term: ein Vogel, reviewed: true", "a_term: ein Vogel, reviewed: false")
     language, found = check_language(path)
@@ -140,6 +148,8 @@ def test_a_language_of_ones_own_is_found_and_cannot_take_a_known_code(
     monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
     written(tmp_path)
     assert find_language("it").labels["bird"].phrase == "ein Vogel"
+    changed(tmp_path, "a_term: ein Vogel", "a_term: ein Piepmatz")
+    assert find_language("it").labels["bird"].phrase == languages()["it"].labels["bird"].phrase == "ein Piepmatz"
     changed(tmp_path, "Vogel", "Uccello").rename(tmp_path / "de.yaml")
     assert languages()["de"].labels["bird"].phrase == "ein Vogel"
 

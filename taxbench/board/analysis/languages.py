@@ -6,7 +6,7 @@ want of a reviewed label, are left out of all of them and counted.
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -37,6 +37,7 @@ class LanguageFinding:
     system: str
     dataset: str
     task: str
+    """Its name in English."""
     language: str
     """As it is typed: of the test, with that of training before it where it is not English."""
     split: str
@@ -59,7 +60,7 @@ class LanguageFinding:
     """AUROC of each control."""
     answer_language: float | None
     """Share of the language in its own answers and the English ones."""
-    family: str = ""
+    family: str
     """A digest of all that the compared runs have in common, settings among them."""
 
 
@@ -123,27 +124,33 @@ def _of_family(family: dict[LanguagePair, list[Result]], records: LoadedResults)
     answers = {pair: [records.predictions(each) for each in group] for pair, group in kept.items()}
     found = []
     for split in kept[LanguagePair()][0].run.task.evaluate if seeds else ():
-        asked = {pair: [_terms_of(each, split) for each in some] for pair, some in answers.items()}
+        # Leaves of which none has a label are asked in the language of training; that says nothing of another one.
+        asked = {
+            pair: [
+                _terms_of(each, split).difference(result.unlabelled_terms)
+                for each, result in zip(some, group, strict=True)
+            ]
+            for (pair, some), group in zip(answers.items(), kept.values(), strict=True)
+        }
         everywhere = frozenset.intersection(*(terms for some in asked.values() for terms in some))
         anywhere = frozenset.union(*(terms for some in asked.values() for terms in some))
         if everywhere:
             same = {pair: [_only(each, split, everywhere) for each in some] for pair, some in answers.items()}
             counts = len(everywhere), len(anywhere - everywhere)
-            made = [_finding(kept[pair], same, pair, split, counts) for pair in order]
-            found += [replace(each, task=made[0].task, family=_family(kept[order[0]][0])) for each in made]
+            found += [_finding(kept, same, pair, split, counts) for pair in order]
     return found
 
 
 def _finding(
-    group: list[Result],
+    kept: dict[LanguagePair, list[Result]],
     same: dict[LanguagePair, list[Predictions]],
     pair: LanguagePair,
     split: str,
     counts: tuple[int, int],
 ) -> LanguageFinding:
     """Return what one language gives on one split."""
-    run, own, english = group[0].run, same[pair], same[LanguagePair()]
-    n = counts[0]
+    group, own, english = kept[pair], same[pair], same[LanguagePair()]
+    run, n = kept[LanguagePair()][0].run, counts[0]
     auroc, usual = (over_seeds(each, split, OWN).auroc for each in (own, english))
     twins = [over_seeds(each, split, TWIN).auroc if TWIN in each[0].margins else None for each in (own, english)]
     transfer = None if twins[0] is None else auroc - twins[0]
@@ -169,6 +176,7 @@ def _finding(
         cognates=len(alike),
         controls={name: _bounds(over_seeds(own, split, name).auroc, n, SCORE)[0] for name in own[0].controls},
         answer_language=float(np.mean(shares)) if shares else None,
+        family=_family(group[0]),
     )
 
 

@@ -11,7 +11,7 @@ from taxbench.results.records import read_result
 from taxbench.scoring.rescore import ScoreMismatch, differences, rescore
 from taxbench.specs.result import Scores
 from taxbench.util.errors import DataError
-from taxbench.util.text import NOTHING_TO_SHOW, escaped, number
+from taxbench.util.text import NOTHING_TO_SHOW, escaped, number, padded, width
 
 _MOST_DIFFERENCES = 20
 _HEADER = ["task", "split", "F1 recorded", "F1 anew", "AUROC recorded", "AUROC anew", "same", "record"]
@@ -84,8 +84,8 @@ def score_table(records: Iterable[RescoredRun]) -> str:
         if (more := len(record.differences) - _MOST_DIFFERENCES) > 0:
             notes.append(f"{folder}: and {more} more")
     rows = [[escaped(cell, 200) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(padded, row, widths)).rstrip() for row in rows]
     return "\n".join([*lines, *notes])
 
 

@@ -7,7 +7,7 @@ from itertools import compress
 from operator import attrgetter
 
 from taxbench.board.board import Entry, Estimate, Row
-from taxbench.util.text import NOTHING_TO_SHOW, number, short
+from taxbench.util.text import NOTHING_TO_SHOW, number, padded, short, width
 
 # What Markdown, the tables and the automatic links of GitHub, and its mathematics give a meaning. Not escaped is what
 # means nothing where it stands: the underscore inside a word, the colon and the dot of what is no address.
@@ -19,15 +19,16 @@ def markdown_text(text: str, longest: int = 60) -> str:
     return _MARKDOWN.sub(lambda found: f"\\{found.group()}", short(text, longest))
 
 
-def latin(text: str) -> str:
-    """Return short plain text in the letters of pdfTeX's fonts; accents they lack are left out, others become '?'."""
-    known = "".join(each if _is_latin(each) else unicodedata.normalize("NFKD", each) for each in short(text))
-    known = "".join(each for each in known if not unicodedata.combining(each))
-    return "".join(each if _is_latin(each) else {"…": "...", "–": "-"}.get(each, "?") for each in known)
+def in_letters(text: str, has: Callable[[str], bool]) -> str:
+    """Return plain text in the letters that a font has; accents it lacks are left out, others become '?'."""
+    composed = unicodedata.normalize("NFC", text)
+    known = "".join(each if has(each) else unicodedata.normalize("NFKD", each) for each in composed)
+    known = "".join(each for each in known if has(each) or not unicodedata.combining(each))
+    return "".join(each if has(each) else {"…": "...", "–": "-"}.get(each, "?") for each in known)
 
 
-def _is_latin(letter: str) -> bool:
-    """Tell whether LaTeX's and the figures' fonts have a letter of a cell: ASCII, and most of Latin-1."""
+def is_latin(letter: str) -> bool:
+    """Say whether pdfTeX's fonts have a letter: ASCII, and most of Latin-1."""
     return " " <= letter <= "~" or ("À" <= letter <= "ÿ" and letter not in "ÐðÞþ×÷")
 
 
@@ -102,8 +103,8 @@ def said(lines: Sequence[Sequence[str]], always: Iterable[str] = ()) -> list[lis
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:
     """Return a table aligned so that it also reads well as plain text; the first line is the header."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    filled = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
+    filled = [[*map(padded, line, widths)] for line in lines]
     text = ["| " + " | ".join(line) + " |" for line in filled]
-    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    text.insert(1, "|" + "|".join("-" * (columns + 2) for columns in widths) + "|")
     return "\n".join(text)

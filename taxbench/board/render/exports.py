@@ -2,8 +2,8 @@
 
 import csv
 import io
-import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from taxbench.board.board import NOTHING, Board, Entry, Row, controls_of, settings_apart
-from taxbench.board.render.cells import latin, names_of, rank, said, seeds_of, with_interval
+from taxbench.board.render.cells import in_letters, is_latin, names_of, rank, said, seeds_of, with_interval
 from taxbench.specs.task import TaskSpec
-from taxbench.util.text import NOTHING_TO_SHOW, number, plain
+from taxbench.util.text import NOTHING_TO_SHOW, number, plain, short, written_json
 
 JSON_VERSION = 1
 """Version of the layout of board.json."""
@@ -98,7 +98,7 @@ def json_text(board: Board) -> str:
     """
     blocks = []
     for field in fields(board):
-        records = [json.dumps(_data(each), allow_nan=False, ensure_ascii=True) for each in getattr(board, field.name)]
+        records = [written_json(_data(each)) for each in getattr(board, field.name)]
         inside = "\n" + ",\n".join(records) + "\n" if records else ""
         blocks.append(f'"{field.name}": [{inside}]')
     return f'{{"schema_version": {JSON_VERSION},\n' + ",\n".join(blocks) + "}\n"
@@ -130,6 +130,10 @@ _SPECIAL = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
     "[": "{[}", "*": "{*}",  # behind the end of a line they would be its arguments
 }  # fmt: skip
+_UNICODE = r"\ifdefined\Umathcode"
+"""True of the engines that read Unicode: XeTeX and LuaTeX."""
+_OTHERS = re.compile("([^\x00-ÿ…–]+)")
+"""Letters that are neither Latin nor known to `in_letters`."""
 _CAPTION = (
     r"Dataset %s: macro-F1, means over %s, with 95\,\%% intervals over terms, leaves and images; $\pm$: standard "
     r"deviation of unseen F1 over seeds. Transfer: F1 on "
@@ -139,13 +143,27 @@ _CAPTION = (
 
 
 def tex(text: str) -> str:
-    """Return short plain text that LaTeX sets as it is."""
-    return re.sub("-(?=-)", "-{}", "".join(_SPECIAL.get(letter, letter) for letter in latin(text)))
+    """Return short plain text that LaTeX sets as it is; letters that pdfTeX has not, in engines that read Unicode."""
+    parts = []
+    for run in _OTHERS.split(unicodedata.normalize("NFC", short(text))):
+        known = "".join(_SPECIAL.get(letter, letter) for letter in in_letters(run, is_latin))
+        parts.append(f"{_UNICODE} {run}\\else {known}\\fi{{}}" if _OTHERS.fullmatch(run) else known)
+    return re.sub("-(?=-)", "-{}", "".join(parts))
+
+
+def _headed(packages: str, body: str) -> str:
+    """Return a LaTeX text under the line that says what it needs, and what sets its other letters if it has any."""
+    made = [f"% Made by taxbench. Needs \\usepackage[T1]{{fontenc}} and \\usepackage{{{packages}}}."]
+    if _UNICODE in body:
+        made.append(
+            r"% pdflatex sets '?' for Chinese; xelatex with \usepackage[scheme=plain]{ctex}, not fontenc, sets it."
+        )
+    return "\n".join([*made, body])
 
 
 def latex_of(tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
     """Return tables of Markdown cells, by their titles, as booktabs tables to be read with \\input."""
-    made = [r"% Made by taxbench. Needs \usepackage[T1]{fontenc} and \usepackage{booktabs,textcomp}."]
+    made = list[str]()
     for number_of, (title, lines) in enumerate(tables.items(), 1):
         rows = [" & ".join(map(_tex_cell, line)) + r" \\" for line in lines]
         left = [not any(cell[:1].isdigit() for cell in column) for column in zip(*lines[1:], strict=True)]
@@ -156,7 +174,7 @@ def latex_of(tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
             *(rows[0], r"\midrule", *rows[1:], r"\bottomrule", r"\end{tabular}"),
             *(rf"\caption{{{caption}}}", rf"\label{{tab:taxbench-{number_of}}}", r"\end{table}", ""),
         ]
-    return "\n".join(made)
+    return _headed("booktabs,textcomp", "\n".join(made))
 
 
 def _tex_cell(cell: str) -> str:
@@ -169,10 +187,9 @@ def _tex_cell(cell: str) -> str:
 
 def latex_text(board: Board) -> str:
     """Return one booktabs table for every dataset, to be read with \\input; in bold, the band of the best."""
-    needs = r"% Made by taxbench. Needs \usepackage[T1]{fontenc} and \usepackage{booktabs,graphicx,textcomp}."
     datasets = dict.fromkeys(entry.dataset for entry in board.entries)
     tables = [_latex_table(name, [each for each in board.entries if each.dataset == name]) for name in datasets]
-    return "\n".join([needs, *tables])
+    return _headed("booktabs,graphicx,textcomp", "\n".join(tables))
 
 
 def _latex_table(dataset: str, entries: Sequence[Entry]) -> str:

@@ -1,20 +1,26 @@
 """Figures for papers, as PNG and PDF. The only module that loads matplotlib."""
 
 import io
+import unicodedata
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.font_manager import findfont, findSystemFonts, fontManager, get_font
 from matplotlib.ticker import MultipleLocator
 
 from taxbench.board.board import NOTHING, Board, Estimate
 from taxbench.board.plots import F1_SPAN, PAIRING_NAMES, TRANSFER_SPAN, Bars, Cells, Deprivation, Heatmap, plots
-from taxbench.board.render.cells import interval, latin
+from taxbench.board.render.cells import in_letters, interval
 from taxbench.board.series import Series
 from taxbench.board.sweeps import Sweep
-from taxbench.util.text import number
+from taxbench.util.errors import first_few
+from taxbench.util.progress import QUIET, Reporter
+from taxbench.util.text import number, short
 
 _WIDE, _NARROW = 6.9, 3.4  # inches: two columns and one
 _SIZE = 8  # points
@@ -23,8 +29,15 @@ _SHADES = ("#1b4965", "#5b8fb0", "#c3d9e6")
 _LINES = ("#1b4965", "#b5562b", "#4c7a3f", "#7b5aa6")
 _MARKS = ("o", "s", "^", "D")
 _GREY = "#6b6b6b"
+_FAMILIES = (
+    "DejaVu Sans", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Noto Sans SC", "Microsoft YaHei",
+    "SimHei", "Arial Unicode MS", "PingFang SC", "Hiragino Sans GB", "Noto Sans CJK SC", "Noto Sans CJK JP",
+    "Source Han Sans SC",
+)  # fmt: skip
+"""Fonts of figures: the first, which comes with matplotlib, and those with Chinese letters that stand in for it; first
+TrueType ones, since matplotlib puts the outlines of others into a PDF in a way that readers warn of."""
 _STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans", "font.size": _SIZE, "axes.titlesize": _SIZE, "axes.labelsize": _SIZE,
+    "font.size": _SIZE, "axes.titlesize": _SIZE, "axes.labelsize": _SIZE,
     "xtick.labelsize": _SIZE - 1, "ytick.labelsize": _SIZE - 1, "legend.fontsize": _SIZE - 1, "legend.frameon": False,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
     "ytick.major.width": 0.6, "lines.linewidth": 1.2, "text.parse_math": False,  # a dollar in a name is a dollar
@@ -32,11 +45,19 @@ _STYLE: dict[Any, Any] = {
 }  # fmt: skip
 
 
-def figures(board: Board) -> dict[str, bytes]:
-    """Draw every figure that the board has the data for; return the files by name, always the same bytes."""
-    style = {
-        name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")
-    } | _STYLE
+def figures(board: Board, report: Reporter = QUIET) -> dict[str, bytes]:
+    """Draw every figure that the board has the data for; return the files by name, always the same bytes.
+
+    Letters that no font here has, or that run from right to left, are drawn as '?', and named in the report.
+    """
+    style = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
+    style |= _STYLE | {"font.family": [*_letters()]}
+    if missing := sorted({letter for row in board.rows for name in row.place for letter in short(name)
+                          if letter != "?" and "?" in in_letters(letter, _is_drawn)}):  # fmt: skip
+        report.say(
+            f"Figures have '?' in the place of {first_few(missing, 12, ' ')}: no font here has them. For Chinese "
+            f"install one, such as {_FAMILIES[1]} (on Debian: apt-get install fonts-wqy-microhei), and build again."
+        )
     files = {}
     with matplotlib.rc_context(style):  # whatever the user's own settings are
         for plot in plots(board):
@@ -202,7 +223,24 @@ def _curve(axes: Axes, curve: Series, style: dict[str, Any], label: str) -> None
         axes.plot([point.x for point in curve.twin], [point.y for point in curve.twin], **look)
 
 
+@cache
+def _letters() -> dict[str, frozenset[int]]:
+    """Return the families of figures that are installed, each with the letters that it has."""
+    listed = {each.fname for each in fontManager.ttflist}
+    for path in findSystemFonts():
+        if path not in listed:  # matplotlib keeps the list that it made when it was first used
+            with suppress(OSError, RuntimeError, ValueError):  # no font, or none that it can draw
+                fontManager.addfont(path)
+    known = {each.name for each in fontManager.ttflist}
+    return {name: frozenset(get_font(findfont(name)).get_charmap()) for name in _FAMILIES if name in known}
+
+
+def _is_drawn(letter: str) -> bool:
+    """Say whether figures can show a letter: a font has it, and it is written from left to right."""
+    there = any(ord(letter) in letters for letters in _letters().values())
+    return there and unicodedata.bidirectional(letter) not in ("R", "AL")
+
+
 def _name(text: str, longest: int = 30) -> str:
-    """Return a name in Latin letters for a figure, cut where it is long."""
-    text = latin(text)
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+    """Return a name for a figure, in letters that can be drawn, cut where it is long."""
+    return short(in_letters(short(text), _is_drawn), longest)

@@ -18,7 +18,7 @@ from taxbench.specs.controls import control_title
 from taxbench.specs.result import Result
 from taxbench.specs.sources import READERS
 from taxbench.util.errors import UsageError, did_you_mean
-from taxbench.util.text import NOTHING_TO_SHOW, number, signed
+from taxbench.util.text import NOTHING_TO_SHOW, number, signed, width
 
 LEGEND = (
     "Val F1 is of leaf questions about validation images, by which settings are chosen; F1 is macro-F1 over the asked "
@@ -231,7 +231,7 @@ def _order_of(cell: str) -> tuple[int, float, str]:
 def _fitted(lines: list[list[str]], layout: TableLayout) -> tuple[list[list[str]], list[str]]:
     """Return a table without the columns for which there is no room, and their titles; those that were named stay."""
     widths = {
-        title: max(map(len, column)) + 3 for title, *rest in zip(*lines, strict=True) for column in [[title, *rest]]
+        title: max(map(width, column)) + 3 for title, *rest in zip(*lines, strict=True) for column in [[title, *rest]]
     }
     left: list[str] = []
     for title in _FIRST_TO_GO if layout.width and not layout.columns else ():

@@ -27,7 +27,7 @@ def size_problems(predictions: Predictions) -> Iterator[str]:
 
 
 def question_problems(result: Result, predictions: Predictions) -> Iterator[str]:
-    """Yield how the questions and the evidence of a run on `pocket` differ from the protocol's.
+    """Yield how the questions, their words and the evidence of a run on `pocket` differ from the protocol's.
 
     Of a graded task, whose re-pairing goes by the features, only the dataset is checked; of other datasets, nothing.
     """
@@ -48,6 +48,14 @@ def question_problems(result: Result, predictions: Predictions) -> Iterator[str]
         digest = protocol.asked_property and protocol.asked_property.digest
         if digest != run.dataset.properties:
             yield f"run.dataset.properties is {run.dataset.properties}; in this version of '{_POCKET}' it is {digest}."
+        for name, texts in (("taught", protocol.taught_texts), ("asked", protocol.asked_texts)):
+            if (said := run.language and getattr(run.language, name)) != texts.digest:
+                yield (
+                    f"run.language.{name} is {said}; by the file of that language here it is {texts.digest}: other "
+                    "words were said. Run it again with this file."
+                )
+        if result.unlabelled_terms != protocol.unlabelled:
+            yield f"unlabelled_terms is {result.unlabelled_terms}; the protocol gives {protocol.unlabelled}."
         asked = _asked(protocol)
     except TaxbenchError as error:
         yield f"The protocol cannot ask this task of '{_POCKET}': {error}"

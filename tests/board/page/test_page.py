@@ -19,6 +19,7 @@ import pytest
 
 from taxbench.board.board import Board
 from taxbench.board.page.page import page
+from taxbench.board.render.paper_figures import _letters
 from tests.board import boards
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the test extra: axe-playwright-python")
@@ -49,7 +50,7 @@ def browser() -> Iterator["Browser"]:
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder = tmp_path_factory.mktemp("page")
     found = {}
-    for name in ("board", "hostile_board", "empty_board"):
+    for name in ("board", "hostile_board", "empty_board", "chinese_board"):
         found[name] = folder / f"{name}.html"
         found[name].write_text(page(getattr(boards, name)()), encoding="utf-8")
     return found
@@ -247,6 +248,20 @@ def test_hostile_names_are_only_text(browser: "Browser", files: Files) -> None:
         tab.locator("tr.entry:visible >> nth=0").get_by_role("link").click()
         assert "<script>window.hacked=1</script>" in tab.get_by_role("dialog").inner_text()
         assert tab.evaluate("window.hacked") is None
+
+
+def test_chinese_names_are_found_and_drawn(browser: "Browser", files: Files) -> None:
+    with opened(browser, files["chinese_board"]) as tab:
+        tab.get_by_label("Search").fill("文本 图像")
+        assert tab.get_by_role("status").inner_text() == "1 of 4 entries"
+        name = tab.locator("tr.entry:visible a >> nth=0")
+        pictures = set()
+        for letter in "鸟鱼":  # the box that stands for a missing glyph is the same for both
+            name.evaluate("(link, letter) => { link.textContent = letter; }", letter)
+            pictures.add(name.screenshot())
+        if len(_letters()) < 2:
+            pytest.skip("no font with Chinese letters on this machine (apt-get install fonts-wqy-microhei)")
+        assert len(pictures) == 2
 
 
 @pytest.mark.parametrize(

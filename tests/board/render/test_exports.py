@@ -14,10 +14,15 @@ from taxbench.board.board import Estimate
 from taxbench.board.render.exports import csv_text, json_text, latex_text, tex
 from taxbench.board.render.readme import readme
 from taxbench.board.render.text_table import TableLayout, latex_tables
-from tests.board.boards import HOSTILE, board, empty_board, hostile_board, large_board
+from tests.board.boards import HOSTILE, board, chinese_board, empty_board, hostile_board, large_board
 from tests.board.boards import row as made_row
 
-BOARDS = {"board": board, "hostile": hostile_board, "large": large_board, "empty": empty_board}
+BOARDS = {"board": board, "hostile": hostile_board, "large": large_board, "empty": empty_board, "zh": chinese_board}
+ENGINES = {
+    "pdflatex": r"\usepackage[T1]{fontenc}",
+    "xelatex": r"\usepackage[scheme=plain]{ctex}",
+}
+"""What sets the tables, with the package that the first line of the file names for it."""
 
 
 def lines(text: str) -> list[dict[str, str]]:
@@ -93,7 +98,9 @@ def test_latex_escapes_what_latex_would_obey() -> None:
         r"\textquotedbl{}\textasciigrave{}"
     )
     assert tex("--- [a] *") == "-{}-{}- {[}a] {*}"
-    assert tex("café שלום") == "café ????" and "\n" not in "".join(map(tex, HOSTILE))
+    assert tex("café? שלום_") == r"café? \ifdefined\Umathcode שלום\else ????\fi{}\_"
+    assert tex("Ka\u0308se ｂ") == r"Käse \ifdefined\Umathcode ｂ\else b\fi{}"
+    assert "\n" not in "".join(map(tex, HOSTILE))
 
 
 def test_latex_has_the_columns_that_are_named() -> None:
@@ -128,16 +135,32 @@ def test_latex_has_a_table_a_dataset_and_the_best_band_in_bold() -> None:
         }
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", BOARDS)
-def test_latex_compiles(name: str, tmp_path: Path) -> None:
+def test_latex_compiles(name: str, engine: str, tmp_path: Path) -> None:
+    if shutil.which(engine) is None:
+        pytest.skip(f"there is no {engine} here")
+    if engine == "xelatex" and subprocess.run(["kpsewhich", "ctex.sty"], check=False).returncode:
+        pytest.skip("there is no ctex here (apt-get install texlive-lang-chinese)")
     made = BOARDS[name]()
-    whole = "\n".join([latex_text(made), latex_tables(made.rows, TableLayout(("F1", "transfer")))])
+    layout = TableLayout(("F1", "transfer") if made.rows else ())
+    whole = "\n".join([latex_text(made), latex_tables(made.rows, layout)])
     (tmp_path / "board.tex").write_text(whole, encoding="utf-8")
     (tmp_path / "paper.tex").write_text(
-        r"\documentclass[a4paper,landscape]{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx,textcomp}"
+        rf"\documentclass[a4paper,landscape]{{article}}{ENGINES[engine]}\usepackage{{booktabs,graphicx,textcomp}}"
         r"\begin{document}x\input{board.tex}\end{document}"
     )
-    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "-draftmode", "-no-shell-escape", "paper.tex"]
+    command = [engine, "-halt-on-error", "-interaction=nonstopmode", "-no-shell-escape", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+    missing = "Missing character" in (tmp_path / "paper.log").read_text(errors="replace")
+    assert missing == (name == "hostile" and engine == "xelatex")  # its fonts have no Hebrew
+
+
+def test_chinese_and_accents_stand_in_every_form_as_they_are() -> None:
+    made = chinese_board()
+    for text in (csv_text(made.rows), json_text(made), readme(made), latex_text(made)):
+        assert "照片：动物（第二版）" in text and "très gros" in text
+        assert "\\u" not in text.replace("\\usepackage", "").replace("\\usebox", "")
+    assert lines(csv_text(made.rows))[0]["dataset"] == made.rows[0].dataset
+    assert json.loads(json_text(made))["rows"][0]["terms"][3]["term"] == "boi\u0302te"

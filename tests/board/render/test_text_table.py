@@ -7,11 +7,13 @@ import pytest
 
 from taxbench.board.board import NOTHING, Estimate, GroupAverage
 from taxbench.board.published import BesidePublished
-from taxbench.board.render.cells import latin, markdown_text
+from taxbench.board.render.cells import in_letters, is_latin, markdown_table, markdown_text
 from taxbench.board.render.text_table import TableLayout, text_table
 from taxbench.specs.task import PublishedFigure
 from taxbench.util.errors import UsageError
-from tests.board.boards import SEEDS, board, hostile_board, row
+from taxbench.util.text import short
+from taxbench.util.text import width as columns
+from tests.board.boards import SEEDS, board, chinese_board, hostile_board, row
 
 NAMES = {
     "dataset": "pocket",
@@ -103,6 +105,21 @@ def test_columns_that_say_nothing_are_left_out_but_never_the_score() -> None:
     assert "accuracy" in table(text_table([row("leaf", NAMES)]))[0]
 
 
+def test_columns_stand_under_each_other_in_a_terminal_whatever_letters_they_have() -> None:
+    text = text_table(chinese_board().rows)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) > 8 and "照片：动物（第二版）" in text
+    mixed = markdown_table([["语言", "ab"], ["ü", "a"], ["u\u0308", "鸟类"]])
+    for block in [mixed, *text.split("**")[2::2]]:
+        assert len({columns(line) for line in block.splitlines() if line.startswith("|")}) == 1
+
+
+def test_names_are_cut_to_columns_of_a_terminal() -> None:
+    assert (short("鸟" * 40), short("鸟" * 30)) == ("鸟" * 29 + "…", "鸟" * 30)
+    assert (short("a" * 61), short("a" * 60)) == ("a" * 59 + "…", "a" * 60)
+    assert len(short("e" + "\u0301" * 500)) == 60 and columns("ｂ鸟\u0301e") == 5
+
+
 def test_several_heads_share_a_table_the_best_first() -> None:
     rows = [replace(row("leaf", NAMES | {"head": head}), f1=figure) for head, figure in
             (("blank", NOTHING), ("weak", Estimate(0.1)), ("strong", Estimate(0.9)))]  # fmt: skip
@@ -155,5 +172,6 @@ def test_markdown_shows_names_as_they_are(text: str, shown: str) -> None:
 
 
 def test_names_for_papers_are_in_latin_letters() -> None:
-    assert latin("Ærø “x” שלום…") == "Ærø ?x? ????..." and latin("ŋ\u0301") == "?"
+    assert in_letters("Ærø “x” שלום…", is_latin) == "Ærø ?x? ????..." and in_letters("ŋ\u0301", is_latin) == "?"
+    assert in_letters("Ka\u0308se Łódź 鸟类", is_latin) == "Käse ?ódz ??"
     assert len(board().rows[0].seeds) == len(SEEDS)

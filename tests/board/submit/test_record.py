@@ -67,6 +67,18 @@ def test_checking_loads_no_model_library() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_the_words_of_a_language_are_those_of_its_file(tmp_path: Path) -> None:
+    honest(tmp_path, language="de")
+    assert examine(tmp_path, REGISTRY).reasons == ()
+    edited("run.language.asked", "0123456789abcdef", sealed=True)(tmp_path)
+    edited("unlabelled_terms", ["bird"])(tmp_path)
+    words, terms = examine(tmp_path, REGISTRY).reasons
+    assert words.startswith("run.language.asked is 0123456789abcdef; by the file of that language here it is ")
+    assert terms == "unlabelled_terms is ('bird',); the protocol gives ()."
+    edited("run.language", None, sealed=True)(tmp_path)
+    assert examine(tmp_path, REGISTRY).reasons[0].startswith("run.language.asked is None; by the file")
+
+
 def test_a_task_that_was_put_into_another_language_is_known_by_what_it_was_made_of() -> None:
     registry = REGISTRY
     german = registry.tasks["unseen_hypernym"].in_languages(LanguagePair(test="de")).as_run()
