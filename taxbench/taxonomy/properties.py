@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from taxbench.taxonomy.tables import read_table
-from taxbench.util.errors import DataError, UsageError, did_you_mean
+from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few
 
 Kind = Literal["numbers", "yes or no", "words"]
 Value = float | bool | frozenset[str]
@@ -61,7 +61,8 @@ def read_properties(path: Path, leaves: Collection[str]) -> PropertyTable:
     for line, cells in table.rows:
         leaf = cells[_LEAF]
         if leaf not in leaves:
-            raise DataError(f"{path}:{line}: the data set has no leaf '{leaf}'.{did_you_mean(leaf, leaves)}")
+            known = f"{did_you_mean(leaf, leaves)} Its {len(leaves)} leaves: {first_few(leaves)}."
+            raise DataError(f"{path}:{line}: the data set has no leaf '{leaf}'.{known}")
         if lines.setdefault(leaf, line) != line:
             raise DataError(f"{path}:{line}: the leaf '{leaf}' is listed in line {lines[leaf]} already")
     columns = {}
