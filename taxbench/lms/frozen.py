@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from taxbench.lms.frames import Frame
 from taxbench.lms.gguf import unpack_gguf
 from taxbench.registry.models import model_source
 from taxbench.specs.sources import GGUF, LMSpec
@@ -81,6 +82,14 @@ class FrozenLM:
         """Return the token that opens a row, or nothing where the model has none."""
         token = self.tokenizer.bos_token_id
         return [] if token is None else [int(token)]
+
+    def opening(self, frame: Frame) -> list[int]:
+        """Return the tokens before an image: what opens a row, and what the frame says there."""
+        return self.opened(self.encode(frame.opening))
+
+    def opened(self, ids: list[int]) -> list[int]:
+        """Return tokens behind the one that opens a row; a chat template may say that itself."""
+        return ids if ids[:1] == self.bos() else self.bos() + ids
 
 
 @torch.inference_mode()

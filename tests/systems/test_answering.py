@@ -43,7 +43,7 @@ def side_of(folder: Path) -> AnsweringSide:
 
 
 def table_of(side: AnsweringSide) -> QuestionTable:
-    prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="auto"))
+    prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="auto"), YES_NO)
     return tokenise(side, QUESTIONS, YES_NO, frame_of(prompt, YES_NO, "image_first", side.tokenizer))
 
 
@@ -152,7 +152,7 @@ def protocol_of() -> Any:
 
 def test_on_disagreement_each_question_has_a_row_of_its_own(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
     side = side_of(saved("llava"))
-    prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="auto"))
+    prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="auto"), YES_NO)
     protocol: Protocol = protocol_of()
     fast = answering.answering_scorer(side, protocol, prompt)
     assert (fast.path, fast.note) == ("packed", None)
