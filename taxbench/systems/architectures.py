@@ -379,4 +379,10 @@ def architecture_of(spec: SystemSpec, config: Any) -> Architecture:
         raise ModelError(
             f"'{spec.source}' ({config.model_type}) cannot be asked by {spec.reads}. Known: {'; '.join(ways)}."
         )
+    inner = config.get_text_config()
+    if found.answers and inner.is_encoder_decoder:
+        raise ModelError(
+            f"'{spec.source}' answers through an encoder and a decoder ({inner.model_type}), and questions can be put "
+            "to a decoder alone. Give a checkpoint such as Salesforce/blip2-opt-2.7b."
+        )
     return found
