@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
-from tokenizers import normalizers
+from tokenizers import normalizers, pre_tokenizers
 
 from taxbench.lms.forward import tokenise
 from taxbench.lms.frames import frame_of
@@ -121,14 +121,19 @@ def test_what_surrounds_images_is_what_the_release_s_own_processor_writes(
         assert shown.format(image=side.how.image[0] * len(inside)) == written
 
 
-def test_a_word_begins_beside_an_image_as_the_tokenizer_has_it(saved: Saved) -> None:
-    """A tokenizer such as LLaVA's puts a blank before each text between special tokens."""
-    llama = tokenizer(row="<s> $A", normalizer=normalizers.Sequence([normalizers.Prepend("_")]))
+@pytest.mark.parametrize(("first", "behind"), [(False, "_"), (True, "Ċ")])
+def test_a_word_begins_beside_an_image_as_the_tokenizer_has_it(first: bool, behind: str, saved: Saved) -> None:
+    """A tokenizer such as LLaVA's puts a blank before each text between special tokens, or before the first alone."""
+    llama = tokenizer(row="<s> $A", normalizer=None if first else normalizers.Prepend("_"))
+    if first:
+        llama.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Metaspace("_", prepend_scheme="first", split=False), pre_tokenizers.ByteLevel(False)]
+        )
     processor = llava(llama)
     text = f"USER: <image>\n{QUESTION} Answer Yes or No. ASSISTANT:"
     found = processor(images=PHOTO, text=text, return_tensors="np")["input_ids"][0].tolist()
     row = row_of(side_of(saved("llava"), llama), 16)
-    assert row == found and llama.decode(row).count("_") == 2
+    assert row == found and llama.convert_ids_to_tokens(row)[row.index(IMAGE) + 16] == behind
 
 
 CHECKPOINT = (
@@ -160,3 +165,10 @@ def test_the_answers_that_are_asked_for_are_the_task_s(saved: Saved) -> None:
     answers = (("True", "Yes"), ("False", "No"))
     assert "{question} Answer True or False. ASS" in own_prompt(side_of(saved("llava")), AUTO, answers).frame
     assert "Answer True" not in own_prompt(side_of(saved("blip-2")), AUTO, answers).frame
+
+
+def test_an_image_of_molmo2_comes_before_all_turns(saved: Saved) -> None:
+    side = side_of(saved("molmo2"))
+    row, image = row_of(side, 6), side.how.tokens(side.whole.config, 6)
+    assert row[:7] == [*side.bos(), *image]
+    assert side.tokenizer.decode(row[7:]).startswith(f"<|im_start|>user\n{QUESTION} Answer Yes or No.<|im_end|>\n")

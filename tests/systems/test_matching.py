@@ -101,6 +101,7 @@ def test_texts_of_siglip_are_filled_up_as_in_its_training(saved: Saved) -> None:
 def test_a_term_s_vector_is_the_mean_over_templates(saved: Saved) -> None:
     side = TextSide.of(find_system(str(saved("clip"))), CPU, torch.float32)
     each = torch.stack([side.vectors([template.format("an owl")])[0] for template in TEMPLATES])
+    torch.testing.assert_close(each.norm(dim=1), torch.ones(len(TEMPLATES)))
     torch.testing.assert_close(side.words(["owl", "saw"])[0], torch.nn.functional.normalize(each.mean(0), dim=0))
 
 

@@ -56,6 +56,29 @@ def test_the_one_view_of_llava_next_is_what_its_model_makes_of_one(
     torch.testing.assert_close(ARCHITECTURES["llava_next", "answer"].image(model, pixels), torch.stack(list(own)))
 
 
+def test_patches_of_qwen_stand_in_the_order_of_its_own_processor(saved: Saved) -> None:
+    model: Any = hf.Qwen3VLForConditionalGeneration.from_pretrained(saved("qwen3-vl"))
+    pixels = normalised(pictures((32, 32), 2))
+    options = {"patch_size": 8, "merge_size": 2, "temporal_patch_size": 2}
+    own = hf.Qwen2VLImageProcessorPil(**options, do_resize=False, do_rescale=False, do_normalize=False)
+    found = own(list(pixels.numpy()), return_tensors="pt", input_data_format="channels_first")
+    given = ARCHITECTURES["qwen3_vl", "answer"].answers.whole(model, pixels, torch.zeros(1))  # type: ignore[union-attr]
+    torch.testing.assert_close(given["pixel_values"], found["pixel_values"])
+    assert torch.equal(given["image_grid_thw"], found["image_grid_thw"])
+
+
+def test_patches_of_molmo2_are_pooled_each_once_with_none_on_the_right_and_below(saved: Saved) -> None:
+    model: Any = hf.Molmo2ForConditionalGeneration.from_pretrained(saved("molmo2"))
+    pixels = normalised(pictures((40, 40), 2))  # five patches a side
+    given = ARCHITECTURES["molmo2", "answer"].answers.whole(model, pixels, torch.zeros(1))  # type: ignore[union-attr]
+    pooled = given["image_token_pooling"].reshape(2, 9, 4)
+    assert pooled[0, [0, 2, 8]].tolist() == [[0, 1, 5, 6], [4, -1, 9, -1], [24, -1, -1, -1]]
+    assert sorted(pooled[1].flatten().tolist()) == [-1] * 11 + list(range(25, 50))
+    assert given["image_grids"].tolist() == [[3, 3, 0, 0]] * 2
+    patch = pixels[1, :, 8:16, 16:24].permute(1, 2, 0)  # channels last
+    torch.testing.assert_close(given["pixel_values"][1, 7], patch.flatten())
+
+
 # What `preprocessor_config.json` of the releases says of sizes.
 SIZES: dict[str, dict[str, Any]] = {
     "llava-next": {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}},
