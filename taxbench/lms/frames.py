@@ -109,9 +109,6 @@ def frame_of(
 def in_chat(content: Any, tokenizer: Any) -> str:
     """Have the tokenizer's own template say what a user says, up to where the answer begins; thinking is off.
 
-    Args:
-        content: A text, or a list of texts and pictures as templates of systems take it.
-
     Raises:
         ModelError: there is no template, or it fails.
     """
@@ -138,10 +135,8 @@ def _in_chat(text: str, tokenizer: Any) -> Frame:
         text = text.replace(name, sign)
     chat = in_chat(text, tokenizer)
     for name, sign in _SIGNS.items():
-        if chat.count(sign) != 1:
-            raise ModelError(
-                f"The model's chat template says the {name} {chat.count(sign)} times, not once. {_ANOTHER}"
-            )
+        if (times := chat.count(sign)) != 1:
+            raise ModelError(f"The model's chat template says the {name} {times} times, not once. {_ANOTHER}")
     frame = Frame.parse(chat, *_SIGNS.values())
     if frame.image_first == turned:
         raise ModelError(f"The model's chat template exchanges image and question. {_ANOTHER}")

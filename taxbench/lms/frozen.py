@@ -84,12 +84,9 @@ class FrozenLM:
         return [] if token is None else [int(token)]
 
     def opening(self, frame: Frame) -> list[int]:
-        """Return the tokens before an image: what opens a row, and what the frame says there."""
-        return self.opened(self.encode(frame.opening))
-
-    def opened(self, ids: list[int]) -> list[int]:
-        """Return tokens behind the one that opens a row; a chat template may say that itself."""
-        return ids if ids[:1] == self.bos() else self.bos() + ids
+        """Return the tokens before an image: what opens a row, which a chat template may say itself, and the frame."""
+        before = self.encode(frame.opening)
+        return before if before[:1] == self.bos() else self.bos() + before
 
 
 @torch.inference_mode()

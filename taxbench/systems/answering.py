@@ -43,9 +43,6 @@ from taxbench.util.errors import ModelError
 # they are shorter, since attention among questions side by side costs the square: at 50 tokens, four fifths of all.
 _WIDTH = 12
 
-Answers = tuple[tuple[str, ...], tuple[str, ...]]
-"""The positive and the negative answers."""
-
 
 class TextHalf(nn.Module):
     """A system's language model, called as causal language models are; it keeps the whole."""
@@ -113,7 +110,8 @@ class AnsweringSide(TextSide):
     def opening(self, frame: Frame) -> list[int]:
         """Return the tokens before an image, as they are where the image is in the text; see `FrozenLM.opening`."""
         before = FrozenLM.encode(self, frame.before + self._sign)
-        return self.opened(before[:-1] if self._sign else before)
+        before = before[:-1] if self._sign else before
+        return before if before[:1] == self.bos() else self.bos() + before
 
     @property
     def _sign(self) -> str:
@@ -274,17 +272,17 @@ def own_scores(lm: AnsweringSide, table: QuestionTable, pixels: Tensor, terms: T
     return torch.stack(found).reshape(*terms.shape, -1)
 
 
-def own_prompt(lm: AnsweringSide, wanted: PromptSpec, answers: Answers) -> PromptSpec:
+def own_prompt(lm: AnsweringSide, wanted: PromptSpec, answers: tuple[tuple[str, ...], tuple[str, ...]]) -> PromptSpec:
     """Return a prompt with what is `auto` of it as the system's releases are asked; answers follow both ways."""
     form = "both" if wanted.answer_form == "auto" else wanted.answer_form
     frame = lm.whole.spec.frame if wanted.frame == "auto" else wanted.frame
-    return PromptSpec(frame=_own_chat(lm, answers) if frame in ("", "chat") else frame, answer_form=form)
+    asked = f"{QUESTION} Answer {answers[0][0]} or {answers[1][0]}." if lm.how.instructed else QUESTION
+    return PromptSpec(frame=_own_chat(lm, asked) if frame in ("", "chat") else frame, answer_form=form)
 
 
-def _own_chat(lm: AnsweringSide, answers: Answers) -> str:
+def _own_chat(lm: AnsweringSide, asked: str) -> str:
     """Return what its checkpoint's own chat template says, and where that shows no picture, its releases' one."""
     how = lm.how
-    asked = f"{QUESTION} Answer {answers[0][0]} or {answers[1][0]}." if how.instructed else QUESTION
     sign, shown = how.image
     said = how.chat.replace(QUESTION, asked)
     with suppress(ModelError):
