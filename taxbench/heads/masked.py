@@ -11,5 +11,6 @@ SYSTEM = True
 class Settings(Spec, strict=True):
     """Options of the reading of a masked word."""
 
-    hubness: Literal["none", "standardise"] = "standardise"
-    """What is done about words that are likely of every image: it takes training images, and none of their names."""
+    hubness: Literal["none", "csls", "standardise"] = "csls"
+    """What is done about terms that are near to every image; as for `match`: log p of a word is the product of its
+    vector and the state at the mask, less what all words of an image have in common."""

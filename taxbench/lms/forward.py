@@ -99,8 +99,7 @@ def tokenise(
     for row, tokens in enumerate(rows):
         ids[row, width - len(tokens) :] = torch.tensor(tokens)
         used[row, width - len(tokens) :] = True
-    before = lm.encode(frame.opening)
-    opening = before if before[:1] == lm.bos() else lm.bos() + before  # a chat template may say BOS itself
+    opening = lm.opening(frame)
     highest, size = max([*opening, *stem.tolist(), int(ids.max())]), lm.model.get_input_embeddings().weight.shape[0]
     if highest >= size:
         raise ModelError(

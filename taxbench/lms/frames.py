@@ -16,6 +16,7 @@ from taxbench.util.errors import ModelError, UsageError, first_line
 
 BLANKS: dict[AnswerForm, tuple[str, ...]] = {"blank": (" ",), "bare": ("",), "both": (" ", "")}
 _DAY = datetime(2024, 7, 26)  # what chat templates take for today, so that a run is the same tomorrow
+_ANOTHER = "Choose another frame, such as --set frame=qa."
 _SIGNS = {IMAGE: "\ue000", QUESTION: "\ue001"}  # for chat templates: letters that nothing else has
 
 
@@ -105,17 +106,17 @@ def frame_of(
     return replace(frame, blanks=BLANKS[prompt.answer_form])
 
 
-def _in_chat(text: str, tokenizer: Any) -> Frame:
-    """Have the tokenizer's own template say a text as a user, up to where the answer begins; thinking is off."""
-    another = "Choose another frame, such as --set frame=qa."
+def in_chat(content: Any, tokenizer: Any) -> str:
+    """Have the tokenizer's own template say what a user says, up to where the answer begins; thinking is off.
+
+    Raises:
+        ModelError: there is no template, or it fails.
+    """
     if not getattr(tokenizer, "chat_template", None):
-        raise ModelError(f"The model has no chat template. {another}")
-    turned = text.index(IMAGE) > text.index(QUESTION)
-    for name, sign in _SIGNS.items():
-        text = text.replace(name, sign)
+        raise ModelError(f"The model has no chat template. {_ANOTHER}")
     try:
-        chat = tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}],
+        said = tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}],
             tokenize=False,
             add_generation_prompt=True,
             enable_thinking=False,
@@ -123,11 +124,20 @@ def _in_chat(text: str, tokenizer: Any) -> Frame:
             strftime_now=_DAY.strftime,
         )
     except Exception as error:  # a template is a program, and may raise whatever it likes
-        raise ModelError(f"The model's chat template fails ({first_line(error)}). {another}") from None
+        raise ModelError(f"The model's chat template fails ({first_line(error)}). {_ANOTHER}") from None
+    return str(said)
+
+
+def _in_chat(text: str, tokenizer: Any) -> Frame:
+    """Have the tokenizer's own template say a text around an image and a question; see `in_chat`."""
+    turned = text.index(IMAGE) > text.index(QUESTION)
     for name, sign in _SIGNS.items():
-        if chat.count(sign) != 1:
-            raise ModelError(f"The model's chat template says the {name} {chat.count(sign)} times, not once. {another}")
-    frame = Frame.parse(str(chat), *_SIGNS.values())
+        text = text.replace(name, sign)
+    chat = in_chat(text, tokenizer)
+    for name, sign in _SIGNS.items():
+        if (times := chat.count(sign)) != 1:
+            raise ModelError(f"The model's chat template says the {name} {times} times, not once. {_ANOTHER}")
+    frame = Frame.parse(chat, *_SIGNS.values())
     if frame.image_first == turned:
-        raise ModelError(f"The model's chat template exchanges image and question. {another}")
+        raise ModelError(f"The model's chat template exchanges image and question. {_ANOTHER}")
     return frame

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from taxbench.lms.frames import Frame
 from taxbench.lms.gguf import unpack_gguf
 from taxbench.registry.models import model_source
 from taxbench.specs.sources import GGUF, LMSpec
@@ -81,6 +82,11 @@ class FrozenLM:
         """Return the token that opens a row, or nothing where the model has none."""
         token = self.tokenizer.bos_token_id
         return [] if token is None else [int(token)]
+
+    def opening(self, frame: Frame) -> list[int]:
+        """Return the tokens before an image: what opens a row, which a chat template may say itself, and the frame."""
+        before = self.encode(frame.opening)
+        return before if before[:1] == self.bos() else self.bos() + before
 
 
 @torch.inference_mode()

@@ -26,6 +26,7 @@ PLUGGED = "entry-point:"
 _REVISION = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
 _RANDOM = "random-"
 _FILES = {EncoderSpec: "encoders.yaml", LMSpec: "lms.yaml", SystemSpec: "systems.yaml"}
+_OPTIONS: dict[type[Any], str] = {LMSpec: "model", EncoderSpec: "encoder", SystemSpec: "system"}
 BY_TEXTS = ("match", "chils", "odds")
 """The ways in which systems are asked that compare pictures with texts."""
 SYSTEM_CLASSES: dict[str, tuple[str, ...]] = {
@@ -108,10 +109,11 @@ def find_system(name: str) -> SystemSpec:
         return trained.model_copy(update={"name": _RANDOM + trained.name, "random": True})
     reader, source = _asked_by(name, known)
     found = known[source] if source in known else _find(source, SystemSpec, "system")
-    classes = _config_of(found).get("architectures") or [""]
+    config = _config_of(found)
+    classes = config.get("architectures") or [""]
     ways = SYSTEM_CLASSES.get(classes[0], ())
     if not ways:
-        raise ModelError(_no_system(found.source, classes[0]))
+        raise ModelError(_no_system(found.source, classes[0], config))
     if reader and reader not in ways:
         raise ModelError(f"'{found.source}' is a {classes[0]}, which can be asked by: {', '.join(ways)}; not {reader}.")
     named = f"{found.name}-{reader}" if reader else found.name
@@ -134,9 +136,15 @@ def _config_of(spec: SystemSpec) -> dict[str, Any]:
     return read_json(config_file(model_source(spec.source), spec.gated))
 
 
-def _no_system(source: str, kind: str) -> str:
+def _no_system(source: str, kind: str, config: Collection[str]) -> str:
     """Say that a checkpoint is no system that can be asked, and what to do with it."""
     known = ", ".join(SYSTEM_CLASSES)
+    sees = any(re.search("vision|^mm_|image", key) for key in config)
+    if sees and "CausalLM" in kind:  # as its authors' own code calls it
+        return (
+            f"'{source}' ({kind}) is of a class that transformers does not have. Give its checkpoint for transformers, "
+            "often one whose name ends in -hf."
+        )
     if re.search("CausalLM|LMHead", kind):
         return f"'{source}' is a language model alone ({kind}), and no whole system. Give it as --model."
     if re.search("Vision|Image(Model|Classification)|ViT|Dino|MAE|Beit|ResNet|ConvNext|MobileNet", kind):
@@ -215,7 +223,9 @@ def _find(name: str, kind: type[S], word: str) -> S:
         return kind(name=path.stem, source=str(path.resolve()))
     if name.partition("@")[0].count("/") == 1 and not name.startswith((".", "/", "~")):
         return kind(name=name, source=name)
-    hint, file = did_you_mean(name, known), ", a GGUF file" if kind is LMSpec else ""
+    of = next((option for other, option in _OPTIONS.items() if name in _registered(other)), None)
+    hint = f" '{name}' goes with --{of}." if of else did_you_mean(name, known)
+    file = ", a GGUF file" if kind is LMSpec else ""
     raise UsageError(
         f"Unknown {word} '{name}': expected an alias, a directory{file} or a Hugging Face id (owner/name, or "
         f"owner/name@revision).{hint} "

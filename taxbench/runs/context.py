@@ -178,7 +178,7 @@ class RunContext:
     def prompt(self, cell: GridCell) -> tuple[PromptSpec, float | None]:
         """Return how a cell's questions are put to the LM, and how well it tells names apart so; found out once."""
         if isinstance(self.lm, TextSide):
-            return system_prompt(self.lm, cell.prompt, cell.trainer.order), None
+            return system_prompt(self.lm, cell.prompt, cell.trainer.order, cell.task.questions.answers), None
         key = (cell.prompt, cell.task.questions, cell.trainer.order)
         if key not in self._prompts:
             wording = Wording.of(Protocol(cell.task, self.dataset, 0), cell.trainer.order)

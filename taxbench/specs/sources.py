@@ -67,7 +67,7 @@ class SystemSpec(Spec):
     reads: Reader = "match"
     summary: str = ""
     frame: str = ""
-    """How it is asked, with `{image}` and `{question}`; empty: as its architecture's releases are
+    """How it is asked, with `{image}` and `{question}`; empty: as its own chat template says, or its releases are
     (`systems/architectures.py`)."""
     evidence: WorldScope = "perception"
     """What it was trained with, beside text; as for encoders."""

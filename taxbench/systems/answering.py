@@ -6,6 +6,7 @@ that is compared with the model's own forward, from pixels to logits.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
@@ -29,11 +30,11 @@ from taxbench.lms.forward import (
     look_back,
     tokenise,
 )
-from taxbench.lms.frames import frame_of
+from taxbench.lms.frames import Frame, frame_of, in_chat
 from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.question_scorer import EquivalenceCheck, QuestionScorer, compare
 from taxbench.protocol.protocol import Protocol
-from taxbench.specs.task import PromptSpec
+from taxbench.specs.task import QUESTION, PromptSpec
 from taxbench.systems.architectures import Answering
 from taxbench.systems.text_side import AsTheyAre, TextSide
 from taxbench.util.errors import ModelError
@@ -101,6 +102,21 @@ class AnsweringSide(TextSide):
     def bos(self) -> list[int]:
         """Return the token that opens a row, or nothing where images come before it."""
         return FrozenLM.bos(self) if self.how.opens else []
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of a text as they follow an image, which tokenizers begin a word after."""
+        return FrozenLM.encode(self, self._sign + text)[bool(self._sign) :]
+
+    def opening(self, frame: Frame) -> list[int]:
+        """Return the tokens before an image, as they are where the image is in the text; see `FrozenLM.opening`."""
+        before = FrozenLM.encode(self, frame.before + self._sign)
+        before = before[:-1] if self._sign else before
+        return before if before[:1] == self.bos() else self.bos() + before
+
+    @property
+    def _sign(self) -> str:
+        """Return the token that stands for a part of an image, or nothing where the tokenizer has none."""
+        return self.tokenizer.convert_ids_to_tokens(self.how.tokens(self.whole.config, 3)[1]) or ""
 
     def seen(self, images: Images, asked: bool) -> Images:
         """Return what heads see of pictures; see `TextSide`."""
@@ -256,8 +272,20 @@ def own_scores(lm: AnsweringSide, table: QuestionTable, pixels: Tensor, terms: T
     return torch.stack(found).reshape(*terms.shape, -1)
 
 
-def own_prompt(lm: AnsweringSide, wanted: PromptSpec) -> PromptSpec:
+def own_prompt(lm: AnsweringSide, wanted: PromptSpec, answers: tuple[tuple[str, ...], tuple[str, ...]]) -> PromptSpec:
     """Return a prompt with what is `auto` of it as the system's releases are asked; answers follow both ways."""
     form = "both" if wanted.answer_form == "auto" else wanted.answer_form
-    frame = lm.whole.spec.frame or lm.how.frame if wanted.frame == "auto" else wanted.frame
-    return PromptSpec(frame=frame, answer_form=form)
+    frame = lm.whole.spec.frame if wanted.frame == "auto" else wanted.frame
+    asked = f"{QUESTION} Answer {answers[0][0]} or {answers[1][0]}." if lm.how.instructed else QUESTION
+    return PromptSpec(frame=_own_chat(lm, asked) if frame in ("", "chat") else frame, answer_form=form)
+
+
+def _own_chat(lm: AnsweringSide, asked: str) -> str:
+    """Return what its checkpoint's own chat template says, and where that shows no picture, its releases' one."""
+    how = lm.how
+    sign, shown = how.image
+    said = how.chat.replace(QUESTION, asked)
+    with suppress(ModelError):
+        own = in_chat([{"type": "image"}, {"type": "text", "text": asked}], lm.tokenizer)
+        said = own if own.count(sign) == own.count(asked) == 1 else said
+    return said.replace(sign, shown)

@@ -1,6 +1,5 @@
 """How each architecture of transformers that is a whole system is asked. A new one is an entry of `ARCHITECTURES`."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +10,7 @@ from torch.nn import functional
 
 from taxbench.registry.models import BY_TEXTS
 from taxbench.specs.sources import SystemSpec
+from taxbench.specs.task import IMAGE
 from taxbench.util.errors import ModelError
 
 Image = Callable[[Any, Tensor], Tensor]
@@ -45,14 +45,19 @@ class Architecture:
 class Answering:
     """How a language model that sees pictures as vectors among its words is asked."""
 
-    frame: str
-    """As its releases are asked, with `{image}` and `{question}`."""
+    chat: str
+    """What the chat template of its releases makes of a picture and `{question}`; that of a checkpoint itself goes
+    before it."""
     whole: Callable[[Any, Tensor, Tensor], dict[str, Any]]
     """What the model's own forward takes beside tokens: the model, pictures, which tokens are of the image (n, l)."""
     halves: Callable[[Any], tuple[Any, Any]] = lambda model: (model.model.language_model, model.lm_head)
     """Its language model without output layer, and that layer."""
     vectors: Image = lambda model, kept: kept
     """The model, what is kept of pictures → what stands in rows (b, k, d), what layers add to it behind it."""
+    image: tuple[str, str] = ("<image>", IMAGE)
+    """What chat templates say for a picture, and what the processor of its releases puts there around its tokens."""
+    instructed: bool = True
+    """Whether the question is followed by the answers that it may have."""
     tokens: Callable[[Any, int], list[int]] = lambda config, k: [config.image_token_id] * k
     """The configuration, k → the tokens that the vectors stand for."""
     opens: bool = True
@@ -219,26 +224,17 @@ def _molmo_inputs(model: Any, pixels: Tensor) -> dict[str, Tensor]:
 
 
 def _molmo_tokens(config: Any, k: int) -> list[int]:
-    """Return the tokens of an image of k, its beginning and its end: patches, and a token that ends each row."""
-    rows = math.isqrt(k - 2)  # rows · (rows + 1) + 2 = k
-    patch = config.image_patch_id
-    inside = ([patch] * rows + [patch + 1]) * rows
-    return [config.low_res_image_start_token_id, *inside, config.image_end_token_id]
+    """Return the tokens of an image of k, its beginning and its end; rows of the whole picture end in no token."""
+    return [config.low_res_image_start_token_id, *[config.image_patch_id] * (k - 2), config.image_end_token_id]
 
 
-def _molmo_block(model: Any, pixels: Tensor) -> Tensor:
+def _molmo_view(model: Any, pixels: Tensor) -> Tensor:
     """Return the embeddings of an image's tokens, those of patches with their features added."""
-    found = _pooled_by(model, _molmo_inputs(model, pixels))
-    side = math.isqrt(found.shape[1])
-    ids = torch.tensor(_molmo_tokens(model.config, side * (side + 1) + 2), device=pixels.device)
+    found = torch.stack(list(model.get_image_features(**_molmo_inputs(model, pixels)).pooler_output))
+    ids = torch.tensor(_molmo_tokens(model.config, found.shape[1] + 2), device=pixels.device)
     block: Tensor = model.get_input_embeddings()(ids).to(found).repeat(len(found), 1, 1)
-    block[:, ids == model.config.image_patch_id] += found
+    block[:, 1:-1] += found
     return block
-
-
-def _pooled_by(model: Any, inputs: dict[str, Tensor]) -> Tensor:
-    """Return the vectors of pictures from what their processor would make of them."""
-    return torch.stack(list(model.get_image_features(**inputs).pooler_output))
 
 
 def _qwen_inputs(model: Any, pixels: Tensor) -> dict[str, Tensor]:
@@ -275,38 +271,49 @@ def _given(model: Any, pixels: Tensor, image: Tensor) -> dict[str, Any]:
     return {"mm_encoder_outputs": {"image": found}}
 
 
-_ONE_WORD = "Answer Yes or No."
-_LLAVA = Answering("USER: {image}\n{question} " + _ONE_WORD + " ASSISTANT:", _pixels)
-_BLIP2 = Answering(
-    "{image}</s>Question: {question} Answer:",  # image tokens come before the first token of the text
+# What releases make of a picture and a question. Of those whose checkpoints bring a chat template it is what that says,
+# as their documentation asks for; what processors put around an image's tokens is in transformers' processing_*.py.
+_LLAVA = Answering("USER: <image>\n{question} ASSISTANT:", _pixels)  # huggingface.co/llava-hf/llava-1.5-7b-hf
+_BLIP2 = Answering(  # huggingface.co/Salesforce/blip2-opt-2.7b; image tokens come before the first token of the text
+    "<image></s>Question: {question} Answer:",
     _pixels,
     halves=lambda model: (model.language_model.model, model.language_model.lm_head),
+    instructed=False,
     opens=False,
 )
-_CHAMELEON = Answering(
-    "<racm3:break>{image}<eoss>{question} " + _ONE_WORD + "<reserved08706>",
+_CHAMELEON = Answering(  # huggingface.co/docs/transformers/model_doc/chameleon: its processor ends a user's turn
+    "<image>{question}<reserved08706>",
     _pixels,
     halves=lambda model: (model.model, model.lm_head),
     vectors=_embedded_ids,
+    image=("<image>", f"<racm3:break>{IMAGE}<eoss>"),
     forbidden=lambda model: list(model.model.vocabulary_mapping.image_tokens),
 )
-_IDEFICS = Answering(
-    "<|im_start|>User:<fake_token_around_image><global-img>{image}<fake_token_around_image>{question} " + _ONE_WORD
-    + "<end_of_utterance>\nAssistant:",
+_IDEFICS = Answering(  # huggingface.co/HuggingFaceM4/Idefics3-8B-Llama3, HuggingFaceTB/SmolVLM2-500M-Video-Instruct
+    "User:<image>{question}<end_of_utterance>\nAssistant:",
     lambda model, pixels, image: {"pixel_values": pixels[:, None]},
     halves=lambda model: (model.model.text_model, model.lm_head),
-)  # fmt: skip
-_GEMMA = Answering(
-    "<start_of_turn>user\n\n\n<start_of_image>{image}<end_of_image>\n\n{question} " + _ONE_WORD
-    + "<end_of_turn>\n<start_of_turn>model\n",
+    image=("<image>", f"<fake_token_around_image><global-img>{IMAGE}<fake_token_around_image>"),
+)
+_GEMMA = Answering(  # huggingface.co/google/gemma-3-4b-it
+    "<start_of_turn>user\n<start_of_image>{question}<end_of_turn>\n<start_of_turn>model\n",
     _typed("token_type_ids", lambda model, pixels: {"pixel_values": pixels}),
+    image=("<start_of_image>", f"\n\n<start_of_image>{IMAGE}<end_of_image>\n\n"),
     block=True,
-)  # fmt: skip
-_QWEN = (
-    "<|im_start|>user\n<|vision_start|>{image}<|vision_end|>{question} " + _ONE_WORD
-    + "<|im_end|>\n<|im_start|>assistant\n"
-)  # fmt: skip
-_MOLMO = "<|im_start|>user\n{image}{question} " + _ONE_WORD + "<|im_end|>\n<|im_start|>assistant\n"
+)
+_QWEN = Answering(  # huggingface.co/Qwen/Qwen3-VL-2B-Instruct
+    "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>{question}<|im_end|>\n<|im_start|>assistant\n",
+    _typed("mm_token_type_ids", _qwen_inputs),
+    image=("<|image_pad|>", IMAGE),
+    deep=True,
+)
+_MOLMO = Answering(  # huggingface.co/allenai/Molmo2-4B: images come before all turns
+    "<|image|><|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
+    _typed("mm_token_type_ids", _molmo_inputs),
+    image=("<|image|>", IMAGE),
+    tokens=_molmo_tokens,
+    block=True,
+)
 
 
 def _side(config: Any) -> int:
@@ -346,14 +353,14 @@ ARCHITECTURES: dict[tuple[str, str], Architecture] = {
     ("gemma3", "answer"): Architecture("Gemma3ForConditionalGeneration", _pooled, answers=_GEMMA),
     ("molmo2", "answer"): Architecture(
         "Molmo2ForConditionalGeneration",
-        _molmo_block,
-        answers=Answering(_MOLMO, _typed("mm_token_type_ids", _molmo_inputs), tokens=_molmo_tokens, block=True),
+        _molmo_view,
+        answers=_MOLMO,
         view=_side,
     ),
     ("qwen3_vl", "answer"): Architecture(
         "Qwen3VLForConditionalGeneration",
         _qwen_deep,
-        answers=Answering(_QWEN, _typed("mm_token_type_ids", _qwen_inputs), deep=True),
+        answers=_QWEN,
         view=lambda config: 448,
     ),
 }
@@ -371,5 +378,11 @@ def architecture_of(spec: SystemSpec, config: Any) -> Architecture:
         ways = [f"{kind} by {reader}" for kind, reader in ARCHITECTURES]
         raise ModelError(
             f"'{spec.source}' ({config.model_type}) cannot be asked by {spec.reads}. Known: {'; '.join(ways)}."
+        )
+    inner = config.get_text_config()
+    if found.answers and inner.is_encoder_decoder:
+        raise ModelError(
+            f"'{spec.source}' answers through an encoder and a decoder ({inner.model_type}), and questions can be put "
+            "to a decoder alone. Give a checkpoint such as Salesforce/blip2-opt-2.7b."
         )
     return found

@@ -16,7 +16,7 @@ from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.deprivation import true_pairs
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.sources import SystemSpec
-from taxbench.specs.task import RAW, PromptSpec
+from taxbench.specs.task import RAW, Answers, PromptSpec
 from taxbench.systems.answering import AnsweringSide, answering_scorer, own_prompt
 from taxbench.systems.matching import ChilsHead, OddsHead
 from taxbench.systems.pairing import MaskedHead, PairHead
@@ -92,7 +92,7 @@ def load_text_side(spec: SystemSpec, device: torch.device, dtype: torch.dtype) -
     return (AnsweringSide if spec.reads == "answer" else TextSide).of(spec, device, dtype)
 
 
-def system_prompt(lm: TextSide, wanted: PromptSpec, order: Order) -> PromptSpec:
+def system_prompt(lm: TextSide, wanted: PromptSpec, order: Order, answers: Answers) -> PromptSpec:
     """Return how questions are put to a system.
 
     Raises:
@@ -100,7 +100,8 @@ def system_prompt(lm: TextSide, wanted: PromptSpec, order: Order) -> PromptSpec:
     """
     if order != "image_first":
         raise UsageError(f"'{lm.spec.name}' is shown the image first. Leave out --set order={order}.")
-    return own_prompt(lm, wanted) if isinstance(lm, AnsweringSide) else RAW
+    both = answers.positive, answers.negative
+    return own_prompt(lm, wanted, both) if isinstance(lm, AnsweringSide) else RAW
 
 
 def system_scorer(lm: TextSide, protocol: Protocol, prompt: PromptSpec) -> QuestionScorer:

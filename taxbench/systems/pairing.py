@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from taxbench.heads.base import Head
-from taxbench.heads.label_head import LabelHead
+from taxbench.heads.label_head import Hubness, LabelHead
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.words import with_article
 from taxbench.systems.text_side import TextSide
@@ -38,9 +38,8 @@ class PairHead(Head):
 class MaskedHead(LabelHead):
     """A head that reads how likely each term's first token is where the caption's word is left out."""
 
-    def __init__(self, side: TextSide, terms: tuple[str, ...], n_names: int, hubness: str) -> None:
-        scale = torch.zeros(1), torch.ones(1)
-        super().__init__(nn.Identity(), scale, torch.ones(len(terms), 1), n_names, hubness)  # type: ignore[arg-type]
+    def __init__(self, side: TextSide, terms: tuple[str, ...], n_names: int, hubness: Hubness) -> None:
+        super().__init__(nn.Identity(), (torch.zeros(1), torch.ones(1)), torch.ones(len(terms), 1), n_names, hubness)
         self._side = (side,)
         self._caption = side.tokens([CAPTION.format(f"a {side.tokenizer.mask_token}")])
         self._words = [side.tokenizer.encode(f" {term}", add_special_tokens=False)[0] for term in terms]

@@ -44,7 +44,7 @@ def _one_size(device: torch.device, folder: Path, rounds: int, size: int) -> Rat
     torch.manual_seed(0)
     dtype, large = pick_dtype(device.type), device.type != "cpu"
     side = _saved(folder, size, large, device, dtype)
-    prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="blank"))
+    prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="blank"), ANSWERS)
     frame = frame_of(prompt, ANSWERS, "image_first", side.tokenizer)
     table = tokenise(side, tuple(f"Is there a {name} in this image?" for name in NAMES), ANSWERS, frame)
     forward = KeptPrefix(side, table, ACCELERATOR_CHUNK if large else CHUNK)

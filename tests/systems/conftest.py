@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import transformers as hf
 from PIL import Image
 from torch import Tensor
 
+from taxbench.features.encoders import Encoder
 from tests.conftest import with_one_thread
 from tests.systems.tiny_systems import TINY
 
@@ -48,6 +50,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [f"{leaf}\t{leaf}\t{above}" for leaf, above in LEAVES.items()]
     (folder / "photos.tsv").write_text("\n".join(["folder\tleaf\thypernyms", *rows]) + "\n")
     (folder / "task.yaml").write_text(TASK)
+    more = TASK.replace("every_control", "more_questions") + "questions: {negatives_per_positive: 4}\n"
+    (folder / "more.yaml").write_text(more)
     return folder
 
 
@@ -57,6 +61,20 @@ def asked(photos: Path, tmp_path: Path) -> list[str]:
     return ["run", "--task", str(photos / "task.yaml"), "--dataset", f"folder:{photos / 'photos'}", "--taxonomy",
             str(photos / "photos.tsv"), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out"),
             "--device", "cpu", "--json"]  # fmt: skip
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many pictures image sides are shown, call by call."""
+    counts: list[int] = []
+    own = Encoder.encode
+
+    def counted(self: Encoder, pixels: Tensor, readings: Any) -> Any:
+        counts.append(len(pixels))
+        return own(self, pixels, readings)
+
+    monkeypatch.setattr(Encoder, "encode", counted)
+    return counts
 
 
 @pytest.fixture

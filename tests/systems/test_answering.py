@@ -11,7 +11,7 @@ import torch
 import transformers as hf
 
 from taxbench.cli.main import call
-from taxbench.features.encoders import Encoder, load_encoder
+from taxbench.features.encoders import load_encoder
 from taxbench.lms.forward import QuestionTable, tokenise
 from taxbench.lms.frames import frame_of
 from taxbench.lms.question_scorer import EquivalenceCheck, QuestionScorer
@@ -43,7 +43,7 @@ def side_of(folder: Path) -> AnsweringSide:
 
 
 def table_of(side: AnsweringSide) -> QuestionTable:
-    prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="auto"))
+    prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="auto"), YES_NO)
     return tokenise(side, QUESTIONS, YES_NO, frame_of(prompt, YES_NO, "image_first", side.tokenizer))
 
 
@@ -152,7 +152,7 @@ def protocol_of() -> Any:
 
 def test_on_disagreement_each_question_has_a_row_of_its_own(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
     side = side_of(saved("llava"))
-    prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="auto"))
+    prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="auto"), YES_NO)
     protocol: Protocol = protocol_of()
     fast = answering.answering_scorer(side, protocol, prompt)
     assert (fast.path, fast.note) == ("packed", None)
@@ -167,17 +167,8 @@ def test_on_disagreement_each_question_has_a_row_of_its_own(saved: Saved, monkey
 @every
 @pytest.mark.usefixtures("no_processor")
 def test_a_system_answers_from_the_command_line_and_reads_each_picture_once(
-    kind: str, saved: Saved, asked: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    kind: str, saved: Saved, asked: list[str], shown: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown: list[int] = []
-
-    own = Encoder.encode
-
-    def counted(self: Encoder, pixels: Any, readings: Any) -> Any:
-        shown.append(len(pixels))
-        return own(self, pixels, readings)
-
-    monkeypatch.setattr(Encoder, "encode", counted)
     assert call(["-q", *asked, "--system", str(saved(kind))]) == 0
     (result,) = (Result.model_validate(each) for each in json.loads(capsys.readouterr().out))
     assert (result.head, result.is_control, result.lm) == ("answer", True, kind)

@@ -18,17 +18,26 @@ VOCABULARY = 320
 PAD, BOS, MASK, EOS, IMAGE = range(len(SPECIAL))
 
 
-def tokenizer(more: tuple[str, ...] = (), **options: Any) -> hf.PreTrainedTokenizerFast:
-    """Return a tokenizer that takes each byte for a token, so that no word is unknown."""
+def tokenizer(
+    more: tuple[str, ...] = (), row: str = "<s> $A </s>", normalizer: Any = None, **options: Any
+) -> hf.PreTrainedTokenizerFast:
+    """Return a tokenizer that takes each byte for a token, so that no word is unknown.
+
+    Args:
+        more: Special tokens beside the usual ones.
+        row: What it makes of a text.
+        normalizer: What it does to texts between special tokens.
+    """
     special = (*SPECIAL, *more)
     vocabulary = {token: number for number, token in enumerate([*special, *BYTES])}
     assert len(vocabulary) <= VOCABULARY
     raw = Tokenizer(models.BPE(vocabulary, []))
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    if options.pop("framed", True):
-        raw.post_processor = processors.TemplateProcessing("<s> $A </s>", None, [("<s>", BOS), ("</s>", EOS)])
+    raw.post_processor = processors.TemplateProcessing(row, None, [("<s>", BOS), ("</s>", EOS)])
+    if normalizer is not None:
+        raw.normalizer = normalizer
     return hf.PreTrainedTokenizerFast(
-        tokenizer_object=raw, pad_token="<pad>", bos_token="<s>", eos_token="</s>", mask_token="[MASK]",
+        tokenizer_object=raw, pad_token="<pad>", bos_token=row.split()[0], eos_token="</s>", mask_token="[MASK]",
         additional_special_tokens=["<image>", *more], model_max_length=77, **options,
     )  # fmt: skip
 
@@ -42,9 +51,9 @@ class TinySystem:
 
     make: Callable[[], nn.Module]
     reads: tuple[str, ...] = ("match",)
-    more: tuple[str, ...] = ()
     size: tuple[int, int] = (32, 32)
-    options: dict[str, Any] = field(default_factory=dict)
+    tokens: dict[str, Any] = field(default_factory=dict)
+    """Of its tokenizer; see `tokenizer`."""
 
     def save(self, folder: Path) -> Path:
         """Save the model, its preprocessing and a tokenizer; no weight is zero or one: none can be forgotten."""
@@ -55,7 +64,7 @@ class TinySystem:
                 weight.add_(torch.randn_like(weight) * 0.1)
         model.save_pretrained(folder)
         save_preprocessing(folder, self.size)
-        tokenizer(self.more, **self.options).save_pretrained(folder)
+        tokenizer(**self.tokens).save_pretrained(folder)
         return folder
 
 
@@ -171,7 +180,14 @@ def _qwen3_vl() -> nn.Module:
     )
 
 
+def _answering(make: Callable[[], nn.Module], *more: str, size: tuple[int, int] = (32, 32)) -> TinySystem:
+    """Return a system that answers, with some special tokens; its texts begin as they do in releases."""
+    return TinySystem(make, ANSWER, size, {"more": more, "row": "<s> $A"})
+
+
 ANSWER = ("answer",)
+_CHATML = ("<|im_start|>", "<|im_end|>")
+_IDEFICS = ("<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
 TINY = {
     "clip": TinySystem(_clip),
     "siglip": TinySystem(_siglip),
@@ -180,13 +196,13 @@ TINY = {
     "blip-2-itm": TinySystem(
         lambda: hf.Blip2ForImageTextRetrieval(hf.Blip2Config(**_blip2_config())), ("match", "pair")
     ),
-    "llava": TinySystem(lambda: _llava("Llava"), ANSWER),
-    "llava-next": TinySystem(lambda: _llava("LlavaNext"), ANSWER),
-    "blip-2": TinySystem(_blip2, ANSWER),
-    "chameleon": TinySystem(_chameleon, ANSWER),
-    "smolvlm": TinySystem(lambda: _idefics("SmolVLM"), ANSWER),
-    "idefics3": TinySystem(lambda: _idefics("Idefics3"), ANSWER),
-    "gemma3": TinySystem(_gemma3, ANSWER),
-    "molmo2": TinySystem(_molmo2, ANSWER, size=(40, 40)),
-    "qwen3-vl": TinySystem(_qwen3_vl, ANSWER),
+    "llava": _answering(lambda: _llava("Llava")),
+    "llava-next": _answering(lambda: _llava("LlavaNext")),
+    "blip-2": TinySystem(_blip2, ANSWER, tokens={"row": "</s> $A"}),
+    "chameleon": _answering(_chameleon, "<racm3:break>", "<eoss>", "<reserved08706>"),
+    "smolvlm": _answering(lambda: _idefics("SmolVLM"), *_IDEFICS),
+    "idefics3": _answering(lambda: _idefics("Idefics3"), *_IDEFICS),
+    "gemma3": _answering(_gemma3, "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>"),
+    "molmo2": _answering(_molmo2, *_CHATML, size=(40, 40)),
+    "qwen3-vl": _answering(_qwen3_vl, *_CHATML, "<|vision_start|>", "<|vision_end|>"),
 }
