@@ -3,8 +3,9 @@
 Questions are not independent: those of one term share the system's opinion of its word, those of one leaf its look.
 Terms and leaves are crossed; images are nested in leaves, so a leaf's weight weighs its images too (Field & Welsh 2007:
 of nested clusters only the outermost is resampled). In every replicate each term and each leaf gets an independent
-Exp(1) weight (Rubin 1981), a function of its name alone. Scores that have a term or a leaf in common thus have its
-weight in common: every difference of replicates is paired, whatever runs it comes from.
+Exp(1) weight (Rubin 1981), a function of its name alone; a question about two images has the weights of both leaves.
+Scores that have a term or a leaf in common thus have its weight in common: every difference of replicates is paired,
+whatever runs it comes from.
 
 Rejected: weights of terms and leaves multiplied (Owen & Eckles 2012). They count the noise of leaves twice, since it is
 in the scatter of the terms' scores already: in simulation 95 % intervals cover up to 100 %. Weights of terms alone miss
@@ -70,8 +71,9 @@ def replicates(
     if not asked:
         return Replicates(np.full(1 + _BLOCKS * n, np.nan), np.full(1 + _BLOCKS * n, np.nan), 0)
     margin = predictions.margins[name].astype(np.float32)
-    leaf = predictions.leaf_of[predictions.image]
-    weights = item_weights("leaf", predictions.leaves, n, seed)
+    n_leaves, leaves = len(predictions.leaves), np.sort(predictions.leaf_pairs().astype(np.int64), axis=1)
+    shown, leaf = np.unique(leaves @ [n_leaves, 1], return_inverse=True)  # whichever of two comes first
+    weights = joint_weights(item_weights("leaf", predictions.leaves, n, seed), *np.divmod(shown, n_leaves))
     f1, auroc = np.empty((2, len(asked), 1 + n))
     for row, of in enumerate(asked):
         positive, negative = (_Stratum.of(rows, margin, leaf, weights) for rows in (of.positive, of.negative))
@@ -156,7 +158,7 @@ class _Stratum:
 
     margin: np.ndarray  # (q,)
     leaf: np.ndarray  # (q,) index into the rows of weights
-    weights: np.ndarray  # (l, 1 + B), of the leaves asked
+    weights: np.ndarray  # (l, 1 + B), of the leaves, or pairs of leaves, asked
     yes: np.ndarray  # (1 + B,) weighted share of answers Yes
     total: np.ndarray  # (1 + B,) weighted number of questions
 
@@ -199,6 +201,23 @@ def _blocks(scores: np.ndarray, by_term: np.ndarray, turns: list[int]) -> np.nda
     estimate, by_leaf = scores[:, 0], scores[:, 1:]
     by_both = np.mean([np.roll(row, turn) for row, turn in zip(by_leaf, turns, strict=True)], axis=0)
     return np.concatenate([[estimate.mean()], estimate @ by_term, by_leaf.mean(axis=0), by_both])
+
+
+def joint_weights(weights: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the weights of pairs of things: the product of both, or that of the one thing where there is no other.
+
+    To first order this gives a statistic of pairs, which have things in common, its variance over things (Arcones &
+    Giné 1992). `tests/scoring/property_simulation.py` prints the coverage.
+
+    Args:
+        weights: Of all things.  # (things, b)
+        one: The thing that comes first in each pair.  # (p,) int
+        other: The other; the first again where there is none.  # (p,) int
+
+    Returns:
+        # (p, b)
+    """
+    return np.where((one == other)[:, None], weights[one], weights[one] * weights[other])
 
 
 @lru_cache(maxsize=8)
