@@ -56,9 +56,11 @@ def inside_of(result: Result, predictions: Predictions, here: NamesHere, report:
     place: states of language models share most of their direction, whatever they stand for.
 
     Raises:
-        UsageError: the head is not in the cache, or puts no soft tokens into an LM.
+        UsageError: the head is not in the cache, or puts no soft tokens into an LM, or those of two pictures at once.
         TaxbenchError: its inputs are not found here.
     """
+    if result.run.task.in_pairs:
+        raise UsageError(f"The questions of {result!r} are about two pictures each: only of one its inside is shown.")
     head = trained_head(result, "", here, report)
     lm = head.fitted.scorer.lm
     if isinstance(lm, TextSide) or not isinstance(head.fitted.head, SoftHead | FixedHead):

@@ -10,13 +10,14 @@ import numpy as np
 from taxbench.protocol.questions import QuestionSet
 from taxbench.util.errors import DataError
 
-_AND = " & "
+AND = " & "
+"""Stands between the ids of two images in one question, and between their leaves."""
 
 
 def shown_as(images: Sequence[str], image: int) -> str:
     """Return what the image of a question is called: its id, of two images both."""
     first, second = image % len(images), image // len(images) - 1
-    return images[first] if second < 0 else f"{images[first]}{_AND}{images[second]}"
+    return images[first] if second < 0 else f"{images[first]}{AND}{images[second]}"
 
 
 def ids_in(name: str, known: Container[str]) -> tuple[str, ...]:
@@ -25,10 +26,10 @@ def ids_in(name: str, known: Container[str]) -> tuple[str, ...]:
     Args:
         known: The ids of images: one may look like two others.
     """
-    if _AND in name and name not in known:
-        words = name.split(_AND)
+    if AND in name and name not in known:
+        words = name.split(AND)
         for place in range(1, len(words)):
-            first, second = _AND.join(words[:place]), _AND.join(words[place:])
+            first, second = AND.join(words[:place]), AND.join(words[place:])
             if first in known and second in known:
                 return first, second
     return (name,)
@@ -40,8 +41,8 @@ def first_ids(names: Sequence[str]) -> dict[str, int]:
     Whatever is second in one pair is first in another, so these are ids enough to know the pairs of a test by.
     """
     return {
-        _AND.join(words[:place]): number
-        for number, words in enumerate(name.split(_AND) for name in names)
+        AND.join(words[:place]): number
+        for number, words in enumerate(name.split(AND) for name in names)
         for place in range(1, len(words))
     }
 

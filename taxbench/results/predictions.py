@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from taxbench.protocol.image_pairs import first_ids, ids_in, shown_as
+from taxbench.protocol.image_pairs import AND, first_ids, ids_in, shown_as
 from taxbench.protocol.questions import QuestionSet
 from taxbench.util.errors import DataError, did_you_mean, first_few, first_line
 from taxbench.util.paths import read_within
@@ -83,6 +83,11 @@ class Predictions:
         first = first_ids(self.images)
         last = [first.get(ids_in(name, first)[-1], row) for row, name in enumerate(self.images)]
         return np.stack([self.leaf_of, self.leaf_of[last]], axis=1)[self.image]
+
+    def leaf_names(self) -> np.ndarray:
+        """Return what the leaves of each question are called: of two images both.  # (q,) str"""
+        first, second = np.array(self.leaves)[self.leaf_pairs()].T
+        return np.where(first == second, first, np.char.add(np.char.add(first, AND), second))
 
     def only(self, rows: np.ndarray) -> "Predictions":
         """Return some of the questions, with their margins.  # (q,) bool"""
