@@ -108,17 +108,14 @@ class CostModel:
         if key not in self._tokens:
             questions = draw()
             table = self._context.scorer(protocol, trainer.order, job.key.prompt, protocol.asked_texts).table
-            widths = table.widths.cpu().numpy()[questions.term]
+            widths, n = table.widths.cpu().numpy()[questions.term], len(protocol.leaf)
             shared = k + len(table.opening) + len(table.stem) + len(table.ending)
-            if info.sees == "features" or images is not None:
-                rows = images or len(np.unique(questions.image))
-                self._tokens[key] = float(rows * shared + widths.sum())
+            if info.sees == "features" or images is not None or protocol.task.in_pairs:
+                shown = np.unique(questions.image)
+                second = k * np.mean(shown >= n)  # of rows with two images, the second's soft tokens
+                self._tokens[key] = float((images or len(shown)) * (shared + second) + widths.sum())
             else:  # nothing is asked twice, and each question stands in a row of its own
-                looks = (
-                    protocol.leaf[questions.image % len(protocol.leaf)]
-                    if info.sees == "name"
-                    else np.zeros(len(questions), np.int64)
-                )
+                looks = protocol.leaf[questions.image] if info.sees == "name" else np.zeros(len(questions), np.int64)
                 once = np.unique(np.stack([looks, questions.term]), axis=1, return_index=True)[1]
                 self._tokens[key] = float((widths[once] + shared).sum())
         return self._tokens[key]

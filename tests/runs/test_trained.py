@@ -15,7 +15,7 @@ from taxbench.runs.run_options import NamesHere
 from taxbench.specs.result import Result
 from taxbench.util.errors import DataError, UsageError
 from taxbench.util.progress import QUIET
-from tests.runs.small_grid import small_grid
+from tests.runs.small_grid import asking_of_pairs, small_grid
 
 
 @pytest.fixture(scope="module")
@@ -110,30 +110,10 @@ def test_the_inside_of_a_head_is_told_for_every_picture_that_was_asked_about(
     assert "Inside the head" in page.read_text() and "Losses in training" in page.read_text()
 
 
-_PAIRS = """name: larger
-version: 1
-summary: Which is larger?
-tags: [mine]
-extends: _property
-heldout_leaves: 0
-evaluate: [leaf, unseen]
-controls: [chance]
-property_questions:
-  column: length_cm
-  wordings: ["Is the first larger?"]
-  reversed: ["Is the second larger?"]
-  images: 2
-  partners: 2
-"""
-
-
 def test_questions_about_two_pictures_are_shown_and_asked_again_with_both(
     tmp_path: Path, tiny_llama: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = tmp_path / "size.txt"
-    options = small_grid(tmp_path, tiny_llama) | {"seeds": "1", "head": "qformer", "properties": str(table)}
-    Path(options["task"]).write_text(_PAIRS)
-    table.write_text("leaf\tlength_cm\ncrow\t50\ngull\t40\nhammer\t30\nsaw\t60\n")
+    options = asking_of_pairs(small_grid(tmp_path, tiny_llama)) | {"seeds": "1", "head": "qformer"}
     [result] = taxbench.run(quiet=True, settings={"epochs": 1}, **options)
     answers = taxbench.load_answers(result)
     pairs = answers[answers.split == "unseen"]
