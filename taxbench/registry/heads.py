@@ -71,6 +71,16 @@ class HeadInfo:
     module: str
     """What is imported when the head is used."""
 
+    @property
+    def asks_lm(self) -> bool:
+        """Say whether every question goes through the LM; label vectors are compared without it."""
+        return self.reads in ("answers", "state")
+
+    @property
+    def is_told(self) -> bool:
+        """Say whether it is told what is true of names, and asks neither an LM nor the text side of a system."""
+        return self.reads in ("names", "terms")
+
 
 class _Offer(NamedTuple):
     """A module that may be a head."""

@@ -241,7 +241,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
             f"The head '{head.name}' reads the LM's state: its loss is 'answer'. Type --set loss=answer, or name other "
             "heads."
         )
-    if head.reads in ("names", "terms") and task.in_pairs:
+    if head.is_told and task.in_pairs:
         problem = f"The head '{head.name}' is told of one image, and '{task.name}' asks of two. Name other heads."
         raise UsageError(problem)
     spec = head_spec(head.name, {key: given[key] for key, _, _ in head.settings if key in given})

@@ -70,7 +70,7 @@ class CostModel:
     def asking(self, job: HeadJob) -> float:
         """Return the FLOPs of asking a head all that its run asks: test and validation questions."""
         info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
-        if info.reads in ("labels", "names", "terms") or self._context.inputs.system:
+        if not info.asks_lm or self._context.inputs.system:
             return 0.0
         tokens = self._of_rows(job, protocol, "val", None, protocol.validation)
         tokens += sum(self._of_rows(job, protocol, split, None, partial(protocol.test, split))
@@ -309,7 +309,7 @@ def seconds_to_ask(jobs: Sequence[HeadJob], few: Mapping[str, Tensor]) -> float:
 def _to_ask(job: HeadJob) -> int:
     """Return how many questions a head is asked that it may answer in different ways; none if it asks no text side."""
     info, protocol = head_info(job.key.head.name), job.protocol
-    if info.reads in ("names", "terms"):
+    if info.is_told:
         return 0
     if info.sees == "features" and job.key.variant != "no_image":
         return _asked_of(job)
