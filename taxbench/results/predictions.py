@@ -82,7 +82,7 @@ class Predictions:
         """Return the leaves of both images of each question; of a single image its own twice.  # (q, 2) int"""
         first = first_ids(self.images)
         last = [first.get(ids_in(name, first)[-1], row) for row, name in enumerate(self.images)]
-        return np.stack([self.leaf_of, self.leaf_of[last]], axis=1)[self.image]
+        return np.asarray(np.stack([self.leaf_of, self.leaf_of[last]], axis=1)[self.image])
 
     def leaf_names(self) -> np.ndarray:
         """Return what the leaves of each question are called: of two images both.  # (q,) str"""

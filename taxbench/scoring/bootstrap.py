@@ -217,7 +217,7 @@ def joint_weights(weights: np.ndarray, one: np.ndarray, other: np.ndarray) -> np
     Returns:
         # (p, b)
     """
-    return np.where((one == other)[:, None], weights[one], weights[one] * weights[other])
+    return np.asarray(np.where((one == other)[:, None], weights[one], weights[one] * weights[other]))
 
 
 @lru_cache(maxsize=8)
