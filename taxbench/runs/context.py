@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ class RunContext:
         read = partial(features_of, self.dataset, card, [reading], how, self.cache, self.report)
         key = feature_key(self.dataset, card, reading, how)
         cached = read_table(self.cache, key) is not None
-        shape = partial(feature_shape, card, reading)
+        shape = cache(partial(feature_shape, card, reading))
         return FeatureSet(key, read, shape, cached, self.dataset, self.device, self.timed)
 
     def card(self, wanted: FeatureOptions) -> EncoderCard:

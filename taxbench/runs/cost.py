@@ -78,7 +78,7 @@ class CostModel:
         return 2.0 * self.weights * tokens
 
     def _alike(self, protocol: Protocol) -> Protocol:
-        """Return a protocol that asks as many questions, one for all seeds and pairings."""
+        """Return a protocol that asks as many questions, one for all seeds and pairings; it is kept."""
         task = protocol.task.model_copy(update={"counterfactual": NoCounterfactual(kind="none"), "name": "cost"})
         return self._protocols.setdefault(task.digest, Protocol(task, protocol.dataset, 0))
 
@@ -104,7 +104,7 @@ class CostModel:
             draw: Returns the questions.
         """
         info, trainer, k = head_info(job.key.head.name), job.key.trainer, self._soft_tokens(job)
-        key = (protocol.task.digest, what, k, info.sees, trainer.order, job.key.prompt)
+        key = (id(protocol), what, k, info.sees, trainer.order, job.key.prompt)
         if key not in self._tokens:
             questions = draw()
             table = self._context.scorer(protocol, trainer.order, job.key.prompt, protocol.asked_texts).table

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import t as student
+from scipy.special import expit, logit, stdtrit
 
 from taxbench.results.predictions import OWN, Predictions
 from taxbench.util.seeds import derive_seed, rng
@@ -138,7 +137,7 @@ def interval(
     share = (float(values[0]) - low) / width
     if not error or not 0 < share < 1:
         return float(values[0]), float(values[0])
-    reach = float(student.ppf(1 - alpha / 2, n_clusters - 1)) * error / (width * share * (1 - share))
+    reach = float(stdtrit(n_clusters - 1, 1 - alpha / 2)) * error / (width * share * (1 - share))
     ends = expit(logit(share) + np.array([-reach, reach])) * width + low
     return float(ends[0]), float(ends[1])
 
