@@ -130,8 +130,11 @@ def test_a_plan_says_what_is_left_and_trains_nothing(options: dict[str, str], tm
     taxbench.run(quiet=True, **options)
     (inputs,) = planned()["inputs"]  # type: ignore[misc]
     assert (inputs["done"], inputs["seconds"], inputs["rates"]) == (6, {}, None)
-    assert call(["plan", *words]) == 0
-    assert "nothing is left to do" in capsys.readouterr().out
+    plot = tmp_path / "scaling.png"
+    assert call(["plan", *words, "--plot", str(plot)]) == 0
+    assert "nothing is left to do" in capsys.readouterr().out and plot.read_bytes().startswith(b"\x89PNG")
+    assert call(["plan", *words, "--plot", "scaling.gif"]) == 2
+    assert "expected a file that ends in .png or .pdf" in capsys.readouterr().err
 
 
 def test_a_grid_without_a_trained_head_is_planned_too(options: dict[str, str], tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Figures for papers, as PNG and PDF. The only module that loads matplotlib."""
 
 import io
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib
@@ -14,8 +16,10 @@ from taxbench.board.plots import F1_SPAN, PAIRING_NAMES, TRANSFER_SPAN, Bars, Ce
 from taxbench.board.render.cells import interval, latin
 from taxbench.board.series import Series
 from taxbench.board.sweeps import Sweep
-from taxbench.util.text import number
+from taxbench.util.text import duration, number
 
+FORMS = {"png": ("Software",), "pdf": ("CreationDate", "Producer", "Creator")}
+"""Of the files, with what they would say of when and how they were made."""
 _WIDE, _NARROW = 6.9, 3.4  # inches: two columns and one
 _SIZE = 8  # points
 # Dark to light, so that they stay apart in grey print and for the colour-blind; text on the light ones is dark.
@@ -34,11 +38,8 @@ _STYLE: dict[Any, Any] = {
 
 def figures(board: Board) -> dict[str, bytes]:
     """Draw every figure that the board has the data for; return the files by name, always the same bytes."""
-    style = {
-        name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")
-    } | _STYLE
     files = {}
-    with matplotlib.rc_context(style):  # whatever the user's own settings are
+    with _own_style():
         for plot in plots(board):
             content = plot.content
             if isinstance(content, Bars):
@@ -49,15 +50,47 @@ def figures(board: Board) -> dict[str, bytes]:
                 canvas = _draw_sweep(content)
             else:
                 canvas = _draw_curves(content)
-            files[f"{plot.stem}.png"] = _saved(canvas, "png", {"Software": None})
-            files[f"{plot.stem}.pdf"] = _saved(canvas, "pdf", {"CreationDate": None, "Producer": None, "Creator": None})
+            files |= {f"{plot.stem}.{form}": _saved(canvas, form) for form in FORMS}
     return files
 
 
-def _saved(canvas: Canvas, form: str, metadata: dict[str, None]) -> bytes:
-    """Return a paper figure as the bytes of a PNG or PDF file."""
+def scaling_figure(by_workers: Mapping[int, float], form: str) -> bytes:
+    """Draw how many times as fast a grid is done by several processes, with what it takes, as `taxbench plan` says.
+
+    Args:
+        by_workers: Seconds by the number of processes, one among them.
+        form: One of `FORMS`.
+    """
+    with _own_style():
+        canvas = Canvas(figsize=(_NARROW, 2.9), layout="constrained")
+        axes = canvas.add_subplot()
+        workers = list(by_workers)
+        faster = [by_workers[1] / by_workers[n] for n in workers]
+        axes.plot(workers, workers, color=_GREY, linewidth=0.8, linestyle=(0, (4, 2)), label="nothing lost")
+        axes.plot(workers, faster, color=_LINES[0], marker=_MARKS[0], markersize=3.6, label="simulated")
+        for n, times in zip(workers, faster, strict=True):
+            axes.annotate(duration(by_workers[n]), (n, times), (3, -7), textcoords="offset points", fontsize=_SIZE - 2)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log", base=2)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
+        axes.set_xticks(workers)
+        axes.set_xlabel("processes, each on a machine like this one")
+        axes.set_ylabel("times as fast as one")
+        axes.legend(loc="upper left")
+        return _saved(canvas, form)
+
+
+def _own_style() -> AbstractContextManager[None]:
+    """Have figures drawn alike in a block, whatever the user's own settings are."""
+    usual = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
+    return matplotlib.rc_context(usual | _STYLE)
+
+
+def _saved(canvas: Canvas, form: str) -> bytes:
+    """Return a paper figure as the bytes of a file."""
     file = io.BytesIO()
-    canvas.savefig(file, format=form, dpi=300, metadata=metadata)
+    canvas.savefig(file, format=form, dpi=300, metadata=dict.fromkeys(FORMS[form]))
     canvas.set_layout_engine("none")  # laid out by now: the second form need not do it again
     return file.getvalue()
 

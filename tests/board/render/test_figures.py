@@ -7,7 +7,7 @@ import pytest
 
 from taxbench.board.plots import plots
 from taxbench.board.references import references
-from taxbench.board.render.paper_figures import figures
+from taxbench.board.render.paper_figures import figures, scaling_figure
 from tests.board.boards import board, empty_board, hostile_board, large_board
 from tests.board.test_plots import swept
 
@@ -34,3 +34,12 @@ def test_any_names_any_number_of_entries_can_be_drawn(make) -> None:  # type: ig
     found = figures(make())
     assert all(re.fullmatch(r"[a-z0-9-]+\.(png|pdf)", name) for name in found)
     assert bool(found) == (make is not empty_board)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("form", ["png", "pdf"])
+def test_what_several_processes_gain_is_drawn_from_what_they_take(form: str) -> None:
+    by_workers = {n: 20.0 + 86_400 / n for n in (1, 2, 4, 8, 16, 32, 64)}
+    drawn = scaling_figure(by_workers, form)
+    assert drawn == scaling_figure(by_workers, form) and drawn.startswith(b"%PDF" if form == "pdf" else b"\x89PNG")
+    assert drawn != scaling_figure({**by_workers, 64: 86_400.0}, form)
