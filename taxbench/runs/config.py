@@ -136,7 +136,7 @@ def resolve(options: Options) -> RunConfig:
     spoken = [each for each in options.settings if each.startswith(LANGUAGE)]  # the last counts
     pairs = for_each("set", spoken[-1].removeprefix(LANGUAGE).split(",") if spoken else [], language_pair)
     others = tuple(each for each in options.settings if each not in spoken)
-    settings = _settings(wrong, heads if len(heads) == len(names) else [], others)
+    settings = _settings(wrong, heads if len(heads) == len(names) else [*map(head_info, all_heads())], others)
     wrong += of_inputs
     if options.limit is not None and options.limit < 2:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
@@ -193,7 +193,7 @@ def _settings(wrong: list[Problem], heads: list[HeadInfo], settings: tuple[str, 
         if not equals:
             problem = f"--set '{setting}': expected KEY=VALUE.{'' if key in known else hint}"
             wrong.append(Problem("set", key, UsageError(problem)))
-        elif known and key not in known:  # with an unknown head, not all settings are
+        elif key not in known:
             listed = f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
             problem = f"--set {setting}: nothing has the setting '{key}'.{hint} {listed}"
             wrong.append(Problem("set", key, UsageError(problem)))
