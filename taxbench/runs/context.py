@@ -145,8 +145,8 @@ class RunContext:
         read = partial(features_of, self.dataset, card, [reading], how, self.cache, self.report)
         key = feature_key(self.dataset, card, reading, how)
         cached = read_table(self.cache, key) is not None
-        shape = cache(partial(feature_shape, card, reading))
-        return FeatureSet(key, read, shape, cached, self.dataset, self.device, self.timed)
+        known = cache(partial(feature_shape, card, reading))
+        return FeatureSet(key, read, known, cached, self.dataset, self.device, self.timed)
 
     def card(self, wanted: FeatureOptions) -> EncoderCard:
         """Return what is known of the encoder, or of the image side of the system."""

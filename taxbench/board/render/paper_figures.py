@@ -38,7 +38,7 @@ _STYLE: dict[Any, Any] = {
 
 def figures(board: Board) -> dict[str, bytes]:
     """Draw every figure that the board has the data for; return the files by name, always the same bytes."""
-    files = {}
+    files = dict[str, bytes]()
     with _own_style():
         for plot in plots(board):
             content = plot.content
