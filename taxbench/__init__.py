@@ -166,7 +166,8 @@ def load_answers(*places: "str | Path | Result") -> "DataFrame":
 
     Columns: the names of the run; `split`, `image`, `leaf` (under the task's pairing) and `term`; `answer`, whether the
     term is true; `said`, what the head answered, and whether that is `right`; `margin`, its log p(Yes) − log p(No), and
-    `margin_CONTROL`, that of each control; `folder`, where the record lies.
+    `margin_CONTROL`, that of each control; `folder`, where the record lies. Where a question is about two images,
+    `image` and `leaf` name both: "a & b".
 
     Args:
         places: Folders, `result.json` files, or results that `run` returned (default: `results`).
@@ -180,7 +181,7 @@ def load_answers(*places: "str | Path | Result") -> "DataFrame":
 
 
 def picture(row: Any, *, dataset: str | None = None, taxonomy: str | Path | None = None) -> "Image":
-    """Return the picture of a row of `load_answers`.
+    """Return the picture of a row of `load_answers`; of two images in one question both, side by side.
 
     Args:
         row: A row, as `answers.loc[0]` or one of `answers.itertuples()`.

@@ -17,6 +17,7 @@ from taxbench.systems.text_side import TextSide
 from taxbench.taxonomy.taxonomy import Taxonomy
 from taxbench.util.errors import UsageError
 from taxbench.util.progress import Reporter
+from taxbench.util.vectors import unit
 
 _MOST_TOKENS = 16
 """Soft tokens of a picture whose words are kept."""
@@ -56,9 +57,11 @@ def inside_of(result: Result, predictions: Predictions, here: NamesHere, report:
     place: states of language models share most of their direction, whatever they stand for.
 
     Raises:
-        UsageError: the head is not in the cache, or puts no soft tokens into an LM.
+        UsageError: the head is not in the cache, or puts no soft tokens into an LM, or those of two pictures at once.
         TaxbenchError: its inputs are not found here.
     """
+    if result.run.task.in_pairs:
+        raise UsageError(f"The questions of {result!r} are about two pictures each: only of one its inside is shown.")
     head = trained_head(result, "", here, report)
     lm = head.fitted.scorer.lm
     if isinstance(lm, TextSide) or not isinstance(head.fitted.head, SoftHead | FixedHead):
@@ -67,7 +70,7 @@ def inside_of(result: Result, predictions: Predictions, here: NamesHere, report:
     vocabulary = Vocabulary(known)
     words = vocabulary.terms
     relation = relations(known, vocabulary)[_places(known, predictions)]  # (pictures, words)
-    vectors = {kind: _unit(each - each.mean(0)) for kind, each in label_vectors(lm, words, head.context.cache).items()}
+    vectors = {kind: unit(each - each.mean(0)) for kind, each in label_vectors(lm, words, head.context.cache).items()}
     near, looks = _near(head, predictions.images, vectors)
     counts = {kind: np.bincount(_related(relation, each).ravel(), minlength=4) for kind, each in near.items()}
     kinds = tuple(NearestWords(kind, _shares(count)) for kind, count in counts.items())
@@ -104,7 +107,7 @@ def _near(
     found, looks = {kind: list[np.ndarray]() for kind in vectors}, list[np.ndarray]()
     for part in _parts(images):
         features = head.features(part)
-        soft = _unit(head(features) - centre)
+        soft = unit(head(features) - centre)
         for kind, each in vectors.items():
             found[kind].append((soft @ each.T).argmax(-1))
         if (attention := head.attention(features)) is not None:
@@ -140,8 +143,3 @@ def _parts(images: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 def _shares(counts: np.ndarray) -> tuple[float, ...]:
     """Return counts as shares of their sum."""
     return tuple((counts / counts.sum()).tolist())
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors of length 1.  # (..., d)"""
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12))

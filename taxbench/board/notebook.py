@@ -12,10 +12,11 @@ import numpy as np
 from taxbench.board.board import Board
 from taxbench.board.build import make_board
 from taxbench.board.load import LoadedResults, load_predictions, load_records
-from taxbench.board.pictures import pictures_of
+from taxbench.board.pictures import as_one, pictures_of
 from taxbench.board.render.exports import csv_text
 from taxbench.board.resampling import Cached
 from taxbench.board.rows import make_table, record_key, settings_of
+from taxbench.protocol.image_pairs import ids_in
 from taxbench.results.predictions import OWN
 from taxbench.results.records import RESULT, find_results, read_result
 from taxbench.specs.controls import control_title, in_order
@@ -117,7 +118,7 @@ def load_answers(places: Iterable[Place]) -> "DataFrame":
             **names,
             "split": np.array(found.splits)[found.split],
             "image": np.array(found.images)[found.image],
-            "leaf": np.array(found.leaves)[found.leaf_of[found.image]],
+            "leaf": found.leaf_names(),
             "term": np.array(found.terms)[found.term],
             "answer": found.answer,
             "said": own > 0,
@@ -138,9 +139,10 @@ def picture(row: Any, dataset: str | None, taxonomy: Path | None) -> "Image":
     except (AttributeError, KeyError, TypeError, IndexError):
         raise UsageError("picture(row): expected a row of load_answers, with its columns folder and image.") from None
     found, images = _opened(str(folder), dataset, taxonomy)
-    if name not in images:
-        raise DataError(f"'{found.name}' has no picture '{name}'.")
-    return found.read(images[name])
+    ids = ids_in(name, images)
+    if unknown := [each for each in ids if each not in images]:
+        raise DataError(f"'{found.name}' has no picture '{unknown[0]}'.")
+    return as_one([found.read(images[each]) for each in ids])
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,9 @@
 """The pictures behind a record: its dataset, found again by what the feature cache says of where it lay."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from PIL import Image
 
 from taxbench.datasets.dataset import Dataset, first_images, load_dataset
 from taxbench.features.store.index import dataset_of
@@ -46,3 +49,15 @@ def pictures_of(
         report.say(f"The dataset '{found or named.name}' is not as it was when the record was made (its pictures, "
                    "splits or taxonomy); pictures are found by their ids.")  # fmt: skip
     return there
+
+
+def as_one(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Return pictures of one question as one, the first on the left; a single one as it is."""
+    if len(pictures) == 1:
+        return pictures[0]
+    whole = Image.new("RGB", (sum(each.width for each in pictures), max(each.height for each in pictures)), "white")
+    left = 0
+    for each in pictures:
+        whole.paste(each, (left, 0))
+        left += each.width
+    return whole

@@ -8,6 +8,7 @@ import click
 
 from taxbench.cli.options import json_option
 from taxbench.cli.run import config_from, run_options
+from taxbench.util.errors import UsageError
 from taxbench.util.progress import Reporter
 from taxbench.util.text import duration, plain_json
 
@@ -15,23 +16,38 @@ if TYPE_CHECKING:
     from taxbench.runs.forecast import Forecast
 
 _BEGAN = time.time()
+_PLOTS = (".png", ".pdf")
 
 
 @click.command("plan")
 @run_options
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw how fast several processes would be, as FILE.png or FILE.pdf.",
+)
 @json_option
 @click.pass_obj
-def command(report: Reporter, /, file: Path | None, as_json: bool, **options: Any) -> None:
+def command(report: Reporter, /, file: Path | None, plot: Path | None, as_json: bool, **options: Any) -> None:
     """Say what 'taxbench run' with the same options would do, what is there already, and how long it would take.
 
-    Nothing is extracted, trained or written. Rates are those of earlier runs in --out on this machine, else of a probe
-    of some seconds.
+    Nothing is extracted, trained or written, but for --plot. Rates are those of earlier runs in --out on this machine,
+    else of a probe of some seconds.
     """
+    if plot and plot.suffix not in _PLOTS:
+        raise UsageError(f"--plot {plot}: expected a file that ends in {' or '.join(_PLOTS)}.")
     config = config_from(file, options)
 
     from taxbench.runs.forecast import forecast
 
     found = forecast(config, report, _BEGAN)
+    if plot:
+        from taxbench.board.render.paper_figures import scaling_figure
+        from taxbench.util.paths import replacing
+
+        with replacing(plot) as partial:
+            partial.write_bytes(scaling_figure(found.by_workers, plot.suffix.removeprefix(".")))
     if as_json:
         click.echo(plain_json(found, seconds=found.seconds))
     else:

@@ -6,6 +6,7 @@ from taxbench.datasets.dataset import Dataset
 from taxbench.protocol.counterfactual import Pairing
 from taxbench.protocol.deprivation import true_pairs
 from taxbench.specs.result import Similarity, VisualSimilarity
+from taxbench.util.vectors import unit
 
 
 class Coherence:
@@ -25,9 +26,8 @@ class Coherence:
         leaf = np.array([index[image.leaf] for image in dataset.images])  # (n,)
         pooled = features.astype(np.float64)
         centred = (pooled - pooled.mean(0)) / np.maximum(pooled.std(0), 1e-6)
-        unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-        sums = np.zeros((len(index), unit.shape[1]))
-        np.add.at(sums, leaf, unit)
+        sums = np.zeros((len(index), centred.shape[1]))
+        np.add.at(sums, leaf, unit(centred))
         self._taxonomy = taxonomy
         self._index = index
         self._true = true_pairs(taxonomy)  # (l, h)

@@ -72,7 +72,13 @@ class Head(nn.Module):
         return mapped
 
     def attention(self, features: Tensor) -> Tensor | None:
-        """Return how much each vector looks at each feature vector; None: it does not.  # (b, t, f) → (b, k, t)"""
+        """Return how much each vector looks at each feature vector; None: it does not.  # (b, t, f) → (b, k, t)
+
+        Of two images each vector looks at its own: (b, 2, t, f) → (b, 2k, t).
+        """
+        if features.ndim == 4:
+            each = self.attention(features.flatten(0, 1))
+            return None if each is None else each.reshape(len(features), -1, each.shape[-1])
         for module in (self.mapping, *self.mapping.children()):
             if callable(looks := getattr(module, "attention", None)):
                 found: Tensor = looks((features - self.mean) / self.std)

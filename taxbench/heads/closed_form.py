@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 from taxbench.heads.moments import Classes, LRUCache, Moments, pooled
 from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.label_vectors import label_vectors
+from taxbench.util.vectors import unit
 
 T = TypeVar("T")
 
@@ -191,6 +192,4 @@ class FitData:
         names = known[: len(self.texts)]
         centred = known - names.mean(0)
         spread = np.maximum(names.std(0), 1e-6 * (np.abs(names).max() + 1e-30))
-        scaled = centred / spread
-        unit = scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12)
-        return torch.from_numpy(unit[[index[term] for term in terms]]).float().to(self.device)
+        return torch.from_numpy(unit(centred / spread)[[index[term] for term in terms]]).float().to(self.device)

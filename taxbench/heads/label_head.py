@@ -5,8 +5,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
-from scipy.linalg import LinAlgWarning
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -158,6 +156,9 @@ def logistic_line(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
     Targets are drawn in from 0 and 1 as by Platt (1999), so that answers which one threshold separates do not push the
     slope to infinity.
     """
+    from scipy.linalg import LinAlgWarning  # here: what fits no line, such as a plan, loads without them
+    from sklearn.linear_model import LogisticRegression
+
     x = np.concatenate([right, wrong])
     middle, scale = x.mean(), max(float(x.std()), 1e-12)
     design = (x[:, None] - middle) / scale  # (n + m, 1)

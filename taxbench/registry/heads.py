@@ -70,6 +70,10 @@ class HeadInfo:
     """The names of all settings of its runs: what every run has, and its own."""
     module: str
     """What is imported when the head is used."""
+    asks_lm: bool
+    """Whether every question goes through the LM; label vectors are compared without it."""
+    is_told: bool
+    """Whether it is told what is true of names, and asks neither an LM nor the text side of a system."""
 
 
 class _Offer(NamedTuple):
@@ -122,7 +126,7 @@ def head_info(name: str) -> HeadInfo:
         info = read_head(name, module, source)
     except (ValueError, SyntaxError) as error:
         raise UsageError(f"{_BROKEN.format(name)}{first_line(error)}. {origin}".strip()) from None
-    return replace(info, summary=f"{info.summary} {origin}".strip())
+    return replace(info, summary=f"{info.summary} {origin}".strip()) if origin else info
 
 
 def settings_defaults(name: str) -> dict[str, Any]:
@@ -204,6 +208,8 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
         settings=fields,
         known=(*shared, *(setting for setting, _, _ in fields)),
         module=module,
+        asks_lm=said["READS"] in ("answers", "state"),
+        is_told=said["READS"] in ("names", "terms"),
         **{constant.lower(): value for constant, value in said.items()},
     )
 

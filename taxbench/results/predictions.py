@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from taxbench.protocol.image_pairs import shown_as
+from taxbench.protocol.image_pairs import AND, first_ids, ids_in, shown_as
 from taxbench.protocol.questions import QuestionSet
 from taxbench.util.errors import DataError, did_you_mean, first_few, first_line
 from taxbench.util.paths import read_within
@@ -59,7 +59,7 @@ class Predictions:
     images: tuple[str, ...]
     leaves: tuple[str, ...]
     terms: tuple[str, ...]
-    leaf_of: np.ndarray  # (n_images,) index into leaves: the leaf each image has under the task's pairing
+    leaf_of: np.ndarray  # (n_images,) index into leaves: the leaf each, of two the first, has under the task's pairing
     split: np.ndarray  # (q,) index into splits
     image: np.ndarray  # (q,) index into images
     term: np.ndarray  # (q,) index into terms
@@ -77,6 +77,17 @@ class Predictions:
     def rows_of(self, split: str) -> np.ndarray:
         """Return which questions belong to a split.  # (q,) bool"""
         return np.asarray(self.split == self.splits.index(split))
+
+    def leaf_pairs(self) -> np.ndarray:
+        """Return the leaves of both images of each question; of a single image its own twice.  # (q, 2) int"""
+        first = first_ids(self.images)
+        last = [first.get(ids_in(name, first)[-1], row) for row, name in enumerate(self.images)]
+        return np.asarray(np.stack([self.leaf_of, self.leaf_of[last]], axis=1)[self.image])
+
+    def leaf_names(self) -> np.ndarray:
+        """Return what the leaves of each question are called: of two images both.  # (q,) str"""
+        first, second = np.array(self.leaves)[self.leaf_pairs()].T
+        return np.where(first == second, first, np.char.add(np.char.add(first, AND), second))
 
     def only(self, rows: np.ndarray) -> "Predictions":
         """Return some of the questions, with their margins.  # (q,) bool"""

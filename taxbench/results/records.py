@@ -59,7 +59,7 @@ def write_result(
         files[LOSSES] = result_bytes(losses)
     try:
         for name, content in (files | {RESULT: result_bytes(result)}).items():
-            with replacing(made / name) as partial:
+            with replacing(made / name, folder / name) as partial:
                 partial.write_bytes(content)
         while not _moved(made, folder):
             with suppress(DataError):

@@ -133,7 +133,8 @@ def resolve(options: Options) -> RunConfig:
     named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
     heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
-    settings = _settings(wrong, heads if len(heads) == len(names) else [], options.settings)
+    of_heads = heads if len(heads) == len(names) else [*map(head_info, all_heads())]
+    settings = _settings(wrong, of_heads, options.settings)
     of_languages: list[Problem] = []
     pairs = found(of_languages, "set", settings.pop(LANGUAGE, []), language_pair)
     wrong += [replace(each, name=LANGUAGE) for each in of_languages]
@@ -194,7 +195,7 @@ def _settings(wrong: list[Problem], heads: list[HeadInfo], settings: tuple[str, 
             problem = f"--set '{setting}': expected KEY=VALUE.{'' if key in known else hint}"
             wrong.append(Problem("set", key, UsageError(problem)))
             continue
-        if heads and key not in known:  # with an unknown head, not all settings are
+        if key not in known:
             listed = f"Settings: {', '.join(known)}; see 'taxbench ls settings'."
             problem = f"--set {setting}: nothing has the setting '{key}'.{hint} {listed}"
             wrong.append(Problem("set", key, UsageError(problem)))
@@ -242,7 +243,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
             f"The head '{head.name}' reads the LM's state: its loss is 'answer'. Type --set loss=answer, or name other "
             "heads."
         )
-    if head.reads in ("names", "terms") and task.in_pairs:
+    if head.is_told and task.in_pairs:
         problem = f"The head '{head.name}' is told of one image, and '{task.name}' asks of two. Name other heads."
         raise UsageError(problem)
     spec = head_spec(head.name, {key: given[key] for key, _, _ in head.settings if key in given})

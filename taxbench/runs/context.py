@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +145,8 @@ class RunContext:
         read = partial(features_of, self.dataset, card, [reading], how, self.cache, self.report)
         key = feature_key(self.dataset, card, reading, how)
         cached = read_table(self.cache, key) is not None
-        shape = partial(feature_shape, card, reading)
-        return FeatureSet(key, read, shape, cached, self.dataset, self.device, self.timed)
+        known = cache(partial(feature_shape, card, reading))
+        return FeatureSet(key, read, known, cached, self.dataset, self.device, self.timed)
 
     def card(self, wanted: FeatureOptions) -> EncoderCard:
         """Return what is known of the encoder, or of the image side of the system."""
@@ -179,23 +179,26 @@ class RunContext:
         """Return how a cell's questions are put to the LM, and how well it tells names apart so; found out once."""
         if isinstance(self.lm, TextSide):
             return system_prompt(self.lm, cell.prompt, cell.trainer.order, cell.task.questions.answers), None
-        key = (cell.prompt, cell.task.questions, cell.trainer.order)
-        if key not in self._prompts:
-            wording = Wording.of(Protocol(cell.task, self.dataset, 0), cell.trainer.order)
-            self._prompts[key] = choose_prompt(self.lm, wording, cell.prompt, self.cache, self.report)
-        return self._prompts[key]
+        return self._chosen(cell, cell.prompt, lambda: Protocol(cell.task, self.dataset, 0))
 
     def asking_prompt(self, cell: GridCell, protocol: Protocol) -> tuple[PromptSpec, float | None]:
         """Return how the questions of the test are put, as for `prompt`: chosen anew in a language of their own."""
-        languages, texts = cell.task.questions.language, protocol.asked_texts
+        languages = cell.task.questions.language
         if languages.test == languages.train or not protocol.asks_names:
             return self.prompt(cell)
         wanted = cell.asking or cell.prompt
         if wanted.frame == "auto":  # scripts without blanks want none before an answer
             wanted = wanted.model_copy(update={"answer_form": "auto"})
-        key = (wanted, cell.task.questions, cell.trainer.order, "asked")
+        return self._chosen(cell, wanted, lambda: protocol, asked=True)
+
+    def _chosen(
+        self, cell: GridCell, wanted: PromptSpec, protocol: Callable[[], Protocol], asked: bool = False
+    ) -> tuple[PromptSpec, float | None]:
+        """Return the prompt that the wanted one comes to in the words that a protocol teaches, or in those asked."""
+        key = (wanted, cell.task.questions, cell.trainer.order, asked)
         if key not in self._prompts:
-            wording = Wording.of(protocol, cell.trainer.order, texts)
+            of = protocol()
+            wording = Wording.of(of, cell.trainer.order, of.asked_texts if asked else None)
             self._prompts[key] = choose_prompt(self.lm, wording, wanted, self.cache, self.report)
         return self._prompts[key]
 

@@ -70,7 +70,7 @@ class CostModel:
     def asking(self, job: HeadJob) -> float:
         """Return the FLOPs of asking a head all that its run asks: test and validation questions."""
         info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
-        if info.reads in ("labels", "names", "terms") or self._context.inputs.system:
+        if not info.asks_lm or self._context.inputs.system:
             return 0.0
         tokens = self._of_rows(job, job.asking, "val", None, protocol.validation)
         tokens += sum(self._of_rows(job, job.asking, split, None, partial(protocol.test, split))
@@ -78,7 +78,7 @@ class CostModel:
         return 2.0 * self.weights * tokens
 
     def _alike(self, protocol: Protocol) -> Protocol:
-        """Return a protocol that asks as many questions, one for all seeds and pairings."""
+        """Return a protocol that asks as many questions, one for all seeds and pairings; it is kept."""
         task = protocol.task.model_copy(update={"counterfactual": NoCounterfactual(kind="none"), "name": "cost"})
         return self._protocols.setdefault(task.digest, Protocol(task, protocol.dataset, 0))
 
@@ -106,21 +106,18 @@ class CostModel:
         """
         info, trainer, k = head_info(job.key.head.name), job.key.trainer, self._soft_tokens(job)
         protocol = self._alike(job.protocol)
-        key = (protocol.task.digest, what, k, info.sees, trainer.order, *how.identity)
+        key = (id(protocol), what, k, info.sees, trainer.order, *how.identity)
         if key not in self._tokens:
             questions = draw()
             table = self._context.scorer(protocol, trainer.order, how.prompt, how.texts).table
-            widths = table.widths.cpu().numpy()[questions.term]
+            widths, n = table.widths.cpu().numpy()[questions.term], len(protocol.leaf)
             shared = k + len(table.opening) + len(table.stem) + len(table.ending)
-            if info.sees == "features" or images is not None:
-                rows = images or len(np.unique(questions.image))
-                self._tokens[key] = float(rows * shared + widths.sum())
+            if info.sees == "features" or images is not None or protocol.task.in_pairs:
+                shown = np.unique(questions.image)
+                second = k * np.mean(shown >= n)  # of rows with two images, the second's soft tokens
+                self._tokens[key] = float((images or len(shown)) * (shared + second) + widths.sum())
             else:  # nothing is asked twice, and each question stands in a row of its own
-                looks = (
-                    protocol.leaf[questions.image % len(protocol.leaf)]
-                    if info.sees == "name"
-                    else np.zeros(len(questions), np.int64)
-                )
+                looks = protocol.leaf[questions.image] if info.sees == "name" else np.zeros(len(questions), np.int64)
                 once = np.unique(np.stack([looks, questions.term]), axis=1, return_index=True)[1]
                 self._tokens[key] = float((widths[once] + shared).sum())
         return self._tokens[key]
@@ -314,7 +311,7 @@ def seconds_to_ask(jobs: Sequence[HeadJob], few: Mapping[str, Tensor]) -> float:
 def _to_ask(job: HeadJob) -> int:
     """Return how many questions a head is asked that it may answer in different ways; none if it asks no text side."""
     info, protocol = head_info(job.key.head.name), job.protocol
-    if info.reads in ("names", "terms"):
+    if info.is_told:
         return 0
     if info.sees == "features" and job.key.variant != "no_image":
         return _asked_of(job)

@@ -279,8 +279,11 @@ def _cluster() -> Iterator[None]:
         ray.init(address=address, log_to_driver=False, include_dashboard=None if address else False,
                  logging_level="ERROR")  # fmt: skip
     except (OSError, RuntimeError, ValueError) as error:
+        other = "ersion mismatch" in str(error)  # which Ray says in several lines
         hint = " Start one with 'ray start --head', or unset RAY_ADDRESS." if address else ""
-        raise UsageError(f"{where[0].upper()}{where[1:]} cannot be used: {first_line(error)}.{hint}") from None
+        hint = " Install the same Ray and Python on all machines." if other else hint
+        said = f"{where[0].upper()}{where[1:]} cannot be used: {first_line(error, all_lines=other)}.{hint}"
+        raise UsageError(said) from None
     with suppress(ValueError):  # Ray's own would kill the workers; only the main thread may have one
         signal.signal(signal.SIGTERM, on_term)
     try:

@@ -1,5 +1,6 @@
 """Run files: the options of `taxbench run` in a YAML file, to be kept, shared and run again."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from taxbench.tasks.diagnostics import Diagnostic, in_order
 from taxbench.tasks.messages import check
 from taxbench.tasks.schema import DIALECT
 from taxbench.tasks.yaml_file import BadYaml, YamlFile, parse_yaml
-from taxbench.util.errors import UsageError
+from taxbench.util.errors import TaxbenchError, UsageError
 
 
 def _listed(value: Any) -> Any:
@@ -41,6 +42,8 @@ Values = Annotated[list[Annotated[Any, AfterValidator(_scalar)]], Field(min_leng
                    _one_or_several(_SCALAR)]  # fmt: skip
 _FIELDS = {"set": "settings", "include_path": "include"}
 """The fields that Python calls by other names than the command line."""
+_JUDGED_BY = {"head": ("set",), "system": ("set",), "include_path": ("task",), "dataset": ("taxonomy", "properties")}
+"""Of some fields, others whose names or numbers go by them."""
 
 
 class RunFile(Spec):
@@ -89,20 +92,24 @@ def run_file_schema() -> dict[str, Any]:
     return {"$schema": DIALECT} | RunFile.model_json_schema()
 
 
-def read_run_file(path: Path) -> tuple[dict[str, Any], YamlFile]:
+def read_run_file(path: Path) -> tuple[dict[str, Any], YamlFile, list[Diagnostic]]:
     """Read the options that a run file gives, by their names in Python, and where they stand.
 
+    Returns:
+        The options but those that are wrong, or cannot be told to be right beside them; the file; what is wrong.
+
     Raises:
-        UsageError: it is no run file; with every problem of it as file:line:column.
+        UsageError: it is no YAML mapping.
     """
     try:
         file = parse_yaml(path)
     except BadYaml as error:
         raise UsageError(str(error)) from None
     _, findings = check(RunFile, file.data, file.error)
-    if found := in_order([*file.problems, *findings]):
-        raise UsageError("\n".join(map(str, found)))
-    return {_FIELDS.get(name, name): value for name, value in file.data.items()}, file
+    wrong = {re.split(r"[.[]", each.key)[0] for each in findings}
+    wrong.update(*(_JUDGED_BY[name] for name in wrong & _JUDGED_BY.keys()))
+    given = {_FIELDS.get(name, name): value for name, value in file.data.items() if name not in wrong}
+    return given, file, [*file.problems, *findings]
 
 
 def resolve_file(path: Path, typed: Mapping[str, Any]) -> RunConfig:
@@ -114,16 +121,21 @@ def resolve_file(path: Path, typed: Mapping[str, Any]) -> RunConfig:
     Raises:
         UsageError: names or settings are wrong; all at once, those of the file as file:line:column.
     """
-    given, file = read_run_file(path)
+    given, file, found = read_run_file(path)
     settings = {setting.partition("=")[0]: setting for setting in typed.get("settings", ())}
     own = options_from(Options, given)
     kept = [setting for setting in own.settings if setting.partition("=")[0] not in settings]
+    retyped, elsewhere = {*typed, *settings}, list[TaxbenchError]()
     try:
-        return resolve(replace(own, **{**typed, "settings": (*kept, *settings.values())}))
+        config = resolve(replace(own, **{**typed, "settings": (*kept, *settings.values())}))
+        if not found:
+            return config
     except OptionsError as error:
-        retyped = {*typed, *settings}
-        said = [each.error if retyped & {each.option, each.name} else _at(file, each) for each in error.problems]
-    raise UsageError("\n".join(map(str, said)))
+        elsewhere = [each.error for each in error.problems if retyped & {each.option, each.name}]
+        found += [_at(file, each) for each in error.problems if not retyped & {each.option, each.name}]
+    except UsageError as error:
+        elsewhere = [error]
+    raise UsageError("\n".join(map(str, (*in_order(found), *elsewhere))))
 
 
 def _at(file: YamlFile, problem: Problem) -> Diagnostic:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from taxbench.features.store.index import dataset_of
 from taxbench.heads.base import SoftHead
+from taxbench.protocol.image_pairs import ids_in
 from taxbench.results.predictions import OWN
 from taxbench.runs.context import RunContext
 from taxbench.runs.fit import HeadJob, fit
@@ -54,22 +56,29 @@ class TrainedHead:
     def features(self, images: Sequence[str]) -> np.ndarray:
         """Return the features of pictures by their ids, as the run's encoder gives them.  # (n, t, f) float32
 
-        They are read from the cache, and extracted where it has none.
+        They are read from the cache, and extracted where it has none. Of pairs, as a run whose questions show two
+        pictures names them ("a & b"), those of both: (n, 2, t, f).
 
         Raises:
             DataError: the dataset has no such picture.
+            UsageError: some are pictures and some are pairs.
         """
         place = {image.id: row for row, image in enumerate(self.context.dataset.images)}
-        for name in images:
+        shown = [ids_in(name, place) for name in images]
+        for name in chain.from_iterable(shown):
             if name not in place:
                 raise DataError(f"'{self.context.dataset.name}' has no picture '{name}'.{did_you_mean(name, place)}")
-        rows = np.array([place[name] for name in images], np.int64)
-        return np.asarray(self.job.images(rows).float().cpu().numpy())
+        if len(set(map(len, shown))) > 1:
+            raise UsageError(f"Of {first_few(images)} some are pictures and some pairs of pictures. Ask for one kind.")
+        rows = np.array([[place[name] for name in ids] for ids in shown], np.int64)  # (n, 1 or 2)
+        found = [self.job.images(each).float().cpu().numpy() for each in rows.T]
+        return found[0] if len(found) == 1 else np.stack(found, axis=1)
 
     def soft_tokens(self, features: np.ndarray | Tensor) -> np.ndarray:
         """Return the vectors that stand in the LM's row for each picture.  # (n, t, f) → (n, k, d) float32
 
-        Of a head that is not read by the LM's answers, the vectors that it compares or reads.
+        Of two pictures, here and below, those of the first come first: (n, 2, t, f) → (n, 2k, d). Of a head that is not
+        read by the LM's answers, the vectors that it compares or reads.
 
         Raises:
             UsageError: the features have another shape.
@@ -108,10 +117,12 @@ class TrainedHead:
         """Return features on the device; raise UsageError where they are not what the head takes."""
         given = torch.as_tensor(features, dtype=torch.float32, device=self.context.device)
         shape = self.fitted.images.tokens, self.fitted.images.width
-        if given.ndim != 3 or tuple(given.shape[1:]) != shape:
+        pairs = [(2, *shape)] if self.job.protocol.task.in_pairs else []
+        if tuple(given.shape[1:]) not in (known := [shape, *pairs]):
+            expected = " or ".join(f"(n, {', '.join(map(str, each))})" for each in known)
             raise UsageError(
-                f"features have the shape {tuple(given.shape)}; the head '{self.name}' takes (n, {shape[0]}, "
-                f"{shape[1]}). Those of a picture: head.features([image])."
+                f"features have the shape {tuple(given.shape)}; the head '{self.name}' takes {expected}. Those of a "
+                "picture: head.features([image])."
             )
         return given
 

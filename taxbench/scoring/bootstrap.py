@@ -3,8 +3,9 @@
 Questions are not independent: those of one term share the system's opinion of its word, those of one leaf its look.
 Terms and leaves are crossed; images are nested in leaves, so a leaf's weight weighs its images too (Field & Welsh 2007:
 of nested clusters only the outermost is resampled). In every replicate each term and each leaf gets an independent
-Exp(1) weight (Rubin 1981), a function of its name alone. Scores that have a term or a leaf in common thus have its
-weight in common: every difference of replicates is paired, whatever runs it comes from.
+Exp(1) weight (Rubin 1981), a function of its name alone; a question about two images has the weights of both leaves.
+Scores that have a term or a leaf in common thus have its weight in common: every difference of replicates is paired,
+whatever runs it comes from.
 
 Rejected: weights of terms and leaves multiplied (Owen & Eckles 2012). They count the noise of leaves twice, since it is
 in the scatter of the terms' scores already: in simulation 95 % intervals cover up to 100 %. Weights of terms alone miss
@@ -18,8 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import t as student
+from scipy.special import expit, logit, stdtrit
 
 from taxbench.results.predictions import OWN, Predictions
 from taxbench.util.seeds import derive_seed, rng
@@ -70,8 +70,9 @@ def replicates(
     if not asked:
         return Replicates(np.full(1 + _BLOCKS * n, np.nan), np.full(1 + _BLOCKS * n, np.nan), 0)
     margin = predictions.margins[name].astype(np.float32)
-    leaf = predictions.leaf_of[predictions.image]
-    weights = item_weights("leaf", predictions.leaves, n, seed)
+    n_leaves, leaves = len(predictions.leaves), np.sort(predictions.leaf_pairs().astype(np.int64), axis=1)
+    shown, leaf = np.unique(leaves @ [n_leaves, 1], return_inverse=True)  # whichever of two comes first
+    weights = joint_weights(item_weights("leaf", predictions.leaves, n, seed), *np.divmod(shown, n_leaves))
     f1, auroc = np.empty((2, len(asked), 1 + n))
     for row, of in enumerate(asked):
         positive, negative = (_Stratum.of(rows, margin, leaf, weights) for rows in (of.positive, of.negative))
@@ -136,7 +137,7 @@ def interval(
     share = (float(values[0]) - low) / width
     if not error or not 0 < share < 1:
         return float(values[0]), float(values[0])
-    reach = float(student.ppf(1 - alpha / 2, n_clusters - 1)) * error / (width * share * (1 - share))
+    reach = float(stdtrit(n_clusters - 1, 1 - alpha / 2)) * error / (width * share * (1 - share))
     ends = expit(logit(share) + np.array([-reach, reach])) * width + low
     return float(ends[0]), float(ends[1])
 
@@ -156,7 +157,7 @@ class _Stratum:
 
     margin: np.ndarray  # (q,)
     leaf: np.ndarray  # (q,) index into the rows of weights
-    weights: np.ndarray  # (l, 1 + B), of the leaves asked
+    weights: np.ndarray  # (l, 1 + B), of the leaves, or pairs of leaves, asked
     yes: np.ndarray  # (1 + B,) weighted share of answers Yes
     total: np.ndarray  # (1 + B,) weighted number of questions
 
@@ -199,6 +200,23 @@ def _blocks(scores: np.ndarray, by_term: np.ndarray, turns: list[int]) -> np.nda
     estimate, by_leaf = scores[:, 0], scores[:, 1:]
     by_both = np.mean([np.roll(row, turn) for row, turn in zip(by_leaf, turns, strict=True)], axis=0)
     return np.concatenate([[estimate.mean()], estimate @ by_term, by_leaf.mean(axis=0), by_both])
+
+
+def joint_weights(weights: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the weights of pairs of things: the product of both, or that of the one thing where there is no other.
+
+    To first order this gives a statistic of pairs, which have things in common, its variance over things (Arcones &
+    Giné 1992). `tests/scoring/property_simulation.py` prints the coverage.
+
+    Args:
+        weights: Of all things.  # (things, b)
+        one: The thing that comes first in each pair.  # (p,) int
+        other: The other; the first again where there is none.  # (p,) int
+
+    Returns:
+        # (p, b)
+    """
+    return np.asarray(np.where((one == other)[:, None], weights[one], weights[one] * weights[other]))
 
 
 @lru_cache(maxsize=8)

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, permutation_test
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from taxbench.results.predictions import OWN, Predictions
 from taxbench.scoring.bootstrap import DIFFERENCE, Replicates, interval, replicates, standard_error
@@ -139,6 +138,8 @@ def permutation(differences: np.ndarray, error: float | None, generator: np.rand
     """
     if error is None or len(differences) < 2:
         return None
+    from scipy.stats import permutation_test  # here: a plan asks for no more than a quantile
+
     done = permutation_test(
         (differences / 2, -differences / 2),
         lambda a, b, axis: _studentised(a - b, axis),
@@ -169,6 +170,8 @@ def mcnemar(only_a: int, only_b: int) -> float:
     Questions of one term or leaf are not independent, and a question counts once a seed: the test is too sure of
     itself. It stands beside the permutation test because readers look for it.
     """
+    from scipy.stats import binomtest
+
     return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
@@ -184,7 +187,7 @@ def detectable_difference(
     """Return the smallest difference that a two-sided test finds with this power (Bloom 1995, with t quantiles)."""
     if error is None or n_clusters < 2:
         return None
-    return float(student.ppf(1 - alpha / 2, n_clusters - 1) + student.ppf(power, n_clusters - 1)) * error
+    return float(stdtrit(n_clusters - 1, 1 - alpha / 2) + stdtrit(n_clusters - 1, power)) * error
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import binom, rankdata
 
 from taxbench.protocol.questions import QuestionSet
 from taxbench.results.predictions import OWN, Predictions
@@ -196,6 +195,8 @@ def term_auroc(term: np.ndarray, truth: np.ndarray, value: np.ndarray) -> np.nda
     Returns:
         One area a term.  # (t,)
     """
+    from scipy.stats import rankdata  # here, as above
+
     order = np.unique(value, return_inverse=True)[1]
     rank = rankdata(term * len(value) + order)  # one term after the other
     p, n = np.bincount(term, weights=truth), np.bincount(term, weights=~truth)
@@ -215,6 +216,8 @@ def chance_f1(positives: int, negatives: int) -> float:
 
 def _expected_f1(p: int, n: int) -> float:
     """Return the expected F1 of one class under a fair coin, p questions of it and n others."""
+    from scipy.stats import binom
+
     tp, fp = np.arange(p + 1), np.arange(n + 1)
     f1 = 2 * tp[:, None] / (tp[:, None] + fp[None, :] + p)
     return float(binom.pmf(tp, p, 0.5) @ f1 @ binom.pmf(fp, n, 0.5))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from taxbench.util.vectors import unit
+
 PERMUTATIONS = 1000
 
 
@@ -32,9 +34,8 @@ class Alignment:
 
 def nearest(vectors: np.ndarray, k: int) -> np.ndarray:
     """Return the k nearest neighbours of each thing by the cosine of centred vectors.  # (n, d) → (n, k)"""
-    centred = vectors.astype(np.float64) - vectors.mean(0)
-    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    cosine = unit @ unit.T
+    directions = unit(vectors.astype(np.float64) - vectors.mean(0))
+    cosine = directions @ directions.T
     np.fill_diagonal(cosine, -np.inf)
     return np.argsort(-cosine, axis=1, kind="stable")[:, :k]
 

@@ -1,12 +1,8 @@
-"""Shares of pairs, with intervals over the things that pairs are made of, since pairs have things in common.
-
-Each thing gets an Exp(1) weight (Rubin 1981) and a pair the product of its two, which to first order gives a statistic
-of pairs its variance over things (Arcones & Giné 1992). `tests/scoring/property_simulation.py` prints the coverage.
-"""
+"""Shares of pairs, with intervals over the things that pairs are made of, since pairs have things in common."""
 
 import numpy as np
 
-from taxbench.scoring.bootstrap import REPLICATES, interval, item_weights, over_items
+from taxbench.scoring.bootstrap import REPLICATES, interval, item_weights, joint_weights, over_items
 from taxbench.scoring.rank_correlation import UNKNOWN, Bounds
 
 
@@ -23,7 +19,6 @@ def pair_share(holds: np.ndarray, first: np.ndarray, second: np.ndarray, names: 
     if not len(things):
         return UNKNOWN
     weights = item_weights("thing", tuple(names[i] for i in things), REPLICATES, 0)
-    one, other = place.reshape(2, -1)
-    weight = np.where((one == other)[:, None], weights[one], weights[one] * weights[other])  # (p, 1 + b)
+    weight = joint_weights(weights, *place.reshape(2, -1))  # (p, 1 + b)
     values = holds.astype(np.float64) @ weight / weight.sum(0)
     return float(values[0]), *interval(over_items(values), len(things))

@@ -12,7 +12,9 @@ ADDED = "added after publication"
 """Marks a field that came after records were published, as in `frame: Annotated[str, ADDED] = "plain"`: it belongs to
 the identity of a record only where it is not at its default, so adding a field moves no identity."""
 
-
+_LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {}
+"""For each field of a kind of record the value at which it is no part of an identity; for most an ellipsis, which none
+has. Worked out once a kind: the identities of a grid ask for it thousands of times."""
 _CANONICAL: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False, "allow_nan": False}
 
 
@@ -38,11 +40,11 @@ class Spec(BaseModel):
 
     def identity_fields(self) -> dict[str, Any]:
         """Return what of the record its hash goes by, as values by name; a subclass may say it in other words."""
-        return {
-            name: getattr(self, name)
-            for name, field in type(self).model_fields.items()
-            if ADDED not in field.metadata or getattr(self, name) != field.get_default(call_default_factory=True)
-        }
+        if (kind := type(self)) not in _LEFT_OUT:
+            _LEFT_OUT[kind] = {name: field.get_default(call_default_factory=True) if ADDED in field.metadata else ...
+                               for name, field in kind.model_fields.items()}  # fmt: skip
+        usual = _LEFT_OUT[kind]
+        return {name: value for name in usual if (value := getattr(self, name)) != usual[name]}
 
 
 _fields = methodcaller("identity_fields")  # an AttributeError names what has no place in an identity

@@ -37,8 +37,11 @@ def beside(path: Path) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, called: Path | None = None) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well, fsync it and move it over `path` in one step.
+
+    Args:
+        called: What errors call it, where it is to be moved on.
 
     Raises:
         CacheError: the folder cannot be written, the disk is full, or `path` is a folder or a device.
@@ -56,8 +59,8 @@ def replacing(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)
     except OSError as error:
         raise CacheError(
-            f"'{path}' cannot be written ({error.strerror or error}). Nothing was changed there: make room or choose "
-            "another folder, and run again."
+            f"'{called or path}' cannot be written ({error.strerror or error}). Nothing was changed there: make room "
+            "or choose another folder, and run again."
         ) from error
     finally:
         with suppress(OSError):

@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from taxbench.datasets.dataset import Dataset, ImageRecord, load_dataset
-from taxbench.protocol.image_pairs import shown_as
+from taxbench.protocol.image_pairs import ids_in, shown_as
 from taxbench.protocol.property_questions import asked_property
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.task_checks import check_tasks
@@ -202,7 +202,10 @@ def test_two_images_are_asked_both_ways_round_and_never_those_that_are_too_alike
     assert {int(i) % 8 for i in first} == {0, 1, 2}  # the first three of each leaf
     partners = [len({b for a, b in pairs if a == i}) for i in sorted(set(first.tolist()))]
     assert min(partners) >= 2
-    assert shown_as(["a", "b", "c"], 2) == "c" and shown_as(["a", "b", "c"], 2 + 3 * (0 + 1)) == "c & a"
+    ids = ["a", "b & b", "c"]
+    assert shown_as(ids, 1) == "b & b" and shown_as(ids, 2 + 3 * (0 + 1)) == "c & a"
+    assert ids_in("b & b", ids) == ("b & b",) and ids_in("c & b & b", ids) == ("c", "b & b")
+    assert ids_in("b & b & b & b", ids) == ("b & b", "b & b") and ids_in("elsewhere & a", ids) == ("elsewhere & a",)
 
 
 def test_pairs_are_of_trained_leaves_or_of_held_out_ones_and_training_shows_one_image_at_a_time() -> None:

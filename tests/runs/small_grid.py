@@ -12,6 +12,27 @@ heldout_leaves: 0
 evaluate: [unseen]
 controls: [chance, random_lm]
 """
+_PAIRS = """name: larger
+version: 1
+summary: Which is larger?
+tags: [mine]
+extends: _property
+heldout_leaves: 0
+evaluate: [leaf, unseen]
+controls: [chance, text_only]
+property_questions:
+  column: length_cm
+  wordings: ["Is the first larger?"]
+  reversed: ["Is the second larger?"]
+  images: 2
+  partners: 2
+"""
+_SIZES = """leaf	length_cm
+crow	50
+gull	40
+hammer	30
+saw	60
+"""
 
 
 def small_grid(folder: Path, lm: Path) -> dict[str, str]:
@@ -28,6 +49,15 @@ def small_grid(folder: Path, lm: Path) -> dict[str, str]:
     return {"task": str(folder / "task.yaml"), "model": str(lm), "encoder": "pixels", "seeds": "1,2,3",
             "dataset": f"folder:{folder / 'photos'}", "taxonomy": str(folder / "photos.tsv"), "device": "cpu",
             "head": "mlp,linear", "cache": str(folder / "cache"), "out": str(folder / "out")}  # fmt: skip
+
+
+def asking_of_pairs(options: dict[str, str]) -> dict[str, str]:
+    """Return the options of a grid whose questions are about two images each."""
+    task = Path(options["task"])
+    task.write_text(_PAIRS)
+    sizes = task.with_name("sizes.tsv")
+    sizes.write_text(_SIZES)
+    return {**options, "properties": str(sizes)}
 
 
 def typed(options: dict[str, str]) -> list[str]:

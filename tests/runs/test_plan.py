@@ -16,6 +16,7 @@ import pytest
 
 import taxbench
 from taxbench.cli.main import call
+from taxbench.protocol.questions import QuestionSet
 from taxbench.results.predictions import read_predictions
 from taxbench.runs.config import resolve
 from taxbench.runs.context import RunContext
@@ -29,7 +30,7 @@ from taxbench.scoring.comparison import SystemScores, compare
 from taxbench.specs.side_files import Timing
 from taxbench.util.progress import QUIET
 from taxbench.util.text import duration
-from tests.runs.small_grid import typed
+from tests.runs.small_grid import asking_of_pairs, typed
 from tests.runs.test_sharing import options
 
 __all__ = ["options"]
@@ -68,6 +69,24 @@ def test_the_work_of_a_head_is_that_of_every_token_it_puts_to_the_lm(options: di
     assert cost.asking(job) == pytest.approx(2 * cost.weights * sum(map(tokens, asked)), rel=0.05)
     twice = replace(job, key=job.key.model_copy(update={"trainer": job.key.trainer.model_copy(update={"epochs": 8})}))
     assert cost.training(twice) == 2 * cost.training(job)
+
+
+@pytest.mark.parametrize("head", ["qformer", "ridge_token"])
+def test_two_images_in_one_question_have_twice_the_soft_tokens(options: dict[str, str], head: str) -> None:
+    context, run = first_run({**asking_of_pairs(options), "seeds": "0", "head": head})  # by which work is counted
+    job, cost, protocol = run.heads["none"], CostModel(context), run.protocol
+    table = context.scorer(protocol, "image_first", job.key.prompt, protocol.asked_texts).table
+    widths, k = table.widths.numpy(), {"qformer": 8, "ridge_token": 1}[head]
+    before = len(table.opening) + len(table.stem) + len(table.ending)
+
+    def tokens(questions: QuestionSet, soft: int) -> int:
+        return len(np.unique(questions.image)) * (before + soft) + int(widths[questions.term].sum())
+
+    pairs, alone = protocol.test("unseen"), [protocol.test("leaf"), protocol.validation()]
+    expected = tokens(pairs, 2 * k) + sum(tokens(each, k) for each in alone)
+    assert cost.asking(job) == pytest.approx(2 * cost.weights * expected)
+    text = run.heads["text_only"]  # which is asked every question too
+    assert cost.asking(text) == pytest.approx(2 * cost.weights * (tokens(pairs, 2) + sum(tokens(e, 1) for e in alone)))
 
 
 def test_heads_that_are_fitted_or_see_nothing_cost_what_they_ask(options: dict[str, str], tmp_path: Path) -> None:
@@ -111,8 +130,11 @@ def test_a_plan_says_what_is_left_and_trains_nothing(options: dict[str, str], tm
     taxbench.run(quiet=True, **options)
     (inputs,) = planned()["inputs"]  # type: ignore[misc]
     assert (inputs["done"], inputs["seconds"], inputs["rates"]) == (6, {}, None)
-    assert call(["plan", *words]) == 0
-    assert "nothing is left to do" in capsys.readouterr().out
+    plot = tmp_path / "scaling.png"
+    assert call(["plan", *words, "--plot", str(plot)]) == 0
+    assert "nothing is left to do" in capsys.readouterr().out and plot.read_bytes().startswith(b"\x89PNG")
+    assert call(["plan", *words, "--plot", "scaling.gif"]) == 2
+    assert "expected a file that ends in .png or .pdf" in capsys.readouterr().err
 
 
 def test_a_grid_without_a_trained_head_is_planned_too(options: dict[str, str], tmp_path: Path) -> None:

@@ -102,6 +102,21 @@ def test_a_cluster_that_cannot_be_reached_is_told(
     assert "The Ray cluster at RAY_ADDRESS=127.0.0.1:1 cannot be used" in said and "unset RAY_ADDRESS" in said
 
 
+def test_a_cluster_of_another_version_is_told_with_both_versions(
+    tmp_path: Path, tiny_llama: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = pytest.importorskip("ray")
+    from ray._private.utils import check_version_info
+
+    theirs = {"ray_version": "2.1.0", "python_version": "3.10.1"}
+    monkeypatch.setattr(ray, "init", lambda **_: check_version_info(theirs, "this machine"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert call(["run", *typed(small_grid(tmp_path, tiny_llama)), "--engine", "ray"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Ray: 2.1.0 Python: 3.10.1" in said and f"Ray: {ray.__version__}" in said
+    assert "Install the same Ray and Python on all machines." in said and "ray start" not in said
+
+
 def test_a_grid_comes_out_byte_for_byte_as_by_one_process_whatever_is_killed(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     tally = campaign(tmp_path, kills=2, seed=5, every=12.0, seeds=4)

@@ -98,6 +98,18 @@ def test_all_unknown_names_are_said_at_once_at_their_places(tmp_path: Path) -> N
     assert refused(path, settings=("language",)) == ["--set 'language': expected KEY=VALUE."]
 
 
+def test_what_is_no_run_file_and_what_is_unknown_are_said_together_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = "seeds: [42, x]\nhead: [mlp, linaer]\nset: {epoch: 3}\ndtype: float8\nmodle: pocket\ntask: leef\n"
+    said = refused(write(tmp_path, text))
+    assert [line.partition(": ")[0] for line in said] == [
+        f"grid.yaml:{place}" for place in ("1:13", "2:13", "3:7", "4:1", "5:1", "6:1")
+    ]
+    said = refused(write(tmp_path, "head: [linear_k, 5]\nset: {tokens: 3}\nlimit: 1\n"))
+    assert [line.partition(": ")[0] for line in said] == ["grid.yaml:1:18", "grid.yaml:3:1"]  # tokens are linear_k's
+    said = refused(write(tmp_path, "modle: pocket\n"), head="linaer")
+    assert said[0].startswith("grid.yaml:1:1: unknown field") and said[1].startswith("Unknown head 'linaer'")
+
+
 def test_what_is_no_run_file_is_told_whole(tmp_path: Path) -> None:
     path = write(tmp_path, "task: [1, leaf]\nmodle: pocket\nseeds: a\nset: {epochs: [1, {a: b}], pool: []}\nlimit: x\n")
     assert refused(path) == [

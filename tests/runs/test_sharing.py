@@ -15,9 +15,11 @@ from taxbench.results.records import find_results, read_result
 from taxbench.runs import status as status_module
 from taxbench.runs.config import resolve
 from taxbench.runs.run_options import Options
+from taxbench.runs.runner import run
 from taxbench.runs.status import STATUS, ProcessStatus, StatusFile, Tally, grids_of
-from taxbench.util.errors import TrainingError
+from taxbench.util.errors import TaxbenchError, TrainingError
 from taxbench.util.progress import Reporter
+from tests.faults.disk import PAGE, NoDisk, resize, small_disk
 from tests.runs.small_grid import small_grid
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -137,3 +139,23 @@ def test_a_grid_runs_on_several_devices_at_once(options: dict[str, str], tmp_pat
     assert len(hosts) == 2
     assert {read_result(path).run.device for path in find_results([tmp_path / "out"])} == {"cpu"}
     assert call(["run", "--device", "cpu,cuda:99", "--out", str(tmp_path / "none")]) == 2
+
+
+def test_a_disk_that_fills_amid_a_grid_is_named_and_what_is_done_stays(options: dict[str, str], tmp_path: Path) -> None:
+    try:
+        with small_disk(tmp_path / "disk", 1000) as disk:
+            config = resolve(Options(**{**options, "head": "ridge_token", "out": str(disk / "out")}))
+            runs = run(config, Reporter(quiet=True))
+            first = next(runs)
+            assert first.folder is not None
+            there = {path: path.read_bytes() for path in first.folder.iterdir()}
+            resize(disk, sum(1 + path.stat().st_size // PAGE for path in disk.rglob("*") if path.is_file()))
+            with pytest.raises(TaxbenchError, match=rf"{disk}/out.*cannot be written \(No space left on") as caught:
+                list(runs)
+            assert ".partial" not in str(caught.value)  # but the name that the record would have
+            assert {path: path.read_bytes() for path in first.folder.iterdir()} == there
+            assert find_results([disk / "out"]) == [first.folder / "result.json"]
+            resize(disk, 1000)
+            assert len(list(run(config, Reporter(quiet=True)))) == 3
+    except NoDisk as error:
+        pytest.skip(f"no small disk to fill ({error})")

@@ -1,5 +1,6 @@
 """Trained heads of finished runs, applied from Python: the recorded answers come out of them again."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from taxbench.runs.run_options import NamesHere
 from taxbench.specs.result import Result
 from taxbench.util.errors import DataError, UsageError
 from taxbench.util.progress import QUIET
-from tests.runs.small_grid import small_grid
+from tests.runs.small_grid import asking_of_pairs, small_grid
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +108,46 @@ def test_the_inside_of_a_head_is_told_for_every_picture_that_was_asked_about(
     known = ["--model", options["model"], "--cache", options["cache"], "--out", str(page)]
     assert call(["--quiet", "view", str(result.folder), "--inside", *known]) == 0
     assert "Inside the head" in page.read_text() and "Losses in training" in page.read_text()
+
+
+def test_questions_about_two_pictures_are_shown_and_asked_again_with_both(
+    tmp_path: Path, tiny_llama: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = asking_of_pairs(small_grid(tmp_path, tiny_llama)) | {"seeds": "1", "head": "qformer"}
+    [result] = taxbench.run(quiet=True, settings={"epochs": 1}, **options)
+    answers = taxbench.load_answers(result)
+    pairs = answers[answers.split == "unseen"]
+    row = pairs.iloc[0]
+    first, second = row.image.split(" & ")
+    assert row.leaf == f"{first.split('/')[0]} & {second.split('/')[0]}"
+    there = {"dataset": options["dataset"], "taxonomy": options["taxonomy"]}
+    both = taxbench.picture(row, **there)  # type: ignore[arg-type]
+    assert both.size == (16, 8)
+    for left, each in zip((0, 8), (first, second), strict=True):
+        alone = taxbench.picture({"folder": row.folder, "image": each}, **there)  # type: ignore[arg-type]
+        assert np.array_equal(np.asarray(both.crop((left, 0, left + 8, 8))), np.asarray(alone))
+    with pytest.raises(DataError, match="has no picture 'nothing & at all'"):
+        taxbench.picture({"folder": row.folder, "image": "nothing & at all"}, **there)  # type: ignore[arg-type]
+
+    known = {name: options[name] for name in ("model", "cache", "properties")}
+    head = taxbench.load_head(result, quiet=True, **known)  # type: ignore[arg-type]
+    features, terms = head.features(list(pairs.image)), sorted(set(pairs.term))
+    assert features.shape == (len(pairs), 2, 16, 48) and np.array_equal(features[0, 1], head.features([second])[0])
+    assert head(features).shape == (len(pairs), 16, 32) and head.attention(features).shape == (len(pairs), 16, 16)
+    found = head.margins(features, terms)[range(len(pairs)), [terms.index(term) for term in pairs.term]]
+    assert found == pytest.approx(pairs.margin.to_numpy(), abs=0.02)
+    with pytest.raises(UsageError, match="some are pictures and some pairs"):
+        head.features([first, row.image])
+    with pytest.raises(UsageError, match=r"takes \(n, 16, 48\) or \(n, 2, 16, 48\)"):
+        head(features[:, :, 0])
+
+    page = tmp_path / "view.html"
+    assert call(["view", str(result.folder), "--inside", "--out", str(page), "--cache", options["cache"]]) == 0
+    assert "are about two pictures each" in capsys.readouterr().err
+    data = json.loads(page.read_text().split('id="data">')[1].split("</script>")[0])
+    shown = [" & ".join(data["pictures"][each] for each in image) for image in data["images"]]
+    assert set(shown) == set(answers.image) and {len(image) for image in data["images"]} == {1, 2}
+    assert len(data["sources"]) == len(set(data["pictures"])) and all(
+        each.startswith("file:") for each in data["sources"]
+    )
+    assert row.leaf in data["leaves"] and "crow" in data["leaves"]

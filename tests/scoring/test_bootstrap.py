@@ -7,7 +7,10 @@ import pytest
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from taxbench.results.predictions import Predictions
+from taxbench.datasets.dataset import load_dataset
+from taxbench.protocol.protocol import Protocol
+from taxbench.protocol.questions import QuestionSet
+from taxbench.results.predictions import Collector, Predictions
 from taxbench.scoring.bootstrap import (
     DIFFERENCE,
     METHOD,
@@ -19,6 +22,7 @@ from taxbench.scoring.bootstrap import (
     standard_error,
 )
 from taxbench.scoring.metrics import score
+from taxbench.tasks.registry import find_tasks
 from tests.scoring.simulation import (
     DESIGNS,
     EFFECTS,
@@ -69,6 +73,35 @@ def test_a_replicate_is_the_score_under_weights_of_leaves() -> None:
         place = column + n if column else 0
         assert found.macro_f1[place] == pytest.approx(np.mean(f1), abs=1e-12)
         assert found.auroc[place] == pytest.approx(np.mean(auroc), abs=1e-12)
+
+
+def test_a_question_about_two_images_has_the_weights_of_both_leaves() -> None:
+    draw, images, leaves = np.random.default_rng(0), ["salt & pepper", "b", "c", "d"], ("ant", "bee", "cow")
+    leaf_of = np.array([0, 0, 1, 2])
+    first, second = np.array([(i, j) for i in range(4) for j in range(4) if leaf_of[i] != leaf_of[j]] * 3).T
+    asked = QuestionSet(first + 4 * (second + 1), np.full(len(first), 3), draw.random(len(first)) < 0.5)
+    collected = Collector(images, leaf_of, leaves, (*leaves, "Is the first larger?"))
+    collected.add("unseen", asked, {"none": draw.standard_normal(len(asked))})
+    one, n = collected.predictions(), 5
+    found, weights = replicates(one, "unseen", n=n), item_weights("leaf", leaves, n, 0)
+    for column in (0, 1, n):
+        weight = weights[leaf_of[first], column] * weights[leaf_of[second], column]
+        auroc = roc_auc_score(one.answer, one.margins["none"], sample_weight=weight)
+        assert found.auroc[column + n if column else 0] == pytest.approx(auroc, abs=1e-12)
+
+
+@pytest.mark.parametrize("task", ["compare_pair_size", "compare_pair_size_taught", "property_size"])
+def test_the_leaves_of_two_images_are_known_from_the_answers_alone(task: str) -> None:
+    dataset = load_dataset("pocket")
+    protocol, n = Protocol(find_tasks().tasks[task], dataset, 42), len(dataset.images)
+    collected = Collector([each.id for each in dataset.images], protocol.leaf, dataset.taxonomy.leaves,
+                          protocol.vocabulary.terms)  # fmt: skip
+    asked = {split: protocol.test(split) for split in protocol.task.evaluate}
+    for split, some in asked.items():
+        collected.add(split, some, {"none": np.zeros(len(some))})
+    one, shown = collected.predictions(), QuestionSet.concat(list(asked.values())).image
+    leaf = protocol.leaf[np.stack([shown % n, np.where(shown < n, shown % n, shown // n - 1)], axis=1)]
+    assert (np.array(one.leaves)[one.leaf_pairs()] == np.array(dataset.taxonomy.leaves)[leaf]).all()
 
 
 def test_weights_follow_names_in_whatever_order_and_company() -> None:

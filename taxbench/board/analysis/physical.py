@@ -202,7 +202,7 @@ def _of_pairs(
     """Return what questions about two images at a time say."""
 
     def pairs(name: str) -> list[Pairs]:
-        return [together(protocol, protocol.asked_property, each.only(each.rows_of(split)), split, name)  # type: ignore[arg-type]
+        return [together(protocol, protocol.asked_property, each.only(each.rows_of(split)), name)  # type: ignore[arg-type]
                 for protocol, each in zip(protocols, answers, strict=True) if name in each.margins]  # fmt: skip
 
     return pair_finding(_names(group, split), "together", pairs(OWN), pairs(TWIN), protocols[0].dataset.taxonomy.leaves)

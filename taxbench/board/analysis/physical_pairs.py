@@ -11,13 +11,12 @@ from typing import Literal
 
 import numpy as np
 
-from taxbench.protocol.image_pairs import shown_as
+from taxbench.protocol.image_pairs import ids_in
 from taxbench.protocol.property_questions import UNCLEAR, AskedProperty
 from taxbench.protocol.protocol import Protocol
 from taxbench.results.predictions import Predictions
 from taxbench.scoring.pairs import pair_share
 from taxbench.scoring.rank_correlation import UNKNOWN, Bounds
-from taxbench.specs.task import SplitName
 
 GAPS = ("nearest third", "middle", "farthest third")
 
@@ -76,24 +75,23 @@ def apart(leaf: np.ndarray, margin: np.ndarray, numbers: np.ndarray) -> Pairs:
     return Pairs(leaf[one], leaf[other], gap[clear], margin[one] - margin[other], np.zeros(len(one), bool))
 
 
-def together(protocol: Protocol, asks: AskedProperty, answers: Predictions, split: SplitName, name: str) -> Pairs:
+def together(protocol: Protocol, asks: AskedProperty, answers: Predictions, name: str) -> Pairs:
     """Return the pairs that were asked in one question, a row for each wording.
 
     Args:
-        answers: Of that split alone.
+        answers: Of one split.
         name: Whose margins.
     """
     assert asks.numbers is not None
-    n, ids = len(protocol.leaf), [image.id for image in protocol.dataset.images]
-    codes = {shown_as(ids, int(code)): int(code) for code in np.unique(protocol.test(split).image)}
-    code = np.array([codes.get(image, -1) for image in answers.images])[answers.image]  # −1 in other splits
+    n, place = len(protocol.leaf), {image.id: row for row, image in enumerate(protocol.dataset.images)}
+    ids = [ids_in(name, place) for name in answers.images]
+    first, second = (np.array([place[each[at]] for each in ids])[answers.image] for at in (0, -1))
     wording = {text: i for i, text in enumerate(asks.questions)}
     asked = np.array([wording.get(text, -1) for text in answers.terms])[answers.term]
-    turned = (code // n - 1) + n * (code % n + 1)
-    key = code * len(asks.questions) + asked
+    key, turned = ((one * n + two) * len(asks.questions) + asked for one, two in ((first, second), (second, first)))
     order = np.argsort(key)
-    other = order[np.searchsorted(key[order], turned * len(asks.questions) + asked)]  # the same in the other order
-    leaf, number = protocol.leaf[code % n], asks.numbers[protocol.leaf[code % n]]
+    other = order[np.searchsorted(key[order], turned)]  # the same in the other order
+    leaf, number = protocol.leaf[first], asks.numbers[protocol.leaf[first]]
     own = number > number[other]
     margin = answers.margins[name].astype(np.float64) * np.where(asks.reversed[asked], -1, 1)
     gap = np.log(number) - np.log(number[other])

@@ -18,6 +18,7 @@ from taxbench.board.page.page import environment, rendered
 from taxbench.board.page.svg import swatch
 from taxbench.board.page.training_chart import loss_chart
 from taxbench.datasets.dataset import Dataset, ImageRecord
+from taxbench.protocol.image_pairs import first_ids, ids_in
 from taxbench.results.predictions import OWN, Predictions
 from taxbench.specs.controls import control_help, control_title, in_order
 from taxbench.specs.result import Result, Scores
@@ -66,8 +67,9 @@ def answers_page(shown: Sequence[AnsweredResult], embed: bool, report: Reporter)
         "splits": list(coded.splits),
         "terms": [seen(term) for term in coded.terms],
         "leaves": [seen(leaf) for leaf in coded.leaves],
-        "images": [seen(name) for _, name in coded.images],
-        "sources": list(_sources(shown, coded.images, embed, report)),
+        "images": list(coded.images),
+        "pictures": [seen(name) for _, name in coded.pictures],
+        "sources": list(_sources(shown, coded.pictures, embed, report)),
     }
     made = environment()
     made.globals.update(swatch=swatch, relations=RELATIONS)
@@ -96,7 +98,9 @@ class _Coded:
         self.splits: dict[str, int] = {}
         self.terms: dict[str, int] = {}
         self.leaves: dict[str, int] = {}
-        self.images: dict[tuple[str, str], int] = {}
+        self.images: dict[tuple[int, ...], int] = {}
+        """What questions are about: a picture, or two."""
+        self.pictures: dict[tuple[str, str], int] = {}
         """By dataset and id: two datasets may have pictures of one name."""
 
     def add(self, shown: AnsweredResult, name: str) -> dict[str, Any]:
@@ -104,8 +108,10 @@ class _Coded:
         result, found = shown.result, shown.predictions
         controls = in_order(found.controls)
         dataset = result.run.dataset
-        leaf_of = _codes(self.leaves, found.leaves)[found.leaf_of]
-        images = _codes(self.images, [(dataset.fingerprint, name) for name in found.images])
+        leaves, leaf = np.unique(found.leaf_names(), return_inverse=True)
+        first = first_ids(found.images)
+        pictures = [[(dataset.fingerprint, each) for each in ids_in(name, first)] for name in found.images]
+        images = _codes(self.images, [tuple(_codes(self.pictures, ids).tolist()) for ids in pictures])
         run = result.run
         about = {"task": result.run.task.name, "dataset": dataset.label, "LM": result.lm, "encoder": result.encoder,
                  "head": result.head, "seed": str(result.seed), "features": run.encoder.reading,
@@ -121,7 +127,7 @@ class _Coded:
             "scores": [_scores(result.scores), *(_scores(result.controls.get(each, {})) for each in controls)],
             "split": _packed(_codes(self.splits, found.splits)[found.split], "u2"),
             "term": _packed(_codes(self.terms, found.terms)[found.term], "u2"),
-            "leaf": _packed(leaf_of[found.image], "u2"),
+            "leaf": _packed(_codes(self.leaves, leaves.tolist())[leaf], "u4"),
             "image": _packed(images[found.image], "u4"),
             "answer": _packed(found.answer, "u1"),
             "margins": [_packed(found.margins[each], "f4") for each in (OWN, *controls)],
@@ -138,7 +144,7 @@ def _inside(inside: "InsideHead", images: np.ndarray) -> dict[str, Any]:
     """Return what the page holds of the inside of a head, picture by picture.
 
     Args:
-        images: The page's codes of the pictures.
+        images: The page's codes of what is asked about.
     """
     side = 0 if inside.looks is None else inside.looks.shape[1]
     return {
@@ -162,7 +168,7 @@ def _scores(scores: dict[str, Scores]) -> dict[str, list[float | None]]:
 
 
 def _sources(
-    shown: Sequence[AnsweredResult], images: Iterable[tuple[str, str]], embed: bool, report: Reporter
+    shown: Sequence[AnsweredResult], pictures: Iterable[tuple[str, str]], embed: bool, report: Reporter
 ) -> Iterable[str]:
     """Yield for each picture where the page finds it: an address, an embedded picture, or nothing."""
     by_id: dict[str, tuple[Dataset, dict[str, ImageRecord]]] = {}
@@ -171,7 +177,7 @@ def _sources(
             records = {image.id: image for image in each.pictures.images}
             by_id[each.result.run.dataset.fingerprint] = each.pictures, records
     found = [(by_id[of][0], by_id[of][1][name]) if of in by_id and name in by_id[of][1] else None
-             for of, name in images]  # fmt: skip
+             for of, name in pictures]  # fmt: skip
     drawn = [each for each in found if each and (embed or each[0].file is None)]
     embedded = iter(_embedded([partial(dataset.read, image) for dataset, image in drawn], report))
     for picture in found:

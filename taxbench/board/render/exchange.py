@@ -121,7 +121,8 @@ def _details(row: Row, score: Estimate) -> dict[str, str]:
 def hub_results(board: Board, benchmark: str) -> dict[str, str]:
     """Return `.eval_results` of each language model for its repository on the hub, and the benchmark's `eval.yaml`.
 
-    The format is the hub's: https://huggingface.co/docs/hub/eval-results.
+    The format is the hub's: https://huggingface.co/docs/hub/eval-results. Revisions of one model share the file of its
+    repository, and the notes of a score say which one it is of.
 
     Args:
         benchmark: The dataset repository of the leaderboard, owner/name.
@@ -137,8 +138,8 @@ def hub_results(board: Board, benchmark: str) -> dict[str, str]:
     for row in scored:
         assert row.f1.mean is not None
         seeds = f"seed{'s' * (len(row.seeds) > 1)} {', '.join(map(str, row.seeds))}"
-        notes = f"macro-F1; encoder {row.encoder}, head {row.head}, dataset {row.dataset}, {seeds}"
-        models[row.lm].append({
+        notes = f"macro-F1; LM {row.lm}, encoder {row.encoder}, head {row.head}, dataset {row.dataset}, {seeds}"
+        models[_model_id(row.lm)].append({
             "dataset": {"id": benchmark, "task_id": row.name},
             "value": round(row.f1.mean, 4),
             **({"date": row.finished} if row.finished else {}),
@@ -151,7 +152,7 @@ def hub_results(board: Board, benchmark: str) -> dict[str, str]:
         "evaluation_framework": "taxbench",
         "tasks": [{"id": task, "config": "board", "split": "train"} for task in sorted({row.name for row in scored})],
     }
-    files = {f"models/{_model_id(lm)}/.eval_results/taxbench.yaml": _yaml(rows) for lm, rows in models.items()}
+    files = {f"models/{model}/.eval_results/taxbench.yaml": _yaml(rows) for model, rows in models.items()}
     return files | {"eval.yaml": _yaml(about)}
 
 

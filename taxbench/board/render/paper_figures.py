@@ -2,7 +2,8 @@
 
 import io
 import unicodedata
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from functools import cache
 from typing import Any
 
@@ -20,8 +21,10 @@ from taxbench.board.series import Series
 from taxbench.board.sweeps import Sweep
 from taxbench.util.errors import first_few
 from taxbench.util.progress import QUIET, Reporter
-from taxbench.util.text import number, short
+from taxbench.util.text import duration, number, short
 
+FORMS = {"png": ("Software",), "pdf": ("CreationDate", "Producer", "Creator")}
+"""Of the files, with what they would say of when and how they were made."""
 _WIDE, _NARROW = 6.9, 3.4  # inches: two columns and one
 _SIZE = 8  # points
 # Dark to light, so that they stay apart in grey print and for the colour-blind; text on the light ones is dark.
@@ -50,16 +53,14 @@ def figures(board: Board, report: Reporter = QUIET) -> dict[str, bytes]:
 
     Letters that no font here has, or that run from right to left, are drawn as '?', and named in the report.
     """
-    style = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
-    style |= _STYLE | {"font.family": [*_letters()]}
     if missing := sorted({letter for row in board.rows for name in row.place for letter in short(name)
                           if letter != "?" and "?" in in_letters(letter, _is_drawn)}):  # fmt: skip
         report.say(
             f"Figures have '?' in the place of {first_few(missing, 12, ' ')}: no font here has them. For Chinese "
             f"install one, such as {_FAMILIES[1]} (on Debian: apt-get install fonts-wqy-microhei), and build again."
         )
-    files = {}
-    with matplotlib.rc_context(style):  # whatever the user's own settings are
+    files = dict[str, bytes]()
+    with _own_style():
         for plot in plots(board):
             content = plot.content
             if isinstance(content, Bars):
@@ -70,15 +71,47 @@ def figures(board: Board, report: Reporter = QUIET) -> dict[str, bytes]:
                 canvas = _draw_sweep(content)
             else:
                 canvas = _draw_curves(content)
-            files[f"{plot.stem}.png"] = _saved(canvas, "png", {"Software": None})
-            files[f"{plot.stem}.pdf"] = _saved(canvas, "pdf", {"CreationDate": None, "Producer": None, "Creator": None})
+            files |= {f"{plot.stem}.{form}": _saved(canvas, form) for form in FORMS}
     return files
 
 
-def _saved(canvas: Canvas, form: str, metadata: dict[str, None]) -> bytes:
-    """Return a paper figure as the bytes of a PNG or PDF file."""
+def scaling_figure(by_workers: Mapping[int, float], form: str) -> bytes:
+    """Draw how many times as fast a grid is done by several processes, with what it takes, as `taxbench plan` says.
+
+    Args:
+        by_workers: Seconds by the number of processes, one among them.
+        form: One of `FORMS`.
+    """
+    with _own_style():
+        canvas = Canvas(figsize=(_NARROW, 2.9), layout="constrained")
+        axes = canvas.add_subplot()
+        workers = list(by_workers)
+        faster = [by_workers[1] / by_workers[n] for n in workers]
+        axes.plot(workers, workers, color=_GREY, linewidth=0.8, linestyle=(0, (4, 2)), label="nothing lost")
+        axes.plot(workers, faster, color=_LINES[0], marker=_MARKS[0], markersize=3.6, label="simulated")
+        for n, times in zip(workers, faster, strict=True):
+            axes.annotate(duration(by_workers[n]), (n, times), (3, -7), textcoords="offset points", fontsize=_SIZE - 2)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log", base=2)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
+        axes.set_xticks(workers)
+        axes.set_xlabel("processes, each on a machine like this one")
+        axes.set_ylabel("times as fast as one")
+        axes.legend(loc="upper left")
+        return _saved(canvas, form)
+
+
+def _own_style() -> AbstractContextManager[None]:
+    """Have figures drawn alike in a block, whatever the user's own settings are."""
+    usual = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
+    return matplotlib.rc_context(usual | _STYLE | {"font.family": [*_letters()]})
+
+
+def _saved(canvas: Canvas, form: str) -> bytes:
+    """Return a paper figure as the bytes of a file."""
     file = io.BytesIO()
-    canvas.savefig(file, format=form, dpi=300, metadata=metadata)
+    canvas.savefig(file, format=form, dpi=300, metadata=dict.fromkeys(FORMS[form]))
     canvas.set_layout_engine("none")  # laid out by now: the second form need not do it again
     return file.getvalue()
 

@@ -16,11 +16,14 @@ _MOST_PAIRS = 10_000_000  # THINGS has half a million
 
 
 def size_problems(predictions: Predictions) -> Iterator[str]:
-    """Yield why a record would cost hours where it is shown: AUROC is resampled by pairs of leaves, term by term."""
+    """Yield why a record would cost hours where it is shown: AUROC is resampled by pairs of leaves, term by term.
+
+    Of questions about two images, by pairs of what they show.
+    """
     asked = np.unique(
-        np.column_stack([predictions.term, predictions.leaf_of[predictions.image], predictions.answer]), axis=0
+        np.column_stack([predictions.term, np.sort(predictions.leaf_pairs(), axis=1), predictions.answer]), axis=0
     )
-    counts = [np.bincount(asked[asked[:, 2] == answer, 0], minlength=len(predictions.terms)) for answer in (0, 1)]
+    counts = [np.bincount(asked[asked[:, -1] == answer, 0], minlength=len(predictions.terms)) for answer in (0, 1)]
     pairs = int((counts[0].astype(np.int64) * counts[1]).sum())
     if pairs > _MOST_PAIRS:
         yield f"Its terms are asked of {pairs:,} pairs of leaves, too many to resample; at most {_MOST_PAIRS:,}."

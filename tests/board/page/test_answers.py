@@ -88,7 +88,7 @@ def files(two: list[AnsweredResult], tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("answers")
     photos = [replace(two[0], pictures=pictures(folder / "photos"))]
     made = {"one": two[:1], "two": two, "large": [large(two[0])], "hostile": [hostile(two[0])], "photos": photos,
-            "inside": [seen_inside(two[0]), two[1]]}  # fmt: skip
+            "inside": [seen_inside(two[0]), two[1]], "pairs": [in_pairs(two[0])]}  # fmt: skip
     for name, shown in made.items():
         (folder / f"{name}.html").write_text(answers_page(shown, False, QUIET), encoding="utf-8")
     (folder / "embedded.html").write_text(answers_page(photos, True, QUIET), encoding="utf-8")
@@ -106,6 +106,13 @@ def seen_inside(shown: AnsweredResult) -> AnsweredResult:
     curve = LossCurve(step=(100, 250, 400), loss=(0.69, 0.4, 0.3), validation=((200, 0.55), (400, 0.35)))
     losses = TrainingLosses(heads={"none": curve, "random_lm": curve})
     return replace(shown, losses=losses, inside=inside)
+
+
+def in_pairs(shown: AnsweredResult) -> AnsweredResult:
+    """Return answers about each picture and the next one together."""
+    found = shown.predictions
+    names = tuple(f"{one} & {other}" for one, other in zip(found.images, np.roll(found.images, -1), strict=True))
+    return replace(shown, predictions=replace(found, images=names))
 
 
 def wrong(shown: AnsweredResult, split: str = "unseen") -> list[int]:
@@ -262,6 +269,27 @@ def test_twenty_thousand_answers_are_painted_within_two_seconds(browser: "playwr
         tab.get_by_role("button", name="More leaves").click()
         assert tab.locator("#grid tbody tr").count() == 72
     assert files["large"].stat().st_size < 4_000_000
+
+
+def test_two_pictures_of_one_question_stand_side_by_side(browser: "playwright.Browser", files: Files) -> None:
+    with opened(browser, files["pairs"]) as tab:
+        boxes = (
+            tab.locator("#cards button >> nth=0")
+            .locator("img")
+            .evaluate_all(
+                "all => all.map(each => each.getBoundingClientRect()).map(box => [box.left, box.right, box.top])"
+            )
+        )
+        (left, right, top), (other, end, same) = boxes
+        assert left < right <= other < end and top == same and right - left == pytest.approx(end - other, abs=1)
+        data = tab.evaluate("JSON.parse(document.getElementById('data').textContent)")
+        assert len(data["sources"]) == len(set(data["pictures"])) == len(data["pictures"])  # however many pairs have it
+        leaf, *_ = cards(tab)[0]
+        tab.locator("#cards button >> nth=0").click()
+        sheet = tab.get_by_role("dialog")
+        names = sheet.locator("#picture code").all_inner_texts()
+        assert len(names) == 2 and " & ".join(dict.fromkeys(each.split("/")[0] for each in names)) == leaf
+        assert sheet.locator("#picture img").count() == 2
 
 
 def test_photos_are_links_unless_they_are_embedded(browser: "playwright.Browser", files: Files) -> None:

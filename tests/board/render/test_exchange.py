@@ -8,6 +8,7 @@ eval-results says in words.
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,16 @@ def test_results_for_the_hub_are_as_its_pages_say(make) -> None:  # type: ignore
     for wrong in ("", "board", "a/b/c", "../.."):
         with pytest.raises(UsageError, match="--benchmark owner/name"):
             hub_results(one, wrong)
+
+
+def test_revisions_of_one_model_stand_in_one_file_for_its_repository() -> None:
+    one = board()
+    names = ("owner/lm@step1000", "owner/lm@step2000")
+    two = replace(one, rows=tuple(replace(one.rows[0], lm=name) for name in names))
+    files = {path: yaml.safe_load(text) for path, text in hub_results(two, "me/board").items()}
+    assert set(files) == {"models/owner/lm/.eval_results/taxbench.yaml", "eval.yaml"}
+    first, second = files["models/owner/lm/.eval_results/taxbench.yaml"]
+    assert names[0] in first["notes"] and names[1] in second["notes"]
 
 
 def test_the_command_writes_each_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from taxbench.board.board import Board
 from taxbench.board.plots import plots
 from taxbench.board.references import references
 from taxbench.board.render import paper_figures
-from taxbench.board.render.paper_figures import figures
+from taxbench.board.render.paper_figures import figures, scaling_figure
 from taxbench.util.progress import Reporter
 from tests.board.boards import board, chinese_board, empty_board, hostile_board, large_board
 from tests.board.test_plots import swept
@@ -70,3 +70,12 @@ def test_letters_that_no_font_has_are_question_marks_and_said(
     assert (
         said.startswith("Figures have '?' in the place of 习 二 像 ") and "apt-get install fonts-wqy-microhei" in said
     )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("form", ["png", "pdf"])
+def test_what_several_processes_gain_is_drawn_from_what_they_take(form: str) -> None:
+    by_workers = {n: 20.0 + 86_400 / n for n in (1, 2, 4, 8, 16, 32, 64)}
+    drawn = scaling_figure(by_workers, form)
+    assert drawn == scaling_figure(by_workers, form) and drawn.startswith(b"%PDF" if form == "pdf" else b"\x89PNG")
+    assert drawn != scaling_figure({**by_workers, 64: 86_400.0}, form)

@@ -12,7 +12,7 @@
   function result(i) {
     if (!opened.has(i)) {
       const it = data.results[i];
-      const columns = { split: unpack(it.split, Uint16Array), term: unpack(it.term, Uint16Array), leaf: unpack(it.leaf, Uint16Array),
+      const columns = { split: unpack(it.split, Uint16Array), term: unpack(it.term, Uint16Array), leaf: unpack(it.leaf, Uint32Array),
         image: unpack(it.image, Uint32Array), answer: unpack(it.answer, Uint8Array), margins: it.margins.map((each) => unpack(each, Float32Array)) };
       const rows = new Map(); // the first row of each question, and the rows of each picture
       const of = new Map();
@@ -55,16 +55,16 @@
     return make("span", { class: `said ${right ? "is-right" : "is-wrong"}` }, `${margin > 0 ? "Yes" : "No"} ${signed(margin)}`);
   }
 
+  // What a question is about is one picture, or two side by side.
+  const called = (image) => data.images[image].map((each) => data.pictures[each]).join(" & ");
   function shot(image, text) {
-    const box = make("span", { class: "shot" });
-    const source = data.sources[image];
-    const missing = () => box.replaceChildren("no picture");
-    if (!source) { missing(); return box; }
-    const img = make("img", { alt: text, loading: "lazy", decoding: "async" });
-    img.addEventListener("error", missing);
-    img.src = source;
-    box.append(img);
-    return box;
+    return make("span", { class: "shot" }, ...data.images[image].map((each) => {
+      if (!data.sources[each]) return "no picture";
+      const img = make("img", { alt: text, loading: "lazy", decoding: "async" });
+      img.addEventListener("error", () => img.replaceWith("no picture"));
+      img.src = data.sources[each];
+      return img;
+    }));
   }
 
   const fresh = { a: "0.0", b: "", show: "wrong", split: "", term: "", leaf: "", truth: "", least: "", most: "", order: "sure", q: "", page: "0", theme: "", open: "" };
@@ -143,7 +143,7 @@
     const split = data.splits.indexOf(state.split), term = data.terms.indexOf(state.term), leaf = data.leaves.indexOf(state.leaf);
     const least = Number(state.least) || 0, most = state.most === "" ? Infinity : Number(state.most);
     const parts = plain(state.q).split(" ").filter(Boolean);
-    const words = (row) => plain(`${data.leaves[it.leaf[row]]} ${data.terms[it.term[row]]} ${data.images[it.image[row]]}`);
+    const words = (row) => plain(`${data.leaves[it.leaf[row]]} ${data.terms[it.term[row]]} ${called(it.image[row])}`);
     wide = [];
     for (let row = 0; row < margins.length; row++) {
       if (it.split[row] !== split) continue;
@@ -273,9 +273,8 @@
     const { it } = a;
     const [leaf, term, image] = [data.leaves[it.leaf[row]], data.terms[it.term[row]], it.image[row]];
     $("sheet-h").replaceChildren(bdi(leaf), " · ", bdi(`${term}?`), ` ${it.answer[row] ? "Yes" : "No"} is right`);
-    const source = data.sources[image];
-    const name = source.startsWith("file:") ? make("a", { href: source }, bdi(data.images[image])) : bdi(data.images[image]);
-    $("picture").replaceChildren(shot(image, leaf), make("code", {}, name));
+    const names = data.images[image].map((each) => data.sources[each].startsWith("file:") ? make("a", { href: data.sources[each] }, bdi(data.pictures[each])) : bdi(data.pictures[each]));
+    $("picture").replaceChildren(shot(image, leaf), ...names.map((each) => make("code", {}, each)));
     drawInside(it, image);
     const lines = [];
     data.results.forEach((_, i) => {
