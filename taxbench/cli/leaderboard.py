@@ -157,7 +157,12 @@ def check_command(
     metavar="DIR",
     help="Where the files are written.",
 )
-@click.option("--benchmark", default="", metavar="OWNER/NAME", help="hub: the dataset repository of the leaderboard.")
+@click.option(
+    "--benchmark",
+    default="",
+    metavar="OWNER/NAME",
+    help="hub, which needs it: the dataset repository of the leaderboard.",
+)
 @click.option("--organization", default="unknown", show_default=True, metavar="NAME",
               help="every-eval-ever: who provides the results.")  # fmt: skip
 @json_option
@@ -173,10 +178,12 @@ def export_command(report: Reporter, /, folders: tuple[Path, ...], form: str, as
     from taxbench.board.build import make_board
     from taxbench.board.load import load_records
     from taxbench.board.notebook import parquet_files
-    from taxbench.board.render.exchange import every_eval_ever, hub_results
+    from taxbench.board.render.exchange import check_repository, every_eval_ever, hub_results
     from taxbench.board.resampling import Cached
     from taxbench.util.paths import cache_folder, replacing
 
+    if form == "hub":
+        check_repository(given["benchmark"])
     places = folders or (Path("results"),)
     board = make_board(load_records(places), (), Cached(cache_folder()), (), report)
     files: dict[str, bytes]

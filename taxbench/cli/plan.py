@@ -38,6 +38,7 @@ def command(report: Reporter, /, file: Path | None, plot: Path | None, as_json: 
     if plot and plot.suffix not in _PLOTS:
         raise UsageError(f"--plot {plot}: expected a file that ends in {' or '.join(_PLOTS)}.")
     config = config_from(file, options)
+    report.say(config.describe())
 
     from taxbench.runs.forecast import forecast
 

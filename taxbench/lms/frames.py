@@ -7,17 +7,14 @@ before the question: which frame fits is a property of the language model.
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Literal
 
+from taxbench.lms.chat import SIGNS, around_in_chat
 from taxbench.protocol.words import with_article
 from taxbench.specs.task import FRAMES, IMAGE, QUESTION, AnswerForm, PromptSpec
-from taxbench.util.errors import ModelError, UsageError, first_line
+from taxbench.util.errors import ModelError, UsageError
 
 BLANKS: dict[AnswerForm, tuple[str, ...]] = {"blank": (" ",), "bare": ("",), "both": (" ", "")}
-_DAY = datetime(2024, 7, 26)  # what chat templates take for today, so that a run is the same tomorrow
-_ANOTHER = "Choose another frame, such as --set frame=qa."
-_SIGNS = {IMAGE: "\ue000", QUESTION: "\ue001"}  # for chat templates: letters that nothing else has
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,47 +94,10 @@ def frame_of(
     text = texts[order == "question_first"]
     if prompt.frame == "chat":
         asked = text if frames is not FRAMES else f"{text} Answer {answers[0][0]} or {answers[1][0]}."
-        frame = _in_chat(asked, tokenizer)
+        frame = Frame.parse(around_in_chat(asked, tokenizer), *SIGNS.values())
     else:
         frame = Frame.parse(text)
     if frame.image_first != (order == "image_first"):
         other = "image_first" if frame.image_first else "question_first"
         raise UsageError(f"The frame '{text}' does not go with order={order}. Type --set order={other}.")
     return replace(frame, blanks=BLANKS[prompt.answer_form])
-
-
-def in_chat(content: Any, tokenizer: Any) -> str:
-    """Have the tokenizer's own template say what a user says, up to where the answer begins; thinking is off.
-
-    Raises:
-        ModelError: there is no template, or it fails.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        raise ModelError(f"The model has no chat template. {_ANOTHER}")
-    try:
-        said = tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}],
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=False,
-            date_string=_DAY.strftime("%d %b %Y"),
-            strftime_now=_DAY.strftime,
-        )
-    except Exception as error:  # a template is a program, and may raise whatever it likes
-        raise ModelError(f"The model's chat template fails ({first_line(error)}). {_ANOTHER}") from None
-    return str(said)
-
-
-def _in_chat(text: str, tokenizer: Any) -> Frame:
-    """Have the tokenizer's own template say a text around an image and a question; see `in_chat`."""
-    turned = text.index(IMAGE) > text.index(QUESTION)
-    for name, sign in _SIGNS.items():
-        text = text.replace(name, sign)
-    chat = in_chat(text, tokenizer)
-    for name, sign in _SIGNS.items():
-        if (times := chat.count(sign)) != 1:
-            raise ModelError(f"The model's chat template says the {name} {times} times, not once. {_ANOTHER}")
-    frame = Frame.parse(chat, *_SIGNS.values())
-    if frame.image_first == turned:
-        raise ModelError(f"The model's chat template exchanges image and question. {_ANOTHER}")
-    return frame

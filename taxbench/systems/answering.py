@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from taxbench.features.feature_rows import FeatureRows, Images
+from taxbench.lms.chat import in_chat
 from taxbench.lms.forward import (
     ACCELERATOR_CHUNK,
     CHUNK,
@@ -30,7 +31,7 @@ from taxbench.lms.forward import (
     look_back,
     tokenise,
 )
-from taxbench.lms.frames import Frame, frame_of, in_chat
+from taxbench.lms.frames import Frame, frame_of
 from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.question_scorer import EquivalenceCheck, QuestionScorer, compare
 from taxbench.protocol.protocol import Protocol

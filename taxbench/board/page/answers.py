@@ -80,12 +80,20 @@ def answers_page(shown: Sequence[AnsweredResult], embed: bool, report: Reporter)
 
 
 def _names(results: Sequence[Result]) -> list[str]:
-    """Return what results are called: their task, what tells them apart, and the seed."""
+    """Return what results are called: their task, what tells several apart, all of a single one, and the seed."""
     parts = [
-        [each.run.task.name, each.run.dataset.label, each.lm, each.encoder, each.head, f"seed {each.seed}"]
+        [
+            each.run.task.name,
+            f"dataset {each.run.dataset.label}",
+            f"LM {each.lm}",
+            f"encoder {each.encoder}",
+            f"head {each.head}",
+            f"seed {each.seed}",
+        ]
         for each in results
     ]
-    telling = [number in (0, 5) or len(set(column)) > 1 for number, column in enumerate(zip(*parts, strict=True))]
+    alone = len(results) == 1
+    telling = [alone or n in (0, 5) or len(set(column)) > 1 for n, column in enumerate(zip(*parts, strict=True))]
     names = [" · ".join(plain(word) for word, tells in zip(words, telling, strict=True) if tells) for words in parts]
     twice = {name for name in names if names.count(name) > 1}
     return [f"{name} · {each.digest[:8]}" if name in twice else name for name, each in zip(names, results, strict=True)]

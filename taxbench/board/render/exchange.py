@@ -118,6 +118,13 @@ def _details(row: Row, score: Estimate) -> dict[str, str]:
     return said | {name: f"{mean:.6f}" for name, mean in controls.items()}
 
 
+def check_repository(name: str) -> None:
+    """Raise UsageError where a name is not that of a repository of the hub."""
+    if not _HUB_ID.fullmatch(name):
+        found = f", found '{name}'" if name else ""
+        raise UsageError(f"hub: expected the leaderboard's dataset repository{found}. Type --benchmark owner/name")
+
+
 def hub_results(board: Board, benchmark: str) -> dict[str, str]:
     """Return `.eval_results` of each language model for its repository on the hub, and the benchmark's `eval.yaml`.
 
@@ -125,13 +132,8 @@ def hub_results(board: Board, benchmark: str) -> dict[str, str]:
     repository, and the notes of a score say which one it is of.
 
     Args:
-        benchmark: The dataset repository of the leaderboard, owner/name.
-
-    Raises:
-        UsageError: it is no name of a repository.
+        benchmark: The dataset repository of the leaderboard, owner/name, as `check_repository` wants it.
     """
-    if not _HUB_ID.fullmatch(benchmark):
-        raise UsageError(f"'{benchmark}' is not the name of a repository. Type --benchmark owner/name")
     models = defaultdict[str, list[dict[str, Any]]](list)
     source = {"url": f"https://huggingface.co/datasets/{benchmark}", "name": "taxbench leaderboard"}
     scored = [row for row in board.rows if row.f1.mean is not None and not row.is_control]

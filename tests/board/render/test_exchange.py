@@ -17,7 +17,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from taxbench.board.render.exchange import every_eval_ever, hub_results
+from taxbench.board.render.exchange import check_repository, every_eval_ever, hub_results
 from taxbench.cli.main import call
 from taxbench.util.errors import UsageError
 from tests.board.boards import board, hostile_board, large_board
@@ -91,7 +91,7 @@ def test_results_for_the_hub_are_as_its_pages_say(make) -> None:  # type: ignore
     assert sum(map(len, files.values())) == len(scored)
     for wrong in ("", "board", "a/b/c", "../.."):
         with pytest.raises(UsageError, match="--benchmark owner/name"):
-            hub_results(one, wrong)
+            check_repository(wrong)
 
 
 def test_revisions_of_one_model_stand_in_one_file_for_its_repository() -> None:
