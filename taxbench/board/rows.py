@@ -15,7 +15,7 @@ from taxbench.specs.run import DatasetId, ScoringSpec, TrainerSpec
 from taxbench.specs.side_files import Timing
 from taxbench.specs.sources import READERS
 from taxbench.specs.spec import content_hash
-from taxbench.specs.task import RAW
+from taxbench.specs.task import RAW, TaskSpec
 
 Interval = tuple[float | None, float | None]
 Intervals = Mapping[str, Interval]
@@ -105,12 +105,17 @@ def record_key(result: Result) -> str:
 
 def group_key(group: list[Result]) -> str:
     """Return what a row's resamplings follow from: the predictions of its seeds, its headline split, and the method."""
-    return content_hash([METHOD, REPLICATES, group[0].run.task.headline, list(map(_sha256, group))], 32)
+    return _key(group[0].run.task, group[0].run.task.headline, list(map(_sha256, group)))
 
 
 def row_key(row: Row) -> str:
     """Return the `group_key` of the results that a row was made of."""
-    return content_hash([METHOD, REPLICATES, row.split, [record.predictions for record in row.records]], 32)
+    return _key(row.task, row.split, [record.predictions for record in row.records])
+
+
+def _key(task: TaskSpec, split: str, predictions: list[str]) -> str:
+    """Return the digest of what resamplings follow from; of two images both leaves count now."""
+    return content_hash([METHOD, REPLICATES, split, predictions, *["pairs"] * task.in_pairs], 32)
 
 
 def _sha256(result: Result) -> str:

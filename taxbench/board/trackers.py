@@ -8,9 +8,10 @@ from typing import Any
 
 from taxbench.board.notebook import Place, results_in
 from taxbench.board.rows import settings_of
+from taxbench.registry.package_source import MISTAKES
 from taxbench.results.beside import read_losses
 from taxbench.specs.result import Result
-from taxbench.util.errors import UsageError
+from taxbench.util.errors import TaxbenchError, UsageError, first_line
 
 
 def send(tracker: str, project: str, places: Sequence[Place]) -> list[str]:
@@ -27,12 +28,17 @@ def send(tracker: str, project: str, places: Sequence[Place]) -> list[str]:
 
     Raises:
         UsageError: the tracker is not installed, or there are no results.
+        TaxbenchError: it fails.
     """
     try:
         library = import_module(tracker)
-    except ImportError:
-        raise UsageError(f"'{tracker}' is not installed. Type: pip install {tracker}") from None
-    return [_send(library, project, result) for result in results_in(places)]
+    except ModuleNotFoundError as error:
+        raise UsageError(f"'{error.name}' is not installed. Type: pip install {tracker}") from None
+    found = results_in(places)
+    try:
+        return [_send(library, project, result) for result in found]
+    except MISTAKES as error:  # of the tracker: no key, no network
+        raise TaxbenchError(f"{tracker}: {first_line(error)}") from error
 
 
 def _send(library: Any, project: str, result: Result) -> str:

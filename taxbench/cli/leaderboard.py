@@ -47,7 +47,7 @@ _root = click.option("--board", "root", default=_HOME, show_default=True, type=c
 @click.option("--best-by", type=click.Choice(["validation"]),
               help="Of several settings of a head, only the one that does best on validation leaves.")  # fmt: skip
 @click.option("--columns", default="", metavar="NAMES",
-              help="Titles of the table's columns, by commas; only there: minutes, date and settings.")  # fmt: skip
+              help="Titles of the table's columns, by commas; also: LM, encoder, minutes, date, settings.")  # fmt: skip
 @click.option("--sort", default="", metavar="COLUMN", help="Sort the table's lines by a column, the best first.")
 @include_path
 @click.pass_obj
@@ -70,7 +70,8 @@ def show(report: Reporter, /, folders: tuple[Path, ...], form: str, as_json: boo
         raise UsageError("--columns and --sort are of the table and of tex; other forms have all columns.")
     places, registry = folders or (Path("results"),), find_tasks(given["include"])
     found, layout = load_records(places), of_terminal(given["columns"], given["sort"])
-    check_layout(found.results, layout)
+    if chosen:
+        check_layout(found.results, layout)
     known, groups = Cached(cache_folder()), registry.groups.values()
     board = make_board(found, groups, known, (), report, given["best_by"])
     if chosen and other:

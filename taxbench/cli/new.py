@@ -25,17 +25,21 @@ def command(
     """Write NAME.yaml, a short commented task that is valid as it stands.
 
     'taxbench new language CODE' writes a language instead, with blanks for a person who speaks it to fill in. With
-    --words it has what all of these tables call the leaves of the dataset, not reviewed. Two agree better than one.
+    --words it has what all of these tables call the leaves of the dataset, not reviewed, and fr_CODE all of fr beside
+    it. Two tables agree better than one.
     """
     from taxbench.tasks.language_files import own_folder
     from taxbench.tasks.registry import find_tasks
-    from taxbench.tasks.scaffold import write_new_language, write_new_task
+    from taxbench.tasks.scaffold import check_code, write_new_language, write_new_task
 
     if name == "language" and code is not None:
+        check_code(code, out or own_folder())
         words, source = _words(**of_language)
         path = write_new_language(code, out or own_folder(), words, source)
         lines: tuple[str, ...] = ("validate {}", f"run --set language={code}")
     elif code is None:
+        if of_language["words"]:
+            raise click.UsageError("--words are of a language: taxbench new language CODE --words TAB")
         path = write_new_task(name, parent, out or Path(), find_tasks(include))
         lines = ("validate {}", "show {}", "run --task {}")
     else:

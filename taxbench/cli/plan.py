@@ -43,7 +43,9 @@ def command(report: Reporter, /, file: Path | None, plot: Path | None, as_json: 
     from taxbench.runs.forecast import forecast
 
     found = forecast(config, report, _BEGAN)
-    if plot:
+    if plot and found.seconds <= found.preparing:
+        report.say(f"Nothing is left to do, so {plot} is not drawn.")
+    elif plot:
         from taxbench.board.render.paper_figures import scaling_figure
         from taxbench.util.paths import replacing
 

@@ -68,19 +68,21 @@ def train_clip(folder: str, steps: int | None) -> None:
 @click.option("--steps", type=click.IntRange(1), help="Fewer or more steps than the shipped weights had.")
 @click.option("--language", metavar="CODE", help="Add a second language to known weights, such as de.")
 @click.option("--parts", is_flag=True, help="Add what WordNet says of parts, materials and manner to known weights.")
-@click.option("--known", default="pocket", show_default=True, help="Those weights: an alias, or a folder.")
-def train_lm(folder: str, steps: int | None, language: str | None, parts: bool, known: str) -> None:
+@click.option("--known", metavar="MODEL", help="Those weights: an alias, or a folder.  [default: pocket]")
+def train_lm(folder: str, steps: int | None, language: str | None, parts: bool, known: str | None) -> None:
     """Train the language model on WordNet's text and write it to FOLDER; an interrupted training goes on."""
     if language and parts:
         raise click.UsageError("--language and --parts: expected one of them at a time.")
+    if known and not (language or parts):
+        raise click.UsageError("--known: weights to which --language or --parts adds something. Name one of these.")
     from taxbench.pocket.train.lm import Settings, parts_settings, second_language_settings
     from taxbench.pocket.train.lm import train_lm as train
 
     settings = Settings(steps=steps) if steps else Settings()
     if language:
-        settings = second_language_settings(language, steps, known)
+        settings = second_language_settings(language, steps, known or "pocket")
     elif parts:
-        settings = parts_settings(steps, known)
+        settings = parts_settings(steps, known or "pocket")
     train(Path(folder), settings)
     click.echo(folder)
 

@@ -37,6 +37,13 @@ class DatasetEntry:
             return f"Broken: {error}"
         return " ".join(text.partition("\n\n")[0].split())
 
+    @property
+    def about(self) -> str:
+        """Return what the dataset is, without how it is typed; nothing of a package that is broken."""
+        typed, comma, rest = self.summary.partition(", ")
+        text = rest if comma and ("[:" in typed or typed.endswith((":NAME", ":PATH"))) else self.summary
+        return "" if text.startswith("Broken: ") else text[0].upper() + text[1:]
+
 
 # Strings, so that a dataset costs nothing until it is asked for.
 _BUILT_IN = {

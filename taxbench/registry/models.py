@@ -139,8 +139,8 @@ def _config_of(spec: SystemSpec) -> dict[str, Any]:
 def _no_system(source: str, kind: str, config: Collection[str]) -> str:
     """Say that a checkpoint is no system that can be asked, and what to do with it."""
     known = ", ".join(SYSTEM_CLASSES)
-    sees = any(re.search("vision|^mm_|image", key) for key in config)
-    if sees and "CausalLM" in kind:  # as its authors' own code calls it
+    sees = any(re.search("visi|visual|^mm_|ima?ge?_", key) for key in config)
+    if sees and re.search("CausalLM|LMHead", kind):  # as its authors' own code calls it
         return (
             f"'{source}' ({kind}) is of a class that transformers does not have. Give its checkpoint for transformers, "
             "often one whose name ends in -hf."

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,7 +108,10 @@ def read_run_file(path: Path) -> tuple[dict[str, Any], YamlFile, list[Diagnostic
         raise UsageError(str(error)) from None
     _, findings = check(RunFile, file.data, file.error)
     wrong = {re.split(r"[.[]", each.key)[0] for each in findings}
-    wrong.update(*(_JUDGED_BY[name] for name in wrong & _JUDGED_BY.keys()))
+    meant = {
+        near for name in wrong - RunFile.model_fields.keys() for near in get_close_matches(name, RunFile.model_fields)
+    }
+    wrong.update(*(_JUDGED_BY[name] for name in (wrong | meant) & _JUDGED_BY.keys()))
     given = {_FIELDS.get(name, name): value for name, value in file.data.items() if name not in wrong}
     return given, file, [*file.problems, *findings]
 

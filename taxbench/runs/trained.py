@@ -70,7 +70,7 @@ class TrainedHead:
                 raise DataError(f"'{self.context.dataset.name}' has no picture '{name}'.{did_you_mean(name, place)}")
         if len(set(map(len, shown))) > 1:
             raise UsageError(f"Of {first_few(images)} some are pictures and some pairs of pictures. Ask for one kind.")
-        rows = np.array([[place[name] for name in ids] for ids in shown], np.int64)  # (n, 1 or 2)
+        rows = np.array([[place[name] for name in ids] for ids in shown] or np.zeros((0, 1)), np.int64)  # (n, 1 or 2)
         found = [self.job.images(each).float().cpu().numpy() for each in rows.T]
         return found[0] if len(found) == 1 else np.stack(found, axis=1)
 

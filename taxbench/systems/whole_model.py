@@ -19,6 +19,9 @@ from taxbench.systems.architectures import Architecture, Image, architecture_of
 from taxbench.util.errors import ModelError
 from taxbench.util.hub import config_file, load_pretrained, reading, weight_files, weights_digest
 
+_ASKING = "-asked-2"
+"""Of the digests of systems that answer: raised when other tokens, or vectors of images, stand around a question."""
+
 
 @dataclass(frozen=True, slots=True)
 class WholeModel:
@@ -45,13 +48,14 @@ class WholeModel:
 
     def digest(self, tokenizer: Any = None) -> str:
         """Digest all that answers follow from; as `weights_digest` does, for random weights what they follow from."""
+        asking = _ASKING if self.architecture.answers else ""
         if not self.spec.random:
-            return weights_digest(model_source(self.spec.source), self.spec.gated, tokenizer)
+            return weights_digest(model_source(self.spec.source), self.spec.gated, tokenizer) + asking
         import transformers
 
         state = xxhash.xxh3_128(config_file(str(self.folder), False).read_bytes())
         state.update(f"random {SEED} {torch.__version__.split('+')[0]} {transformers.__version__}".encode())
-        return f"{state.hexdigest()}-random-{SEED}"
+        return f"{state.hexdigest()}-random-{SEED}{asking}"
 
     def load(self, dtype: torch.dtype, seed: int | None = None) -> Any:
         """Return the model on the CPU, frozen.

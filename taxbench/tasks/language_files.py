@@ -1,13 +1,14 @@
 """Find languages: the files of the package, those of a folder of one's own, and what is wrong with them."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from taxbench.specs.language import Language
-from taxbench.specs.language_pair import ENGLISH
+from taxbench.specs.language_pair import CODE, ENGLISH
 from taxbench.tasks.diagnostics import Diagnostic, errors
 from taxbench.tasks.messages import check
 from taxbench.tasks.yaml_file import BadYaml, YamlFile, parse_yaml
@@ -105,7 +106,7 @@ def find_language(code: str) -> Language:
         TaskError: its file is broken; with every problem of it, one a line.
     """
     for path in (folder / f"{code}.yaml" for folder in (BUILTIN_LANGUAGES, own_folder())):
-        if path.is_file():
+        if re.fullmatch(CODE, code) and path.is_file():
             language, found = read_language(path)
             if language is None:
                 raise TaskError("\n".join(map(str, errors(found))))

@@ -107,27 +107,37 @@ labels:       # term: the bare word; a_term: as the templates say it, left out w
 """
 
 
-def write_new_language(
-    code: str, folder: Path, words: Mapping[str, Sequence[str]] = MappingProxyType({}), source: str = ""
-) -> Path:
-    """Write CODE.yaml, whose blanks are to be filled in, into a folder; fr_CODE begins as a copy of fr.
-
-    Args:
-        words: What more terms may be called, the likeliest first; none of it is reviewed.
-        source: Where these are from.
+def check_code(code: str, folder: Path) -> Path:
+    """Return the file of a new language in a folder.
 
     Raises:
         UsageError: that is no code, the language is known, or the file is there.
-        CacheError: the folder cannot be written.
     """
     if not re.fullmatch(CODE, code) or code == ENGLISH:
         raise UsageError(f"Invalid code '{code[:100]}': expected {PATTERNS[CODE]}, and another than {ENGLISH}.")
     path = folder / f"{code}.yaml"
     if code in languages() or os.path.lexists(path):
         raise UsageError(f"The language '{code}' is there already. Nothing was written.")
+    return path
+
+
+def write_new_language(
+    code: str, folder: Path, words: Mapping[str, Sequence[str]] = MappingProxyType({}), source: str = ""
+) -> Path:
+    """Write CODE.yaml, whose blanks are to be filled in, into a folder; with words fr_CODE is begun by a copy of fr.
+
+    Args:
+        words: What more terms may be called, the likeliest first; none of it is reviewed.
+        source: Where these are from.
+
+    Raises:
+        UsageError: as for `check_code`.
+        CacheError: the folder cannot be written.
+    """
+    path = check_code(code, folder)
     base = code.partition("_")[0]
     built_in = {each.stem: each.read_text(encoding="utf-8") for each in sorted(BUILTIN_LANGUAGES.glob("*.yaml"))}
-    text = built_in.get(base, "").replace(f"language: {base}", f"language: {code}", 1)
+    text = built_in.get(base, "").replace(f"language: {base}", f"language: {code}", 1) if words else ""
     if not text:
         of_first_group = next(iter(built_in.values())).partition("labels:\n")[2].split("  # ")[1]
         rows = [f'{term}: {{term: "", a_term: "", reviewed: false}}' for term in _labelled(of_first_group)]

@@ -23,6 +23,7 @@ from taxbench.results.predictions import OWN, Predictions
 from taxbench.specs.controls import control_help, control_title, in_order
 from taxbench.specs.result import Result, Scores
 from taxbench.specs.side_files import TrainingLosses
+from taxbench.specs.sources import READERS
 from taxbench.util.progress import Reporter
 from taxbench.util.text import plain, seen
 
@@ -82,21 +83,23 @@ def answers_page(shown: Sequence[AnsweredResult], embed: bool, report: Reporter)
 def _names(results: Sequence[Result]) -> list[str]:
     """Return what results are called: their task, what tells several apart, all of a single one, and the seed."""
     parts = [
-        [
-            each.run.task.name,
-            f"dataset {each.run.dataset.label}",
-            f"LM {each.lm}",
-            f"encoder {each.encoder}",
-            f"head {each.head}",
-            f"seed {each.seed}",
-        ]
+        (each.run.task.name, f"dataset {each.run.dataset.label}", *_system(each), f"seed {each.seed}")
         for each in results
     ]
     alone = len(results) == 1
     telling = [alone or n in (0, 5) or len(set(column)) > 1 for n, column in enumerate(zip(*parts, strict=True))]
-    names = [" · ".join(plain(word) for word, tells in zip(words, telling, strict=True) if tells) for words in parts]
+    names = [
+        " · ".join(plain(word) for word, tells in zip(words, telling, strict=True) if tells and word) for words in parts
+    ]
     twice = {name for name in names if names.count(name) > 1}
     return [f"{name} · {each.digest[:8]}" if name in twice else name for name, each in zip(names, results, strict=True)]
+
+
+def _system(result: Result) -> tuple[str, str, str]:
+    """Return what a result calls its LM, encoder and head; a whole system is one thing, and what reads it."""
+    if result.head in READERS:
+        return f"system {result.lm}", "", f"read by {result.head}"
+    return f"LM {result.lm}", f"encoder {result.encoder}", f"head {result.head}"
 
 
 class _Coded:

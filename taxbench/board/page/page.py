@@ -62,7 +62,7 @@ def page(board: Board) -> str:
         columns=columns,
         groups=[(name, len(list(some))) for name, some in groupby(columns, lambda column: column.group)],
         datasets=[(name, list(some)) for name, some in groupby(lines, lambda line: line["entry"].dataset)],
-        abouts={name: entry.summary for name, entry in known_datasets().items()},
+        abouts={name: entry.about for name, entry in known_datasets().items()},
         choices=[(name, sorted({getattr(each, name) for each in board.entries})) for name in _CHOICES],
         lines=lines,
         costed=any(each.seconds is not None or each.finished for each in board.entries),

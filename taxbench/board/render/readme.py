@@ -50,7 +50,7 @@ def _dataset(entries: Sequence[Entry]) -> list[str]:
         [rank(each), str(each.rank.band) if each.rank else "", *_named(each, names), *_cells(each)] for each in entries
     ]
     known = known_datasets().get(entries[0].dataset)
-    about = f"{known.summary} " if known else ""
+    about = f"{known.about} " if known else ""
     title = f"## Dataset {markdown_text(entries[0].dataset)}\n\n{about}{seeds_of(entries).capitalize()} an entry.\n"
     blocks = [title, markdown_table(said([head, *lines], always=("rank",))) + "\n"]
     if (role := entries[0].role) != "unseen":

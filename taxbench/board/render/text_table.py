@@ -76,6 +76,7 @@ def text_table(
         UsageError: the layout names a column that no table has.
     """
     blocks = []
+    models = _has_models(layout)
     for title, compared, block, whole in _tables(rows, layout):
         lines, left = _fitted(whole, layout)
         more = (
@@ -87,7 +88,8 @@ def text_table(
         for place in dict.fromkeys(row.place for row in block):
             for group in (group for group in groups if group.place == place):
                 why = f" ({markdown_text(group.blank_because, 200)})" if group.blank_because else ""
-                name = markdown_text(f"{group.group}, {place[3]}" if compared else group.group)
+                of = ", ".join(place[1:4] if models else place[3:4])
+                name = markdown_text(f"{group.group}, {of}" if compared else group.group)
                 blocks.append(f"{name}, average: {with_both(group.average)}{why}\n")
     if published:
         blocks.append(_published(published))
@@ -106,7 +108,7 @@ def latex_tables(rows: Sequence[Row], layout: TableLayout) -> str:
 def _tables(rows: Sequence[Row], layout: TableLayout) -> Iterator[tuple[str, bool, list[Row], list[list[str]]]]:
     """Yield each table: its title, whether it compares heads, its rows, and its lines, the first the header."""
     asked = set(map(_key, (*layout.columns, layout.sort)))
-    models = bool(asked & set(map(_key, _MODELS)))
+    models = _has_models(layout)
     places = defaultdict[str, set[tuple[str, ...]]](set)
     for row in rows:
         places[_title(row, models, with_head=False)].add(row.place)
@@ -115,11 +117,16 @@ def _tables(rows: Sequence[Row], layout: TableLayout) -> Iterator[tuple[str, boo
         compared = models or len(places[_title(row, models, with_head=False)]) > 1
         tables[_title(row, models, with_head=not compared), compared].append(row)
     offered = on_request(rows)
-    wanted = {title: show for title, show in offered.items() if _key(title) in asked}
+    wanted = {title: show for title, show in offered.items() if _key(title) in asked or (models and title in _MODELS)}
     made = {key: _lines(block, key[1], wanted) for key, block in tables.items()}
     _check(layout, (*(title for lines in made.values() for title in lines[0]), *offered))
     for (title, compared), block in tables.items():
         yield title, compared, block, _laid_out(made[title, compared], layout)
+
+
+def _has_models(layout: TableLayout) -> bool:
+    """Say whether models are columns, and not in the titles of tables: somebody asks for one of them."""
+    return not {*map(_key, (*layout.columns, layout.sort))}.isdisjoint(map(_key, _MODELS))
 
 
 def check_layout(results: Iterable[Result], layout: TableLayout) -> None:
@@ -146,7 +153,7 @@ def _title(row: Row, models: bool, *, with_head: bool) -> str:
 
 
 def on_request(rows: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
-    """Return the columns that stand in a text table where they are named: minutes, date, and every setting."""
+    """Return the columns that stand in a text table where they are named: models, minutes, date, every setting."""
     settings = dict.fromkeys(name for row in rows for name in row.settings)
     return {
         **{name: partial(_name, name.lower()) for name in _MODELS},

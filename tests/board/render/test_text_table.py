@@ -80,6 +80,12 @@ def test_models_as_columns_stand_in_one_table_of_their_dataset() -> None:
     text = text_table(rows, layout=TableLayout(("LM", "encoder", "head", "F1")))
     assert re.findall(r"\*\*(.*)\*\*", text) == [f"Dataset {name} · seeds 7, 42, 218" for name in ("pocket", "other")]
     assert {line["LM"] for line in table(text.split("**Dataset other")[0])} == {"one", "two"}
+    rows = [row("leaf", NAMES | {"encoder": encoder}) for encoder in ("eye", "lens")]
+    text = text_table(
+        rows, [GroupAverage("both", each.place, NOTHING, "") for each in rows], (), TableLayout(sort="LM")
+    )
+    assert {line["encoder"] for line in table(text)} == {"eye", "lens"}  # nothing that tells lines apart is lost
+    assert "both, wordnet-lm, eye, mlp, average: –" in text and "both, wordnet-lm, lens, mlp, average: –" in text
 
 
 def test_what_runs_cost_and_their_settings_are_columns_where_they_are_named() -> None:
