@@ -19,8 +19,8 @@ from taxbench.systems.architectures import Architecture, Image, architecture_of
 from taxbench.util.errors import ModelError
 from taxbench.util.hub import config_file, load_pretrained, reading, weight_files, weights_digest
 
-_ASKING = "-asked-2"
-"""Of the digests of systems that answer: raised when other tokens, or vectors of images, stand around a question."""
+_ASKING = 2
+"""Part of the digests of systems that answer: raised when other tokens, or vectors of images, surround a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,17 @@ class WholeModel:
 
     def digest(self, tokenizer: Any = None) -> str:
         """Digest all that answers follow from; as `weights_digest` does, for random weights what they follow from."""
-        asking = _ASKING if self.architecture.answers else ""
         if not self.spec.random:
-            return weights_digest(model_source(self.spec.source), self.spec.gated, tokenizer) + asking
+            own = weights_digest(model_source(self.spec.source), self.spec.gated, tokenizer)
+            return xxhash.xxh3_128(f"{own} {_ASKING}".encode()).hexdigest() if self.architecture.answers else own
         import transformers
 
         state = xxhash.xxh3_128(config_file(str(self.folder), False).read_bytes())
-        state.update(f"random {SEED} {torch.__version__.split('+')[0]} {transformers.__version__}".encode())
-        return f"{state.hexdigest()}-random-{SEED}{asking}"
+        state.update(
+            f"{_ASKING} " * bool(self.architecture.answers)
+            + f"random {SEED} {torch.__version__.split('+')[0]} {transformers.__version__}".encode()
+        )
+        return f"{state.hexdigest()}-random-{SEED}"
 
     def load(self, dtype: torch.dtype, seed: int | None = None) -> Any:
         """Return the model on the CPU, frozen.

@@ -132,7 +132,9 @@ def test_a_plan_says_what_is_left_and_trains_nothing(options: dict[str, str], tm
     assert (inputs["done"], inputs["seconds"], inputs["rates"]) == (6, {}, None)
     plot = tmp_path / "scaling.png"
     assert call(["plan", *words, "--plot", str(plot)]) == 0
-    assert "nothing is left to do" in capsys.readouterr().out and plot.read_bytes().startswith(b"\x89PNG")
+    assert "nothing is left to do" in capsys.readouterr().out and not plot.exists()
+    assert call(["plan", *words, "--seeds", "9", "--plot", str(plot)]) == 0
+    assert plot.read_bytes().startswith(b"\x89PNG")
     assert call(["plan", *words, "--plot", "scaling.gif"]) == 2
     assert "expected a file that ends in .png or .pdf" in capsys.readouterr().err
 
