@@ -54,10 +54,8 @@ class WholeModel:
         import transformers
 
         state = xxhash.xxh3_128(config_file(str(self.folder), False).read_bytes())
-        state.update(
-            f"{_ASKING} " * bool(self.architecture.answers)
-            + f"random {SEED} {torch.__version__.split('+')[0]} {transformers.__version__}".encode()
-        )
+        asking = f"{_ASKING} " if self.architecture.answers else ""
+        state.update(f"{asking}random {SEED} {torch.__version__.split('+')[0]} {transformers.__version__}".encode())
         return f"{state.hexdigest()}-random-{SEED}"
 
     def load(self, dtype: torch.dtype, seed: int | None = None) -> Any:
