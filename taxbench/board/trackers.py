@@ -45,9 +45,9 @@ def _send(library: Any, project: str, result: Result) -> str:
     """Log one result, and return the name of its run."""
     assert result.folder is not None  # results_in gives none without
     run, name = result.run, result.folder.name
-    names = {"task": run.task.identity, "dataset": run.dataset.label, "model": run.lm.name}
-    names |= {"encoder": run.encoder.name, "head": run.head.name, "seed": run.seed}
-    library.init(project=project, name=name, config={**settings_of(result), **names})
+    names = {"task": run.task.identity, "dataset": run.dataset.label, "model": run.lm.name, "encoder": run.encoder.name}
+    config = {**settings_of(result), **names, "head": run.head.name, "seed": run.seed}
+    library.init(project=project, name=name, config=config)
     for step, losses in _steps(result.folder).items():
         library.log(losses, step=step)
     scored = {"": result.scores, **{f"{control}/": scores for control, scores in result.controls.items()}}
