@@ -185,7 +185,7 @@ def _finding(
 
 
 def share_kept(transfer: np.ndarray | None, english: np.ndarray | None, n_terms: int) -> Bounds:
-    """Return transfer as a share of that in English with its 95 % interval; unknown where English may have none.
+    """Return transfer as a share of that in English with its 95 % interval; unknown where that is hardly any.
 
     Args:
         transfer: An estimate and its replicates, as the arrays of `Replicates`.  # (1 + 3 B,)
@@ -194,7 +194,7 @@ def share_kept(transfer: np.ndarray | None, english: np.ndarray | None, n_terms:
     if transfer is None or english is None:
         return UNKNOWN
     low = _bounds(english, n_terms, DIFFERENCE)[1]
-    if low is None or low <= 0:
+    if low is None or low <= english[0] / 3:  # a share of next to nothing would be anything
         return UNKNOWN
     share = transfer / english
     error = standard_error(share, n_terms)

@@ -21,7 +21,11 @@ def languages_text(found: LanguageFindings) -> str:
     blocks = []
     for key in systems_of(found.findings):
         mine = [each for each in found.findings if about(each) == key]
-        out = f"; {mine[0].left_out} terms without a label in some language left out" if mine[0].left_out else ""
+        out = (
+            f"; {mine[0].left_out} terms not asked in every language with every seed left out"
+            if mine[0].left_out
+            else ""
+        )
         seeds = ", ".join(map(str, mine[0].seeds))
         system, dataset, task, split = map(markdown_text, key[:4])
         blocks.append(f"**{system}**, {dataset}, {task}, split {split}, seeds {seeds}{out}")
