@@ -144,11 +144,12 @@ def test_the_published_board_follows_from_its_records_in_five_seconds_without_to
 @pytest.mark.skipif(not (PUBLISHED / RESULTS).is_dir(), reason="no published records in this checkout")
 def test_a_new_seed_of_a_published_system_joins_its_row(tmp_path: Path) -> None:
     folders = sorted((PUBLISHED / RESULTS / "unseen_hypernym").glob("pocket-pocket-mlp-pocket-seed*"))
-    known = [record for folder in folders if (record := read_result(folder / RESULT)).run.trainer == TrainerSpec()]
+    records = [read_result(folder / RESULT) for folder in folders]
+    known = [each for each in records if each.run.trainer == TrainerSpec() and each.run.lm.dtype == "float32"]
     run = known[0].run.model_copy(update={"seed": 1})
     new = known[0].model_copy(update={"run": run, "versions": known[0].versions.model_copy(
         update={"taxbench": "0.9.0", "python": "3.14.0", "scikit_learn": None})})  # fmt: skip
-    predictions = (folders[0] / "predictions.npz").read_bytes()
+    predictions = (folders[records.index(known[0])] / "predictions.npz").read_bytes()
     write_result(result_folder(tmp_path, run), new, predictions, Timing(machine="here", seconds={}))
     assert json.loads(next(tmp_path.rglob(RESULT)).read_text())["schema_version"] == 3
     (row,) = make_table([*known, *load_records([tmp_path]).results])
