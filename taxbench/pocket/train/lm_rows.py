@@ -4,7 +4,7 @@ A row is `BOS | context | segment 1 | segment 2 | ...`. A segment (question or s
 itself; its positions restart after the context. Segment number 0 is BOS and context, -1 is padding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -16,6 +16,8 @@ from taxbench.pocket.train.reading_questions import TRAINING_TEMPLATES, Sampler,
 from taxbench.pocket.train.tokenizer import BOS, EOS, NO, YES, token_id
 from taxbench.protocol.words import with_article
 
+MOST_QUESTIONS = 24
+"""That are tried for a context; rows have room for fewer."""
 _ADJECTIVES = ("small", "large", "old", "new", "white", "black", "red", "green", "blue", "brown", "young", "long")
 _MARK = "\x00"
 # Longest context in tokens; soft-token noise is drawn for these places only.
@@ -108,20 +110,25 @@ class RowMaker:
     def question_row(self) -> TrainingRow:
         """Write one context with as many questions as fit."""
         context, things = self._context(self._sampler.thing())
-        room = self._length - 1 - len(context)
-        segments: list[list[int]] = []
-        answers: list[bool] = []
-        for _ in range(24):
+        return self._filled(context, self._questions(things))
+
+    def _questions(self, things: tuple[Shown, ...]) -> Iterator[tuple[list[int], bool]]:
+        """Draw questions about the things of a context, as ids, with their answers."""
+        for _ in range(MOST_QUESTIONS):
             asked = self._sampler.question(self._random.choice(things), things)
-            if asked is None:
-                continue
-            template = self._random.choices(range(len(self._book.templates)), self._book.template_weights)[0]
-            ids = self._book.question(template, asked.term)
+            if asked is not None:
+                template = self._random.choices(range(len(self._book.templates)), self._book.template_weights)[0]
+                yield self._book.question(template, asked.term), asked.is_yes
+
+    def _filled(self, context: list[int], questions: Iterable[tuple[list[int], bool]]) -> TrainingRow:
+        """Return a row with as many of the questions as fit."""
+        room, segments, answers = self._length - 1 - len(context), list[list[int]](), list[bool]()
+        for ids, is_yes in questions:
             if len(ids) > room:
                 break
             room -= len(ids)
             segments.append(ids)
-            answers.append(asked.is_yes)
+            answers.append(is_yes)
         return TrainingRow(context, segments, answers)
 
     def _context(self, shown: Shown) -> tuple[list[int], tuple[Shown, ...]]:

@@ -7,12 +7,13 @@ sparrows and birds having wings. A pair of a name and a hypernym that is held ou
 is true of the name by way of that hypernym alone.
 """
 
+from collections.abc import Iterator
 from random import Random
 
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.kept_apart import KeptApart
 from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape
-from taxbench.pocket.train.lm_rows import Phrasebook, RowMaker, TrainingRow
+from taxbench.pocket.train.lm_rows import MOST_QUESTIONS, Phrasebook, RowMaker, TrainingRow
 from taxbench.pocket.train.reading_questions import Shown
 from taxbench.pocket.train.traits import Trait, Traits
 from taxbench.pocket.train.wordnet_parts import read_parts
@@ -44,19 +45,14 @@ class PartRows(RowMaker):
         context, things = self._context(self._thing())
         while self._apart.are_in(context, (thing.name for thing in things)):
             context, things = self._context(self._thing())
-        context = context[:_CONTEXT]
-        room, segments, answers = self._length - 1 - len(context), list[list[int]](), list[bool]()
-        for _ in range(24):
-            asked = self._asked(self._random.choice(things), things)
-            if asked is None:
-                continue
-            ids = self._book.encode(asked[0].format(it=self._random.choices([*_SUBJECTS], [*_SUBJECTS.values()])[0]))
-            if len(ids) > room:
-                break
-            room -= len(ids)
-            segments.append(ids)
-            answers.append(asked[1])
-        return TrainingRow(context, segments, answers)
+        return self._filled(context[:_CONTEXT], self._questions(things))
+
+    def _questions(self, things: tuple[Shown, ...]) -> Iterator[tuple[list[int], bool]]:
+        """Draw questions about the things of a context, as ids, with their answers."""
+        for _ in range(MOST_QUESTIONS):
+            if asked := self._asked(self._random.choice(things), things):
+                subject = self._random.choices([*_SUBJECTS], [*_SUBJECTS.values()])[0]
+                yield self._book.encode(asked[0].format(it=subject)), asked[1]
 
     def _thing(self) -> Shown:
         """Draw a thing that may be spoken of."""

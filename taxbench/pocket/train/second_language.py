@@ -7,6 +7,7 @@ in it. So that a crow is a "Vogel" has to follow from crows being birds in Engli
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
@@ -149,7 +150,7 @@ class SecondLanguageRows(RowMaker):
             yes = self._random.random() < 0.5
             asked.append((shown, True) if yes else (self._random.choice(self._leaves), False))
         labels = [(words.leaves[name], yes) for name, yes in asked if yes or name != shown]
-        return self._filled(context[:_CONTEXT], labels)
+        return self._labelled(context[:_CONTEXT], labels)
 
     def _kind_row(self, context: list[int], things: tuple[Shown, ...]) -> TrainingRow:
         """Ask English names for hypernyms that are true of them, and for as many that are of none."""
@@ -162,19 +163,11 @@ class SecondLanguageRows(RowMaker):
             yes = bool(true) and self._random.random() < 0.5
             if pool := true if yes else wrong:
                 asked.append((self._words.hypernyms[self._random.choice(pool)], yes))
-        return self._filled(context, asked)
+        return self._labelled(context, asked)
 
-    def _filled(self, context: list[int], asked: list[tuple[Label, bool]]) -> TrainingRow:
-        """Return a row with as many of the questions as fit."""
-        room, segments, answers = self._length - 1 - len(context), list[list[int]](), list[bool]()
-        for label, yes in asked:
-            ids = self._words.question(label)
-            if len(ids) > room:
-                break
-            room -= len(ids)
-            segments.append(ids)
-            answers.append(yes)
-        return TrainingRow(context, segments, answers)
+    def _labelled(self, context: list[int], asked: Iterable[tuple[Label, bool]]) -> TrainingRow:
+        """Return a row with as many of the questions about words as fit."""
+        return self._filled(context, ((self._words.question(label), yes) for label, yes in asked))
 
     def _statement(self, shown: Shown) -> list[int]:
         """Say what a name is called, or that something is in the image."""
