@@ -23,7 +23,7 @@ from taxbench.util.errors import DataError, first_line
 from taxbench.util.paths import replacing
 
 TABLE = Path(__file__).with_name("files") / "nouns.tsv.xz"
-LICENCE = """\
+_LICENCE = """\
 # Nouns of WordNet 3.0. "WordNet 3.0 Copyright 2006 by Princeton University. All rights reserved."
 # Redistributed under the WordNet licence: https://wordnet.princeton.edu/license-and-commercial-use
 """
@@ -98,9 +98,9 @@ def read_nouns(folder: Path | None = None) -> Nouns:
         ) from None
 
 
-def table_lines() -> Iterator[str]:
-    """Yield the lines of the table: synsets, words with their counts, and glosses, an empty line between each."""
-    with lzma.open(TABLE, "rt", encoding="utf-8") as file:
+def table_lines(table: Path = TABLE) -> Iterator[str]:
+    """Yield the lines of a table: here synsets, words with their counts, and glosses, an empty line between each."""
+    with lzma.open(table, "rt", encoding="utf-8") as file:
         yield from (line.rstrip("\n") for line in file if not line.startswith("#"))
 
 
@@ -200,7 +200,11 @@ def _reader(folder: Path) -> Any:
         return Reader(str(folder), None)
 
 
+def write_table(table: Path, lines: Iterable[str]) -> None:
+    """Write a table of the package, compressed and under WordNet's licence."""
+    with replacing(table) as partial:
+        partial.write_bytes(lzma.compress((_LICENCE + "\n".join(lines)).encode(), preset=9 | lzma.PRESET_EXTREME))
+
+
 if __name__ == "__main__":
-    with replacing(TABLE) as partial:
-        text = LICENCE + "\n".join(_table(Path(sys.argv[1])))
-        partial.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+    write_table(TABLE, _table(Path(sys.argv[1])))

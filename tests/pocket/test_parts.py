@@ -22,9 +22,9 @@ from taxbench.pocket.train.lm_rows import Phrasebook
 from taxbench.pocket.train.part_rows import _DIRECT, _NEGATED, _SUBJECTS, PartBatches, PartRows
 from taxbench.pocket.train.tokenizer import save_tokenizer
 from taxbench.pocket.train.traits import Trait, Traits
-from taxbench.pocket.train.wordnet_parts import TABLE, Parts, _table, read_parts, table_lines
+from taxbench.pocket.train.wordnet_parts import TABLE, Parts, _table, read_parts
 from taxbench.protocol.words import plural, with_article
-from taxbench.taxonomy.wordnet import Nouns, read_nouns
+from taxbench.taxonomy.wordnet import Nouns, read_nouns, table_lines
 from tests.pocket.test_wordnet_lm import WEIGHTS, _part_of
 
 Bare = list[tuple[int, str, bool]]
@@ -90,7 +90,7 @@ def _said(traits: Traits, key: str) -> set[str]:
 def test_the_table_is_what_wordnet_says() -> None:
     if not (DEBIAN / "data.adj").is_file():
         pytest.skip("WordNet is not installed: apt-get install wordnet-base")
-    assert [*_table(DEBIAN)] == [*table_lines()]
+    assert [*_table(DEBIAN)] == [*table_lines(TABLE)]
     assert TABLE.stat().st_size < 100_000
 
 

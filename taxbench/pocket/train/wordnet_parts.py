@@ -5,7 +5,6 @@ synset the part meronyms (`%p`) and the substance meronyms (`%s`), by WordNet's 
 whose definition says no more than that something is there or is not, "having wings", "lacking wings".
 """
 
-import lzma
 import re
 import sys
 from collections.abc import Iterator
@@ -13,8 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from taxbench.taxonomy.wordnet import LICENCE, Nouns, file_lines, read_nouns
-from taxbench.util.paths import replacing
+from taxbench.taxonomy.wordnet import Nouns, file_lines, read_nouns, table_lines, write_table
 
 TABLE = Path(__file__).with_name("parts.tsv.xz")
 _RELATION = re.compile(
@@ -51,7 +49,7 @@ def read_parts(nouns: Nouns) -> Parts:
     """Return what the table of the package says of the given nouns, which may be some of WordNet's only."""
     position = {synset.key: index for index, synset in enumerate(nouns.synsets)}
     had: list[dict[int, tuple[int, ...]]] = [{}, {}]
-    lines = table_lines()
+    lines = table_lines(TABLE)
     for line in takewhile(bool, lines):
         whole, *listed = line.split("\t")
         for kept, keys in zip(had, listed, strict=True):
@@ -60,12 +58,6 @@ def read_parts(nouns: Nouns) -> Parts:
                 kept[position[whole]] = here
     parts, substances = had
     return Parts(parts, substances, tuple(PartAdjective(*line.split("\t")) for line in lines))
-
-
-def table_lines() -> Iterator[str]:
-    """Yield the lines of the table: synsets with what they have, an empty line, and adjectives."""
-    with lzma.open(TABLE, "rt", encoding="utf-8") as file:
-        yield from (line.rstrip("\n") for line in file if not line.startswith("#"))
 
 
 def _table(folder: Path) -> Iterator[str]:
@@ -93,6 +85,4 @@ def _table(folder: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    with replacing(TABLE) as partial:
-        text = LICENCE + "\n".join(_table(Path(sys.argv[1]))) + "\n"
-        partial.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+    write_table(TABLE, [*_table(Path(sys.argv[1])), ""])
