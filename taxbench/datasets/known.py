@@ -23,36 +23,45 @@ class DatasetEntry:
     """What loads a dataset: `module:function`, called with what stands after the colon and the taxonomy's path."""
 
     loader: str
+    typed: str = ""
+    """How it is typed, such as `folder:PATH`; empty: by its name."""
     text: str = ""
+    """What it is; empty: what the module says, the first paragraph of its docstring."""
+    wrong: str = ""
+    """Why it cannot be used, as far as that is known without a look at its module."""
 
     @property
     def summary(self) -> str:
-        """Return one sentence for `taxbench ls`: of a package's dataset, the first of its module's docstring."""
-        if self.text:
-            return self.text
+        """Return one sentence for `taxbench ls`: how it is typed and what it is, or why its package is broken."""
+        about, why = self._said
+        return f"Broken: {why}" if why else ", ".join(filter(None, (self.typed, about)))
+
+    @property
+    def about(self) -> str:
+        """Return what the dataset is, to stand alone; nothing where its package is broken."""
+        return self._said[0][:1].upper() + self._said[0][1:]
+
+    @property
+    def _said(self) -> tuple[str, str]:
+        """What the dataset is, and why that cannot be read."""
+        if self.text or self.wrong:
+            return self.text, self.wrong
         module = self.loader.partition(":")[0]
         try:
             text = ast.get_docstring(ast.parse(module_source(module))) or ""
         except (ImportError, SyntaxError, ValueError, AttributeError) as error:
-            return f"Broken: {error}"
-        return " ".join(text.partition("\n\n")[0].split())
-
-    @property
-    def about(self) -> str:
-        """Return what the dataset is, without how it is typed; nothing of a package that is broken."""
-        typed, comma, rest = self.summary.partition(", ")
-        text = rest if comma and ("[:" in typed or typed.endswith((":NAME", ":PATH"))) else self.summary
-        return "" if text.startswith("Broken: ") else text[0].upper() + text[1:]
+            return "", str(error)
+        return " ".join(text.partition("\n\n")[0].split()), ""
 
 
 # Strings, so that a dataset costs nothing until it is asked for.
 _BUILT_IN = {
-    name: DatasetEntry(f"taxbench.datasets.{module}:load", text)
-    for name, module, text in (
-        ("things", "things", "things[:PATH], THINGS as downloaded from OSF; 1,222 concepts, 53 hypernyms."),
-        ("cifar100", "cifar100", "cifar100[:PATH], the standard archive or from the hub; 100 leaves, 19 hypernyms."),
-        ("hf", "hub_images", "hf:NAME, a labelled image dataset of the Hugging Face hub or a local one."),
-        ("folder", "folder", "folder:PATH, an image folder with --taxonomy FILE.tsv or --taxonomy wordnet."),
+    name: DatasetEntry(f"taxbench.datasets.{module}:load", typed, text)
+    for name, module, typed, text in (
+        ("things", "things", "things[:PATH]", "THINGS as downloaded from OSF; 1,222 concepts, 53 hypernyms."),
+        ("cifar100", "cifar100", "cifar100[:PATH]", "the standard archive or from the hub; 100 leaves, 19 hypernyms."),
+        ("hf", "hub_images", "hf:NAME", "a labelled image dataset of the Hugging Face hub or a local one."),
+        ("folder", "folder", "folder:PATH", "an image folder with --taxonomy FILE.tsv or --taxonomy wordnet."),
     )
 }
 
@@ -66,11 +75,17 @@ def known_datasets() -> dict[str, DatasetEntry]:
     known: dict[str, DatasetEntry] = {}
     for point in points:
         if point.name in known | _BUILT_IN:
-            taken = "Broken: the name is taken; choose another."
-            known[f"{point.name} of {point.value}"] = DatasetEntry(point.value, taken)
+            taken = "the name is taken; choose another."
+            known[f"{point.name} of {point.value}"] = DatasetEntry(point.value, wrong=taken)
         else:
             known[point.name] = DatasetEntry(point.value)
     return known | _BUILT_IN
+
+
+def about_dataset(name: str) -> str:
+    """Return what a dataset is; nothing of one that is not known here, or broken."""
+    known = known_datasets()
+    return known[name].about if name in known else ""
 
 
 def check_dataset(name: str) -> str:

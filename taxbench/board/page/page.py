@@ -20,7 +20,7 @@ from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
 from taxbench.board.render.cells import interval, place_of, short_task
 from taxbench.board.roles import ROLES
 from taxbench.board.world_scopes import scope_maps
-from taxbench.datasets.known import known_datasets
+from taxbench.datasets.known import about_dataset
 from taxbench.specs.controls import control_help, control_title, in_order, known_controls
 from taxbench.util.text import NOTHING_TO_SHOW, duration, number
 
@@ -49,6 +49,7 @@ def page(board: Board) -> str:
     made.globals.update(
         swatch=swatch, command=_command, all_controls=known_controls(row.controls for row in board.rows),
         f1_span=F1_SPAN, transfer_span=TRANSFER_SPAN, scope_span=(0.5, 1.0), titles=_TITLES, place=place_of,
+        about=about_dataset,
     )  # fmt: skip
     made.filters.update(
         number=_number, duration=duration, range=_range, words=short_task, zip=zip, control=control_title, shade=_shade
@@ -62,7 +63,6 @@ def page(board: Board) -> str:
         columns=columns,
         groups=[(name, len(list(some))) for name, some in groupby(columns, lambda column: column.group)],
         datasets=[(name, list(some)) for name, some in groupby(lines, lambda line: line["entry"].dataset)],
-        abouts={name: entry.about for name, entry in known_datasets().items()},
         choices=[(name, sorted({getattr(each, name) for each in board.entries})) for name in _CHOICES],
         lines=lines,
         costed=any(each.seconds is not None or each.finished for each in board.entries),

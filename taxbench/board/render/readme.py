@@ -17,7 +17,7 @@ from taxbench.board.render.cells import (
     task_name,
     with_interval,
 )
-from taxbench.datasets.known import known_datasets
+from taxbench.datasets.known import about_dataset
 from taxbench.specs.controls import control_title, known_controls
 from taxbench.util.text import NOTHING_TO_SHOW, number
 
@@ -49,9 +49,8 @@ def _dataset(entries: Sequence[Entry]) -> list[str]:
     lines = [
         [rank(each), str(each.rank.band) if each.rank else "", *_named(each, names), *_cells(each)] for each in entries
     ]
-    known = known_datasets().get(entries[0].dataset)
-    about = f"{known.about} " if known else ""
-    title = f"## Dataset {markdown_text(entries[0].dataset)}\n\n{about}{seeds_of(entries).capitalize()} an entry.\n"
+    about = " ".join(filter(None, (about_dataset(entries[0].dataset), f"{seeds_of(entries).capitalize()} an entry.")))
+    title = f"## Dataset {markdown_text(entries[0].dataset)}\n\n{about}\n"
     blocks = [title, markdown_table(said([head, *lines], always=("rank",))) + "\n"]
     if (role := entries[0].role) != "unseen":
         blocks.append(f"Ranked by F1 of {role} questions, the first that two entries share.\n")
