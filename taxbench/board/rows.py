@@ -114,7 +114,7 @@ def row_key(row: Row) -> str:
 
 
 def _key(task: TaskSpec, split: str, predictions: list[str]) -> str:
-    """Return the digest of what resamplings follow from; of two images both leaves count now."""
+    """Return the digest of what resamplings follow from, where questions are about two images both of their leaves."""
     return content_hash([METHOD, REPLICATES, split, predictions, *["pairs"] * task.in_pairs], 32)
 
 

@@ -10,6 +10,7 @@ from taxbench.board.notebook import Place, results_in
 from taxbench.board.rows import settings_of
 from taxbench.registry.package_source import MISTAKES
 from taxbench.results.beside import read_losses
+from taxbench.results.predictions import OWN
 from taxbench.specs.result import Result
 from taxbench.util.errors import TaxbenchError, UsageError, first_line
 
@@ -67,7 +68,7 @@ def _steps(folder: Path) -> dict[int, dict[str, float]]:
     steps = defaultdict[int, dict[str, float]](dict)
     recorded = read_losses(folder)
     for head, curve in recorded.heads.items() if recorded else ():
-        prefix = "" if head == "none" else f"{head}/"
+        prefix = "" if head == OWN else f"{head}/"
         for step, loss in zip(curve.step, curve.loss, strict=True):
             steps[step][f"{prefix}train/loss"] = loss
         for step, loss in curve.validation:

@@ -70,10 +70,16 @@ class HeadInfo:
     """The names of all settings of its runs: what every run has, and its own."""
     module: str
     """What is imported when the head is used."""
-    asks_lm: bool
-    """Whether every question goes through the LM; label vectors are compared without it."""
-    is_told: bool
-    """Whether it is told what is true of names, and asks neither an LM nor the text side of a system."""
+
+    @property
+    def asks_lm(self) -> bool:
+        """Whether every question goes through the LM; label vectors are compared without it."""
+        return self.reads in ("answers", "state")
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is told what is true of names, and asks neither an LM nor the text side of a system."""
+        return self.reads in ("names", "terms")
 
 
 class _Offer(NamedTuple):
@@ -208,8 +214,6 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
         settings=fields,
         known=(*shared, *(setting for setting, _, _ in fields)),
         module=module,
-        asks_lm=said["READS"] in ("answers", "state"),
-        is_told=said["READS"] in ("names", "terms"),
         **{constant.lower(): value for constant, value in said.items()},
     )
 

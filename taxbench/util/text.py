@@ -55,13 +55,9 @@ def width(text: str) -> int:
 
 def _width(letter: str) -> int:
     """Return how many columns a letter takes."""
-    return (
-        0
-        if unicodedata.category(letter) in ("Mn", "Me")
-        else 2
-        if unicodedata.east_asian_width(letter) in ("W", "F")
-        else 1
-    )
+    if unicodedata.category(letter) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
 
 
 def padded(text: str, columns: int) -> str:

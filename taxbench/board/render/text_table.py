@@ -107,8 +107,7 @@ def latex_tables(rows: Sequence[Row], layout: TableLayout) -> str:
 
 def _tables(rows: Sequence[Row], layout: TableLayout) -> Iterator[tuple[str, bool, list[Row], list[list[str]]]]:
     """Yield each table: its title, whether it compares heads, its rows, and its lines, the first the header."""
-    asked = set(map(_key, (*layout.columns, layout.sort)))
-    models = _has_models(layout)
+    asked, models = _asked(layout), _has_models(layout)
     places = defaultdict[str, set[tuple[str, ...]]](set)
     for row in rows:
         places[_title(row, models, with_head=False)].add(row.place)
@@ -126,7 +125,12 @@ def _tables(rows: Sequence[Row], layout: TableLayout) -> Iterator[tuple[str, boo
 
 def _has_models(layout: TableLayout) -> bool:
     """Say whether models are columns, and not in the titles of tables: somebody asks for one of them."""
-    return not {*map(_key, (*layout.columns, layout.sort))}.isdisjoint(map(_key, _MODELS))
+    return not _asked(layout).isdisjoint(map(_key, _MODELS))
+
+
+def _asked(layout: TableLayout) -> set[str]:
+    """Return the columns that a layout names, as `_key` has them."""
+    return set(map(_key, (*layout.columns, layout.sort)))
 
 
 def check_layout(results: Iterable[Result], layout: TableLayout) -> None:
