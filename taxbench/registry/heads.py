@@ -41,6 +41,8 @@ _DEFAULTS: dict[str, Any] = {
     "SYSTEM": False,
 }  # fmt: skip
 _OF_READERS = {"NOTE": "reference: trained on captions, which name hypernyms", "CONTROL": True, "POOL": "tokens"}
+TOLD = ("names", "terms")
+"""What heads read that are told what is true of names, and ask neither an LM nor the text side of a system."""
 # What can be trained: the reading of a state is trained with the map, and label vectors are not asked of the LM.
 _READS = {"build": ("answers", "state"), "fit": ("answers", "labels", "names", "terms")}
 
@@ -75,11 +77,6 @@ class HeadInfo:
     def asks_lm(self) -> bool:
         """Whether every question goes through the LM; label vectors are compared without it."""
         return self.reads in ("answers", "state")
-
-    @property
-    def is_told(self) -> bool:
-        """Whether it is told what is true of names, and asks neither an LM nor the text side of a system."""
-        return self.reads in ("names", "terms")
 
 
 class _Offer(NamedTuple):

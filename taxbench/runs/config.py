@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from taxbench.heads.loading import head_spec
-from taxbench.registry.heads import HeadInfo, head_info
+from taxbench.registry.heads import TOLD, HeadInfo, head_info
 from taxbench.registry.heads import heads as all_heads
 from taxbench.runs.inputs import Inputs, asked_of_systems, find_inputs, found
 from taxbench.runs.language_options import LANGUAGE, in_languages, language_pair
@@ -243,7 +243,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
             f"The head '{head.name}' reads the LM's state: its loss is 'answer'. Type --set loss=answer, or name other "
             "heads."
         )
-    if head.is_told and task.in_pairs:
+    if head.reads in TOLD and task.in_pairs:
         problem = f"The head '{head.name}' is told of one image, and '{task.name}' asks of two. Name other heads."
         raise UsageError(problem)
     spec = head_spec(head.name, {key: given[key] for key, _, _ in head.settings if key in given})

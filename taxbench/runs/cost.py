@@ -24,7 +24,7 @@ from taxbench.heads.base import SoftHead
 from taxbench.heads.loading import head_spec
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
-from taxbench.registry.heads import head_info
+from taxbench.registry.heads import TOLD, head_info
 from taxbench.results.records import TIMING, find_results
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import machine
@@ -311,7 +311,7 @@ def seconds_to_ask(jobs: Sequence[HeadJob], few: Mapping[str, Tensor]) -> float:
 def _to_ask(job: HeadJob) -> int:
     """Return how many questions a head is asked that it may answer in different ways; none if it asks no text side."""
     info, protocol = head_info(job.key.head.name), job.protocol
-    if info.is_told:
+    if info.reads in TOLD:
         return 0
     if info.sees == "features" and job.key.variant != "no_image":
         return _asked_of(job)
