@@ -152,7 +152,7 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> tuple[InputsForec
     missing = {run.features.key.digest: run for run in todo if not run.features.extracted}
     values = sum(math.prod(run.features.shape()) for run in missing.values()) * len(context.dataset.images)
     training = {digest: cost.training(job) for digest, job in needed.items()}
-    asking = [sum(map(cost.asking, run.heads.values())) for run in todo]
+    asking = [cost.asking(run.heads.values()) for run in todo]
     result = InputsForecast(
         model=context.inputs.lm.name,
         encoder=context.inputs.encoder.name,
