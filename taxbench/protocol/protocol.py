@@ -390,10 +390,9 @@ class Protocol:
     def _ask(self, sampler: QuestionSampler, images: np.ndarray, generator: np.random.Generator) -> QuestionSet:
         """Draw the task's questions about images, positives with negatives, from a sampler."""
         questions = self.task.questions
-        drawn_once = questions.negatives == "fixed"
-        return sampler.sample(
-            images, self.leaf[images], questions.negatives_per_positive, None if drawn_once else generator
-        )
+        drawn_with = None if questions.negatives == "fixed" else generator
+        distinct = questions.negatives == "distinct"
+        return sampler.sample(images, self.leaf[images], questions.negatives_per_positive, drawn_with, distinct)
 
     def _why(self, split: SplitName) -> str:
         """Say why a split has no question about hypernyms, or about the task's property."""

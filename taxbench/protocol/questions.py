@@ -155,7 +155,12 @@ class QuestionSampler:
         return fixed
 
     def sample(
-        self, images: np.ndarray, leaf: np.ndarray, negatives: int, generator: np.random.Generator | None
+        self,
+        images: np.ndarray,
+        leaf: np.ndarray,
+        negatives: int,
+        generator: np.random.Generator | None,
+        distinct: bool = False,
     ) -> QuestionSet:
         """Ask each image every true term and, for each, `negatives` wrong ones.
 
@@ -163,6 +168,8 @@ class QuestionSampler:
             images: Indices of the images.  # (n,)
             leaf: Leaf of each of them.  # (n,)
             generator: What wrong terms are drawn with, uniformly and with replacement; None takes them in order.
+            distinct: Whether an image is asked no wrong term twice; with a generator. Where its wrong terms run out,
+                fewer are asked.
         """
         n_pairs = self.first[leaf + 1] - self.first[leaf]  # (n,)
         image = np.repeat(images, n_pairs)  # (r,)
@@ -178,5 +185,36 @@ class QuestionSampler:
         term = np.concatenate([self.term[pair][:, None], drawn], axis=1)  # (r, 1 + negatives)
         answer = np.broadcast_to(np.arange(1 + negatives) == 0, term.shape)
         there = answer | (self.count[pair] > 0)[:, None]  # a pair without wrong terms asks no negative
+        if distinct and generator is not None:
+            term[:, 1:], there[:, 1:] = self._redrawn(image, pair, term[:, 1:], there[:, 1:], generator)
         columns = np.repeat(image, 1 + negatives).reshape(term.shape)
         return QuestionSet(columns[there], term[there].astype(np.int64), answer[there])
+
+    def _redrawn(
+        self, image: np.ndarray, pair: np.ndarray, term: np.ndarray, there: np.ndarray, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw anew, among what their image is not asked yet, wrong terms that it is asked for a second time.
+
+        Args:
+            image: The image of each row.  # (r,)
+            pair: Its pair of a leaf and a true term.  # (r,)
+            term: Wrong terms as they were drawn.  # (r, n)
+            there: Which of them are asked.  # (r, n) bool
+
+        Returns:
+            Wrong terms, and which are asked: not those for which nothing is left.
+        """
+        term, there = term.copy(), there.copy()
+        owner = np.broadcast_to(image[:, None], term.shape)
+        asked = set(zip(owner[there].tolist(), term[there].tolist(), strict=True))
+        _, first = np.unique(np.stack([owner[there], term[there]]), axis=1, return_index=True)
+        again = np.setdiff1d(np.arange(there.sum()), first)
+        for row, column in np.argwhere(there)[again].tolist():
+            start = self.start[pair[row]]
+            options = self.wrong[start : start + self.count[pair[row]]].tolist()
+            left = [option for option in options if (image[row], option) not in asked]
+            there[row, column] = bool(left)
+            if left:
+                term[row, column] = left[generator.integers(len(left))]
+                asked.add((image[row], term[row, column]))
+        return term, there

@@ -207,9 +207,10 @@ class Questions(Spec):
     template: str = "Is there {a_term} in this image?"
     """The question; `{a_term}` is the term with its article, `{term}` the bare term, `{plural}` its plural."""
     answers: Answers = Answers()
-    negatives: Literal["uniform", "sibling", "fixed"] = "uniform"
-    """Wrong terms: `uniform` over all, anew for every question; `sibling`, those that share a hypernym with the right
-    one, where there are any; `fixed`, uniform but drawn once for each right term and leaf."""
+    negatives: Literal["uniform", "distinct", "sibling", "fixed"] = "uniform"
+    """Wrong terms: `uniform` over all, anew for every question; `distinct`, the same, but an image is asked none twice;
+    `sibling`, those that share a hypernym with the right one, where there are any; `fixed`, uniform but drawn once for
+    each right term and leaf."""
     negatives_per_positive: Whole = Field(default=1, ge=1, le=16)
     """How many wrong terms are asked for every true one."""
     frame: Annotated[str, AfterValidator(_known_frame), ADDED] = "raw"

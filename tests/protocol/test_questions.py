@@ -3,7 +3,7 @@
 import numpy as np
 
 from taxbench.protocol.protocol import Protocol
-from taxbench.protocol.questions import QuestionSampler, render_question
+from taxbench.protocol.questions import QuestionSampler, QuestionSet, render_question
 from taxbench.specs.task import Questions
 from taxbench.taxonomy.taxonomy import Taxonomy
 from tests.protocol.test_protocol import TAXONOMY, dataset, task
@@ -40,6 +40,33 @@ def test_uniform_negatives_reach_every_wrong_term_and_are_redrawn() -> None:
     for leaf, terms in wrong.items():
         assert terms >= set(TAXONOMY.hypernyms) - set(TAXONOMY.hypernyms_of[leaf])
         assert len(terms & trained) > 0.9 * (len(trained) - 1)
+
+
+def test_distinct_negatives_are_the_uniform_ones_but_none_twice_of_an_image() -> None:
+    uniform, distinct = (protocol("seen_hypernym", negatives=kind) for kind in ("uniform", "distinct"))
+    before, after = uniform.train_questions(0), distinct.train_questions(0)
+
+    def repeated(asked: QuestionSet) -> np.ndarray:
+        _, first = np.unique(np.stack([asked.image, asked.term]), axis=1, return_index=True)
+        return np.setdiff1d(np.arange(len(asked)), first)
+
+    again = repeated(before)
+    assert len(again) and not len(repeated(after))
+    np.testing.assert_array_equal(before.image, after.image)
+    np.testing.assert_array_equal(before.answer, after.answer)
+    np.testing.assert_array_equal(np.flatnonzero(before.term != after.term), again)  # nothing else moved
+
+
+def test_distinct_negatives_are_alike_frequent_and_end_where_wrong_terms_do() -> None:
+    true = np.array([[True, True, False, False, False, False]])
+    sampler, images = QuestionSampler(true, ~true), np.arange(6000)
+    asked = sampler.sample(images, np.zeros(6000, np.int64), 1, np.random.default_rng(0), distinct=True)
+    pairs = asked.term[~asked.answer].reshape(-1, 2)
+    assert (pairs[:, 0] != pairs[:, 1]).all() and set(np.unique(pairs)) == {2, 3, 4, 5}
+    counts = np.unique(np.sort(pairs, axis=1), axis=0, return_counts=True)[1]
+    assert len(counts) == 6 and abs(counts - 1000).max() < 120  # each two of four; 4 standard deviations
+    few = sampler.sample(images[:9], np.zeros(9, np.int64), 3, np.random.default_rng(0), distinct=True)
+    assert sorted(few.term[few.image == 4].tolist()) == [0, 1, 2, 3, 4, 5]  # of six drawn four are there
 
 
 def test_sibling_negatives_share_a_hypernym_with_the_right_term() -> None:

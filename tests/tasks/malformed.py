@@ -32,7 +32,7 @@ FILES = {
             (4, "expected one of none, random, systematic, full, found 'fool'. Did you mean 'full'?"),
             (5, "Did you mean 'within_category'?"),
             (8, "evaluate[1]: expected one of leaf, seen, unseen, heldout_leaf, found 'unsen'. Did you mean 'unseen'?"),
-            (9, "questions.negatives: expected one of uniform, sibling, fixed, found 'siblings'"),
+            (9, "questions.negatives: expected one of uniform, distinct, sibling, fixed, found 'siblings'"),
             (10, "feature_probe, name_probe, translated_name, nonsense, found 'randomlm'"),
             (11, "metrics[0].name: expected one of macro_f1, auroc, accuracy, found 'f1'"),
         ),
