@@ -239,6 +239,7 @@ def test_ls_validate_and_schema_know_languages(capsys: pytest.CaptureFixture[str
     assert call(["ls", "languages", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in rows] == ["en", *CODES]
+    assert rows[1]["hypernyms"] == "pocket 14/14, things 51/53"
     assert call(["validate", str(BUILTIN_LANGUAGES / "de.yaml")]) == 0
     assert "1 language" in capsys.readouterr().out
     assert call(["validate", str(changed(tmp_path, "{a_term} zu sehen?", "etwas?"))]) == 1
