@@ -228,6 +228,19 @@ def test_an_unknown_language_is_one_sentence_with_the_nearest_code() -> None:
         find_language("ge")
 
 
+@pytest.mark.parametrize(("name", "kind"), [("it", "languages"), ("zh", "languages"), ("mlp", "heads"),
+                                            ("smollm2-135m", "models"), ("dinov2", "encoders")])  # fmt: skip
+def test_what_is_no_task_but_of_another_kind_is_shown_where_that_is(
+    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
+    changed(tmp_path, "{a_term} zu sehen?", "etwas?")  # broken, and one all the same
+    assert call(["show", name]) == 2
+    said = capsys.readouterr().err
+    assert f"'taxbench ls {kind}' shows it" in said
+    assert (f"'taxbench run --set language={name}' asks in it" in said) == (kind == "languages")
+
+
 def test_a_broken_language_is_refused_with_its_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
     changed(tmp_path, "{a_term} zu sehen?", "etwas?")
