@@ -26,6 +26,7 @@ from taxbench.specs.task import PromptSpec
 from taxbench.tasks.language_files import BUILTIN_LANGUAGES
 from taxbench.util.errors import UsageError
 from taxbench.util.progress import QUIET
+from taxbench.util.text import bounded
 from tests.runs.small_grid import small_grid, typed
 
 CODES = ("en", "de", "zh")
@@ -115,9 +116,13 @@ def test_the_paired_table_is_about_the_same_terms(results: list[Result], grid: d
     assert {(each.terms, each.left_out) for each in unseen} == {(2, 0)}
     english, german = unseen[:2]
     assert german.less_english[0] == pytest.approx(german.auroc[0] - english.auroc[0])
-    assert german.transfer[0] == pytest.approx(german.auroc[0] - german.controls["random_lm"])
+    assert german.transfer[0] == pytest.approx(german.auroc[0] - german.controls["random_lm"][0])
     text = languages_text(found)
     assert "share kept" in text and "| zh" in text
+    for name in ("random_lm", "nonsense", "translated_name"):  # of one bootstrap, as the head's own
+        value, low, high = german.controls[name]
+        assert None not in (value, low, high) and 0 <= low <= value <= high <= 1  # type: ignore[operator]
+        assert f" {bounded(german.controls[name])} " in text
 
 
 def test_a_term_that_one_language_lacks_drops_out_of_all(
