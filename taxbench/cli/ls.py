@@ -11,7 +11,7 @@ from taxbench.util.errors import UsageError, did_you_mean
 from taxbench.util.text import padded, plain_json, width
 
 KINDS = ("tasks", "models", "encoders", "systems", "heads", "settings", "datasets", "languages")
-_COLUMNS = {"heads": ("takes", "learns", "reads"), "systems": ("reads",), "languages": ("words",)}
+_COLUMNS = {"heads": ("takes", "learns", "reads"), "systems": ("reads",), "languages": ("hypernyms",)}
 """What people are shown between name and summary."""
 
 
@@ -104,17 +104,19 @@ def _languages() -> list[dict[str, Any]]:
     """Return English, then the languages that can be used, then what is broken."""
     from taxbench.specs.language_pair import ENGLISH
     from taxbench.tasks.diagnostics import errors
-    from taxbench.tasks.language_files import language_paths, read_language
+    from taxbench.tasks.language_files import hypernyms_asked, language_paths, read_language
 
     rows: list[dict[str, Any]] = [
-        {"name": ENGLISH, "words": "all", "summary": "English, as datasets and tasks have it."}
+        {"name": ENGLISH, "hypernyms": "all", "summary": "English, as datasets and tasks have it."}
     ]
     for path in language_paths():
         found, problems = read_language(path)
         if found is None:
             rows.append({"name": path.name, "error": str(errors(problems)[0])})
             continue
-        reviewed, template = sum(label.reviewed for label in found.labels.values()), found.templates.presence
-        rows.append({"name": found.language, "words": str(reviewed), "summary": f"{found.name}: {template}",
-                     "template": template, "source": found.source, "labels": len(found.labels)})  # fmt: skip
+        known = [f"{dataset} {sum(map(found.knows, terms))}/{len(terms)}"
+                 for dataset, terms in hypernyms_asked().items()]  # fmt: skip
+        template = found.templates.presence
+        rows.append({"name": found.language, "hypernyms": ", ".join(known), "summary": f"{found.name}: {template}",
+                     "template": template, "source": found.source})  # fmt: skip
     return rows

@@ -79,6 +79,8 @@ def _show(found: "Forecast") -> None:
     if found.detectable:
         told = ", ".join(f"{name} {difference:.3f}" for name, difference in found.detectable.items())
         click.echo(f"Differences in macro-F1 that two runs of one seed would show (power .8): {told}")
+    for line in found.left_out:
+        click.echo(line)
     for line in found.failing:
         click.secho(f"cannot be run: {line}", fg="red")
     if found.seconds > found.preparing:

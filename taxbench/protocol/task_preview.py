@@ -52,7 +52,7 @@ class TaskReport(Spec):
     evidence: Evidence | None = None
     samples: tuple[Sample, ...] = ()
     notes: tuple[str, ...] = ()
-    """What could not be counted, and why."""
+    """What could not be counted or is left out, and why."""
 
 
 def report_task(task: TaskSpec, dataset: Dataset, seed: int) -> TaskReport:
@@ -65,7 +65,7 @@ def report_task(task: TaskSpec, dataset: Dataset, seed: int) -> TaskReport:
     )  # fmt: skip
     if needs_features(task):
         note = "The re-pairing follows from the features, so its questions are known in a run only."
-        return report.model_copy(update={"notes": (*dataset.notes, note)})
+        return report.model_copy(update={"notes": (*dataset.notes, *protocol.unlabelled_notes, note)})
     asked: dict[str, QuestionSet] = {}
     problems: dict[str, list[str]] = {}
     for split, found in ask_splits(protocol).items():
@@ -79,7 +79,7 @@ def report_task(task: TaskSpec, dataset: Dataset, seed: int) -> TaskReport:
             "splits": tuple(_count(split, questions) for split, questions in asked.items()),
             "evidence": protocol.evidence() if "train" in asked else None,
             "samples": tuple(_samples(protocol, asked)),
-            "notes": (*dataset.notes, *notes),
+            "notes": (*dataset.notes, *protocol.unlabelled_notes, *notes),
         }
     )
 

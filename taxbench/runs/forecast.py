@@ -71,6 +71,8 @@ class Forecast:
     """Runs that cannot be, and why."""
     detectable: dict[str, float]
     """The difference in macro-F1 between two runs of one seed that would be found, by task; see `detectable`."""
+    left_out: list[str]
+    """Terms that tasks do not ask, for want of a label in their languages."""
     preparing: float
     """Seconds until the first head is trained: datasets and language models are loaded, and every run is planned."""
     by_workers: dict[int, float] = field(default_factory=dict)
@@ -92,13 +94,15 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
         TaxbenchError: datasets or models are not to be had; all at once, with what to type.
     """
     config = replace(config, device=config.device.partition(",")[0])  # one process on one device
-    shared, failing, found = Shared(), list[str](), list[InputsForecast]()
+    shared, failing, left_out, found = Shared(), list[str](), list[str](), list[InputsForecast]()
     missing = missing_models(config.inputs)
     contexts = [RunContext(config, inputs, report, shared) for inputs in config.inputs if inputs not in missing]
     check(contexts)
     work, probing = list[WorkLeft](), 0.0
     for context in contexts:
         runs = [*plan(context)]
+        protocols = [run.protocol for _, run in runs if isinstance(run, PlannedRun)]
+        left_out += [f"{each.task.name}: {note}" for each in protocols for note in each.unlabelled_notes]
         failing += [f"{name}: {error}" for name, error in runs if not isinstance(error, PlannedRun)]
         start = time.time()
         try:
@@ -113,7 +117,7 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
     by_workers = {n: preparing + sum(makespan(units, n) for units in work) for n in _WORKERS}
     found_by_task = {task.name: detectable(config.out, task) for task in config.tasks}
     known = {name: difference for name, difference in found_by_task.items() if difference is not None}
-    return Forecast(found, downloads, failing, known, preparing, by_workers)
+    return Forecast(found, downloads, failing, known, list(dict.fromkeys(left_out)), preparing, by_workers)
 
 
 def detectable(out: Path, task: TaskSpec) -> float | None:

@@ -289,12 +289,8 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
 
 def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:
     """Say what the leak guard found; nothing is left out, or left in, silently."""
-    if protocol.unlabelled:
-        count, languages = len(protocol.unlabelled), protocol.task.questions.language
-        names = first_few(protocol.unlabelled, 10)
-        report.say(
-            f"{protocol.task.name}: {count} terms without a reviewed label in '{languages}' are left out: {names}"
-        )
+    for note in protocol.unlabelled_notes:
+        report.say(f"{protocol.task.name}: {note}")
     if not protocol.asks_names:
         report.say(f"{protocol.task.name}: no leaf has a reviewed label; leaves are asked in the language of training")
     if protocol.leaks:

@@ -3,7 +3,10 @@
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,8 @@ from taxbench.util.paths import PACKAGE
 BUILTIN_LANGUAGES = PACKAGE / "registry" / "languages"
 FOLDER_VARIABLE = "TAXBENCH_LANGUAGES"
 _OWN_FOLDER = "languages"
-_SHOWN = 12
+_HYPERNYMS = PACKAGE / "registry" / "hypernyms.yaml"
+_SHOWN = 14
 
 
 def own_folder() -> Path:
@@ -41,7 +45,7 @@ def is_language_file(path: Path) -> bool:
         data = parse_yaml(path).data
     except BadYaml:
         return False
-    return "language" in data and "name" in data and "labels" in data
+    return len(data.keys() & {"language", "answers", "templates", "frames", "nonsense", "labels"}) > 1
 
 
 def read_language(path: Path) -> tuple[Language | None, list[Diagnostic]]:
@@ -65,26 +69,66 @@ def read_language(path: Path) -> tuple[Language | None, list[Diagnostic]]:
 def check_language(path: Path) -> tuple[Language | None, list[Diagnostic]]:
     """Read one file and name every piece that is missing, also those that it is valid without; as `read_language`."""
     language, found = read_language(path)
-    if language is None:
-        return None, found
-    file = parse_yaml(path)
-    return language, [*found, *(replace(each, level="warning") for each in _missing(language, file))]
+    with suppress(BadYaml):  # which is among what was found
+        file = parse_yaml(path)
+        said = file.data.get("labels")
+        pairs = said.items() if isinstance(said, dict) else ()
+        labels = {term: label if isinstance(label, dict) else {} for term, label in pairs}
+        findings = chain(_missing(file, labels), _unreviewed(file, labels), _said_twice(file, labels))
+        found += [replace(each, level="warning") for each in findings]
+    return language, found
 
 
-def _missing(language: Language, file: YamlFile) -> Iterator[Diagnostic]:
-    """Yield what a language lacks beside the built-in ones, and what of it will never be asked."""
-    others = [each for code, each in _read(BUILTIN_LANGUAGES).items() if code != language.language]
+def _missing(file: YamlFile, labels: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield which hypernyms of datasets, and which other words of the built-in languages, have no label."""
+    others = [each for code, each in _read(BUILTIN_LANGUAGES).items() if code != file.data.get("language")]
     expected = [term for term in others[0].labels if all(term in each.labels for each in others)] if others else []
-    missing = [term for term in expected if term not in language.labels]
-    for term in language.labels:
+    missing = [term for term in expected if term not in labels]
+    for term in labels:
         if term not in expected and (hint := did_you_mean(term, missing)):
             yield file.error(("labels", term), f"labels.{term}: no other language has this word.{hint}")
-    if missing:
-        said = f"labels: {len(missing)} of the {len(expected)} words that other languages have are missing"
-        yield file.error(("labels",), f"{said}: {first_few(missing, _SHOWN)}")
-    if doubtful := [term for term, label in language.labels.items() if not label.reviewed]:
-        said = f"labels: not reviewed, and so never asked: {first_few(doubtful, _SHOWN)}"
-        yield file.error(("labels", doubtful[0]), said)
+    words = {f"hypernyms of {dataset}": terms for dataset, terms in hypernyms_asked().items()}
+    above = {*chain(*words.values())}
+    words["leaves that other languages name"] = tuple(term for term in expected if term not in above)
+    for what, terms in words.items():
+        if lacking := [term for term in terms if term not in labels]:
+            count = f"{len(lacking)} of the {len(terms)} {what} {'has' if len(lacking) == 1 else 'have'} no label"
+            yield file.error(("labels",), f"labels: {count}: {first_few(lacking, _SHOWN)}")
+
+
+def _unreviewed(file: YamlFile, labels: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield which words are there and will never be asked, hypernyms apart from others."""
+    above = {*chain(*hypernyms_asked().values())}
+    doubtful = [term for term, label in labels.items() if label and label.get("reviewed", False) is False]
+    for what, is_above in (("hypernyms", True), ("other words", False)):
+        if terms := [term for term in doubtful if (term in above) == is_above]:
+            said = f"labels: {what} not reviewed, and so never asked: {first_few(terms, _SHOWN)}"
+            yield file.error(("labels", terms[0]), said)
+
+
+def _said_twice(file: YamlFile, labels: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield which terms are called, or asked, as another one is that the same dataset may ask."""
+    forms = {
+        term: {str(label.get(key) or "").casefold() for key in ("term", "a_term")} - {""}
+        for term, label in labels.items()
+    }
+    for place, term in enumerate(labels):
+        before = [*labels][:place]
+        if alike := [other for other in before if forms[other] & forms[term] and _may_meet(other, term)]:
+            said = f"labels.{term}: the same word as for {first_few(alike)}; questions about them cannot be told apart"
+            yield file.error(("labels", term), said)
+
+
+def _may_meet(*terms: str) -> bool:
+    """Say whether one dataset may ask all of some terms: not where they are hypernyms of different ones."""
+    homes = [{dataset for dataset, asked in hypernyms_asked().items() if term in asked} for term in terms]
+    return not all(homes) or bool(set.intersection(*homes))
+
+
+@cache
+def hypernyms_asked() -> dict[str, tuple[str, ...]]:
+    """Return the hypernyms of the datasets that languages are meant for, by dataset."""
+    return {dataset: tuple(terms) for dataset, terms in parse_yaml(_HYPERNYMS).data.items()}
 
 
 def _read(folder: Path) -> dict[str, Language]:

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from taxbench.registry.heads import heads
+from taxbench.registry.models import encoders, lms, systems
 from taxbench.registry.package_source import package_folders
 from taxbench.specs.group import GroupSpec
 from taxbench.specs.task import TaskSpec
 from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.groups import group_problems
 from taxbench.tasks.inheritance import BUILTIN, SUFFIXES, TaskPath, yaml_files
+from taxbench.tasks.language_files import language_paths
 from taxbench.tasks.task_files import TaskFile, read_task_file
 from taxbench.util.errors import TaskError, UsageError, did_you_mean
 
@@ -94,7 +97,7 @@ class TaskRegistry:
                 raise TaskError(f"Task '{name}' cannot be used:\n" + "\n".join(map(str, self.findings[file.path])))
         if os.path.isdir(name):
             raise UsageError(f"'{name}' is a folder. Its tasks can be named with --include-path {name}.")
-        hint = did_you_mean(name, self.files)
+        hint = _other_kind(name) or did_you_mean(name, self.files)
         raise UsageError(f"Unknown task or group '{name}'.{hint} Type 'taxbench ls tasks' to see them.")
 
     def add(self, file: TaskFile) -> None:
@@ -155,6 +158,15 @@ class TaskRegistry:
                     seen.add(path)
                     waiting.append(read_task_file(path, self.task_path))
                     self.add(waiting[-1])
+
+
+def _other_kind(name: str) -> str:
+    """Return a clause that says what a name stands for that is no task; nothing where it is none of these."""
+    kinds = {"languages": [path.stem for path in language_paths()], "heads": heads(), "models": lms(),
+             "encoders": encoders(), "systems": systems()}  # fmt: skip
+    kind = next((kind for kind, names in kinds.items() if name in names), None)
+    asks = f", and 'taxbench run --set language={name}' asks in it" if kind == "languages" else ""
+    return f" It is one of the {kind}: 'taxbench ls {kind}' shows it{asks}." if kind else ""
 
 
 def find_tasks(

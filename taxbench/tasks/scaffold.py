@@ -10,7 +10,7 @@ from types import MappingProxyType
 from taxbench.specs.language_pair import CODE, ENGLISH
 from taxbench.specs.task import NAME, PATTERNS
 from taxbench.tasks.inheritance import PLAIN, SUFFIXES
-from taxbench.tasks.language_files import BUILTIN_LANGUAGES, languages
+from taxbench.tasks.language_files import BUILTIN_LANGUAGES, hypernyms_asked, languages
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.tasks.task_files import TaskFile, read_task_file
 from taxbench.util.errors import UsageError, did_you_mean
@@ -139,8 +139,7 @@ def write_new_language(
     built_in = {each.stem: each.read_text(encoding="utf-8") for each in sorted(BUILTIN_LANGUAGES.glob("*.yaml"))}
     text = built_in.get(base, "").replace(f"language: {base}", f"language: {code}", 1) if words else ""
     if not text:
-        of_first_group = next(iter(built_in.values())).partition("labels:\n")[2].split("  # ")[1]
-        rows = [f'{term}: {{term: "", a_term: "", reviewed: false}}' for term in _labelled(of_first_group)]
+        rows = [f'{term}: {{term: "", a_term: "", reviewed: false}}' for term in hypernyms_asked()["pocket"]]
         text = _LANGUAGE.format(path=path, code=code, labels="\n".join(f"  {row}" for row in rows))
     there = _labelled(text.partition("labels:")[2])
     lines = [_unreviewed(term, found, source) for term, found in words.items() if term not in there]

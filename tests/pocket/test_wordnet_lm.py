@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.evaluate import Pair, margins, score, taxonomy_pairs
-from taxbench.pocket.train.lm import Settings, train_lm
+from taxbench.pocket.train.lm import Settings, Trainer, train_lm
 from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape
 from taxbench.pocket.train.lm_model import block_mask, build_model, hidden_states, layers_of
 from taxbench.pocket.train.lm_rows import Phrasebook, TrainingRow, answer_places, lay_out
@@ -225,16 +225,33 @@ def test_lean_forward_is_llama(corpus: Corpus) -> None:
     assert torch.allclose(lean, full.last_hidden_state, atol=1e-5)
 
 
-def test_a_tiny_run_resumes_saves_and_loads(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_tiny_run_resumes_saves_and_loads(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = Settings(
-        steps=2, vocabulary=1024, width=64, depth=1, mlp=64, question_rows=4, statement_rows=1, compiled=False
+        steps=4, vocabulary=1024, width=64, depth=1, mlp=64, question_rows=4, statement_rows=1, compiled=False
     )
+    step, steps = Trainer.train_step, list[int]()
+
+    def counted(trainer: Trainer) -> tuple[float, float]:
+        if len(steps) == 2 and trainer.step == 2:
+            steps.append(-1)
+            raise KeyboardInterrupt
+        steps.append(trainer.step)
+        return step(trainer)
+
+    monkeypatch.setattr(Trainer, "train_step", counted)
+    with pytest.raises(KeyboardInterrupt):
+        train_lm(tmp_path, tiny, corpus)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
     train_lm(tmp_path, tiny, corpus)
-    train_lm(tmp_path, dataclasses.replace(tiny, steps=4), corpus)
+    assert steps == [0, 1, -1, 2, 3]
+    assert not (tmp_path / "checkpoint.pt").exists()  # 78 MB in a folder that is named as a model
     assert AutoModelForCausalLM.from_pretrained(tmp_path).dtype == torch.bfloat16
     lm = load_lm(find_lm(str(tmp_path)), torch.device("cpu"), torch.float32)
     assert np.isfinite(margins(lm, [Pair("crow", "bird", True)])).all()
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 4
+    train_lm(tmp_path, tiny, corpus)
+    assert len(steps) == 5  # it is trained
+    train_lm(tmp_path, dataclasses.replace(tiny, seed=1, steps=1), corpus)
+    assert steps[5:] == [0]  # other settings begin anew
 
 
 def test_shipped_weights_are_small_and_complete(shipped: FrozenLM) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from taxbench.cli.main import call
 from taxbench.datasets.dataset import Dataset, load_dataset
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.language_pair import LanguagePair
@@ -85,6 +86,25 @@ def test_terms_without_a_reviewed_label_are_not_asked_and_are_named(pocket: Data
     assert (other.test("unseen").image == kept.image).all() and (other.test("unseen").term == kept.term).all()
     assert english.vocabulary.terms.index("owl") not in other.test("leaf").term
     assert (other.train_questions(0).term == english.train_questions(0).term).all()  # training is in English
+    assert english.unlabelled_notes == ()
+    assert other.unlabelled_notes == (
+        "1 of 14 hypernyms has no reviewed label in 'nd' and is not asked in it: bird",
+        "1 of 104 names of leaves has no reviewed label in 'nd' and is not asked in it: owl",
+    )
+
+
+@pytest.mark.parametrize("kind", ["none", "graded"])
+def test_show_says_what_a_language_leaves_out(
+    kind: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without(folder, "nd", "bird", "fish")
+    path, more = tmp_path / "mine.yaml", "counterfactual: {kind: graded, similarity: 0.5}\n" if kind == "graded" else ""
+    path.write_text(f"name: mine\nversion: 1\nextends: unseen_hypernym\nquestions: {{language: {{test: nd}}}}\n{more}")
+    assert call(["show", str(path)]) == 0
+    assert (
+        "\n  2 of 14 hypernyms have no reviewed label in 'nd' and are not asked in it: bird, fish\n"
+        in capsys.readouterr().out
+    )
 
 
 def test_what_has_no_label_in_the_language_of_training_is_not_trained(pocket: Dataset, folder: Path) -> None:
@@ -101,6 +121,7 @@ def test_where_no_leaf_has_a_label_leaves_are_asked_as_training_did(pocket: Data
     without(folder, "nd", *map(taxonomy.display_name, taxonomy.leaves))
     asked = protocol(pocket, "nd")
     assert not asked.asks_names
+    assert asked.unlabelled_notes[0].startswith("104 of 104 names of leaves have no reviewed label in 'nd' and are not")
     assert len(asked.validation()) == len(protocol(pocket, "en").validation())
     assert len(asked.test("unseen"))
     with pytest.raises(DataError, match="104 have no reviewed label in the language of training, 'nd'"):

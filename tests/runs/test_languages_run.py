@@ -26,7 +26,8 @@ from taxbench.specs.task import PromptSpec
 from taxbench.tasks.language_files import BUILTIN_LANGUAGES
 from taxbench.util.errors import UsageError
 from taxbench.util.progress import QUIET
-from tests.runs.small_grid import small_grid
+from taxbench.util.text import bounded
+from tests.runs.small_grid import small_grid, typed
 
 CODES = ("en", "de", "zh")
 
@@ -115,9 +116,13 @@ def test_the_paired_table_is_about_the_same_terms(results: list[Result], grid: d
     assert {(each.terms, each.left_out) for each in unseen} == {(2, 0)}
     english, german = unseen[:2]
     assert german.less_english[0] == pytest.approx(german.auroc[0] - english.auroc[0])
-    assert german.transfer[0] == pytest.approx(german.auroc[0] - german.controls["random_lm"])
+    assert german.transfer[0] == pytest.approx(german.auroc[0] - german.controls["random_lm"][0])
     text = languages_text(found)
     assert "share kept" in text and "| zh" in text
+    for name in ("random_lm", "nonsense", "translated_name"):  # of one bootstrap, as the head's own
+        value, low, high = german.controls[name]
+        assert None not in (value, low, high) and 0 <= low <= value <= high <= 1  # type: ignore[operator]
+        assert f" {bounded(german.controls[name])} " in text
 
 
 def test_a_term_that_one_language_lacks_drops_out_of_all(
@@ -133,6 +138,28 @@ def test_a_term_that_one_language_lacks_drops_out_of_all(
     found = compare_languages(load_records([Path(grid["out"])])).findings
     assert {(each.terms, each.left_out) for each in found if each.split == "unseen"} == {(1, 1)}
     assert {(each.terms, each.left_out) for each in found if each.split == "leaf"} == {(3, 1)}
+
+
+def test_a_plan_and_a_run_say_alike_what_a_language_leaves_out(
+    results: list[Result],
+    grid: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
+    text = (BUILTIN_LANGUAGES / "de.yaml").read_text(encoding="utf-8").replace("language: de", "language: no", 1)
+    lines = [line for line in text.splitlines() if not line.startswith("  tool: ")]
+    (tmp_path / "no.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = [*typed(grid | {"out": str(tmp_path / "out")}), "--set", "language=no", "--set", "epochs=1", "--set",
+             "frame=raw", "--limit", "4"]  # fmt: skip
+    said = []
+    for verb in ("plan", "run"):
+        assert call([verb, *words]) == 0
+        streams = capsys.readouterr()
+        lines = (streams.out + streams.err).splitlines()
+        said.append({line.rpartition("mine_no: ")[2] for line in lines if "reviewed label" in line})
+    assert said == [{"1 of 2 hypernyms has no reviewed label in 'no' and is not asked in it: tool"}] * 2
 
 
 def test_leaves_that_are_asked_as_taught_are_not_compared(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from taxbench.tasks.language_files import (
     BUILTIN_LANGUAGES,
     check_language,
     find_language,
+    hypernyms_asked,
     language_schema,
     languages,
     read_language,
@@ -58,9 +60,7 @@ def test_every_leaf_and_hypernym_of_pocket_has_a_reviewed_label(code: str) -> No
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_hypernym_of_things_has_a_label_and_few_are_in_doubt(code: str) -> None:
-    lines = (PACKAGE / "datasets/files/things_hypernyms.tsv").read_text().splitlines()
-    rows = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
-    hypernyms, language = [row["hypernym"] for row in rows], find_language(code)
+    hypernyms, language = hypernyms_asked()["things"], find_language(code)
     assert len(hypernyms) == 53
     assert set(hypernyms) <= language.labels.keys()
     assert sum(not language.knows(term) for term in hypernyms) <= 2
@@ -121,17 +121,86 @@ def test_a_fifth_language_with_half_of_its_words_is_valid_and_says_which_are_mis
     language, found = check_language(path)
     assert language is not None
     assert language.knows("bird")
-    assert [each.level for each in found] == ["warning"]
-    assert "145 of the 159 words" in found[0].message
-    assert "duck, owl" in found[0].message
-    assert found[0].line == 20
+    assert {(each.level, each.line) for each in found} == {("warning", 20)}
+    said = {each.message.partition(" ha")[0]: each.message for each in found}
+    assert set(said) == {
+        "labels: 104 of the 104 leaves that other languages name", "labels: 41 of the 53 hypernyms of things"
+    }  # fmt: skip
+    assert all(word in "".join(said.values()) for word in ("duck, owl", "body part", "and 90 more"))
+
+
+def test_missing_hypernyms_are_named_by_dataset_apart_from_leaves(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith(("  bird:", "  fish:", "  toy:", "  owl:"))))
+    assert [each.message for each in check_language(path)[1] if each.line == 20] == [
+        "labels: 2 of the 14 hypernyms of pocket have no label: bird, fish",
+        "labels: 2 of the 53 hypernyms of things have no label: bird, toy",
+        "labels: 1 of the 104 leaves that other languages name has no label: owl",
+    ]
+
+
+def test_what_is_missing_is_said_beside_what_is_wrong(tmp_path: Path) -> None:
+    path = changed(tmp_path, "source:", "licence:")
+    text = path.read_text().replace("a_term: ein Fisch, reviewed: true", "a_term: ein Fisch")
+    path.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith("  bird:")))
+    language, found = check_language(path)
+    assert language is None
+    said = "\n".join(map(str, found))
+    for part in ("unknown field 'licence'", "hypernyms of pocket has no label: bird", "never asked: fish, outerwear"):
+        assert part in said
+    whole = check_language(changed(tmp_path, "term: Vogel,", ""))[1]
+    assert not any("no label" in each.message for each in whole)  # it is there and broken
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("term: Vogel,", "term: tier,", "labels.bird: the same word as for animal; questions about them"),
+        ("a_term: ein Vogel", "a_term: ein Tier", "labels.bird: the same word as for animal; questions about them"),
+        ("term: Tier,", "term: Spielzeug,", "labels.toy: the same word as for animal"),
+        ("term: Vogel,", "term: Eule,", "labels.owl: the same word as for bird"),
+        ("term: Kleidung,", "term: Spielzeug,", ""),  # hypernyms of two datasets, which are never asked together
+    ],
+)
+def test_a_word_that_stands_for_two_terms_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    found = [each for each in check_language(changed(tmp_path, old, new))[1] if "the same word" in each.message]
+    assert [each.level for each in found] == ["warning"] * bool(said)
+    assert all(each.message.startswith(said) and each.line > 20 for each in found)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_what_the_built_in_languages_lack_are_the_words_in_doubt(code: str) -> None:
+    (found,) = check_language(BUILTIN_LANGUAGES / f"{code}.yaml")[1]
+    assert found.message.startswith("labels: hypernyms not reviewed, and so never asked: ")
+
+
+def test_hypernyms_that_languages_are_checked_by_are_those_of_the_datasets() -> None:
+    lines = (PACKAGE / "datasets/files/things_hypernyms.tsv").read_text().splitlines()
+    rows = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
+    assert hypernyms_asked() == {
+        "pocket": load_dataset("pocket").taxonomy.hypernyms, "things": tuple(sorted(row["hypernym"] for row in rows))
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["language", "name", "source", "answers", "templates", "frames", "nonsense", "labels"])
+def test_every_piece_that_is_taken_away_is_named_wherever_the_file_lies(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = re.split(r"^(?=\w)", written(tmp_path).read_text(), flags=re.M)
+    (tmp_path / "it.yaml").write_text("".join(block for block in blocks if not block.startswith(f"{key}:")))
+    assert call(["validate", str(tmp_path / "it.yaml")]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if "warning: " not in line][:-1] == [
+        f"{tmp_path / 'it.yaml'}:1:1: field '{key}' is missing"
+    ]
 
 
 def test_a_word_that_looks_like_a_missing_one_is_named(tmp_path: Path) -> None:
     found = {each.line: each.message for each in check_language(changed(tmp_path, "  bird:", "  brid:"))[1]}
     assert found[23] == "labels.brid: no other language has this word. Did you mean 'bird'?"
     found = {each.line: each.message for each in check_language(changed(tmp_path, "  bird:", "  capybara:"))[1]}
-    assert 23 not in found and "1 of the 159 words that other languages have are missing: bird" in found[20]
+    assert 23 not in found and "of the 53 hypernyms of things has no label: bird" in found[20]
 
 
 def test_what_is_not_reviewed_is_named_and_not_known(tmp_path: Path) -> None:
@@ -159,6 +228,19 @@ def test_an_unknown_language_is_one_sentence_with_the_nearest_code() -> None:
         find_language("ge")
 
 
+@pytest.mark.parametrize(("name", "kind"), [("it", "languages"), ("zh", "languages"), ("mlp", "heads"),
+                                            ("smollm2-135m", "models"), ("dinov2", "encoders")])  # fmt: skip
+def test_what_is_no_task_but_of_another_kind_is_shown_where_that_is(
+    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
+    changed(tmp_path, "{a_term} zu sehen?", "etwas?")  # broken, and one all the same
+    assert call(["show", name]) == 2
+    said = capsys.readouterr().err
+    assert f"'taxbench ls {kind}' shows it" in said
+    assert (f"'taxbench run --set language={name}' asks in it" in said) == (kind == "languages")
+
+
 def test_a_broken_language_is_refused_with_its_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
     changed(tmp_path, "{a_term} zu sehen?", "etwas?")
@@ -170,6 +252,7 @@ def test_ls_validate_and_schema_know_languages(capsys: pytest.CaptureFixture[str
     assert call(["ls", "languages", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in rows] == ["en", *CODES]
+    assert rows[1]["hypernyms"] == "pocket 14/14, things 51/53"
     assert call(["validate", str(BUILTIN_LANGUAGES / "de.yaml")]) == 0
     assert "1 language" in capsys.readouterr().out
     assert call(["validate", str(changed(tmp_path, "{a_term} zu sehen?", "etwas?"))]) == 1
@@ -200,7 +283,7 @@ def test_a_new_language_names_every_blank_and_is_whole_once_they_are_filled(
     text = text.replace('term: "", a_term: ""', "term: parola, a_term: una parola").replace("false", "true")
     path.write_text(text, encoding="utf-8")
     assert call(["validate", str(path)]) == 0
-    assert "145 of the 159 words that other languages have are missing" in capsys.readouterr().out
+    assert "104 of the 104 leaves that other languages name have no label" in capsys.readouterr().out
     assert call(["new", "language", "it"]) == 2
     assert "there already" in capsys.readouterr().err
 

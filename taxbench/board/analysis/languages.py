@@ -56,7 +56,7 @@ class LanguageFinding:
     without_cognates: Bounds
     """AUROC of terms that are no cognates of the English words."""
     cognates: int
-    controls: dict[str, float | None]
+    controls: dict[str, Bounds]
     """AUROC of each control."""
     answer_language: float | None
     """Share of the language in its own answers and the English ones."""
@@ -175,7 +175,7 @@ def _finding(
         without_cognates=_bounds(over_seeds(unlike, split, OWN).auroc, n - len(alike), SCORE) if alike else UNKNOWN,
         cognates=len(alike),
         controls={
-            name: _bounds(over_seeds(own, split, name).auroc, n, SCORE)[0]
+            name: _bounds(over_seeds(own, split, name).auroc, n, SCORE)
             for name in own[0].controls
             if not (name == "nonsense" and split == "leaf")  # it stands in the place of hypernyms
         },

@@ -2,6 +2,7 @@
 
 from taxbench.board.analysis.languages import TWIN, LanguageFinding, LanguageFindings, about, systems_of
 from taxbench.board.render.cells import markdown_table, markdown_text
+from taxbench.scoring.rank_correlation import UNKNOWN
 from taxbench.util.text import bounded, number
 
 _HEADER = [
@@ -35,7 +36,8 @@ def languages_text(found: LanguageFindings) -> str:
 
 def _line(each: LanguageFinding) -> list[str]:
     """Return a finding's line of the table, as `_HEADER` has it."""
-    controls = [number(each.controls.get(name)) for name in (TWIN, "nonsense", "text_only", "translated_name")]
+    names = TWIN, "nonsense", "text_only", "translated_name"
+    controls = [bounded(each.controls.get(name, UNKNOWN)) for name in names]
     cognates = f"{bounded(each.without_cognates)} ({each.terms - each.cognates})" if each.cognates else "-"
     scores = [bounded(each.auroc), bounded(each.less_english, True), bounded(each.transfer, True), bounded(each.kept)]
     return [each.language, str(each.terms), *scores, cognates, *controls, number(each.answer_language)]

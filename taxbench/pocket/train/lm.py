@@ -6,8 +6,9 @@
 
 Expect, in the benchmark's wording and without pictures: macro-F1 .94 (AUROC .99) on everyday nouns and pairs whose
 question was never asked in training, .93 where the pair was not even stated; .97 on trained pairs.
-Stop it any time, it goes on from its checkpoint. Constant learning rate, then a linear decay over the last part of the
-run (Hu et al. 2024, MiniCPM), so a checkpoint taken before the decay can be trained on for longer.
+Stop it any time, it goes on from its checkpoint, which is deleted at the end. Constant learning rate, then a linear
+decay over the last part of the run (Hu et al. 2024, MiniCPM), so a checkpoint taken before the decay can be trained on
+for longer.
 """
 
 import json
@@ -37,6 +38,8 @@ from taxbench.registry.models import find_lm, model_source
 from taxbench.specs.sources import LMSpec
 from taxbench.tasks.language_files import find_language
 from taxbench.taxonomy.wordnet import read_nouns
+
+_CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class Trainer:
     def __init__(self, corpus: Corpus, out_dir: Path, settings: Settings) -> None:
         """Build everything from the seed, then load the checkpoint if there is one."""
         self.settings, self.out_dir, self.step = settings, out_dir, 0
-        self._checkpoint = out_dir / "checkpoint.pt"
+        self._checkpoint = out_dir / _CHECKPOINT
         resumed = self._checkpoint.exists()
         known, joined = Path(model_source(find_lm(settings.known).source)), list[tuple[int, int]]()
         language = find_language(settings.language) if settings.language else None
@@ -229,11 +232,19 @@ def _watch(trainer: Trainer, corpus: Corpus) -> str:
 
 
 def train_lm(out_dir: Path, settings: Settings, corpus: Corpus | None = None) -> None:
-    """Train to the last step, evaluate now and then, and write the weights; an interrupted run goes on."""
+    """Train to the last step, evaluate now and then, and write the weights; an interrupted run goes on.
+
+    What is trained with the same settings already is left as it is.
+    """
     out_dir.mkdir(parents=True, exist_ok=True)
+    checkpoint, about = out_dir / _CHECKPOINT, out_dir / "settings.json"
+    text = json.dumps(asdict(settings), indent=2) + "\n"
+    whole = (out_dir / "model.safetensors").exists() and not checkpoint.exists()
+    if whole and about.exists() and about.read_text(encoding="utf-8") == text:
+        return
     corpus = corpus or Corpus(read_nouns())
     trainer = Trainer(corpus, out_dir, settings)
-    (out_dir / "settings.json").write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+    about.write_text(text, encoding="utf-8")
     with tqdm(total=settings.steps, initial=trainer.step, unit="step") as bar:
         try:
             while trainer.step < settings.steps:
@@ -247,3 +258,4 @@ def train_lm(out_dir: Path, settings: Settings, corpus: Corpus | None = None) ->
         finally:
             trainer.save()
     trainer.export(out_dir)
+    checkpoint.unlink()
