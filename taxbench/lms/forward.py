@@ -27,7 +27,7 @@ from torch import Tensor
 
 from taxbench.lms.frames import Frame
 from taxbench.lms.frozen import CPU_ROWS, FrozenLM
-from taxbench.protocol.questions import Strings, answer_tokens
+from taxbench.protocol.answer_tokens import Strings, answer_tokens
 from taxbench.util.errors import ModelError
 
 

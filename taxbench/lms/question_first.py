@@ -27,7 +27,7 @@ from taxbench.lms.forward import (
     spread,
 )
 from taxbench.lms.frozen import FrozenLM
-from taxbench.protocol.questions import Strings
+from taxbench.protocol.answer_tokens import Strings
 
 _BATCH = 64  # questions whose keys and values are computed together
 

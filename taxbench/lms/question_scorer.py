@@ -23,7 +23,7 @@ from taxbench.lms.forward import (
 from taxbench.lms.frames import Frame, frame_of
 from taxbench.lms.frozen import REFUSALS, FrozenLM, OutputLayer, text_tokens, to_float64
 from taxbench.lms.question_first import QuestionFirst, keep_questions
-from taxbench.protocol.questions import Strings
+from taxbench.protocol.answer_tokens import Strings
 from taxbench.specs.task import FRAMES, RAW, PromptSpec
 from taxbench.util.errors import ModelError, first_line
 

@@ -15,10 +15,9 @@ from taxbench.protocol.questions import QuestionSampler, QuestionSet, Vocabulary
 from taxbench.protocol.term_texts import TermTexts, texts_in
 from taxbench.specs.result import Evidence, Leak
 from taxbench.specs.task import SplitName, TaskSpec
-from taxbench.util.errors import DataError, first_few
+from taxbench.util.errors import DataError
 from taxbench.util.seeds import rng
 
-_SHOWN = 14
 _NO_SPLIT = (
     "pictures that come in train/ and test/ need both, and two of a leaf in train/; without such folders, three of a "
     "leaf are enough for all splits."
@@ -99,21 +98,11 @@ class Protocol:
     @cached_property
     def unlabelled(self) -> tuple[str, ...]:
         """Return the terms that have no reviewed label in a language that they would be taught or asked in, sorted."""
+        if self.task.questions.language.is_english:
+            return ()
         n = self.vocabulary.n_taught
         known = self.taught_texts.known & self.asked_texts.known[:n]
         return tuple(sorted({term for term, there in zip(self.vocabulary.terms[:n], known, strict=True) if not there}))
-
-    @property
-    def unlabelled_notes(self) -> tuple[str, ...]:
-        """Say which hypernyms and names of leaves training or test does not ask for want of a reviewed label."""
-        language, n, lacking, notes = self.task.questions.language, self.vocabulary.n_names, {*self.unlabelled}, []
-        asked = self.vocabulary.terms[: self.vocabulary.n_taught]
-        for what, terms in (("hypernyms", asked[n:]), ("names of leaves", asked[:n])):
-            if missing := [term for term in terms if term in lacking]:
-                has, is_not = ("has", "is not") if len(missing) == 1 else ("have", "are not")
-                count = f"{len(missing)} of {len(terms)} {what} {has} no reviewed label in '{language}'"
-                notes.append(f"{count} and {is_not} asked in it: {first_few(missing, _SHOWN)}")
-        return tuple(notes)
 
     @cached_property
     def asks_names(self) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from taxbench.datasets.dataset import Dataset
+from taxbench.protocol.answer_tokens import Encode, answer_tokens
 from taxbench.protocol.protocol import Protocol
-from taxbench.protocol.questions import Encode, QuestionSet, answer_tokens
+from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.models import lms, model_source
 from taxbench.specs.sources import PACKAGED
 from taxbench.specs.task import TaskSpec

@@ -6,6 +6,7 @@ import numpy as np
 
 from taxbench.datasets.dataset import Dataset
 from taxbench.protocol.image_pairs import shown_as
+from taxbench.protocol.left_out import unlabelled_terms
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.protocol.task_checks import ask_splits, needs_features
@@ -65,7 +66,7 @@ def report_task(task: TaskSpec, dataset: Dataset, seed: int) -> TaskReport:
     )  # fmt: skip
     if needs_features(task):
         note = "The re-pairing follows from the features, so its questions are known in a run only."
-        return report.model_copy(update={"notes": (*dataset.notes, *protocol.unlabelled_notes, note)})
+        return report.model_copy(update={"notes": (*dataset.notes, *unlabelled_terms(protocol), note)})
     asked: dict[str, QuestionSet] = {}
     problems: dict[str, list[str]] = {}
     for split, found in ask_splits(protocol).items():
@@ -79,7 +80,7 @@ def report_task(task: TaskSpec, dataset: Dataset, seed: int) -> TaskReport:
             "splits": tuple(_count(split, questions) for split, questions in asked.items()),
             "evidence": protocol.evidence() if "train" in asked else None,
             "samples": tuple(_samples(protocol, asked)),
-            "notes": (*dataset.notes, *protocol.unlabelled_notes, *notes),
+            "notes": (*dataset.notes, *unlabelled_terms(protocol), *notes),
         }
     )
 

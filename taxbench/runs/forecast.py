@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from taxbench.protocol.left_out import unlabelled_terms
 from taxbench.registry.heads import head_info
 from taxbench.results.predictions import OWN, read_predictions
 from taxbench.results.records import RESULT, find_results, read_result
@@ -102,7 +103,7 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
     for context in contexts:
         runs = [*plan(context)]
         protocols = [run.protocol for _, run in runs if isinstance(run, PlannedRun)]
-        left_out += [f"{each.task.name}: {note}" for each in protocols for note in each.unlabelled_notes]
+        left_out += [f"{each.task.name}: {note}" for each in protocols for note in unlabelled_terms(each)]
         failing += [f"{name}: {error}" for name, error in runs if not isinstance(error, PlannedRun)]
         start = time.time()
         try:

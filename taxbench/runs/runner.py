@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from taxbench.lms.frozen import find_files
+from taxbench.protocol.left_out import left_out
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
@@ -41,7 +42,7 @@ from taxbench.specs.side_files import Timing, TrainingLosses
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
 from taxbench.util.devices import dtype_name, peak_memory
-from taxbench.util.errors import DataError, TaxbenchError, first_few
+from taxbench.util.errors import DataError, TaxbenchError
 from taxbench.util.paths import check_writable
 from taxbench.util.progress import QUIET, Reporter
 
@@ -263,7 +264,8 @@ def train(planned: PlannedRun, later: Iterator[HeadJob], context: RunContext, co
 
 def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostModel) -> Result:
     """Ask and score a run whose heads are trained, and its controls, and write its record."""
-    _say_what_is_left_out(planned.protocol, context.report)
+    for note in left_out(planned.protocol):
+        context.report.say(f"{planned.spec.task.name}: {note}")
     tests, validating = asked
     with context.timed("train"):
         heads = {name: job.fitted() for name, job in planned.heads.items()}
@@ -285,24 +287,6 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     curves = {name: curve for name, job in planned.heads.items() if (curve := job.curve)}
     write_result(planned.folder, result, content, timing, TrainingLosses(heads=curves))
     return result.lies_in(planned.folder)
-
-
-def _say_what_is_left_out(protocol: Protocol, report: Reporter) -> None:
-    """Say what the leak guard found; nothing is left out, or left in, silently."""
-    for note in protocol.unlabelled_notes:
-        report.say(f"{protocol.task.name}: {note}")
-    if not protocol.asks_names:
-        report.say(f"{protocol.task.name}: no leaf has a reviewed label; leaves are asked in the language of training")
-    if protocol.leaks:
-        did = "left out of training" if protocol.task.leaks == "drop" else "KEPT in training, as the task says"
-        names = ", ".join(map(str, protocol.leaks))
-        report.say(f"{protocol.task.name}: leaves that say a denied hypernym, {did}: {names}")
-    if protocol.asked_property and protocol.asked_property.unasked:
-        names = first_few(protocol.asked_property.unasked, 10)
-        report.say(f"{protocol.task.name}: leaves whose name says a word of a question are not asked it: {names}")
-    if protocol.leaves_without_images:
-        names = first_few(protocol.leaves_without_images, 10)
-        report.say(f"{protocol.task.name}: leaves without a training picture, neither trained nor asked: {names}")
 
 
 def _predict(

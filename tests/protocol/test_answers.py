@@ -2,7 +2,7 @@
 
 import pytest
 
-from taxbench.protocol.questions import answer_tokens
+from taxbench.protocol.answer_tokens import answer_tokens
 from taxbench.util.errors import ModelError
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from taxbench.cli.main import call
 from taxbench.datasets.dataset import Dataset, load_dataset
+from taxbench.protocol.left_out import unlabelled_terms
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.language_pair import LanguagePair
 from taxbench.specs.run import TRAINING_FIELDS
@@ -86,8 +87,8 @@ def test_terms_without_a_reviewed_label_are_not_asked_and_are_named(pocket: Data
     assert (other.test("unseen").image == kept.image).all() and (other.test("unseen").term == kept.term).all()
     assert english.vocabulary.terms.index("owl") not in other.test("leaf").term
     assert (other.train_questions(0).term == english.train_questions(0).term).all()  # training is in English
-    assert english.unlabelled_notes == ()
-    assert other.unlabelled_notes == (
+    assert tuple(unlabelled_terms(english)) == ()
+    assert tuple(unlabelled_terms(other)) == (
         "1 of 14 hypernyms has no reviewed label in 'nd' and is not asked in it: bird",
         "1 of 104 names of leaves has no reviewed label in 'nd' and is not asked in it: owl",
     )
@@ -121,7 +122,9 @@ def test_where_no_leaf_has_a_label_leaves_are_asked_as_training_did(pocket: Data
     without(folder, "nd", *map(taxonomy.display_name, taxonomy.leaves))
     asked = protocol(pocket, "nd")
     assert not asked.asks_names
-    assert asked.unlabelled_notes[0].startswith("104 of 104 names of leaves have no reviewed label in 'nd' and are not")
+    assert next(unlabelled_terms(asked)).startswith(
+        "104 of 104 names of leaves have no reviewed label in 'nd' and are not"
+    )
     assert len(asked.validation()) == len(protocol(pocket, "en").validation())
     assert len(asked.test("unseen"))
     with pytest.raises(DataError, match="104 have no reviewed label in the language of training, 'nd'"):
