@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from taxbench.board.analysis.language_findings import LanguageFinding
 from taxbench.specs.controls import in_order
 from taxbench.specs.result import Evidence, VisualSimilarity
 from taxbench.specs.sources import READERS
@@ -281,6 +282,8 @@ class Board:
     """Every row, of whatever task, sorted by place and then by task."""
     groups: tuple[GroupAverage, ...] = ()
     references: tuple[Reference, ...] = ()
+    languages: tuple[LanguageFinding, ...] = ()
+    """Hypernyms asked in several languages, English first in each system; of published boards alone."""
 
     @property
     def others(self) -> tuple[Row, ...]:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from taxbench.specs.language_pair import LanguageCode
 from taxbench.specs.refusals import YesNo, refused
 from taxbench.specs.spec import Spec
-from taxbench.specs.task import IMAGE, QUESTION, Answers
+from taxbench.specs.task import IMAGE, QUESTION, Answers, AnswerSet
 from taxbench.util.text import escaped
 
 _PLACEHOLDERS = ("a_term", "term")
@@ -88,6 +88,15 @@ class Frames(Spec):
     """What a user says to the LM, who is told which answers to give."""
 
 
+class OwnAnswers(Answers):
+    """Words for yes and no, in quotes; those of a set add up. Both are said: English ones stand in for neither."""
+
+    positive: AnswerSet
+    """Yes; one string or a list."""
+    negative: AnswerSet
+    """No; one string or a list."""
+
+
 class Language(Spec):
     """One language other than English."""
 
@@ -97,8 +106,7 @@ class Language(Spec):
     """What it is called in its own words."""
     source: str = Field(min_length=1)
     """Who wrote the labels and templates, or where they are from, and under which licence."""
-    answers: Answers
-    """Words for yes and no, in quotes; those of a set add up."""
+    answers: OwnAnswers
     templates: Templates
     frames: Frames
     nonsense: tuple[Label, ...] = Field(min_length=2)

@@ -102,7 +102,8 @@ frames:       # {{image}} is where the image stands, and may be a word with its 
 nonsense:     # words that do not exist but could; two at least
   - {{term: "", a_term: ""}}
   - {{term: "", a_term: ""}}
-labels:       # term: the bare word; a_term: as the templates say it, left out where that is the same
+labels:       # term: the bare word; a_term: as the templates say it, left out where that is the same;
+  # reviewed: true from somebody who speaks the language, at the usual word for the sense of the taxonomy
 {labels}
 """
 

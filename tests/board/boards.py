@@ -6,6 +6,7 @@ from itertools import product
 from random import Random
 from typing import Any
 
+from taxbench.board.analysis.language_findings import LanguageFinding
 from taxbench.board.board import (
     NOTHING,
     Board,
@@ -195,12 +196,27 @@ def references() -> tuple[Reference, ...]:
     return tuple(found)
 
 
+def spoken(system: str, dataset: str, *languages: str) -> tuple[LanguageFinding, ...]:
+    """Return a system's scores in English and other languages."""
+    score, less, nothing = (0.95, 0.91, 0.98), (-0.018, -0.04, 0.0), (None, None, None)
+    return tuple(
+        LanguageFinding(
+            system, dataset, "unseen_hypernym", language, "unseen", SEEDS, 14, 0, score,
+            less if place else nothing, score, score if place else nothing, nothing, 0,
+            {"random_lm": (0.505, 0.43, 0.58), "nonsense": (0.568, 0.46, 0.67)} if place else {}, None, "family",
+        )
+        for place, language in enumerate(("en", *languages))
+    )  # fmt: skip
+
+
 def _level(name: str) -> tuple[str, float]:
     base, _, level = name.partition("-")
     return base, float(level or 0)
 
 
-def _board(entries: list[Entry], more: list[Row], shown: tuple[Reference, ...]) -> Board:
+def _board(
+    entries: list[Entry], more: list[Row], shown: tuple[Reference, ...], languages: tuple[LanguageFinding, ...] = ()
+) -> Board:
     placed = ranked(entries)
     rows = [each for one in placed for each in one.rows.values()] + more
     order = {name: number for number, name in enumerate(TASKS)}
@@ -210,7 +226,7 @@ def _board(entries: list[Entry], more: list[Row], shown: tuple[Reference, ...]) 
         why = f"{len(one.missing)} of 5 members missing: {', '.join(one.missing)}" if one.missing else ""
         average = NOTHING if one.missing else Estimate(0.82, 0.01)
         groups.append(GroupAverage("taxonomic", one.rows["unseen"].place, average, why))
-    return Board(placed, tuple(rows), tuple(groups), shown)
+    return Board(placed, tuple(rows), tuple(groups), shown, languages)
 
 
 def board() -> Board:
@@ -247,7 +263,7 @@ def board() -> Board:
     levels += [f"deprivation_systematic_{kind}-{level}" for kind in ("drop", "keep") for level in (0.2, 0.4, 0.6, 0.8)]
     graded = [f"counterfactual_graded-{level}" for level in (0, 0.25, 0.5, 0.75, 1)]
     more = [row(task, first, 1.1) for task in levels + graded] + [row(task, big, 1.0) for task in levels[:5]]
-    return _board(entries, more, references())
+    return _board(entries, more, references(), spoken("wordnet-lm ← mlp ← pocket-conv", "pocket", "de", "zh"))
 
 
 def hostile_board() -> Board:
@@ -265,7 +281,7 @@ def hostile_board() -> Board:
     more = [row(f"deprivation_random-{level}", {**names}, terms=HOSTILE) for level in (0.1, 0.5)]
     shown = tuple(replace(each, lm=name, encoder=name, dataset=name, source=name)
                   for each, name in zip(references(), HOSTILE, strict=False))  # fmt: skip
-    return _board(entries, more, shown)
+    return _board(entries, more, shown, spoken(HOSTILE[4], HOSTILE[2], "de"))
 
 
 def chinese_board() -> Board:
@@ -275,7 +291,7 @@ def chinese_board() -> Board:
         entry({**names, "lm": lm, "encoder": encoder}, 1.1 - number / 10, terms=("鸟", "鱼类", "Käse", "boi\u0302te"))
         for number, (lm, encoder) in enumerate(product(("文本模型", "große Sprache"), ("图像编码器", "très gros")))
     ]
-    return _board(entries, [], ())
+    return _board(entries, [], (), spoken("文本模型 ← 映射 ← 图像编码器", names["dataset"], "zh"))
 
 
 def large_board(n_entries: int = 30) -> Board:

@@ -1,6 +1,7 @@
 """Runs in several languages, on small real parts: one training, one paired table, answers as the model itself gives."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 import taxbench
 from taxbench.board.analysis.languages import compare_languages, is_cognate, share_kept
 from taxbench.board.analysis.languages_text import languages_text
-from taxbench.board.load import load_records
+from taxbench.board.build import build
+from taxbench.board.load import RESULTS, load_records
 from taxbench.cli.main import call
 from taxbench.results.predictions import read_predictions
 from taxbench.runs import fit
@@ -135,7 +137,9 @@ def test_a_term_that_one_language_lacks_drops_out_of_all(
     more = taxbench.run(quiet=True, settings=("language=nd", "epochs=1", "frame=raw"), **grid)
     german = next(each for each in more if "_nd" in each.task)
     assert german.unlabelled_terms == ("saw", "tool")
-    found = compare_languages(load_records([Path(grid["out"])])).findings
+    compared = compare_languages(load_records([Path(grid["out"])]))
+    found = compared.findings
+    assert "| 1 of 2 " in languages_text(compared)
     assert {(each.terms, each.left_out) for each in found if each.split == "unseen"} == {(1, 1)}
     assert {(each.terms, each.left_out) for each in found if each.split == "leaf"} == {(3, 1)}
 
@@ -174,6 +178,23 @@ def test_leaves_that_are_asked_as_taught_are_not_compared(
     out = str(tmp_path / "out")
     taxbench.run(quiet=True, settings=("language=nl", "epochs=1", "frame=raw"), **grid | {"out": out, "seeds": "1"})
     assert {each.split for each in compare_languages(load_records([Path(out)])).findings} == {"unseen"}
+
+
+def test_a_board_pairs_languages_on_the_headline_split(
+    results: list[Result], grid: dict[str, str], tmp_path: Path
+) -> None:
+    for name in ("mine", "mine_de", "mine_zh"):
+        shutil.copytree(Path(grid["out"]) / name, tmp_path / RESULTS / name)
+    build(tmp_path, (), QUIET)
+    table = (tmp_path / "README.md").read_text(encoding="utf-8").partition("## Languages\n")[2].partition("\n## ")[0]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    assert [(line[3], line[4]) for line in lines] == [("language", "terms"), *((code, "2") for code in CODES)]
+    found = compare_languages(load_records([tmp_path / RESULTS]), headline_only=True).findings
+    assert [line[lines[0].index("nonsense")] for line in lines[2:]] == [
+        bounded(each.controls["nonsense"]) for each in found[1:]
+    ]
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert '<section id="languages">' in page and 'href="#languages"' in page and "<bdi>zh</bdi>" in page
 
 
 def test_records_without_english_or_without_others_say_what_to_type(

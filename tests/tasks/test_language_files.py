@@ -96,6 +96,8 @@ def test_chinese_wordings_have_no_blanks_and_fullwidth_marks() -> None:
         ("language: it", "language: en", "1:1", "the words of English are those of the datasets"),
         ("language: it", "language: fi", "1:1", "call the file fi.yaml"),
         ("language: it", "language: Italian", "1:1", "such as de or pt_br"),
+        ('positive: "Ja", ', "", "4:1", "answers: field 'positive' is missing"),
+        (', negative: "Nein"', "", "4:1", "answers: field 'negative' is missing"),
         ('positive: "Ja"', 'positive: "nein"', "4:", "positive and negative answers are the same"),
     ],
 )

@@ -5,14 +5,14 @@ want of a reviewed label, are left out of all of them and counted.
 """
 
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
-from typing import Any
+from functools import cache
 
 import numpy as np
 from scipy.stats import t as student
 
+from taxbench.board.analysis.language_findings import TWIN, LanguageFinding, LanguageFindings
 from taxbench.board.load import LoadedResults
 from taxbench.board.resampling import over_seeds
 from taxbench.board.rows import grouped
@@ -25,55 +25,12 @@ from taxbench.specs.spec import content_hash
 from taxbench.tasks.language_files import languages
 from taxbench.util.errors import UsageError
 
-TWIN = "random_lm"
 ALIKE = 0.6
 """From this share of letters in common on a word counts as a cognate of the English one (Ratcliff and Obershelp)."""
 
 
-@dataclass(frozen=True, slots=True)
-class LanguageFinding:
-    """One language of one system on one split, seeds together; AUROC, with 95 % intervals over terms and leaves."""
-
-    system: str
-    dataset: str
-    task: str
-    """Its name in English."""
-    language: str
-    """As it is typed: of the test, with that of training before it where it is not English."""
-    split: str
-    seeds: tuple[int, ...]
-    terms: int
-    """Terms asked in all languages of the comparison."""
-    left_out: int
-    """Terms that some of them did not ask, and that count in none."""
-    auroc: Bounds
-    less_english: Bounds
-    """AUROC less that of the same questions in English."""
-    transfer: Bounds
-    """AUROC less that of the same head through the LM with random weights."""
-    kept: Bounds
-    """Transfer as a share of that in English; not known where that in English may be zero."""
-    without_cognates: Bounds
-    """AUROC of terms that are no cognates of the English words."""
-    cognates: int
-    controls: dict[str, Bounds]
-    """AUROC of each control."""
-    answer_language: float | None
-    """Share of the language in its own answers and the English ones."""
-    family: str
-    """A digest of all that the compared runs have in common, settings among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageFindings:
-    """All that records in several languages say."""
-
-    findings: tuple[LanguageFinding, ...]
-    notes: tuple[str, ...]
-
-
-def compare_languages(records: LoadedResults) -> LanguageFindings:
-    """Compare records that differ in their languages only.
+def compare_languages(records: LoadedResults, headline_only: bool = False) -> LanguageFindings:
+    """Compare records that differ in their languages only, on all splits or on the headline split of their task.
 
     Raises:
         UsageError: there are none.
@@ -88,7 +45,8 @@ def compare_languages(records: LoadedResults) -> LanguageFindings:
             first = family[others[0]][0]
             notes.append(f"Left out: {first.run.task.name} on {first.dataset}: there is no record in English.")
         elif others:
-            findings += _of_family(family, records)
+            task = family[LanguagePair()][0].run.task
+            findings += _of_family(family, (task.headline,) if headline_only else task.evaluate, records)
     if not findings:
         how = "Make them: taxbench run --task unseen_hypernym --set language=de,fr,es,zh"
         raise UsageError(" ".join(["There are no records in English and another language.", *notes, how]))
@@ -116,14 +74,16 @@ def _family(result: Result) -> str:
     return content_hash([task.digest, rest, result.versions.computing])
 
 
-def _of_family(family: dict[LanguagePair, list[Result]], records: LoadedResults) -> list[LanguageFinding]:
-    """Compare the languages of one system on every split of hypernyms, English first."""
+def _of_family(
+    family: dict[LanguagePair, list[Result]], splits: Sequence[str], records: LoadedResults
+) -> list[LanguageFinding]:
+    """Compare the languages of one system on some splits, English first."""
     seeds = set.intersection(*({each.seed for each in group} for group in family.values()))
     order = sorted(family, key=lambda pair: (not pair.is_english, pair.train != ENGLISH, str(pair)))
     kept = {pair: [each for each in family[pair] if each.seed in seeds] for pair in order}
     answers = {pair: [records.predictions(each) for each in group] for pair, group in kept.items()}
     found = []
-    for split in kept[LanguagePair()][0].run.task.evaluate if seeds else ():
+    for split in splits if seeds else ():
         # Leaves of which none has a label are asked in the language of training; that says nothing of another one.
         asked = {
             pair: [
@@ -137,7 +97,8 @@ def _of_family(family: dict[LanguagePair, list[Result]], records: LoadedResults)
         if everywhere:
             same = {pair: [_only(each, split, everywhere) for each in some] for pair, some in answers.items()}
             counts = len(everywhere), len(anywhere - everywhere)
-            found += [_finding(kept, same, pair, split, counts) for pair in order]
+            drawn = cache(lambda pair, name, same=same, split=split: over_seeds(same[pair], split, name).auroc)
+            found += [_finding(kept, same, pair, (split, *counts), drawn) for pair in order]
     return found
 
 
@@ -145,17 +106,22 @@ def _finding(
     kept: dict[LanguagePair, list[Result]],
     same: dict[LanguagePair, list[Predictions]],
     pair: LanguagePair,
-    split: str,
-    counts: tuple[int, int],
+    about_split: tuple[str, int, int],
+    drawn: Callable[[LanguagePair, str], np.ndarray],
 ) -> LanguageFinding:
-    """Return what one language gives on one split."""
-    group, own, english = kept[pair], same[pair], same[LanguagePair()]
-    run, n = kept[LanguagePair()][0].run, counts[0]
-    auroc, usual = (over_seeds(each, split, OWN).auroc for each in (own, english))
-    twins = [over_seeds(each, split, TWIN).auroc if TWIN in each[0].margins else None for each in (own, english)]
-    transfer = None if twins[0] is None else auroc - twins[0]
-    in_english = None if twins[1] is None else usual - twins[1]
-    labels = languages()[pair.test].labels if pair.test in languages() else {}
+    """Return what one language gives on one split, of which some terms are asked in all languages and some are not.
+
+    Args:
+        drawn: Gives AUROC of a language and a control with its replicates, as `over_seeds`.
+    """
+    group, own, (split, n, left_out) = kept[pair], same[pair], about_split
+    run, auroc, usual = kept[LanguagePair()][0].run, drawn(pair, OWN), drawn(LanguagePair(), OWN)
+    transfer, in_english = (
+        drawn(each, OWN) - drawn(each, TWIN) if TWIN in same[each][0].margins else None
+        for each in (pair, LanguagePair())
+    )  # fmt: skip
+    language = languages().get(pair.test)
+    labels = language.labels if language else {}
     alike = {term for term in _terms_of(own[0], split) if term in labels and is_cognate(labels[term].term, term)}
     unlike = [_only(each, split, frozenset(each.terms) - alike) for each in own]
     shares = [each.answer_language[split] for each in group if split in each.answer_language]
@@ -167,7 +133,7 @@ def _finding(
         split=split,
         seeds=tuple(each.seed for each in group),
         terms=n,
-        left_out=counts[1],
+        left_out=left_out,
         auroc=_bounds(auroc, n, SCORE),
         less_english=UNKNOWN if pair.is_english else _bounds(auroc - usual, n, DIFFERENCE),
         transfer=UNKNOWN if transfer is None else _bounds(transfer, n, DIFFERENCE),
@@ -175,7 +141,7 @@ def _finding(
         without_cognates=_bounds(over_seeds(unlike, split, OWN).auroc, n - len(alike), SCORE) if alike else UNKNOWN,
         cognates=len(alike),
         controls={
-            name: _bounds(over_seeds(own, split, name).auroc, n, SCORE)
+            name: _bounds(drawn(pair, name), n, SCORE)
             for name in own[0].controls
             if not (name == "nonsense" and split == "leaf")  # it stands in the place of hypernyms
         },
@@ -220,13 +186,3 @@ def _only(predictions: Predictions, split: str, terms: frozenset[str]) -> Predic
     """Return the questions of a split about some terms."""
     wanted = np.array([term in terms for term in predictions.terms])
     return predictions.only(predictions.rows_of(split) & wanted[predictions.term])
-
-
-def systems_of(findings: Sequence[LanguageFinding]) -> list[tuple[Any, ...]]:
-    """Return what the tables of findings are about, as `about` says."""
-    return list(dict.fromkeys(map(about, findings)))
-
-
-def about(each: LanguageFinding) -> tuple[Any, ...]:
-    """Return what the table of a finding is about: system, dataset, English task, split, seeds, and all settings."""
-    return each.system, each.dataset, each.task, each.split, each.seeds, each.family

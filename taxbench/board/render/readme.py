@@ -5,6 +5,7 @@ from pathlib import Path
 from string import Template
 from textwrap import fill
 
+from taxbench.board.analysis.languages_text import LEGEND, paired_table
 from taxbench.board.board import Board, Entry, Reference, controls_of
 from taxbench.board.plots import plots
 from taxbench.board.render.cells import (
@@ -31,7 +32,7 @@ def readme(board: Board, figures: str = "figures") -> str:
     for dataset in dict.fromkeys(entry.dataset for entry in board.entries):
         tables += _dataset([entry for entry in board.entries if entry.dataset == dataset])
     more = [f"![{markdown_text(plot.caption, 200)}]({figures}/{plot.stem}.png)\n" for plot in plots(board)]
-    more = ["## Figures\n"] * bool(more) + more + _others(board) + _references(board.references)
+    more = ["## Figures\n"] * bool(more) + more + _languages(board) + _others(board) + _references(board.references)
     controls = "- **controls**: " + " ".join(
         f"**{each.title}**: {each.help}" for each in known_controls(row.controls for row in board.rows)
     )
@@ -95,6 +96,16 @@ def _controls(entries: Sequence[Entry], names: dict[str, Callable[[Entry], str]]
         lines.append([*_named(entry, names), *(number(score.mean) for score in scores)])
     why = "**Controls**: F1 on the same unseen hypernyms without the thing that is claimed.\n"
     return [why, markdown_table(lines) + "\n"]
+
+
+def _languages(board: Board) -> list[str]:
+    """Return the table that pairs languages with English, where there are records of a task in several."""
+    if not board.languages:
+        return []
+    head, *lines = paired_table(board.languages)
+    cells = [head, *([*map(markdown_text, line[:3]), *line[3:]] for line in lines)]
+    about = fill(f"The same questions in several languages. {LEGEND}", 120)
+    return ["## Languages\n", f"{about}\n", markdown_table(said(cells)) + "\n"]
 
 
 def _others(board: Board) -> list[str]:

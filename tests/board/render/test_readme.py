@@ -67,6 +67,15 @@ def test_published_figures_are_marked_and_name_their_source() -> None:
     assert line["random LM, unseen F1"] == "0.453 ± 0.008"
 
 
+def test_languages_are_paired_with_english_where_there_are_several() -> None:
+    head, *lines = section(readme(board()), "Languages")
+    assert head[:4] == ["dataset", "LM ← head ← encoder", "task", "language"] and "own answers" not in head
+    english, german, chinese = (dict(zip(head, line, strict=True)) for line in lines)
+    assert (english["language"], english["less English"], chinese["language"]) == ("en", "–", "zh")
+    assert (german["less English"], german["nonsense"]) == ("-0.018 [-0.04, +0.00]", "0.568 [0.46, 0.67]")
+    assert "## Languages" not in readme(replace(board(), languages=()))
+
+
 def test_hostile_names_are_inert() -> None:
     text = readme(hostile_board())
     own = re.sub(r"</?(details|summary)>|<!-- Made by .*? -->", "", text)

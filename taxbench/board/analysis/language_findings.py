@@ -1,0 +1,62 @@
+"""What is said of records in several languages: the form of it, for those who show it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from taxbench.scoring.rank_correlation import Bounds
+
+TWIN = "random_lm"
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageFinding:
+    """One language of one system on one split, seeds together; AUROC, with 95 % intervals over terms and leaves."""
+
+    system: str
+    dataset: str
+    task: str
+    """Its name in English."""
+    language: str
+    """As it is typed: of the test, with that of training before it where it is not English."""
+    split: str
+    seeds: tuple[int, ...]
+    terms: int
+    """Terms asked in all languages of the comparison."""
+    left_out: int
+    """Terms that some of them did not ask, and that count in none."""
+    auroc: "Bounds"
+    less_english: "Bounds"
+    """AUROC less that of the same questions in English."""
+    transfer: "Bounds"
+    """AUROC less that of the same head through the LM with random weights."""
+    kept: "Bounds"
+    """Transfer as a share of that in English; not known where that in English may be zero."""
+    without_cognates: "Bounds"
+    """AUROC of terms that are no cognates of the English words."""
+    cognates: int
+    controls: "dict[str, Bounds]"
+    """AUROC of each control."""
+    answer_language: float | None
+    """Share of the language in its own answers and the English ones."""
+    family: str
+    """A digest of all that the compared runs have in common, settings among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageFindings:
+    """All that records in several languages say."""
+
+    findings: tuple[LanguageFinding, ...]
+    notes: tuple[str, ...]
+
+
+def systems_of(findings: Sequence[LanguageFinding]) -> list[tuple[Any, ...]]:
+    """Return what the tables of findings are about, as `about` says."""
+    return list(dict.fromkeys(map(about, findings)))
+
+
+def about(each: LanguageFinding) -> tuple[Any, ...]:
+    """Return what the table of a finding is about: system, dataset, English task, split, seeds, and all settings."""
+    return each.system, each.dataset, each.task, each.split, each.seeds, each.family
