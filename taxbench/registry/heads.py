@@ -41,6 +41,8 @@ _DEFAULTS: dict[str, Any] = {
     "SYSTEM": False,
 }  # fmt: skip
 _OF_READERS = {"NOTE": "reference: trained on captions, which name hypernyms", "CONTROL": True, "POOL": "tokens"}
+# What is kept of a picture is what the system was trained to read, and nothing of it is trained here.
+_NOT_OF_READERS = {"pool", "layer", *TrainerSpec.model_fields} - {"order"}
 TOLD = ("names", "terms")
 """What heads read that are told what is true of names, and ask neither an LM nor the text side of a system."""
 # What can be trained: the reading of a state is trained with the map, and label vectors are not asked of the LM.
@@ -69,7 +71,7 @@ class HeadInfo:
     learns: Literal["through the LM", "fit"]
     settings: tuple[HeadSetting, ...]
     known: tuple[str, ...]
-    """The names of all settings of its runs: what every run has, and its own."""
+    """The names of all settings of its runs: what every run has, or every run of a system, and its own."""
     module: str
     """What is imported when the head is used."""
 
@@ -209,7 +211,10 @@ def read_head(name: str, module: str, source: str) -> HeadInfo:
         summary=" ".join((ast.get_docstring(tree) or "").partition("\n\n")[0].split()),
         learns="through the LM" if makers == ["build"] else "fit",
         settings=fields,
-        known=(*shared, *(setting for setting, _, _ in fields)),
+        known=(
+            *(setting for setting in shared if not (said["SYSTEM"] and setting in _NOT_OF_READERS)),
+            *(setting for setting, _, _ in fields),
+        ),
         module=module,
         **{constant.lower(): value for constant, value in said.items()},
     )

@@ -35,6 +35,7 @@ from taxbench.specs.run import HeadKey, HeadSpec, RunSpec, head_key
 from taxbench.specs.side_files import LossCurve
 from taxbench.specs.spec import canonical_json
 from taxbench.specs.task import PromptSpec
+from taxbench.systems.answering import AnsweringScorer
 from taxbench.systems.asking import TextScorer
 from taxbench.systems.text_side import MeanImage, TextSide
 from taxbench.training.head_state import HeadTrainingState, build_head
@@ -185,7 +186,8 @@ class HeadJob:
 
     def _scorer(self, how: Asking) -> QuestionScorer:
         twin = self.key.seed if self.key.variant == "random_lm" else None
-        return self.context.scorer(self.protocol, self.key.trainer.order, how.prompt, how.texts, twin)
+        found = self.context.scorer(self.protocol, self.key.trainer.order, how.prompt, how.texts, twin)
+        return found.told if self._info.sees == "name" and isinstance(found, AnsweringScorer) else found
 
     def asked(self, texts: TermTexts, prompt: PromptSpec) -> "HeadJob":
         """Return the same head, to be asked in another way."""

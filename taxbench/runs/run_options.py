@@ -57,6 +57,7 @@ class OptionsError(UsageError):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem.error) for problem in problems))
         self.problems = problems
+        self.exit_code = max(problem.error.exit_code for problem in problems)  # a missing model is no wrong usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ that is compared with the model's own forward, from pixels to logits.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -89,6 +90,9 @@ class _Decoded(FeatureRows):
 class AnsweringSide(TextSide):
     """The language model of a system."""
 
+    told: bool = field(default=False, kw_only=True)
+    """Whether names stand where pictures would, in rows that are read as any text."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", TextHalf(self.model, self.how))
         FrozenLM.__post_init__(self)
@@ -98,7 +102,7 @@ class AnsweringSide(TextSide):
         """Return how it is asked."""
         answers = self.whole.architecture.answers
         assert answers is not None, self.whole.spec.name
-        return answers
+        return replace(answers, block=False, deep=False) if self.told else answers
 
     def bos(self) -> list[int]:
         """Return the token that opens a row, or nothing where images come before it."""
@@ -110,14 +114,16 @@ class AnsweringSide(TextSide):
 
     def opening(self, frame: Frame) -> list[int]:
         """Return the tokens before an image, as they are where the image is in the text; see `FrozenLM.opening`."""
+        if self.told:
+            return FrozenLM.opening(self, frame)
         before = FrozenLM.encode(self, frame.before + self._sign)
         before = before[:-1] if self._sign else before
         return before if before[:1] == self.bos() else self.bos() + before
 
     @property
     def _sign(self) -> str:
-        """Return the token that stands for a part of an image, or nothing where the tokenizer has none."""
-        return self.tokenizer.convert_ids_to_tokens(self.how.tokens(self.whole.config, 3)[1]) or ""
+        """Return the token that stands for a part of an image, or nothing where the tokenizer, or the row, has none."""
+        return "" if self.told else self.tokenizer.convert_ids_to_tokens(self.how.tokens(self.whole.config, 3)[1]) or ""
 
     def seen(self, images: Images, asked: bool) -> Images:
         """Return what heads see of pictures; see `TextSide`."""
@@ -179,7 +185,7 @@ class KeptPrefix(Packed):
         allowed = look_back(torch.ones(b, p, dtype=torch.bool, device=row.device), prefix=p)
         if how.block:
             allowed[:, o : o + k, o : o + k] = True
-        if not how.deep or soft_tokens.shape[-1] == width:  # words in the place of an image are words
+        if not how.deep:
             return row, allowed, torch.arange(p, device=row.device).expand(b, -1), p, {}
         positions, after = _of_grid(o, k, stem.shape[1], row.device)
         visual = torch.zeros(b, p, dtype=torch.bool, device=row.device)
@@ -211,20 +217,37 @@ def _of_grid(o: int, k: int, stem: int, device: torch.device) -> tuple[Tensor, i
     return torch.cat([before, image, behind], dim=1), o + side + stem
 
 
-def answering_scorer(lm: AnsweringSide, protocol: Protocol, prompt: PromptSpec) -> QuestionScorer:
+@dataclass(frozen=True)
+class AnsweringScorer(QuestionScorer):
+    """A question scorer of a system, with the texts that its table holds as tokens."""
+
+    questions: tuple[str, ...] = ()
+    answers: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+
+    @cached_property
+    def told(self) -> QuestionScorer:
+        """Return it for rows in which words stand where a picture would."""
+        lm = cast(AnsweringSide, self.lm)
+        lm = replace(lm, model=lm.model.whole, told=True)
+        table = tokenise(lm, self.questions, self.answers, self.frame)
+        return replace(self, lm=lm, table=table, forward=replace(self.forward, lm=lm, table=table))
+
+
+def answering_scorer(lm: AnsweringSide, protocol: Protocol, prompt: PromptSpec) -> AnsweringScorer:
     """Return a system's language model, asked in the fastest way in which it answers as its own forward does.
 
     Raises:
         ModelError: it can be asked in none.
     """
-    answers = protocol.task.questions.answers.positive, protocol.task.questions.answers.negative
-    frame = frame_of(prompt, answers, "image_first", lm.tokenizer)
-    table = tokenise(lm, protocol.questions, answers, frame)
+    questions, answers = protocol.questions, protocol.task.questions.answers
+    either = answers.positive, answers.negative
+    frame = frame_of(prompt, either, "image_first", lm.tokenizer)
+    table = tokenise(lm, questions, either, frame)
     tried, problem = trial(lm, table), None
     for path, chunk in (("packed", CHUNK if lm.device.type == "cpu" else ACCELERATOR_CHUNK), ("plain", None)):
         note = f"'{lm.spec.name}' is asked each question in a row of its own, several times slower: {problem}."
-        forward = KeptPrefix(lm, table, chunk)
-        scorer = QuestionScorer(lm, frame, table, path, note if problem else None, forward)  # type: ignore[arg-type]
+        forward, warning = KeptPrefix(lm, table, chunk), note if problem else None
+        scorer = AnsweringScorer(lm, frame, table, path, warning, forward, False, questions, either)  # type: ignore[arg-type]
         if (problem := tried.problem(scorer.margins)) is None:
             return scorer
     raise ModelError(f"'{lm.spec.name}' does not answer about kept pictures as its own forward does: {problem}.")

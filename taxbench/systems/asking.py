@@ -16,7 +16,7 @@ from taxbench.lms.question_scorer import Order, QuestionScorer
 from taxbench.protocol.deprivation import true_pairs
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.sources import SystemSpec
-from taxbench.specs.task import RAW, Answers, PromptSpec
+from taxbench.specs.task import IMAGE, QUESTION, RAW, Answers, PromptSpec
 from taxbench.systems.answering import AnsweringSide, answering_scorer, own_prompt
 from taxbench.systems.matching import ChilsHead, OddsHead
 from taxbench.systems.pairing import MaskedHead, PairHead
@@ -98,8 +98,11 @@ def system_prompt(lm: TextSide, wanted: PromptSpec, order: Order, answers: Answe
     Raises:
         UsageError: the question should come first.
     """
+    first = f"'{lm.spec.name}' is shown the image first."
     if order != "image_first":
-        raise UsageError(f"'{lm.spec.name}' is shown the image first. Leave out --set order={order}.")
+        raise UsageError(f"{first} Leave out --set order={order}.")
+    if wanted.frame.find(QUESTION) < wanted.frame.find(IMAGE):
+        raise UsageError(f"{first} In --set frame=, put {IMAGE} before {QUESTION}.")
     both = answers.positive, answers.negative
     return own_prompt(lm, wanted, both) if isinstance(lm, AnsweringSide) else RAW
 

@@ -19,7 +19,7 @@ from taxbench.systems.architectures import Architecture, Image, architecture_of
 from taxbench.util.errors import ModelError
 from taxbench.util.hub import config_file, load_pretrained, reading, weight_files, weights_digest
 
-_ASKING = 2
+_ASKING = 3
 """Part of the digests of systems that answer: raised when other tokens, or vectors of images, surround a question."""
 
 

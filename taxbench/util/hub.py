@@ -283,7 +283,7 @@ def weights_digest(source: str, gated: bool, tokenizer: Any = None) -> str:
 
 def _file(source: str, gated: bool, name: str) -> Path:
     """Return one file of a model, downloaded if it is neither in a directory nor in the local hub cache."""
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     if Path(source).is_dir():
         path = Path(source) / name
@@ -291,8 +291,10 @@ def _file(source: str, gated: bool, name: str) -> Path:
             raise ModelError(f"The model directory '{source}' has no {name}.")
         return path
     try:
+        if _local(source, name) is None:
+            get_hf_file_metadata(hf_hub_url(source, name))  # without network a download tries, and chats, for 23 s
         return Path(hf_hub_download(source, name))
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:
+    except Exception as error:  # its own, and those of the library by which it asks
         raise ModelError(_missing(source, gated, error)) from None
 
 

@@ -15,7 +15,7 @@ from taxbench.lms.forward import tokenise
 from taxbench.lms.frames import frame_of
 from taxbench.registry.models import find_system
 from taxbench.specs.task import PromptSpec
-from taxbench.systems.answering import AnsweringSide, own_prompt
+from taxbench.systems.answering import AnsweringScorer, AnsweringSide, KeptPrefix, own_prompt
 from tests.systems.tiny_systems import IMAGE, tokenizer
 
 Saved = Callable[[str], Path]
@@ -121,19 +121,37 @@ def test_what_surrounds_images_is_what_the_release_s_own_processor_writes(
         assert shown.format(image=side.how.image[0] * len(inside)) == written
 
 
-@pytest.mark.parametrize(("first", "behind"), [(False, "_"), (True, "Ċ")])
-def test_a_word_begins_beside_an_image_as_the_tokenizer_has_it(first: bool, behind: str, saved: Saved) -> None:
-    """A tokenizer such as LLaVA's puts a blank before each text between special tokens, or before the first alone."""
-    llama = tokenizer(row="<s> $A", normalizer=None if first else normalizers.Prepend("_"))
+def llama(first: bool) -> Any:
+    """Return a tokenizer that puts a blank before each text between special tokens, or before the first alone."""
+    made = tokenizer(row="<s> $A", normalizer=None if first else normalizers.Prepend("_"))
     if first:
-        llama.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        made.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Metaspace("_", prepend_scheme="first", split=False), pre_tokenizers.ByteLevel(False)]
         )
-    processor = llava(llama)
+    return made
+
+
+@pytest.mark.parametrize(("first", "behind"), [(False, "_"), (True, "Ċ")])
+def test_a_word_begins_beside_an_image_as_the_tokenizer_has_it(first: bool, behind: str, saved: Saved) -> None:
+    tokens = llama(first)
+    processor = llava(tokens)
     text = f"USER: <image>\n{QUESTION} Answer Yes or No. ASSISTANT:"
     found = processor(images=PHOTO, text=text, return_tensors="np")["input_ids"][0].tolist()
-    row = row_of(side_of(saved("llava"), llama), 16)
-    assert row == found and llama.convert_ids_to_tokens(row)[row.index(IMAGE) + 16] == behind
+    row = row_of(side_of(saved("llava"), tokens), 16)
+    assert row == found and tokens.convert_ids_to_tokens(row)[row.index(IMAGE) + 16] == behind
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_name_in_the_place_of_an_image_follows_what_stands_before_it_as_a_word_of_a_text(
+    first: bool, saved: Saved
+) -> None:
+    """LLaVA's frame has a blank before the image, and a name one of its own: only one of them is said."""
+    tokens = llama(first)
+    side = side_of(saved("llava"), tokens)
+    frame = frame_of(own_prompt(side, AUTO, YES_NO), YES_NO, "image_first", tokens)
+    table, asked = tokenise(side, (QUESTION, "Is there a saw?"), YES_NO, frame), ((QUESTION, "Is there a saw?"), YES_NO)
+    told = AnsweringScorer(side, frame, table, "packed", None, KeptPrefix(side, table), False, *asked).told
+    assert [*told.table.opening.tolist(), *told.said("crow").tolist()] == tokens("USER: a crow")["input_ids"]
 
 
 CHECKPOINT = (

@@ -12,6 +12,9 @@ import transformers as hf
 
 from taxbench.cli.main import call
 from taxbench.registry.models import find_encoder, find_lm, find_system
+from taxbench.runs.config import resolve
+from taxbench.runs.run_options import Options
+from taxbench.specs.run import TrainerSpec
 from taxbench.systems.text_side import TextSide
 from taxbench.systems.whole_model import describe_system
 from taxbench.util.errors import ModelError, UsageError
@@ -115,5 +118,30 @@ def test_weights_that_are_not_here_are_named_with_what_to_type(
     name: str, said: str, asked: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert call(["-q", *asked, "--system", name]) > 0
+    assert call(["-q", *asked, "--system", name]) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("setting", ["pool=pooled", "layer=-2", "epochs=1"])
+def test_systems_have_no_settings_of_encoders_and_of_training(setting: str) -> None:
+    with pytest.raises(UsageError, match=f"nothing has the setting '{setting.partition('=')[0]}'.*crop"):
+        resolve(Options(system="pocket-clip", settings=(setting,)))
+
+
+def test_what_a_task_sets_for_heads_is_not_of_systems() -> None:
+    (cell,) = resolve(Options(system="pocket-clip", task="paper_full")).cells
+    assert (cell.features.layer, cell.features.pool, cell.trainer.epochs) == (-1, "tokens", TrainerSpec().epochs)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("order=question_first", "Leave out --set order=question_first."),
+        ("frame={question} {image}", "In --set frame=, put {image} before {question}."),
+    ],
+)
+def test_a_question_before_the_image_is_refused(
+    setting: str, said: str, saved: Saved, asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["-q", *asked, "--system", str(saved("llava")), "--set", setting]) == 2
+    assert f"'llava' is shown the image first. {said}" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.registry.models import find_encoder, find_lm
 from taxbench.util.errors import ModelError, UsageError
+from taxbench.util.hub import config_file
 from tests.conftest import UNPRIVILEGED
 from tests.features.tiny_encoders import TINY
 
@@ -249,6 +250,18 @@ def test_a_revision_of_the_hub_can_be_named(lm: Path, tmp_path: Path, monkeypatc
         loaded("owner/name@step5000")
     with pytest.raises(ModelError, match=r"OWNER/NAME@REVISION, .* Did you mean 'owner/name@step3000'\?"):
         loaded("owner/name:step3000")
+
+
+def test_without_network_a_model_is_missing_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    nobody = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", nobody)
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"it waits for {seconds} s"))
+    with pytest.raises(ModelError, match=r"cannot be fetched .* type 'hf download owner/nothing'"):
+        config_file("owner/nothing", gated=False)
+    assert not caplog.records
 
 
 def test_weights_of_another_shape_are_named(lm: Path) -> None:
