@@ -143,7 +143,7 @@ def load_results(*folders: str | Path) -> "Results":
     return load_results(folders or ("results",))
 
 
-def load_table(*places: "str | Path | Result", per_seed: bool = False) -> "DataFrame":
+def load_table(*places: "str | Path | Result", per_seed: bool = False, quiet: bool = False) -> "DataFrame":
     """Return the table of results below folders (default: `results`), one line for every task and system.
 
     Figures are means over seeds in columns of their own, with `_sd` over seeds and `_low` and `_high`, the 95 %
@@ -152,13 +152,15 @@ def load_table(*places: "str | Path | Result", per_seed: bool = False) -> "DataF
     Args:
         places: Folders, `result.json` files, or results that `run` returned.
         per_seed: One line for every result instead, with its `seed` and `folder`, and no intervals.
+        quiet: No progress and no notes on standard error.
 
     Raises:
         TaxbenchError: there is no result, a record is broken, or pandas is not installed.
     """
     from taxbench.board.notebook import load_table
+    from taxbench.util.progress import Reporter
 
-    return load_table(places or ("results",), per_seed)
+    return load_table(places or ("results",), per_seed, Reporter(quiet))
 
 
 def load_answers(*places: "str | Path | Result") -> "DataFrame":

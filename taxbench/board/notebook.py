@@ -14,7 +14,7 @@ from taxbench.board.build import make_board
 from taxbench.board.load import LoadedResults, load_predictions, load_records
 from taxbench.board.pictures import as_one, pictures_of
 from taxbench.board.render.exports import csv_text
-from taxbench.board.resampling import Cached
+from taxbench.board.resampling import known_resamplings
 from taxbench.board.rows import make_table, record_key, settings_of
 from taxbench.protocol.image_pairs import ids_in
 from taxbench.results.predictions import OWN
@@ -23,8 +23,7 @@ from taxbench.specs.controls import control_title, in_order
 from taxbench.specs.prompt_view import html_table
 from taxbench.specs.result import Result
 from taxbench.util.errors import DataError, UsageError
-from taxbench.util.paths import cache_folder
-from taxbench.util.progress import QUIET
+from taxbench.util.progress import QUIET, Reporter
 from taxbench.util.text import number
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def load_results(places: Iterable[str | Path]) -> Results:
     return Results(map(read_result, find_results([Path(place) for place in places])))
 
 
-def load_table(places: Iterable[Place], per_seed: bool) -> "DataFrame":
+def load_table(places: Iterable[Place], per_seed: bool, report: Reporter) -> "DataFrame":
     """Return what `taxbench.load_table` does."""
     pandas, results = _pandas("load_table"), results_in(places)
     of = {record_key(each): each for each in results}
@@ -90,7 +89,7 @@ def load_table(places: Iterable[Place], per_seed: bool) -> "DataFrame":
     else:
         root = Path.cwd().anchor
         found = LoadedResults(tuple(results), {key: _folder(each) for key, each in of.items()}, [Path(root)])
-        rows = list(make_board(found, (), Cached(cache_folder()), (), QUIET).rows)
+        rows = list(make_board(found, (), known_resamplings(found), (), report).rows)
     firsts = [of[f"{row.records[0].digest} {row.records[0].predictions}"] for row in rows]
     scores = pandas.read_csv(io.StringIO(csv_text(rows)), dtype=dict.fromkeys(_TEXTS, str))
     scores[list(_TEXTS)] = scores[list(_TEXTS)].fillna("")

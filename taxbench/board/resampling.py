@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, ValidationError
 
+from taxbench.board.load import RESULTS, LoadedResults
 from taxbench.board.rows import Interval, group_key
 from taxbench.results.predictions import OWN, Predictions
 from taxbench.scoring.bootstrap import DIFFERENCE, REPLICATES, SCORE, Replicates, interval, replicates
 from taxbench.specs.result import Result
 from taxbench.specs.spec import Spec
 from taxbench.util.errors import CacheError, DataError
-from taxbench.util.paths import replacing
+from taxbench.util.paths import cache_folder, replacing
 from taxbench.util.progress import Reporter
 
 FILE = "resampling.json"
@@ -99,6 +101,20 @@ def read_resamplings(path: Path) -> dict[str, Resampled]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise DataError(f"'{path}' is damaged ({first['msg']}). Remove it: it is made anew from predictions.") from None
+
+
+def known_resamplings(found: LoadedResults, cache: Path | None = None) -> ChainMap[str, Resampled]:
+    """Return the resamplings that are kept of records: in the cache, where new ones go, and by boards they lie on.
+
+    Args:
+        cache: The cache folder; None: the usual one.
+
+    Raises:
+        DataError: the file of a board is damaged.
+    """
+    above = {folder for place in found.folders.values() for folder in place.absolute().parents}
+    kept = (read_resamplings(folder.parent / FILE) for folder in sorted(above) if folder.name == RESULTS)
+    return ChainMap(Cached(cache_folder(cache)), *kept)
 
 
 def resamplings_text(rows: Mapping[str, Resampled]) -> str:

@@ -1,5 +1,6 @@
 """`taxbench compare`: two systems on the same questions."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from taxbench.util.progress import Reporter
 @click.argument("b")
 @click.option("--results", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Where KEY=VALUE is looked up; repeatable  [default: results]")  # fmt: skip
-@click.option("--task", "tasks", help="Tasks, by commas  [default: all that both have]", shell_complete=complete_task)
+@click.option("--task", help="Tasks, by commas  [default: all that both have]", shell_complete=complete_task)
 @click.option("--split", help="Which questions  [default: each task's headline split]")
 @click.option("--terms", type=click.IntRange(0), default=5, show_default=True, help="Terms to show of each task.")
 @json_option
@@ -33,12 +34,13 @@ def command(report: Reporter, /, a: str, b: str, results: tuple[Path, ...], as_j
     Names are dataset, encoder, lm, head, features, every setting, dtype, device, numerics and others.
     """
     from taxbench.board.analysis.comparison_text import LEGEND, comparison_text
-    from taxbench.board.analysis.systems import compare_systems, find_system
+    from taxbench.board.analysis.systems import compare_systems, find_sides
     from taxbench.util.text import plain_json
 
     folders = list(results) or [Path("results")]
-    tasks = [name.strip() for name in (chosen["tasks"] or "").split(",") if name.strip()]
-    found = compare_systems(find_system(a, folders), find_system(b, folders), tasks, chosen["split"])
+    tasks = [name.strip() for name in (chosen["task"] or "").split(",") if name.strip()]
+    also = "".join(f" --{name} {shlex.quote(chosen[name])}" for name in ("task", "split") if chosen[name])
+    found = compare_systems(*find_sides(a, b, folders, also), tasks, chosen["split"])
     if as_json:
         click.echo(plain_json(found))
     else:

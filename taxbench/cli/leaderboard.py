@@ -60,9 +60,8 @@ def show(report: Reporter, /, folders: tuple[Path, ...], form: str, as_json: boo
     from taxbench.board.load import load_records
     from taxbench.board.published import compare_with_published
     from taxbench.board.render.text_table import LEGEND, check_layout, latex_tables, of_terminal, text_table
-    from taxbench.board.resampling import Cached
+    from taxbench.board.resampling import known_resamplings
     from taxbench.tasks.registry import find_tasks
-    from taxbench.util.paths import cache_folder
 
     other = as_json or form != "table"
     chosen = bool(given["columns"] or given["sort"])
@@ -72,8 +71,8 @@ def show(report: Reporter, /, folders: tuple[Path, ...], form: str, as_json: boo
     found, layout = load_records(places), of_terminal(given["columns"], given["sort"])
     if chosen:
         check_layout(found.results, layout)
-    known, groups = Cached(cache_folder()), registry.groups.values()
-    board = make_board(found, groups, known, (), report, given["best_by"])
+    known = known_resamplings(found)
+    board = make_board(found, registry.groups.values(), known, (), report, given["best_by"])
     if chosen and other:
         click.echo(latex_tables(board.rows, layout), nl=False)
     elif other:
@@ -180,13 +179,14 @@ def export_command(report: Reporter, /, folders: tuple[Path, ...], form: str, as
     from taxbench.board.load import load_records
     from taxbench.board.notebook import parquet_files
     from taxbench.board.render.exchange import check_repository, every_eval_ever, hub_results
-    from taxbench.board.resampling import Cached
-    from taxbench.util.paths import cache_folder, replacing
+    from taxbench.board.resampling import known_resamplings
+    from taxbench.util.paths import replacing
 
     if form == "hub":
         check_repository(given["benchmark"])
     places = folders or (Path("results"),)
-    board = make_board(load_records(places), (), Cached(cache_folder()), (), report)
+    found = load_records(places)
+    board = make_board(found, (), known_resamplings(found), (), report)
     files: dict[str, bytes]
     if form == "parquet":
         files = parquet_files(board, places)

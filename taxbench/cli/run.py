@@ -114,17 +114,16 @@ def _show(results: "list[Result]", config: RunConfig, report: Reporter) -> None:
     from taxbench.board.load import from_results
     from taxbench.board.published import compare_with_published
     from taxbench.board.render.text_table import LEGEND, of_terminal, text_table
-    from taxbench.board.resampling import Cached
+    from taxbench.board.resampling import known_resamplings
     from taxbench.specs.language_pair import LanguagePair
-    from taxbench.util.paths import cache_folder
 
-    out, known = config.out, Cached(cache_folder(config.cache))
-    board = make_board(from_results(results, out), config.groups, known, (), report)
+    out, found = config.out, from_results(results, config.out)
+    board = make_board(found, config.groups, known_resamplings(found, config.cache), (), report)
     published = compare_with_published(board.rows, {task.name: task for task in config.tasks})
     click.echo(text_table(board.rows, board.groups, published, of_terminal()))
     spoken = {each.run.task.questions.language for each in results}
     if len(spoken) > 1 and LanguagePair() in spoken:
         with suppress(UsageError):  # after an interruption there may be nothing to compare
-            click.echo(languages_text(compare_languages(from_results(results, out))))
+            click.echo(languages_text(compare_languages(found)))
     again = "" if str(out) == _DEFAULT.out else f" {shlex.quote(str(out))}"
     report.say(f"{LEGEND}\nResults: {out.resolve()}. In one table: taxbench leaderboard show{again}")

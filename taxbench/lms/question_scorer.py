@@ -341,13 +341,8 @@ class QuestionScorer:
             read: Makes (n, q, *shape) of what the LM gives for n images, and of the texts they were asked.
             shape: What is read from each question.
         """
-        (b, q), k, known = texts.shape[:2], soft_tokens.shape[1], self.lm.positions
-        if known is not None and k + forward.length > known:
-            raise ModelError(
-                f"A row of {k} soft tokens and up to {forward.length} of a question is longer than the {known} "
-                f"positions that '{self.lm.spec.name}' knows. Choose a head with fewer soft tokens, pool the "
-                "features, or take a shorter frame."
-            )
+        (b, q), k = texts.shape[:2], soft_tokens.shape[1]
+        self.check_room(k, forward.length)
         found: Tensor | None = None
         for bucket in buckets(forward.widths, texts, k):
             rows = texts[bucket.images, : bucket.questions].flatten(1)
@@ -358,6 +353,23 @@ class QuestionScorer:
             columns = torch.arange(bucket.questions, device=texts.device)
             found = found.index_put((bucket.images[: bucket.real, None], columns[None]), part)
         return soft_tokens.new_zeros(b, q, *shape) if found is None else found
+
+    def check_room(self, k: int, length: int) -> None:
+        """Check that the LM knows as many positions as k soft tokens and the longest question take.
+
+        Args:
+            length: Tokens of that question.
+
+        Raises:
+            ModelError: it does not.
+        """
+        known = self.lm.positions
+        if known is not None and k + length > known:
+            raise ModelError(
+                f"A row of {k} soft tokens and up to {length} of a question is longer than the {known} positions that "
+                f"'{self.lm.spec.name}' knows. Choose a head with fewer soft tokens, pool the features, or take a "
+                "shorter frame."
+            )
 
     def said(self, name: str, phrase: str | None = None) -> Tensor:
         """Return the tokens of a name that is said where the image would be, as for `Frame.said`.  # (t,)"""

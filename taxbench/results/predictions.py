@@ -80,7 +80,8 @@ class Predictions:
 
     def leaf_pairs(self) -> np.ndarray:
         """Return the leaves of both images of each question; of a single image its own twice.  # (q, 2) int"""
-        first = first_ids(self.images)
+        if not (first := first_ids(self.images)):  # no pairs: nothing to look up
+            return np.repeat(self.leaf_of[self.image][:, None], 2, axis=1)
         last = [first.get(ids_in(name, first)[-1], row) for row, name in enumerate(self.images)]
         return np.asarray(np.stack([self.leaf_of, self.leaf_of[last]], axis=1)[self.image])
 

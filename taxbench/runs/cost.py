@@ -110,6 +110,8 @@ class CostModel:
     ) -> float:
         """Return how many tokens the rows have in which questions are put to the LM; counted once for many heads.
 
+        Raises ModelError where they are longer than it knows positions.
+
         Args:
             how: In which words, as they are put to the LM.
             images: How many rows there are; None: as many as the questions have images.
@@ -119,8 +121,9 @@ class CostModel:
         protocol = self._alike(job.protocol)
         key = (id(protocol), what, k, info.sees, trainer.order, *how.identity)
         if key not in self._tokens:
-            questions = draw()
-            table = self._context.scorer(protocol, trainer.order, how.prompt, how.texts).table
+            questions, scorer = draw(), self._context.scorer(protocol, trainer.order, how.prompt, how.texts)
+            table = scorer.table
+            scorer.check_room(k, table.length)
             widths, n = table.widths.cpu().numpy()[questions.term], len(protocol.leaf)
             shared = k + len(table.opening) + len(table.stem) + len(table.ending)
             if info.sees == "features" or images is not None or protocol.task.in_pairs:

@@ -11,7 +11,7 @@ import numpy as np
 
 from taxbench.protocol.left_out import unlabelled_terms
 from taxbench.registry.heads import head_info
-from taxbench.results.predictions import OWN, read_predictions
+from taxbench.results.predictions import read_predictions
 from taxbench.results.records import RESULT, find_results, read_result
 from taxbench.runs.config import RunConfig
 from taxbench.runs.context import RunContext
@@ -19,8 +19,9 @@ from taxbench.runs.cost import CostModel, Rates, encode_some, rates, seconds_to_
 from taxbench.runs.downloads import Download, missing_models
 from taxbench.runs.fit import HeadJob
 from taxbench.runs.loaded import Shared
-from taxbench.runs.runner import PlannedRun, check, plan
+from taxbench.runs.runner import Plan, PlannedRun, check, plan
 from taxbench.runs.schedule import WorkLeft, makespan
+from taxbench.runs.status import Tally
 from taxbench.scoring.bootstrap import Replicates, replicates, standard_error
 from taxbench.scoring.comparison import detectable_difference
 from taxbench.specs.feature_key import FeatureOptions
@@ -95,30 +96,30 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
         TaxbenchError: datasets or models are not to be had; all at once, with what to type.
     """
     config = replace(config, device=config.device.partition(",")[0])  # one process on one device
-    shared, failing, left_out, found = Shared(), list[str](), list[str](), list[InputsForecast]()
+    shared, tally, left_out, found = Shared(), Tally(config.size), list[str](), list[InputsForecast]()
     missing = missing_models(config.inputs)
     contexts = [RunContext(config, inputs, report, shared) for inputs in config.inputs if inputs not in missing]
     check(contexts)
     work, probing = list[WorkLeft](), 0.0
     for context in contexts:
-        runs = [*plan(context)]
+        runs, start = plan(context), time.time()
+        cost = CostModel(context)
         protocols = [run.protocol for _, run in runs if isinstance(run, PlannedRun)]
         left_out += [f"{each.task.name}: {note}" for each in protocols for note in unlabelled_terms(each)]
-        failing += [f"{name}: {error}" for name, error in runs if not isinstance(error, PlannedRun)]
-        start = time.time()
-        try:
-            result, units = _of_inputs(context, [run for _, run in runs if isinstance(run, PlannedRun)])
-            found.append(result)
-            work.append(units)
-        except TaxbenchError as error:  # a head that does not fit the features or the LM
-            failing.append(f"some runs of {context.inputs.lm.name} ← {context.inputs.encoder.name}: {error}")
+        if prices := _prices(runs, cost, tally):
+            try:
+                result, units = _of_inputs(prices, context, cost)
+                found.append(result)
+                work.append(units)
+            except TaxbenchError as error:  # of pictures, or of what reads them
+                tally.fail(f"{context.inputs.lm.name} ← {context.inputs.encoder.name}", error)
         probing += time.time() - start
     downloads = list(dict.fromkeys(chain.from_iterable(missing.values())))
     preparing = time.time() - began - probing
     by_workers = {n: preparing + sum(makespan(units, n) for units in work) for n in _WORKERS}
     found_by_task = {task.name: detectable(config.out, task) for task in config.tasks}
     known = {name: difference for name, difference in found_by_task.items() if difference is not None}
-    return Forecast(found, downloads, failing, known, list(dict.fromkeys(left_out)), preparing, by_workers)
+    return Forecast(found, downloads, tally.reasons, known, list(dict.fromkeys(left_out)), preparing, by_workers)
 
 
 def detectable(out: Path, task: TaskSpec) -> float | None:
@@ -147,23 +148,51 @@ def detectable(out: Path, task: TaskSpec) -> float | None:
     return float(np.median(known)) if known else None
 
 
-def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> tuple[InputsForecast, WorkLeft]:
+@dataclass(frozen=True, slots=True)
+class _Price:
+    """What is left of one run."""
+
+    run: PlannedRun
+    is_done: bool
+    """Whether its record is there."""
+    jobs: list[HeadJob]
+    training: dict[str, float]
+    """FLOPs of each of its heads that are missing, by their digests."""
+    asking: float
+    """FLOPs."""
+
+
+def _prices(runs: Plan, cost: CostModel, tally: Tally) -> list[_Price]:
+    """Return what is left of each run; of those that cannot be, because of their questions or heads, tell why."""
+    found = list[_Price]()
+    for name, run in runs:
+        try:
+            if isinstance(run, TaxbenchError):
+                raise run
+            is_done, jobs = (run.folder / RESULT).exists(), run.jobs
+            todo = [] if is_done else jobs
+            training = {job.key.digest: cost.training(job) for job in todo if job.is_missing}
+            found.append(_Price(run, is_done, jobs, training, cost.asking(todo)))
+        except TaxbenchError as error:
+            tally.fail(name, error)
+    return found
+
+
+def _of_inputs(prices: list[_Price], context: RunContext, cost: CostModel) -> tuple[InputsForecast, WorkLeft]:
     """Return what runs with the same inputs take, together and each."""
-    cost = CostModel(context)
-    todo = [run for run in runs if not (run.folder / RESULT).exists()]
-    jobs: dict[str, HeadJob] = {job.key.digest: job for run in runs for job in run.heads.values()
+    todo = [each for each in prices if not each.is_done]
+    jobs: dict[str, HeadJob] = {job.key.digest: job for each in prices for job in each.jobs
                                 if head_info(job.key.head.name).learns != "fit"}  # fmt: skip
-    needed = {job.key.digest: job for run in todo for job in run.heads.values() if job.is_missing}
-    missing = {run.features.key.digest: run for run in todo if not run.features.extracted}
+    missing = {each.run.features.key.digest: each.run for each in todo if not each.run.features.extracted}
     values = sum(math.prod(run.features.shape()) for run in missing.values()) * len(context.dataset.images)
-    training = {digest: cost.training(job) for digest, job in needed.items()}
-    asking = [cost.asking(run.heads.values()) for run in todo]
+    training = {digest: flops for each in todo for digest, flops in each.training.items()}
+    asking = [each.asking for each in todo]
     result = InputsForecast(
         model=context.inputs.lm.name,
         encoder=context.inputs.encoder.name,
         dataset=context.inputs.dataset,
-        runs=len(runs),
-        done=len(runs) - len(todo),
+        runs=len(prices),
+        done=len(prices) - len(todo),
         heads=len(jobs),
         cached_heads=sum(not job.is_missing for job in jobs.values()),
         images=len(context.dataset.images),
@@ -178,15 +207,15 @@ def _of_inputs(context: RunContext, runs: list[PlannedRun]) -> tuple[InputsForec
     if some:
         result.seconds["features"] = len(context.dataset.images) * sum(each.seconds for each in some.values())
     if context.inputs.system and todo:
-        asked = [job for run in todo for job in run.heads.values()]
+        asked = [job for each in todo for job in each.jobs]
         result.seconds["evaluate"] = seconds_to_ask(asked, {key: each.features for key, each in some.items()})
         training, asking = {}, [result.seconds["evaluate"] / len(todo)] * len(todo)
-    elif needed or todo:
-        tried = list((needed or jobs).values()) or [todo[0].heads[OWN]]
+    elif todo:
+        tried = [jobs[digest] for digest in training or jobs] or todo[0].jobs[:1]
         result.rates = rates(context, tried, cost)
         result.seconds["train"] = result.train_flops / result.rates.train
         result.seconds["evaluate"] = result.evaluate_flops / result.rates.evaluate
         training = {digest: flops / result.rates.train for digest, flops in training.items()}
         asking = [flops / result.rates.evaluate for flops in asking]
-    runs_left = [([job.key.digest for job in run.heads.values()], each) for run, each in zip(todo, asking, strict=True)]
+    runs_left = [([job.key.digest for job in each.jobs], left) for each, left in zip(todo, asking, strict=True)]
     return result, WorkLeft(result.seconds.get("features", 0.0), training, runs_left)

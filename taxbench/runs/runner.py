@@ -9,7 +9,7 @@
 import time
 from collections import deque
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
@@ -63,6 +63,11 @@ class PlannedRun:
     """How well the LM tells names apart in the run's prompt."""
     folder: Path
     """Where its record lies, or will lie."""
+
+    @property
+    def jobs(self) -> list[HeadJob]:
+        """Return its heads with what this run asks; one that runs share holds what the first of them asks."""
+        return [replace(job, protocol=self.protocol) for job in self.heads.values()]
 
 
 def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
@@ -207,9 +212,8 @@ def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
             if tally.total == 1:
                 raise
             tally.done += 1
-            alike = tally.failed.setdefault(str(error), [])
-            report.say(f"[{tally.done}/{tally.total}] {name} FAILED{' likewise' if alike else f': {error}'}")
-            alike.append(name)
+            why = " likewise" if tally.fail(name, error) else f": {error}"
+            report.say(f"[{tally.done}/{tally.total}] {name} FAILED{why}")
             continue
         finally:
             if isinstance(planned, PlannedRun):
@@ -279,7 +283,7 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     content = write_predictions(predictions)
     result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
     result = result.model_copy(update={"answer_language": languages, "unlabelled_terms": planned.protocol.unlabelled})
-    context.work["evaluate"] = cost.asking(planned.heads.values())
+    context.work["evaluate"] = cost.asking(planned.jobs)
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
                     lm=context.lm.digest, dtype=dtype_name(context.lm.dtype), memory=peak_memory(context.device),
                     finished=datetime.now(UTC).date().isoformat())  # fmt: skip

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from taxbench.results.records import RESULT
 from taxbench.runs.config import RunConfig
 from taxbench.specs.spec import Spec
-from taxbench.util.errors import CacheError, UsageError, first_line
+from taxbench.util.errors import CacheError, TaxbenchError, UsageError, first_line
 from taxbench.util.paths import replacing
 from taxbench.util.progress import Reporter
 
@@ -43,6 +43,12 @@ class Tally:
     """Those that failed, by why."""
     folders: dict[str, Path] = field(default_factory=dict)
     """Where the records of runs lie, or will lie, by name; of those that are planned."""
+
+    def fail(self, name: str, error: TaxbenchError) -> bool:
+        """Note that a run failed, and why; say whether others did likewise."""
+        alike = self.failed.setdefault(str(error), [])
+        alike.append(name)
+        return len(alike) > 1
 
     @property
     def reasons(self) -> list[str]:

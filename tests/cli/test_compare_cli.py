@@ -33,8 +33,10 @@ def test_two_heads_are_compared(results: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_a_side_that_is_no_one_system_is_a_usage_error(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(["compare", str(results), "head=mlp", "--results", str(results)]) == 2
-    assert "holds 2 systems, and a side is one" in capsys.readouterr().err
+    assert call(["compare", str(results), "head=mlp", "--results", str(results), "--task", "leaf"]) == 2
+    said = capsys.readouterr().err
+    assert "holds 2 systems, and a side is one" in said
+    assert f"taxbench compare head=linear head=mlp --results {results} --task leaf\n" in said
 
 
 def test_names_from_records_are_shown_harmless(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

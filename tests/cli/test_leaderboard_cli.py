@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError
 import taxbench
 from taxbench.board.build import FORMS
 from taxbench.board.load import RESULTS
+from taxbench.board.resampling import FILE
 from taxbench.cli.main import call
 from tests.board.records import record
 
@@ -76,6 +77,25 @@ def test_a_tampered_record_is_refused_with_the_reason_and_the_others_go_on(
 def test_the_table_for_python_has_figures_with_their_uncertainty(results: Path) -> None:
     table = taxbench.load_table(str(results))
     assert len(table) == 1 and table.f1_low[0] < table.f1[0] < table.f1_high[0] and table.f1_sd[0] > 0
+
+
+def test_what_a_board_keeps_is_not_resampled_by_its_readers(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXBENCH_CACHE", str(tmp_path / "cache"))
+    assert call(["-q", "leaderboard", "build", "--board", str(tmp_path)]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("taxbench.board.resampling.replicates", lambda *_: pytest.fail("resampled again"))
+        for place in (tmp_path, results):
+            assert call(["-q", "leaderboard", "show", str(place), "--json"]) == 0
+            out = ["--out", str(tmp_path / "exported")]
+            assert call(["-q", "leaderboard", "export", str(place), "--format", "every-eval-ever", *out]) == 0
+            assert taxbench.load_table(place, quiet=True).f1_low[0] > 0
+    (tmp_path / FILE).unlink()
+    monkeypatch.setattr("taxbench.util.progress._FIRST_LINE", 0.0)
+    capsys.readouterr()
+    taxbench.load_table(tmp_path)
+    assert "resample: 100%" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", ["leaderboard show {}", "leaderboard check {}", "score {}", "compare seed {} {}"])

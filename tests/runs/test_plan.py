@@ -22,7 +22,7 @@ from taxbench.runs.config import resolve
 from taxbench.runs.context import RunContext
 from taxbench.runs.cost import CostModel
 from taxbench.runs.downloads import Download
-from taxbench.runs.forecast import forecast
+from taxbench.runs.forecast import Forecast, forecast
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import PlannedRun, plan
 from taxbench.runs.schedule import WorkLeft, makespan
@@ -157,9 +157,35 @@ def test_a_head_that_does_not_fit_is_told_before_it_is_run(
     short = Path(shutil.copytree(options["model"], tmp_path / "short"))
     config = json.loads((short / "config.json").read_text())
     (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 40}))
-    assert call(["plan", *typed({**options, "model": str(short), "head": "linear"}), "--set", "pool=tokens"]) == 0
+    words = typed({**options, "model": str(short), "head": "linear", "seeds": "1,2"})
+    assert call(["plan", *words, "--set", "pool=tokens,pooled"]) == 0
     said = capsys.readouterr().out
-    assert "cannot be run: some runs of" in said and "64 soft tokens" in said
+    assert "cannot be run: mine pool=tokens seed 1, mine pool=tokens seed 2: A row of 64 soft tokens" in said
+    assert "runs      2, 0 of them done" in said and "· train " in said
+    assert call(["plan", *words, "--set", "pool=tokens"]) == 0
+    said = capsys.readouterr().out
+    assert "cannot be run: mine seed 1, mine seed 2: A row of 64" in said and "runs " not in said
+
+
+def test_runs_that_cannot_be_asked_are_named_and_the_others_have_their_price(options: dict[str, str]) -> None:
+    mine = Path(options["task"])
+    held, leaf = mine.with_name("held.yaml"), mine.with_name("leaf.yaml")
+    text = mine.read_text().replace("mine", "held").replace("heldout_leaves: 0", "heldout_leaves: 0.01")
+    held.write_text(text.replace("[unseen]", "[unseen, heldout_leaf]"))
+    leaf.write_text(mine.read_text().replace("mine", "named").replace("[unseen]", "[leaf]"))
+
+    def planned(*tasks: Path) -> Forecast:
+        task = ",".join(map(str, tasks))
+        return forecast(resolve(Options(**{**options, "task": task, "seeds": "1,2"})), QUIET, time.time())
+
+    found, alone = planned(held, leaf, mine), [planned(leaf), planned(mine)]
+    (why,) = found.failing
+    assert why.startswith("held mlp seed 1, held linear seed 1, held mlp seed 2, held linear seed 2: There is no test")
+    (inputs,), parts = found.inputs, [each.inputs[0] for each in alone]
+    assert (inputs.runs, inputs.heads) == (8, 8) and inputs.seconds["train"] > 0
+    assert inputs.train_flops == parts[0].train_flops == parts[1].train_flops  # of the heads that both share
+    assert parts[0].evaluate_flops != parts[1].evaluate_flops  # what each asks of them
+    assert inputs.evaluate_flops == pytest.approx(sum(each.evaluate_flops for each in parts))
 
 
 class _Hub(BaseHTTPRequestHandler):

@@ -144,10 +144,9 @@ def test_questions_about_two_pictures_are_shown_and_asked_again_with_both(
     page = tmp_path / "view.html"
     assert call(["view", str(result.folder), "--inside", "--out", str(page), "--cache", options["cache"]]) == 0
     assert "are about two pictures each" in capsys.readouterr().err
-    data = json.loads(page.read_text().split('id="data">')[1].split("</script>")[0])
+    data, sources = (json.loads(page.read_text().split(at)[1].split("</script>")[0])
+                     for at in ('id="data">', 'class="pictures">'))  # fmt: skip
     shown = [" & ".join(data["pictures"][each] for each in image) for image in data["images"]]
     assert set(shown) == set(answers.image) and {len(image) for image in data["images"]} == {1, 2}
-    assert len(data["sources"]) == len(set(data["pictures"])) and all(
-        each.startswith("file:") for each in data["sources"]
-    )
+    assert len(sources) == len(set(data["pictures"])) and all(each.startswith("file:") for each in sources)
     assert row.leaf in data["leaves"] and "crow" in data["leaves"]

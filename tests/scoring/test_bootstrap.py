@@ -90,6 +90,12 @@ def test_a_question_about_two_images_has_the_weights_of_both_leaves() -> None:
         assert found.auroc[column + n if column else 0] == pytest.approx(auroc, abs=1e-12)
 
 
+def test_no_name_of_a_single_image_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    [one] = drawn()
+    monkeypatch.setattr("taxbench.results.predictions.ids_in", lambda *_: pytest.fail("image by image"))
+    assert (one.leaf_pairs() == np.stack([one.leaf_of[one.image]] * 2, axis=1)).all()
+
+
 @pytest.mark.parametrize("task", ["compare_pair_size", "compare_pair_size_taught", "property_size"])
 def test_the_leaves_of_two_images_are_known_from_the_answers_alone(task: str) -> None:
     dataset = load_dataset("pocket")

@@ -5,6 +5,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from taxbench.board.load import load_predictions, load_records
@@ -76,31 +77,22 @@ class SystemComparison:
     """What is not compared, and why; what is noted of a side, such as that it is an upper bound."""
 
 
-def find_system(name: str, results: Sequence[Path]) -> System:
-    """Return the system that a user means by a folder with results, or by `head=mlp,encoder=pocket`.
+def find_sides(a: str, b: str, results: Sequence[Path], also: str = "") -> tuple[System, System]:
+    """Return the systems that a user means by a folder with results each, or by `head=mlp,encoder=pocket`.
 
     Args:
         results: Folders in which names are looked up.
+        also: What else was typed, for the command that an error proposes.
 
     Raises:
-        UsageError: there is none, or more than one: the message lists them and what tells them apart.
+        UsageError: a side has no system, or more than one: the message lists them and what tells them apart.
         DataError: a record is broken.
     """
-    path = Path(name).expanduser()
-    chosen = {} if path.exists() or "=" not in name else _choice(name)
-    if path.is_file():
-        path = path.parent
-    found = [load_records([folder]) for folder in (results if chosen else [path])]
-    there = [result for each in found for result in each.results]
-    mine = [result for result in there if chosen.items() <= facts(result).items()]
-    if not mine:
-        raise UsageError(_nothing(name, chosen, there))
-    groups = grouped(mine)
-    systems = _systems(groups)
-    if len(systems) > 1:
-        raise UsageError(_several(name, chosen, systems, results if chosen else [path]))
-    folders = {key: folder for each in found for key, folder in each.folders.items()}
-    return System(name, {group[0].task: group for group in groups}, folders)
+    sides = [_named(name, results) for name in (a, b)]
+    if any(len(side.systems) > 1 for side in sides):
+        raise UsageError(_several(sides, also))
+    one, other = (System(side.name, {group[0].task: group for group in side.groups}, side.places) for side in sides)
+    return one, other
 
 
 def compare_systems(a: System, b: System, tasks: Iterable[str] = (), split: str | None = None) -> SystemComparison:
@@ -155,6 +147,46 @@ def facts(result: Result) -> dict[str, str]:
     return {name: str(value) for name, value in known.items()}
 
 
+_Facts = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """All systems that a user may mean by the name of one side."""
+
+    name: str
+    chosen: dict[str, str]
+    """The facts that it names; of a folder none."""
+    folders: Sequence[Path]
+    """Where they were looked up."""
+    places: dict[str, Path]
+    """Where each record lies, by `record_key`."""
+    groups: list[list[Result]]
+    """Their results, grouped over seeds."""
+    systems: dict[_Facts, list[list[Result]]]
+    """The groups of each, by what tells it apart."""
+
+    def call(self, system: _Facts) -> str:
+        """Return what to type for one of them."""
+        told = ",".join(f"{key}={value}" for key, value in system)
+        return self.name if len(self.systems) == 1 else f"{self.name},{told}" if self.chosen else told
+
+
+def _named(name: str, results: Sequence[Path]) -> _Named:
+    """Return the systems that a side's name may mean, one at least."""
+    path = Path(name).expanduser()
+    chosen = {} if path.exists() or "=" not in name else _choice(name)
+    folders = results if chosen else [path.parent if path.is_file() else path]
+    found = [load_records([folder]) for folder in folders]
+    there = [result for each in found for result in each.results]
+    mine = [result for result in there if chosen.items() <= facts(result).items()]
+    if not mine:
+        raise UsageError(_nothing(name, chosen, there))
+    places = {key: folder for each in found for key, folder in each.folders.items()}
+    groups = grouped(mine)
+    return _Named(name, chosen, folders, places, groups, _systems(groups))
+
+
 def _choice(text: str) -> dict[str, str]:
     """Return the facts that a selector names; a comma belongs to a value unless another KEY= follows."""
     chosen = dict[str, str]()
@@ -181,9 +213,6 @@ def _nothing(name: str, chosen: dict[str, str], results: Sequence[Result]) -> st
     return f"'{name}': no result has all of that together. See what is there: taxbench leaderboard show"
 
 
-_Facts = tuple[tuple[str, str], ...]
-
-
 def _systems(groups: list[list[Result]]) -> dict[_Facts, list[list[Result]]]:
     """Return the groups of each system by what tells it apart: names, and what differs behind the same names.
 
@@ -202,24 +231,33 @@ def _systems(groups: list[list[Result]]) -> dict[_Facts, list[list[Result]]]:
     return systems
 
 
-def _several(
-    name: str, chosen: dict[str, str], systems: dict[_Facts, list[list[Result]]], folders: Sequence[Path]
-) -> str:
-    """List the systems of one side and what tells them apart."""
-    labels = [",".join(f"{key}={value}" for key, value in system) for system in systems]
-    lines = []
-    for label, groups in zip(labels, systems.values(), strict=True):
+def _several(sides: Sequence[_Named], also: str) -> str:
+    """List the systems of each side that has several, what tells them apart, and a command in which each has one."""
+    blocks = {side.name: _listed(side) for side in sides if len(side.systems) > 1}
+    pair = max(product(*(side.systems.items() for side in sides)), key=lambda pair: _alike(*(each for _, each in pair)))
+    words = [side.call(system) for side, (system, _) in zip(sides, pair, strict=True)]
+    folders = dict.fromkeys(folder for side in sides if side.chosen or side.name in blocks for folder in side.folders)
+    where = "".join(f" --results {shlex.quote(str(folder))}" for folder in folders)
+    return "\n".join([*blocks.values(), f"Say which: taxbench compare {shlex.join(words)}{where}{also}"])
+
+
+def _listed(side: _Named) -> str:
+    """List the systems of a side."""
+    lines = [f"'{side.name}' holds {len(side.systems)} systems, and a side is one:"]
+    for system, groups in side.systems.items():
         tasks = dict.fromkeys(group[0].task.partition("@")[0] for group in groups)
         seeds = sorted({result.seed for group in groups for result in group})
-        lines.append(f"  {label}  ({first_few(tasks, 3)}; seeds {first_few(seeds)})")
-    before = f"{name}," if chosen else ""
-    where = "".join(f" --results {shlex.quote(str(folder))}" for folder in folders)
-    sides = " ".join(shlex.quote(f"{before}{label}") for label in labels[:2])
-    return "\n".join(
-        [f"'{name}' holds {len(systems)} systems, and a side is one:", *lines[:20],
-         *([f"  and {len(lines) - 20} more"] if len(lines) > 20 else []),
-         f"Say which: taxbench compare {sides}{where}"]
-    )  # fmt: skip
+        told = ",".join(f"{key}={value}" for key, value in system)
+        lines.append(f"  {told}  ({first_few(tasks, 3)}; seeds {first_few(seeds)})")
+    return "\n".join([*lines[:21], *([f"  and {len(lines) - 21} more"] if len(lines) > 21 else [])])
+
+
+def _alike(one: list[list[Result]], other: list[list[Result]]) -> tuple[bool, int, int]:
+    """Return how well two systems can be compared: whether they are two, by shared tasks and seeds, by shared facts."""
+    mine, yours = ({(each.task, each.seed): record_key(each) for group in side for each in group}
+                   for side in (one, other))  # fmt: skip
+    said, told = (facts(side[0][0]).items() for side in (one, other))
+    return mine != yours, len(mine.keys() & yours.keys()), len(said & told)
 
 
 def _shared(a: System, b: System, names: tuple[str, ...]) -> list[str]:

@@ -36,6 +36,8 @@ _LONGEST = 160
 """Pixels of the longer side of an embedded picture; smaller ones are embedded as they are."""
 _MANY = 300
 """Pictures for which it pays to start other processes."""
+_BLOCK = 256
+"""Pictures that lie together behind the page, which shows those of one block before the next is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,13 @@ def answers_page(shown: Sequence[AnsweredResult], embed: bool, report: Reporter)
         "leaves": [seen(leaf) for leaf in coded.leaves],
         "images": list(coded.images),
         "pictures": [seen(name) for _, name in coded.pictures],
-        "sources": list(_sources(shown, coded.pictures, embed, report)),
+        "block": _BLOCK,
     }
     made = environment()
     made.globals.update(swatch=swatch, relations=RELATIONS)
     trained = [loss_chart(f"l{i}", names[i], each.losses) if each.losses else None for i, each in enumerate(shown)]
-    given = {"data": data, "names": names, "trained": trained, "inside": [each.inside for each in shown]}
+    given = {"data": data, "names": names, "trained": trained, "inside": [each.inside for each in shown],
+             "sources": _sources(shown, coded.pictures, embed, report)}  # fmt: skip
     template = made.get_template("answers.html.j2")
     return rendered(template, ("page.css", "answers.css"), "answers.js", images="data: file:", **given)
 
@@ -120,9 +123,10 @@ class _Coded:
         controls = in_order(found.controls)
         dataset = result.run.dataset
         leaves, leaf = np.unique(found.leaf_names(), return_inverse=True)
-        first = first_ids(found.images)
-        pictures = [[(dataset.fingerprint, each) for each in ids_in(name, first)] for name in found.images]
-        images = _codes(self.images, [tuple(_codes(self.pictures, ids).tolist()) for ids in pictures])
+        first, order = first_ids(found.images), _order(found, result.run.task.headline)
+        pictures = [[(dataset.fingerprint, each) for each in ids_in(found.images[i], first)] for i in order]
+        images = np.empty(len(order), np.int64)
+        images[order] = _codes(self.images, [tuple(_codes(self.pictures, ids).tolist()) for ids in pictures])
         run = result.run
         about = {"task": result.run.task.name, "dataset": dataset.label, "LM": result.lm, "encoder": result.encoder,
                  "head": result.head, "seed": str(result.seed), "features": run.encoder.reading,
@@ -149,6 +153,15 @@ class _Coded:
 def _codes(known: dict[Any, int], names: Iterable[Any]) -> np.ndarray:
     """Return the number of each name in a list that grows by those that are new.  # (n,)"""
     return np.array([known.setdefault(name, len(known)) for name in names], np.int64)
+
+
+def _order(found: Predictions, split: str) -> np.ndarray:
+    """Return images in the order in which a page wants them: of a split's wrong answers first, by how sure.  # (n,)"""
+    own = found.margins[OWN].astype(np.float32)
+    wrong = found.rows_of(split) & ((own > 0) != found.answer)
+    wanted = np.zeros(len(found.images), np.float32)
+    np.minimum.at(wanted, found.image, np.where(wrong, -np.abs(own), 0))
+    return np.argsort(wanted, kind="stable")
 
 
 def _inside(inside: "InsideHead", images: np.ndarray) -> dict[str, Any]:
@@ -216,5 +229,5 @@ def _thumbnail(read: Callable[[], Image.Image]) -> str:
     """Return a picture, no larger than need be, as an address that holds it."""
     picture, file = read(), io.BytesIO()
     picture.thumbnail((_LONGEST, _LONGEST))
-    picture.save(file, "JPEG", quality=80)
+    picture.save(file, "JPEG", quality=80, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -102,6 +102,9 @@ def _drawn(concept: str, index: int, seed: int, size: int) -> tuple[Image.Image,
 
 def _object_share(empty: NDArray[np.uint8], bare: NDArray[np.uint8], done: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return how much of each pixel shows the object: changed by drawing it, not covered since.  (size, size)"""
-    shows = (bare != empty).any(axis=2) & (done == bare).all(axis=2)
-    size = len(shows) // SUPERSAMPLE
-    return np.asarray(shows.reshape(size, SUPERSAMPLE, size, SUPERSAMPLE).mean(axis=(1, 3), dtype=np.float32))
+    # By channels and rows first: NumPy is slow to reduce axes of three, which took half of the time of a picture.
+    drawn, covered = (each[..., 0] | each[..., 1] | each[..., 2] for each in (bare != empty, done != bare))
+    size = len(bare) // SUPERSAMPLE
+    rows = (drawn & ~covered).reshape(size, SUPERSAMPLE, -1).sum(axis=1, dtype=np.uint8)
+    count = rows.reshape(size, size, SUPERSAMPLE).sum(axis=2, dtype=np.uint8)
+    return np.asarray(count.astype(np.float32) / np.float32(SUPERSAMPLE**2))

@@ -4,13 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.board.analysis.systems import compare_systems, find_system
+from taxbench.board.analysis.systems import System, compare_systems, find_sides
 from taxbench.results.records import result_bytes, result_folder
 from taxbench.specs.run import HeadSpec, TrainerSpec
 from taxbench.util.errors import DataError, UsageError
 from tests.board.records import record
 
 LINEAR = HeadSpec(name="linear")
+
+
+def find_system(name: str, results: list[Path]) -> System:
+    """Return the system of one side."""
+    return find_sides(name, name, results)[0]
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,25 @@ def test_names_choose_one_system_and_all_tasks_of_both_are_compared(results: Pat
 def test_what_is_no_one_system_is_said(results: Path, name: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         find_system(name, [results])
+
+
+def test_the_command_that_is_proposed_has_both_sides(results: Path, tmp_path: Path) -> None:
+    for seed in (7, 42):
+        record(tmp_path, seed, 2.0, trainer=TrainerSpec(epochs=3))
+        record(tmp_path, seed, 1.0, "leaf", head=LINEAR, trainer=TrainerSpec(epochs=2))
+    places, where = [results, tmp_path], f" --results {results} --results {tmp_path} --task 'my leaf'"
+    for sides, proposed in (
+        (("lm=speaker,head=mlp,epochs=3", "head=linear"), "lm=speaker,head=mlp,epochs=3 head=linear,epochs=4"),
+        (("head=linear,epochs=2", "head=mlp"), "head=linear,epochs=2 head=mlp,epochs=4"),  # which was asked leaves too
+        (("head=mlp", "head=linear"), "head=mlp,epochs=4 head=linear,epochs=4"),
+    ):
+        with pytest.raises(UsageError, match="2 systems") as raised:
+            find_sides(*sides, places, " --task 'my leaf'")
+        assert str(raised.value).splitlines()[-1] == f"Say which: taxbench compare {proposed}{where}"
+        assert all(len(side.tasks) for side in find_sides(*proposed.split(), places))
+    with pytest.raises(UsageError) as raised:
+        find_sides(str(results), str(tmp_path / "leaf"), [])
+    assert str(raised.value).endswith(f"compare head=linear {tmp_path / 'leaf'} --results {results}")
 
 
 def test_a_folder_is_a_side_and_settings_behind_the_same_names_tell_systems_apart(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from taxbench.board.inside import InsideHead, NearestWords
+from taxbench.board.page import answers
 from taxbench.board.page.answers import AnsweredResult, answers_page
 from taxbench.cli.main import call
 from taxbench.datasets.dataset import Dataset, ImageRecord
@@ -126,6 +129,10 @@ def wrong(shown: AnsweredResult, split: str = "unseen") -> list[int]:
 def cards(tab: "playwright.Page") -> list[list[str]]:
     return tab.evaluate("""[...document.querySelectorAll('#cards button')].map(card =>
         [...card.querySelectorAll('bdi, .said')].map(each => each.textContent))""")
+
+
+def sources(tab: "playwright.Page") -> list[str]:
+    return tab.evaluate("""[...document.querySelectorAll('.pictures')].flatMap(each => JSON.parse(each.textContent))""")
 
 
 def test_shows_the_wrong_answers_surest_first_with_their_pictures(
@@ -272,6 +279,46 @@ def test_twenty_thousand_answers_are_painted_within_two_seconds(browser: "playwr
     assert files["large"].stat().st_size < 4_000_000
 
 
+class _Halting(BaseHTTPRequestHandler):
+    """Sends a page up to what follows its first pictures, and the rest when it is told to."""
+
+    page: list[bytes]
+    go_on: threading.Event
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        for part in self.page:
+            self.wfile.write(part)
+            self.go_on.wait(20)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_wrong_answers_have_their_pictures_before_all_others_are_there(
+    browser: "playwright.Browser", two: list[AnsweredResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "_BLOCK", 12)
+    text, block = answers_page(two[:1], False, QUIET), '<script type="application/json" class="pictures">'
+    assert text.count(block) > 2
+    before, first, rest = text.split(block, 2)
+    _Halting.page, _Halting.go_on = [f"{before}{block}{first}{block}[".encode(), rest[1:].encode()], threading.Event()
+    drawn = "[...document.querySelectorAll('#cards img')].filter(each => each.src).length"
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Halting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with browser.new_context() as context, context.new_page() as tab:
+            tab.goto(f"http://127.0.0.1:{server.server_port}/", wait_until="commit")
+            tab.wait_for_function(f"{drawn} >= 12")
+            assert tab.evaluate("document.readyState") == "loading" and len(cards(tab)) == len(wrong(two[0]))
+            shown = tab.locator("#cards img").evaluate_all("all => all.map(each => Boolean(each.getAttribute('src')))")
+            assert all(shown[:12]) and not all(shown)
+            _Halting.go_on.set()
+            tab.wait_for_function(f"{drawn} == {len(shown)}")
+        server.shutdown()
+
+
 def test_two_pictures_of_one_question_stand_side_by_side(browser: "playwright.Browser", files: Files) -> None:
     with opened(browser, files["pairs"]) as tab:
         boxes = (
@@ -284,7 +331,7 @@ def test_two_pictures_of_one_question_stand_side_by_side(browser: "playwright.Br
         (left, right, top), (other, end, same) = boxes
         assert left < right <= other < end and top == same and right - left == pytest.approx(end - other, abs=1)
         data = tab.evaluate("JSON.parse(document.getElementById('data').textContent)")
-        assert len(data["sources"]) == len(set(data["pictures"])) == len(data["pictures"])  # however many pairs have it
+        assert len(sources(tab)) == len(set(data["pictures"])) == len(data["pictures"])  # however many pairs have it
         leaf, *_ = cards(tab)[0]
         tab.locator("#cards button >> nth=0").click()
         sheet = tab.get_by_role("dialog")
@@ -309,7 +356,7 @@ def test_hostile_names_are_only_text(browser: "playwright.Browser", files: Files
     with opened(browser, files["hostile"]) as tab:
         tab.locator("#cards button >> nth=0").click()
         assert tab.evaluate("[window.hacked, document.scripts.length, document.images.length, document.title]") == [
-            None, 2, 0, "taxbench answers"]  # fmt: skip
+            None, 3, 0, "taxbench answers"]  # fmt: skip
         names = tab.evaluate("[...document.querySelectorAll('*')].flatMap(each => each.getAttributeNames())")
         assert not [name for name in names if name.startswith("on") or name == "style"]
         assert "<script>window.hacked=1</script>" in tab.locator("#sheet").inner_text()

@@ -232,6 +232,16 @@ def test_a_phone_scrolls_the_table_and_never_the_page(browser: "Browser", files:
             assert tab.get_by_role("dialog").evaluate("each => each.scrollWidth") <= 375
 
 
+def test_a_phone_shows_how_features_were_taken_and_every_setting(browser: "Browser", files: Files) -> None:
+    for given, seen in ((PHONE, [True, False]), ({}, [False, True])):  # below the head's name, or in its column
+        with opened(browser, files["board"], **given) as tab:
+            line = tab.locator("tr.entry", has_text="alpha=10, epochs=3")
+            shown = [line.locator(f"{place} bdi >> text=alpha=10").is_visible() for place in ("th", "td.head")]
+            assert shown == seen
+            line = tab.locator("tr.entry", has_text="256 patch tokens").first
+            assert [line.locator(f"{place} bdi >> text=256 patch").is_visible() for place in ("th", "td.enc")] == seen
+
+
 def test_hostile_names_are_only_text(browser: "Browser", files: Files) -> None:
     with opened(browser, files["hostile_board"]) as tab:
         assert tab.evaluate("[window.hacked, document.scripts.length, document.images.length, document.title]") == [

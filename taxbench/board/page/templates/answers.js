@@ -58,13 +58,32 @@
   // What a question is about is one picture, or two side by side.
   const called = (image) => data.images[image].map((each) => data.pictures[each]).join(" & ");
   function shot(image, text) {
-    return make("span", { class: "shot" }, ...data.images[image].map((each) => {
-      if (!data.sources[each]) return "no picture";
+    const span = make("span", { class: "shot" });
+    for (const each of data.images[image]) {
       const img = make("img", { alt: text, loading: "lazy", decoding: "async" });
       img.addEventListener("error", () => img.replaceWith("no picture"));
-      img.src = data.sources[each];
-      return img;
-    }));
+      span.append(img);
+      withSource(each, (source) => { if (source) img.src = source; else img.replaceWith("no picture"); });
+    }
+    return span;
+  }
+
+  // Where pictures are stands in blocks behind this script, and a block is read when one of its pictures is shown. The
+  // page does not wait for them: a block is whole when something follows it.
+  const blocks = document.getElementsByClassName("pictures"), sources = new Map();
+  let waiting = [];
+  function withSource(picture, use) {
+    const at = Math.floor(picture / data.block);
+    if (!sources.has(at)) {
+      if (!blocks[at + 1] && document.readyState === "loading") return waiting.push([picture, use]);
+      sources.set(at, JSON.parse(blocks[at].textContent));
+    }
+    use(sources.get(at)[picture % data.block]);
+  }
+  function serve() {
+    const now = waiting;
+    waiting = [];
+    for (const each of now) withSource(...each);
   }
 
   const fresh = { a: "0.0", b: "", show: "wrong", split: "", term: "", leaf: "", truth: "", least: "", most: "", order: "sure", q: "", page: "0", theme: "", open: "" };
@@ -273,8 +292,11 @@
     const { it } = a;
     const [leaf, term, image] = [data.leaves[it.leaf[row]], data.terms[it.term[row]], it.image[row]];
     $("sheet-h").replaceChildren(bdi(leaf), " · ", bdi(`${term}?`), ` ${it.answer[row] ? "Yes" : "No"} is right`);
-    const names = data.images[image].map((each) => data.sources[each].startsWith("file:") ? make("a", { href: data.sources[each] }, bdi(data.pictures[each])) : bdi(data.pictures[each]));
-    $("picture").replaceChildren(shot(image, leaf), ...names.map((each) => make("code", {}, each)));
+    $("picture").replaceChildren(shot(image, leaf), ...data.images[image].map((each) => {
+      const name = make("code", {}, bdi(data.pictures[each]));
+      withSource(each, (source) => { if (source.startsWith("file:")) name.replaceChildren(make("a", { href: source }, bdi(data.pictures[each]))); });
+      return name;
+    }));
     drawInside(it, image);
     const lines = [];
     data.results.forEach((_, i) => {
@@ -371,5 +393,7 @@
 
   const read = () => { state = readAddress(fresh); apply(); };
   prepare(read, () => apply());
+  new MutationObserver(serve).observe(document.body, { childList: true });
+  document.addEventListener("DOMContentLoaded", serve);
   read();
 })();
