@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from taxbench.heads.base import Head
 from taxbench.specs.run import HeadKey
@@ -48,7 +48,8 @@ def save_head(cache: Path, key: HeadKey, head: Head, curve: LossCurve) -> None:
     weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
     about = canonical_json({"key": identity_of(key), "losses": curve.model_dump(mode="json")})
     with replacing(head_path(cache, key)) as partial:
-        save_file(weights, partial, metadata={_ABOUT: about})  # one entry: safetensors writes several in any order
+        # One entry of metadata: safetensors writes several in any order. Its own errors do not say that a disk is full.
+        partial.write_bytes(save(weights, metadata={_ABOUT: about}))
     checkpoint_path(cache, key).unlink(missing_ok=True)
 
 

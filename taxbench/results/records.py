@@ -20,7 +20,7 @@ from taxbench.specs.result import PredictionsFile, Result, Versions
 from taxbench.specs.run import RunSpec
 from taxbench.specs.side_files import Timing, TrainingLosses
 from taxbench.specs.spec import Spec
-from taxbench.util.errors import CacheError, DataError, first_line
+from taxbench.util.errors import DataError, first_line, unwritable
 from taxbench.util.paths import PARTIAL, beside, read_within, replacing, sync_folder
 
 RESULT = "result.json"
@@ -79,7 +79,8 @@ def _moved(made: Path, folder: Path) -> bool:
         made.rename(folder)
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise CacheError(f"'{folder}' cannot be written ({error.strerror}). The same command goes on.") from None
+            said = f"'{folder}' cannot be written ({error.strerror}). The same command goes on."
+            raise unwritable(error, said) from None
         return False
     return True
 

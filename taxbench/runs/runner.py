@@ -42,7 +42,7 @@ from taxbench.specs.side_files import Timing, TrainingLosses
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import FittedHead, blank_margins, predict_margins
 from taxbench.util.devices import dtype_name, peak_memory
-from taxbench.util.errors import DataError, TaxbenchError
+from taxbench.util.errors import DataError, DiskError, TaxbenchError
 from taxbench.util.paths import check_writable
 from taxbench.util.progress import QUIET, Reporter
 
@@ -74,11 +74,13 @@ def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
     """Plan the grid, then yield one result for every run of it, written to disk before it is yielded.
 
     A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
-    interrupted command goes on where it stopped. A run that fails does not stop the others. What another process is
-    doing is left to it, and read when it is done: several may be given the same grid.
+    interrupted command goes on where it stopped. A run that fails does not stop the others, but a disk does that is
+    full or read-only. What another process is doing is left to it, and read when it is done: several may be given the
+    same grid.
 
     Raises:
         TaxbenchError: at the end, where runs failed; at once, where none can be.
+        DiskError: nothing more can be written.
     """
     if config.engine == RAY:
         yield from run_on_ray(config, run_here, report)
@@ -192,6 +194,7 @@ def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
 
     Raises:
         TaxbenchError: the only run of a command failed.
+        DiskError: nothing more can be written.
     """
     report, elsewhere = context.report, 0
     claims, cost = context.shared.claims_in(context.config.out), CostModel(context)
@@ -209,7 +212,7 @@ def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
                 elsewhere += 1
                 continue
         except TaxbenchError as error:
-            if tally.total == 1:
+            if tally.total == 1 or isinstance(error, DiskError):  # which would stop every later run, once trained
                 raise
             tally.done += 1
             why = " likewise" if tally.fail(name, error) else f": {error}"

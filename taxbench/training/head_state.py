@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from taxbench.features.feature_rows import Images
@@ -228,7 +228,7 @@ class HeadTrainingState:
             tensors |= {f"best/{name}": value for name, value in self.best[2].items()}
         with replacing(self.checkpoint) as partial:
             whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-            save_file(whole, partial, metadata={"state": json.dumps(said)})
+            partial.write_bytes(save(whole, metadata={"state": json.dumps(said)}))
 
     def resume(self) -> None:
         """Go on where an interrupted training stood, if one did.

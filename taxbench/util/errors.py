@@ -1,10 +1,12 @@
 """The one error tree. Every message says what is wrong, where, what was expected, and what to type next."""
 
 import difflib
+import errno
 import os
 import re
 from collections.abc import Iterable
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _UNSAFE = re.compile("weights_only|[Ww]eights only|allow_pickle|Python objects in dtype")
 
 
@@ -34,6 +36,10 @@ class CacheError(TaxbenchError):
     """A file in the cache is broken or does not hold what its key says."""
 
 
+class DiskError(CacheError):
+    """A disk is full or can only be read, so that whatever comes next cannot be written either."""
+
+
 class ModelError(TaxbenchError):
     """An encoder or a language model cannot be loaded."""
 
@@ -61,6 +67,15 @@ def unreadable(error: OSError) -> str:
     folder = os.path.dirname(os.path.abspath(error.filename))
     closed = error.filename if os.access(folder, os.X_OK) else folder
     return f"{said} To allow it, type: chmod -R u+rX '{closed}'"
+
+
+def unwritable(error: OSError, said: str) -> CacheError:
+    """Return what to raise where a file cannot be written: a DiskError where that is the disk's fault.
+
+    Args:
+        said: The error's text.
+    """
+    return (DiskError if error.errno in _DISK else CacheError)(said)
 
 
 def first_few(items: Iterable[object], most: int = 5, between: str = ", ") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from taxbench.util.errors import CacheError, DataError, unreadable
+from taxbench.util.errors import CacheError, DataError, unreadable, unwritable
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of the package; beside it, in a checkout, lies the rest of the repository."""
@@ -44,7 +44,7 @@ def replacing(path: Path, called: Path | None = None) -> Iterator[Path]:
         called: What errors call it, where it is to be moved on.
 
     Raises:
-        CacheError: the folder cannot be written, the disk is full, or `path` is a folder or a device.
+        CacheError: the folder cannot be written, or `path` is a folder or a device; DiskError: the disk is full.
     """
     path = Path(os.path.realpath(path))  # a link stays a link
     if path.exists() and not path.is_file():
@@ -58,10 +58,9 @@ def replacing(path: Path, called: Path | None = None) -> Iterator[Path]:
         partial.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        raise CacheError(
-            f"'{called or path}' cannot be written ({error.strerror or error}). Nothing was changed there: make room "
-            "or choose another folder, and run again."
-        ) from error
+        why = os.strerror(error.errno) if error.errno else error  # libraries say more than that, over several lines
+        said = f"'{called or path}' cannot be written ({why}). Nothing was changed there: make room or choose another "
+        raise unwritable(error, f"{said}folder, and run again.") from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

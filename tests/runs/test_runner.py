@@ -1,7 +1,9 @@
 """Runs as a whole, on small real parts: several heads, settings and controls in one command, and each as if alone."""
 
+import errno
 import gc
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -16,7 +18,7 @@ from taxbench.board.submit.examine import examine
 from taxbench.lms.frozen import FrozenLM
 from taxbench.results.predictions import read_predictions
 from taxbench.results.records import read_result
-from taxbench.runs import context, fit
+from taxbench.runs import context, fit, runner
 from taxbench.runs.config import resolve
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import run as run_all
@@ -114,6 +116,36 @@ def test_a_head_that_cannot_be_made_does_not_stop_the_others(run, tmp_path: Path
     with pytest.raises(TaxbenchError, match=r"1 of 2 runs failed[\s\S]*pool2x2[\s\S]*--set pool=grid4"):
         run(head="linear,pool2x2", settings=("pool=pooled",))
     assert len(predictions(tmp_path / "out")) == 1
+
+
+@pytest.mark.parametrize(("code", "begun", "said"), [
+    (errno.ENOSPC, 2, r"^'\S+result\.json' cannot be written \(No space left on device\)\. Nothing was .*again\.$"),
+    (errno.EROFS, 2, r"^'\S+result\.json' cannot be written \(Read-only file system\)\. Nothing was .*again\.$"),
+    (errno.EACCES, 4, r"^3 of 4 runs failed\.\n(?s:.*)Permission denied"),
+])  # fmt: skip
+def test_a_disk_that_takes_nothing_more_stops_a_grid(  # type: ignore[no-untyped-def]
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, begun: int, said: str
+) -> None:
+    asked, written, train, write = list[str](), list[Path](), runner.train, Path.write_bytes
+
+    def training(planned: runner.PlannedRun, *given):  # type: ignore[no-untyped-def]
+        asked.append(planned.spec.head.name)
+        return train(planned, *given)
+
+    def writing(path: Path, content: bytes) -> int:
+        if path.name.startswith(".result.json"):
+            written.append(path)
+            if len(written) > 1:
+                raise OSError(code, os.strerror(code), str(path))
+        return write(path, content)
+
+    monkeypatch.setattr(runner, "train", training)
+    monkeypatch.setattr(Path, "write_bytes", writing)
+    with pytest.raises(TaxbenchError, match=said):
+        run(head="ridge_token,ridge", seeds="1,2")
+    assert len(asked) == begun and len(predictions(tmp_path / "out")) == 1
+    monkeypatch.setattr(Path, "write_bytes", write)
+    assert len(run(head="ridge_token,ridge", seeds="1,2")) == 4
 
 
 def test_what_stops_every_run_is_said_once(

@@ -153,6 +153,7 @@ def test_a_disk_that_fills_amid_a_grid_is_named_and_what_is_done_stays(options: 
             with pytest.raises(TaxbenchError, match=rf"{disk}/out.*cannot be written \(No space left on") as caught:
                 list(runs)
             assert ".partial" not in str(caught.value)  # but the name that the record would have
+            assert "runs failed" not in str(caught.value)
             assert {path: path.read_bytes() for path in first.folder.iterdir()} == there
             assert find_results([disk / "out"]) == [first.folder / "result.json"]
             resize(disk, 1000)

@@ -10,8 +10,9 @@ from taxbench.heads.stored import checkpoint_path, head_path, load_head, read_cu
 from taxbench.specs.run import TRAINING_FIELDS, EncoderId, HeadKey, HeadSpec, RunSpec, ScoringSpec, head_key
 from taxbench.specs.side_files import LossCurve
 from taxbench.specs.task import FullDeprivation, Graded, TaskSpec, WithinCategory
-from taxbench.util.errors import CacheError
+from taxbench.util.errors import CacheError, DiskError
 from tests.board.test_rows import result
+from tests.faults.disk import NoDisk, small_disk
 
 RUN = result().run
 KEY = head_key(RUN, "none", RUN.head, "code")
@@ -38,6 +39,20 @@ def test_a_saved_head_comes_back_exactly(tmp_path: Path) -> None:
     load_head(tmp_path, KEY, two)
     assert read_curve(tmp_path, KEY) == CURVE
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+
+
+def test_a_full_disk_is_said_of_a_head_as_of_all_else(tmp_path: Path) -> None:
+    large = SoftHead(torch.nn.Linear(400, 30), torch.zeros(400), torch.ones(400), 0.1)
+    try:
+        with (
+            small_disk(tmp_path / "disk", 1) as disk,
+            pytest.raises(
+                DiskError, match=r"^'\S+' cannot be written \(No space left on device\)\. Nothing was changed"
+            ),
+        ):
+            save_head(disk, KEY, large, CURVE)
+    except NoDisk as error:
+        pytest.skip(f"no small disk to fill ({error})")
 
 
 def test_a_finished_head_needs_no_checkpoint(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from taxbench.features.store.layout import ABSENT, Skeleton, block_digest, blocks_of, make_skeleton, seal_digest
 from taxbench.specs.feature_key import FeatureKey, Layout, Manifest
-from taxbench.util.errors import CacheError
+from taxbench.util.errors import CacheError, unwritable
 from taxbench.util.locks import ByteLocks
 from taxbench.util.paths import sync_folder
 
@@ -31,9 +31,8 @@ class EntryLock:
         try:
             self._bytes = ByteLocks(folder / "lock")
         except OSError as error:
-            raise CacheError(
-                f"The cache folder '{folder}' cannot be written ({error.strerror}). Choose another with --cache DIR."
-            ) from None
+            said = f"The cache folder '{folder}' cannot be written ({error.strerror}). Choose another with --cache DIR."
+            raise unwritable(error, said) from None
 
     def try_shard(self, shard: int, wait: bool = False) -> bool:
         """Take a shard's byte, and say whether no other process holds it."""
@@ -187,10 +186,11 @@ class ShardWriter:
         try:
             yield
         except OSError as error:
-            raise CacheError(
+            raise unwritable(
+                error,
                 f"'{self._path}' cannot be written ({error.strerror or error}; the shard takes "
                 f"{self._skeleton.size / 2**20:.1f} MB). What was extracted so far is kept: make room, or choose "
-                "another folder with --cache DIR, and run the same command again."
+                "another folder with --cache DIR, and run the same command again.",
             ) from None
 
 
