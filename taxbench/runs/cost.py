@@ -6,7 +6,7 @@ the soft tokens (the weights are frozen and have none). Heads themselves cost li
 
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
@@ -49,7 +49,6 @@ class CostModel:
         self._protocols: dict[str, Protocol] = {}
         self._tokens: dict[tuple[object, ...], float] = {}
         self._soft: dict[tuple[str, str], int] = {}
-        self._validated: set[str] = set()
 
     @cached_property
     def weights(self) -> int:
@@ -68,25 +67,15 @@ class CostModel:
         tokens = self._of_rows(job, job.teaching, "train", len(protocol.images("train")), draw)
         return 4.0 * self.weights * tokens * job.key.trainer.epochs
 
-    def asking(self, jobs: Collection[HeadJob]) -> float:
-        """Return the FLOPs of asking the heads of the next run: test questions, and validation questions once each."""
-        new = {job.key.digest: job for job in jobs if job.key.digest not in self._validated}
-        self._validated |= new.keys()
-        return sum(map(self.testing, jobs)) + sum(map(self.validating, new.values()))
-
-    def testing(self, job: HeadJob) -> float:
-        """Return the FLOPs of asking a head the test questions of its run."""
-        protocol = self._alike(job.protocol)
-        return sum(self._of_asking(job, split, partial(protocol.test, split)) for split in protocol.task.evaluate)
-
-    def validating(self, job: HeadJob) -> float:
-        """Return the FLOPs of asking a head the validation questions of its run."""
-        return self._of_asking(job, "val", self._alike(job.protocol).validation)
-
-    def _of_asking(self, job: HeadJob, what: str, draw: Callable[[], QuestionSet]) -> float:
-        if not head_info(job.key.head.name).asks_lm or self._context.inputs.system:
+    def asking(self, job: HeadJob) -> float:
+        """Return the FLOPs of asking a head all that its run asks: test and validation questions."""
+        info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
+        if not info.asks_lm or self._context.inputs.system:
             return 0.0
-        return 2.0 * self.weights * self._of_rows(job, job.asking, what, None, draw)
+        tokens = self._of_rows(job, job.asking, "val", None, protocol.validation)
+        tokens += sum(self._of_rows(job, job.asking, split, None, partial(protocol.test, split))
+                      for split in protocol.task.evaluate)  # fmt: skip
+        return 2.0 * self.weights * tokens
 
     def _alike(self, protocol: Protocol) -> Protocol:
         """Return a protocol that asks as many questions, one for all seeds and pairings; it is kept."""
@@ -182,7 +171,7 @@ def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
         asked = trained[0].protocol.test(trained[0].protocol.task.evaluate[0])
         asking = [partial(predict_margins, head, asked, watch, "ask") for head in heads]
         evaluate = watch.rate(lambda: side_by_side(asking, context.device, watch))
-        asked_of_it = (cost.testing(trained[0]) + cost.validating(trained[0])) / _asked_of(trained[0])
+        asked_of_it = cost.asking(trained[0]) / _asked_of(trained[0])
     return Rates(train * a_question, evaluate * asked_of_it, peak_memory(context.device), "a probe of some seconds")
 
 

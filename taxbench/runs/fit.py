@@ -78,10 +78,6 @@ class Asking:
         """Return what tells it from other ways."""
         return self.texts.questions, self.texts.answers, self.prompt, self.translated
 
-    def of_terms(self, terms: np.ndarray) -> tuple[Hashable, ...]:
-        """Return what tells it from other ways for some terms.  # (t,) int64"""
-        return tuple(self.texts.questions[term] for term in terms), *self.identity[1:]
-
 
 @dataclass(eq=False)
 class HeadJob:

@@ -112,7 +112,7 @@ def forecast(config: RunConfig, report: Reporter, began: float) -> Forecast:
                 found.append(result)
                 work.append(units)
             except TaxbenchError as error:  # of pictures, or of what reads them
-                tally.fail(f"{context.inputs.lm.name} ← {context.inputs.encoder.name}", error)
+                tally.fail(f"all runs of {context.inputs.lm.name} ← {context.inputs.encoder.name}", error)
         probing += time.time() - start
     downloads = list(dict.fromkeys(chain.from_iterable(missing.values())))
     preparing = time.time() - began - probing
@@ -172,7 +172,7 @@ def _prices(runs: Plan, cost: CostModel, tally: Tally) -> list[_Price]:
             is_done, jobs = (run.folder / RESULT).exists(), run.jobs
             todo = [] if is_done else jobs
             training = {job.key.digest: cost.training(job) for job in todo if job.is_missing}
-            found.append(_Price(run, is_done, jobs, training, cost.asking(todo)))
+            found.append(_Price(run, is_done, jobs, training, sum(map(cost.asking, todo))))
         except TaxbenchError as error:
             tally.fail(name, error)
     return found

@@ -12,7 +12,7 @@ from taxbench.runs.config import GridCell
 from taxbench.runs.context import RunContext
 from taxbench.runs.fit import HeadJob
 from taxbench.specs.run import LanguageId
-from taxbench.training.predict import predict_margins
+from taxbench.training.predict import FittedHead, predict_margins
 from taxbench.util.errors import ModelError
 from taxbench.util.progress import Reporter
 from taxbench.util.seeds import rng
@@ -29,9 +29,10 @@ def language_id(cell: GridCell, protocol: Protocol, context: RunContext) -> Lang
     return LanguageId(taught=taught, asked=asked, prompt=context.asking_prompt(cell, protocol)[0])
 
 
-def as_taught(heads: dict[str, HeadJob], protocol: Protocol) -> dict[str, HeadJob]:
+def as_taught(heads: dict[str, HeadJob], protocol: Protocol) -> dict[str, FittedHead]:
     """Return the heads of a run as they were taught to answer: names without a label are asked so."""
-    return {name: job.asked(protocol.taught_texts, job.key.prompt) for name, job in heads.items()}
+    texts = protocol.taught_texts
+    return {name: job.asked(texts, job.key.prompt).fitted() for name, job in heads.items()}
 
 
 def answer_language(job: HeadJob, tests: dict[Any, QuestionSet], report: Reporter) -> dict[str, float]:

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from taxbench.datasets.dataset import Dataset
 from taxbench.heads.moments import LRUCache
 from taxbench.lms.frozen import FrozenLM, random_twin
@@ -48,8 +46,6 @@ class Shared:
     """What closed-form heads share."""
     answered: dict[Hashable, dict[int, float]] = field(default_factory=dict)
     """What heads to which images look alike have answered; see `FittedHead`."""
-    validated: dict[Hashable, np.ndarray] = field(default_factory=dict)
-    """Margins of heads on validation questions, which tasks that share a head ask alike."""
     workers: Callable[[], int] = lambda: 1
     """Returns how many processes share the runs."""
     claims: dict[Path, Claims] = field(default_factory=dict)

@@ -276,17 +276,15 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     tests, validating = asked
     with context.timed("train"):
         heads = {name: job.fitted() for name, job in planned.heads.items()}
-        own = planned.protocol.asks_names
-        naming = planned.heads if own else as_taught(planned.heads, planned.protocol)
-        named = heads if own else {name: job.fitted() for name, job in naming.items()}
+        naming = heads if planned.protocol.asks_names else as_taught(planned.heads, planned.protocol)
     with context.timed("evaluate"):
-        predictions = _predict(planned, {"leaf": named}, heads, tests, context)
-        held = _validate(planned, naming, named, validating, context)
+        predictions = _predict(planned, {"leaf": naming}, heads, tests, context)
+        held = _margins(planned, naming, validating, "validate", context)
         languages = answer_language(planned.heads[OWN], tests, context.report)
     content = write_predictions(predictions)
     result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
     result = result.model_copy(update={"answer_language": languages, "unlabelled_terms": planned.protocol.unlabelled})
-    context.work["evaluate"] = cost.asking(planned.jobs)
+    context.work["evaluate"] = sum(map(cost.asking, planned.jobs))
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
                     lm=context.lm.digest, dtype=dtype_name(context.lm.dtype), memory=peak_memory(context.device),
                     finished=datetime.now(UTC).date().isoformat())  # fmt: skip
@@ -322,19 +320,6 @@ def _margins(
         for name, head in heads.items()
     ]
     return dict(zip(heads, side_by_side(asking, context.device, context.report), strict=True))
-
-
-def _validate(
-    planned: PlannedRun, jobs: dict[str, HeadJob], heads: dict[str, FittedHead], asked: QuestionSet, context: RunContext
-) -> dict[str, np.ndarray]:
-    """Return the margins of every head on validation questions, each put to it once a command.  # (q,) float32 each"""
-    known, terms = context.shared.validated, np.unique(asked.term)
-    questions = asked.image.tobytes(), asked.term.tobytes(), planned.spec.scoring.calibration
-    keys = {name: (job.key.digest, *job.asking.of_terms(terms), *questions) for name, job in jobs.items()}
-    new = {name: heads[name] for name, key in keys.items() if key not in known}
-    for name, margins in _margins(planned, new, asked, "validate", context).items():
-        known[keys[name]] = margins
-    return {name: known[key] for name, key in keys.items()}
 
 
 def _ask(spec: RunSpec, head: FittedHead, questions: QuestionSet, report: Reporter, label: str) -> np.ndarray:

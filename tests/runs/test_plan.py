@@ -66,7 +66,7 @@ def test_the_work_of_a_head_is_that_of_every_token_it_puts_to_the_lm(options: di
         4 * cost.weights * epochs * tokens(protocol.train_questions(0)), rel=0.03
     )
     asked = [protocol.test("unseen"), protocol.validation()]
-    assert cost.asking([job]) == pytest.approx(2 * cost.weights * sum(map(tokens, asked)), rel=0.05)
+    assert cost.asking(job) == pytest.approx(2 * cost.weights * sum(map(tokens, asked)), rel=0.05)
     twice = replace(job, key=job.key.model_copy(update={"trainer": job.key.trainer.model_copy(update={"epochs": 8})}))
     assert cost.training(twice) == 2 * cost.training(job)
 
@@ -84,11 +84,9 @@ def test_two_images_in_one_question_have_twice_the_soft_tokens(options: dict[str
 
     pairs, alone = protocol.test("unseen"), [protocol.test("leaf"), protocol.validation()]
     expected = tokens(pairs, 2 * k) + sum(tokens(each, k) for each in alone)
-    assert cost.asking([job]) == pytest.approx(2 * cost.weights * expected)
+    assert cost.asking(job) == pytest.approx(2 * cost.weights * expected)
     text = run.heads["text_only"]  # which is asked every question too
-    assert cost.asking([text]) == pytest.approx(
-        2 * cost.weights * (tokens(pairs, 2) + sum(tokens(e, 1) for e in alone))
-    )
+    assert cost.asking(text) == pytest.approx(2 * cost.weights * (tokens(pairs, 2) + sum(tokens(e, 1) for e in alone)))
 
 
 def test_heads_that_are_fitted_or_see_nothing_cost_what_they_ask(options: dict[str, str], tmp_path: Path) -> None:
@@ -96,12 +94,11 @@ def test_heads_that_are_fitted_or_see_nothing_cost_what_they_ask(options: dict[s
     task.write_text(task.read_text().replace("random_lm", "no_image, text_only, feature_probe"))
     context, run = first_run({**options, "seeds": "1", "head": "ridge_token"})
     cost, jobs = CostModel(context), run.heads
-    assert cost.training(jobs["none"]) == 0 < cost.testing(jobs["none"])
-    assert cost.testing(jobs["feature_probe"]) == 0 == cost.training(jobs["feature_probe"])
+    assert cost.training(jobs["none"]) == 0 < cost.asking(jobs["none"])
+    assert cost.asking(jobs["feature_probe"]) == 0 == cost.training(jobs["feature_probe"])
     assert cost.training(jobs["no_image"]) > 0
     # No question is asked twice of a head to which images look alike.
-    assert 0 < cost.testing(jobs["no_image"]) < cost.testing(jobs["text_only"]) < cost.testing(jobs["none"])
-    assert cost.asking([jobs["none"]]) > cost.asking([jobs["none"]]) == cost.testing(jobs["none"])  # is validated once
+    assert 0 < cost.asking(jobs["no_image"]) < cost.asking(jobs["text_only"]) < cost.asking(jobs["none"])
 
 
 def test_a_plan_says_what_is_left_and_trains_nothing(options: dict[str, str], tmp_path: Path,

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from taxbench.specs.result import Result
 from taxbench.tasks.registry import find_tasks
 from taxbench.training.head_state import HeadTrainingState
 from taxbench.util.errors import TaxbenchError, TrainingError, UsageError
-from taxbench.util.progress import Advance, Reporter
+from taxbench.util.progress import Reporter
 from tests.conftest import save_tiny_lm
 from tests.registry.test_heads import package
 
@@ -196,22 +195,6 @@ def test_heads_are_trained_once_for_all_tasks_that_train_alike(
     monkeypatch.setattr(fit, "train_stack", lambda *_: pytest.fail("trained again"))
     run(task=str(place / "none.yaml"))
     run(settings=("calibration=pmi",))
-
-
-def test_validation_questions_are_put_once_to_a_head_that_tasks_share(run, place: Path) -> None:  # type: ignore[no-untyped-def]
-    alone = run("alone", task=str(place / "none.yaml"))
-    labels: list[str] = []
-
-    class Labels(Reporter):
-        def bar(self, label: str, total: int, unit: str) -> AbstractContextManager[Advance]:
-            labels.append(label)
-            return super().bar(label, total, unit)
-
-    tasks = f"{place / 'all.yaml'},{place / 'none.yaml'}"
-    results = list(run_all(resolve(Options(**{**run.usual, "task": tasks})), Labels(quiet=True)))
-    validated = [label for label in labels if label.startswith("validate") and "(" not in label]
-    assert validated == ["validate mlp every_control seed 1"]
-    assert (results[1].thresholds, results[1].validation) == (alone[0].thresholds, alone[0].validation)
 
 
 def margins(folder: Path, result: Result, name: str = "none") -> tuple[np.ndarray, list[str]]:
