@@ -355,14 +355,7 @@ class QuestionScorer:
         return soft_tokens.new_zeros(b, q, *shape) if found is None else found
 
     def check_room(self, k: int, length: int) -> None:
-        """Check that the LM knows as many positions as k soft tokens and the longest question take.
-
-        Args:
-            length: Tokens of that question.
-
-        Raises:
-            ModelError: it does not.
-        """
+        """Raise ModelError where k soft tokens and a longest question take more positions than the LM knows."""
         known = self.lm.positions
         if known is not None and k + length > known:
             raise ModelError(

@@ -79,8 +79,7 @@ def _moved(made: Path, folder: Path) -> bool:
         made.rename(folder)
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            said = f"'{folder}' cannot be written ({error.strerror}). The same command goes on."
-            raise unwritable(error, said) from None
+            raise unwritable(error, f"'{folder}' cannot be written ({error.strerror}). Type the same again.") from None
         return False
     return True
 

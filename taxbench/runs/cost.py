@@ -126,6 +126,11 @@ class CostModel:
         return self._tokens[key]
 
 
+def asked_by(protocol: Protocol, heads: Mapping[str, HeadJob]) -> list[HeadJob]:
+    """Return the heads of a run with what it asks; one that runs share holds what the first of them asks."""
+    return [replace(job, protocol=protocol) for job in heads.values()]
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """How fast this machine is."""

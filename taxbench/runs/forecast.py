@@ -15,7 +15,7 @@ from taxbench.results.predictions import read_predictions
 from taxbench.results.records import RESULT, find_results, read_result
 from taxbench.runs.config import RunConfig
 from taxbench.runs.context import RunContext
-from taxbench.runs.cost import CostModel, Rates, encode_some, rates, seconds_to_ask
+from taxbench.runs.cost import CostModel, Rates, asked_by, encode_some, rates, seconds_to_ask
 from taxbench.runs.downloads import Download, missing_models
 from taxbench.runs.fit import HeadJob
 from taxbench.runs.loaded import Shared
@@ -169,7 +169,7 @@ def _prices(runs: Plan, cost: CostModel, tally: Tally) -> list[_Price]:
         try:
             if isinstance(run, TaxbenchError):
                 raise run
-            is_done, jobs = (run.folder / RESULT).exists(), run.jobs
+            is_done, jobs = (run.folder / RESULT).exists(), asked_by(run.protocol, run.heads)
             todo = [] if is_done else jobs
             training = {job.key.digest: cost.training(job) for job in todo if job.is_missing}
             found.append(_Price(run, is_done, jobs, training, sum(map(cost.asking, todo))))

@@ -9,7 +9,7 @@
 import time
 from collections import deque
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
@@ -27,7 +27,7 @@ from taxbench.results.predictions import OWN, Collector, Predictions, half, writ
 from taxbench.results.records import RESULT, finished, predictions_file, result_folder, write_result
 from taxbench.runs.config import RAY, GridCell, RunConfig
 from taxbench.runs.context import FeatureSet, RunContext
-from taxbench.runs.cost import CostModel
+from taxbench.runs.cost import CostModel, asked_by
 from taxbench.runs.environment import machine, versions
 from taxbench.runs.fit import HeadJob, fit, head_jobs, head_label
 from taxbench.runs.in_languages import answer_language, as_taught, language_id
@@ -64,23 +64,16 @@ class PlannedRun:
     folder: Path
     """Where its record lies, or will lie."""
 
-    @property
-    def jobs(self) -> list[HeadJob]:
-        """Return its heads with what this run asks; one that runs share holds what the first of them asks."""
-        return [replace(job, protocol=self.protocol) for job in self.heads.values()]
-
 
 def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
     """Plan the grid, then yield one result for every run of it, written to disk before it is yielded.
 
     A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
-    interrupted command goes on where it stopped. A run that fails does not stop the others, but a disk does that is
-    full or read-only. What another process is doing is left to it, and read when it is done: several may be given the
-    same grid.
+    interrupted command goes on where it stopped. A run that fails does not stop the others; a full or read-only disk
+    does. What another process is doing is left to it, and read when done: several may be given the same grid.
 
     Raises:
-        TaxbenchError: at the end, where runs failed; at once, where none can be.
-        DiskError: nothing more can be written.
+        TaxbenchError: at the end, where runs failed; at once, where none can be or nothing more can be written.
     """
     if config.engine == RAY:
         yield from run_on_ray(config, run_here, report)
@@ -193,8 +186,7 @@ def finish(runs: Plan, context: RunContext, tally: Tally) -> Iterator[Result]:
     It ends when nothing is left but what other processes are doing.
 
     Raises:
-        TaxbenchError: the only run of a command failed.
-        DiskError: nothing more can be written.
+        TaxbenchError: the only run of a command failed, or nothing more can be written.
     """
     report, elsewhere = context.report, 0
     claims, cost = context.shared.claims_in(context.config.out), CostModel(context)
@@ -284,7 +276,7 @@ def measure(planned: PlannedRun, asked: Asked, context: RunContext, cost: CostMo
     content = write_predictions(predictions)
     result = _record(planned, predictions, content, (validating, held), heads[OWN].fitted, context)
     result = result.model_copy(update={"answer_language": languages, "unlabelled_terms": planned.protocol.unlabelled})
-    context.work["evaluate"] = sum(map(cost.asking, planned.jobs))
+    context.work["evaluate"] = sum(map(cost.asking, asked_by(planned.protocol, planned.heads)))
     timing = Timing(machine=machine(context.device), seconds=context.take_seconds(), work=dict(context.work),
                     lm=context.lm.digest, dtype=dtype_name(context.lm.dtype), memory=peak_memory(context.device),
                     finished=datetime.now(UTC).date().isoformat())  # fmt: skip
