@@ -112,7 +112,7 @@ class CostModel:
         if key not in self._tokens:
             questions, scorer = draw(), self._context.scorer(protocol, trainer.order, how.prompt, how.texts)
             table = scorer.table
-            scorer.check_room(k, table.length)
+            scorer.check_room(k * (1 + protocol.task.in_pairs), table.length)
             widths, n = table.widths.cpu().numpy()[questions.term], len(protocol.leaf)
             shared = k + len(table.opening) + len(table.stem) + len(table.ending)
             if info.sees == "features" or images is not None or protocol.task.in_pairs:

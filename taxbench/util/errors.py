@@ -37,7 +37,7 @@ class CacheError(TaxbenchError):
 
 
 class DiskError(CacheError):
-    """A disk is full or can only be read, so that whatever comes next cannot be written either."""
+    """A disk is full or can only be read: what comes next cannot be written there either."""
 
 
 class ModelError(TaxbenchError):
