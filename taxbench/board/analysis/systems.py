@@ -132,6 +132,7 @@ def facts(result: Result) -> dict[str, str]:
     known = {
         **{name: getattr(result, name) for name in _NAMES},
         "features": run.encoder.reading,
+        "limit": run.dataset.limit or "none",
         **run.head.settings,
         **run.trainer.model_dump(),
         **run.scoring.model_dump(),
@@ -214,7 +215,7 @@ def _nothing(name: str, chosen: dict[str, str], results: Sequence[Result]) -> st
 
 
 def _systems(groups: list[list[Result]]) -> dict[_Facts, list[list[Result]]]:
-    """Return the groups of each system by what tells it apart: names, and what differs behind the same names.
+    """Return the groups of each system by what tells it apart: names, and of what differs behind them the fewest.
 
     Tasks may bring settings of their own, so other facts count only within a task.
     """
@@ -224,11 +225,18 @@ def _systems(groups: list[list[Result]]) -> dict[_Facts, list[list[Result]]]:
     for group, each in zip(groups, said, strict=True):
         alike[group[0].task, *(each[name] for name in _NAMES)].append(each)
     for block in alike.values():
-        telling |= {name for name in block[0] if len({each.get(name) for each in block}) > 1}
+        for name in block[0]:
+            if _kinds(block, telling | {name}) > _kinds(block, telling):
+                telling.add(name)
     systems = defaultdict[_Facts, list[list[Result]]](list)
     for group, each in zip(groups, said, strict=True):
         systems[tuple((name, each[name]) for name in each if name in telling)].append(group)
     return systems
+
+
+def _kinds(systems: list[dict[str, str]], names: set[str]) -> int:
+    """Return how many systems some facts tell apart."""
+    return len({tuple(each.get(name) for name in sorted(names)) for each in systems})
 
 
 def _several(sides: Sequence[_Named], also: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from taxbench.board.analysis.systems import System, compare_systems, find_sides
 from taxbench.results.records import result_bytes, result_folder
-from taxbench.specs.run import HeadSpec, TrainerSpec
+from taxbench.specs.run import DatasetId, HeadSpec, TrainerSpec
 from taxbench.util.errors import DataError, UsageError
 from tests.board.records import record
 
@@ -81,6 +81,13 @@ def test_a_folder_is_a_side_and_settings_behind_the_same_names_tell_systems_apar
     with pytest.raises(UsageError, match=r"2 systems[\s\S]*epochs=4 [\s\S]*epochs=3 "):
         find_system(str(tmp_path), [])
     assert find_system("epochs=3", [tmp_path]).tasks
+
+
+def test_a_first_look_is_told_from_a_whole_run_by_its_limit_alone(tmp_path: Path) -> None:
+    record(tmp_path), record(tmp_path, dataset=DatasetId(name="made", fingerprint="0f" * 8, limit=8))
+    with pytest.raises(UsageError, match=r"\n  limit=none  \([^\n]*\n  limit=8  \("):
+        find_system("head=mlp", [tmp_path])
+    assert find_system("head=mlp,limit=none", [tmp_path]).tasks
 
 
 def test_settings_that_a_task_brings_are_no_other_system(tmp_path: Path) -> None:
