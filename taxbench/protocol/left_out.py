@@ -23,11 +23,12 @@ def unlabelled_terms(protocol: Protocol) -> Iterator[str]:
 
 
 def _asks_names(protocol: Protocol) -> bool:
-    """Say what `Protocol.asks_names` does; also of too few leaves to train on, which whoever asks questions tells."""
+    """Say what `Protocol.asks_names` does; where the leaves trained on are not known yet, what it does of all."""
+    language, n = protocol.task.questions.language, protocol.vocabulary.n_names
     try:
         return protocol.asks_names
-    except DataError:
-        return True
+    except DataError:  # the pairing follows from features, or too few can be trained on, which others tell
+        return language.test == language.train or bool(protocol.asked_texts.known[:n].any())
 
 
 def left_out(protocol: Protocol) -> Iterator[str]:
