@@ -106,14 +106,16 @@ def read_resamplings(path: Path) -> dict[str, Resampled]:
 def known_resamplings(found: LoadedResults, cache: Path | None = None) -> ChainMap[str, Resampled]:
     """Return the resamplings that are kept of records: in the cache, where new ones go, and by boards they lie on.
 
+    A file that cannot be read as a board's is nobody's: reading records does not fail over it.
+
     Args:
         cache: The cache folder; None: the usual one.
-
-    Raises:
-        DataError: the file of a board is damaged.
     """
     above = {folder for place in found.folders.values() for folder in place.absolute().parents}
-    kept = (read_resamplings(folder.parent / FILE) for folder in sorted(above) if folder.name == RESULTS)
+    kept = list[dict[str, Resampled]]()
+    for folder in sorted(each for each in above if each.name == RESULTS):
+        with suppress(DataError, OSError):
+            kept.append(read_resamplings(folder.parent / FILE))
     return ChainMap(Cached(cache_folder(cache)), *kept)
 
 

@@ -107,13 +107,14 @@ def _unreviewed(file: YamlFile, labels: dict[str, Any]) -> Iterator[Diagnostic]:
 
 
 def _said_twice(file: YamlFile, labels: dict[str, Any]) -> Iterator[Diagnostic]:
-    """Yield which terms are called, or asked, as another one is that the same dataset may ask."""
+    """Yield which terms are called, or asked, as another one is that the same dataset may ask; both reviewed."""
     forms = {
         term: {str(label.get(key) or "").casefold() for key in ("term", "a_term")} - {""}
         for term, label in labels.items()
+        if label.get("reviewed", False) is not False
     }
-    for place, term in enumerate(labels):
-        before = [*labels][:place]
+    for place, term in enumerate(forms):
+        before = [*forms][:place]
         if alike := [other for other in before if forms[other] & forms[term] and _may_meet(other, term)]:
             said = f"labels.{term}: the same word as for {first_few(alike)}; questions about them cannot be told apart"
             yield file.error(("labels", term), said)

@@ -11,7 +11,7 @@ import pytest
 
 from taxbench.board.build import FORMS, build, make_board, stale
 from taxbench.board.load import RESULTS, load_records
-from taxbench.board.resampling import FILE, Cached, Resampled, read_resamplings
+from taxbench.board.resampling import FILE, Cached, Resampled, known_resamplings, read_resamplings
 from taxbench.board.rows import make_table, row_key
 from taxbench.cli.main import call
 from taxbench.results.records import RESULT, read_result, result_bytes, result_folder, write_result
@@ -61,6 +61,7 @@ def test_intervals_are_kept_and_a_damaged_file_of_them_is_told(root: Path, monke
         (root / FILE).write_text(wrong)
         with pytest.raises(DataError, match="Remove it"):
             read_resamplings(root / FILE)
+        assert len(known_resamplings(load_records([root / RESULTS]), root / "cache")) == 0  # readers bear it
 
 
 def test_figures_of_the_user_are_left_alone(root: Path) -> None:

@@ -225,7 +225,9 @@ def test_lean_forward_is_llama(corpus: Corpus) -> None:
     assert torch.allclose(lean, full.last_hidden_state, atol=1e-5)
 
 
-def test_a_tiny_run_resumes_saves_and_loads(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tiny_run_resumes_saves_and_loads(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     tiny = Settings(
         steps=4, vocabulary=1024, width=64, depth=1, mlp=64, question_rows=4, statement_rows=1, compiled=False
     )
@@ -238,6 +240,9 @@ def test_a_tiny_run_resumes_saves_and_loads(corpus: Corpus, tmp_path: Path, monk
         steps.append(trainer.step)
         return step(trainer)
 
+    def interrupted(trainer: Trainer) -> tuple[float, float]:
+        raise KeyboardInterrupt
+
     monkeypatch.setattr(Trainer, "train_step", counted)
     with pytest.raises(KeyboardInterrupt):
         train_lm(tmp_path, tiny, corpus)
@@ -249,7 +254,11 @@ def test_a_tiny_run_resumes_saves_and_loads(corpus: Corpus, tmp_path: Path, monk
     lm = load_lm(find_lm(str(tmp_path)), torch.device("cpu"), torch.float32)
     assert np.isfinite(margins(lm, [Pair("crow", "bird", True)])).all()
     train_lm(tmp_path, tiny, corpus)
-    assert len(steps) == 5  # it is trained
+    assert len(steps) == 5 and "already" in capsys.readouterr().out  # it is trained
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "train_step", interrupted)
+        train_lm(tmp_path, dataclasses.replace(tiny, seed=1, steps=1), corpus)
+    assert not (tmp_path / "model.safetensors").exists()  # of other settings than those that are written
     train_lm(tmp_path, dataclasses.replace(tiny, seed=1, steps=1), corpus)
     assert steps[5:] == [0]  # other settings begin anew
 

@@ -162,6 +162,7 @@ def test_what_is_missing_is_said_beside_what_is_wrong(tmp_path: Path) -> None:
         ("a_term: ein Vogel", "a_term: ein Tier", "labels.bird: the same word as for animal; questions about them"),
         ("term: Tier,", "term: Spielzeug,", "labels.toy: the same word as for animal"),
         ("term: Vogel,", "term: Eule,", "labels.owl: the same word as for bird"),
+        ("a_term: ein Vogel, reviewed: true", "a_term: ein Tier, reviewed: false", ""),  # never asked
         ("term: Kleidung,", "term: Spielzeug,", ""),  # hypernyms of two datasets, which are never asked together
     ],
 )

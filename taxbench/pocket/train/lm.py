@@ -234,16 +234,18 @@ def _watch(trainer: Trainer, corpus: Corpus) -> str:
 def train_lm(out_dir: Path, settings: Settings, corpus: Corpus | None = None) -> None:
     """Train to the last step, evaluate now and then, and write the weights; an interrupted run goes on.
 
-    What is trained with the same settings already is left as it is.
+    What is trained with the same settings already is left as it is, and said to be there.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     checkpoint, about = out_dir / _CHECKPOINT, out_dir / "settings.json"
     text = json.dumps(asdict(settings), indent=2) + "\n"
     whole = (out_dir / "model.safetensors").exists() and not checkpoint.exists()
     if whole and about.exists() and about.read_text(encoding="utf-8") == text:
+        tqdm.write(f"An LM of these settings is in '{out_dir}' already.")
         return
     corpus = corpus or Corpus(read_nouns())
     trainer = Trainer(corpus, out_dir, settings)
+    (out_dir / "model.safetensors").unlink(missing_ok=True)  # of other settings: never beside these
     about.write_text(text, encoding="utf-8")
     with tqdm(total=settings.steps, initial=trainer.step, unit="step") as bar:
         try:
