@@ -8,7 +8,7 @@ import pytest
 
 from taxbench.cli.main import call
 from taxbench.datasets.dataset import Dataset, load_dataset
-from taxbench.protocol.left_out import unlabelled_terms
+from taxbench.protocol.left_out import left_out, unlabelled_terms
 from taxbench.protocol.protocol import Protocol
 from taxbench.specs.language_pair import LanguagePair
 from taxbench.specs.run import TRAINING_FIELDS
@@ -117,14 +117,21 @@ def test_what_has_no_label_in_the_language_of_training_is_not_trained(pocket: Da
     assert "bird" in asked.denied
 
 
-def test_where_no_leaf_has_a_label_leaves_are_asked_as_training_did(pocket: Dataset, folder: Path) -> None:
+@pytest.mark.parametrize("more", ["", "counterfactual: {kind: graded, similarity: 0.5}\n"])
+def test_where_no_leaf_has_a_label_leaves_are_asked_as_training_did(
+    more: str, pocket: Dataset, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.yaml"
     taxonomy = pocket.taxonomy
     without(folder, "nd", *map(taxonomy.display_name, taxonomy.leaves))
     asked = protocol(pocket, "nd")
     assert not asked.asks_names
-    assert next(unlabelled_terms(asked)).startswith(
-        "104 of 104 names of leaves have no reviewed label in 'nd' and are not"
-    )
+    said = "no leaf has a reviewed label in 'nd'; leaves are asked in the language of training"
+    assert list(unlabelled_terms(asked)) == [said] == list(left_out(asked))
+    assert next(unlabelled_terms(protocol(pocket, "nd", "nd"))).startswith("104 of 104 names of leaves have no")
+    path.write_text(f"name: mine\nversion: 1\nextends: unseen_hypernym\nquestions: {{language: {{test: nd}}}}\n{more}")
+    assert call(["show", str(path)]) == 0
+    assert f"\n  {said}\n" in capsys.readouterr().out
     assert len(asked.validation()) == len(protocol(pocket, "en").validation())
     assert len(asked.test("unseen"))
     with pytest.raises(DataError, match="104 have no reviewed label in the language of training, 'nd'"):
