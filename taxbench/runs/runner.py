@@ -74,13 +74,13 @@ def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
     """Plan the grid, then yield one result for every run of it, written to disk before it is yielded.
 
     A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
-    interrupted command goes on where it stopped. A run that fails does not stop the others, but a disk does that is
-    full or read-only. What another process is doing is left to it, and read when it is done: several may be given the
-    same grid.
+    interrupted command goes on where it stopped. A run that fails does not stop the others. A disk that is full or
+    read-only stops each process that meets it. What another process is doing is left to it, and read when it is done:
+    several may be given the same grid.
 
     Raises:
         TaxbenchError: at the end, where runs failed; at once, where none can be.
-        DiskError: nothing more can be written.
+        DiskError: nothing more can be written; of workers on Ray it is among why runs failed.
     """
     if config.engine == RAY:
         yield from run_on_ray(config, run_here, report)
