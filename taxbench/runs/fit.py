@@ -183,7 +183,7 @@ class HeadJob:
     def _scorer(self, how: Asking) -> QuestionScorer:
         twin = self.key.seed if self.key.variant == "random_lm" else None
         found = self.context.scorer(self.protocol, self.key.trainer.order, how.prompt, how.texts, twin)
-        return found.told if self._info.sees == "name" and isinstance(found, AnsweringScorer) else found
+        return found.as_text if self._info.sees == "name" and isinstance(found, AnsweringScorer) else found
 
     def asked(self, texts: TermTexts, prompt: PromptSpec) -> "HeadJob":
         """Return the same head, to be asked in another way."""

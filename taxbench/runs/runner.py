@@ -70,7 +70,8 @@ def run(config: RunConfig, report: Reporter) -> Iterator[Result]:
 
     A run whose record is already there, made by the same code and versions, is read instead of repeated, so an
     interrupted command goes on where it stopped. A run that fails does not stop the others; a full or read-only disk
-    does. What another process is doing is left to it, and read when done: several may be given the same grid.
+    stops each process that meets it. What another process is doing is left to it, and read when done: several may be
+    given the same grid.
 
     Raises:
         TaxbenchError: at the end, where runs failed; at once, where none can be or nothing more can be written.

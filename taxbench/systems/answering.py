@@ -86,11 +86,11 @@ class _Decoded(FeatureRows):
         return self._decode(self._rows(images)).float()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AnsweringSide(TextSide):
     """The language model of a system."""
 
-    told: bool = field(default=False, kw_only=True)
+    text_alone: bool = field(default=False, kw_only=True)
     """Whether names stand where pictures would, in rows that are read as any text."""
 
     def __post_init__(self) -> None:
@@ -102,7 +102,12 @@ class AnsweringSide(TextSide):
         """Return how it is asked."""
         answers = self.whole.architecture.answers
         assert answers is not None, self.whole.spec.name
-        return replace(answers, block=False, deep=False) if self.told else answers
+        return replace(answers, block=False, deep=False) if self.text_alone else answers
+
+    @cached_property
+    def as_text(self) -> "AnsweringSide":
+        """Return it for rows without pictures: names that stand where those would, and vectors of words."""
+        return replace(self, model=self.model.whole, text_alone=True)
 
     def bos(self) -> list[int]:
         """Return the token that opens a row, or nothing where images come before it."""
@@ -114,7 +119,7 @@ class AnsweringSide(TextSide):
 
     def opening(self, frame: Frame) -> list[int]:
         """Return the tokens before an image, as they are where the image is in the text; see `FrozenLM.opening`."""
-        if self.told:
+        if self.text_alone:
             return FrozenLM.opening(self, frame)
         before = FrozenLM.encode(self, frame.before + self._sign)
         before = before[:-1] if self._sign else before
@@ -123,7 +128,9 @@ class AnsweringSide(TextSide):
     @property
     def _sign(self) -> str:
         """Return the token that stands for a part of an image, or nothing where the tokenizer, or the row, has none."""
-        return "" if self.told else self.tokenizer.convert_ids_to_tokens(self.how.tokens(self.whole.config, 3)[1]) or ""
+        if self.text_alone:
+            return ""
+        return self.tokenizer.convert_ids_to_tokens(self.how.tokens(self.whole.config, 3)[1]) or ""
 
     def seen(self, images: Images, asked: bool) -> Images:
         """Return what heads see of pictures; see `TextSide`."""
@@ -225,10 +232,9 @@ class AnsweringScorer(QuestionScorer):
     answers: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @cached_property
-    def told(self) -> QuestionScorer:
+    def as_text(self) -> QuestionScorer:
         """Return it for rows in which words stand where a picture would."""
-        lm = cast(AnsweringSide, self.lm)
-        lm = replace(lm, model=lm.model.whole, told=True)
+        lm = cast(AnsweringSide, self.lm).as_text
         table = tokenise(lm, self.questions, self.answers, self.frame)
         return replace(self, lm=lm, table=table, forward=replace(self.forward, lm=lm, table=table))
 

@@ -18,7 +18,7 @@ import torch
 import xxhash
 from safetensors import SafetensorError, safe_open
 
-from taxbench.util.errors import ModelError, TaxbenchError, first_line, unreadable, with_network
+from taxbench.util.errors import DiskError, ModelError, TaxbenchError, first_line, unreadable, unwritable, with_network
 
 # What holds the weights, the first that is there: one file, or the list of several.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -32,13 +32,12 @@ def revision_folder(model: str, revision: str) -> Path:
 
     Raises:
         ModelError: it is not to be had.
+        DiskError: the disk has no room for it.
     """
-    from huggingface_hub import errors, snapshot_download
+    from huggingface_hub import snapshot_download
 
-    try:
+    with _fetching(f"{model}@{revision}", gated=False):
         return Path(snapshot_download(model, revision=revision, ignore_patterns=list(NOT_FETCHED)))
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:
-        raise ModelError(_missing(f"{model}@{revision}", gated=False, error=error)) from None
 
 
 def first_file(source: str, gated: bool, names: Iterable[str]) -> Path:
@@ -282,19 +281,48 @@ def weights_digest(source: str, gated: bool, tokenizer: Any = None) -> str:
 
 
 def _file(source: str, gated: bool, name: str) -> Path:
-    """Return one file of a model, downloaded if it is neither in a directory nor in the local hub cache."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    """Return one file of a model, downloaded if it is neither in a directory nor in the local hub cache.
+
+    Raises:
+        ModelError: it is not to be had.
+        DiskError: the disk has no room for it.
+    """
+    from huggingface_hub import hf_hub_download, hf_hub_url
 
     if Path(source).is_dir():
         path = Path(source) / name
         if not path.is_file():
             raise ModelError(f"The model directory '{source}' has no {name}.")
         return path
-    try:
+    with _fetching(source, gated):
         if _local(source, name) is None:
-            get_hf_file_metadata(hf_hub_url(source, name))  # without network a download tries, and chats, for 23 s
+            _check_connection(hf_hub_url(source, name))
         return Path(hf_hub_download(source, name))
-    except Exception as error:  # its own, and those of the library by which it asks
+
+
+def _check_connection(url: str) -> None:
+    """Raise what the hub's library does where no connection can be made: a download would try, and chat, for 23 s."""
+    from huggingface_hub import errors, get_hf_file_metadata
+
+    try:
+        get_hf_file_metadata(url)
+    except errors.HTTPError as error:
+        if type(error).__name__ == "ConnectError":  # of httpx, or of httpx2
+            raise  # all else a download meets again, and tries again where that may help
+
+
+@contextmanager
+def _fetching(source: str, gated: bool) -> Iterator[None]:
+    """Fetch from the hub; what is in the way becomes a ModelError, or a DiskError where that is the disk's fault."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except (errors.HTTPError, errors.HFValidationError, errors.EntryNotFoundError, OSError) as error:
+        if isinstance(error, OSError):
+            disk = unwritable(error, f"'{source}' cannot be kept: {first_line(error)}. Make room, or set HF_HOME.")
+            if isinstance(disk, DiskError):
+                raise disk from None
         raise ModelError(_missing(source, gated, error)) from None
 
 

@@ -169,14 +169,15 @@ def test_on_disagreement_each_question_has_a_row_of_its_own(saved: Saved, monkey
 def test_names_in_the_place_of_pictures_are_read_as_the_model_reads_a_text(kind: str, saved: Saved) -> None:
     side = side_of(saved(kind))
     prompt = own_prompt(side, PromptSpec(frame="auto", answer_form="blank"), YES_NO)
-    told = answering.answering_scorer(side, protocol_of(), prompt).told
-    table, name, log_p = told.table, told.said("crow"), []
+    read = answering.answering_scorer(side, protocol_of(), prompt).as_text
+    assert read.lm is side.as_text  # made once, however many scorers
+    table, name, log_p = read.table, read.said("crow"), []
     own = side.model.whole.language_model if kind == "blip-2" else side.model.whole  # which takes no text alone
     for answer in map(torch.tensor, table.strings):
         ids = torch.cat([table.opening, name, table.full(1), answer[:-1]])[None]
         logits = own(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -len(answer) :]
         log_p.append(logits.float().log_softmax(-1).gather(1, answer[:, None]).sum())
-    found = told.margins(told.lm.embed(name)[None], torch.tensor([[0, 1, 2]]))
+    found = read.margins(read.lm.embed(name)[None], torch.tensor([[0, 1, 2]]))
     torch.testing.assert_close(found[0, 1], log_p[0] - log_p[1], atol=1e-4, rtol=0)
 
 

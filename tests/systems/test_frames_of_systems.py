@@ -150,8 +150,8 @@ def test_a_name_in_the_place_of_an_image_follows_what_stands_before_it_as_a_word
     side = side_of(saved("llava"), tokens)
     frame = frame_of(own_prompt(side, AUTO, YES_NO), YES_NO, "image_first", tokens)
     table, asked = tokenise(side, (QUESTION, "Is there a saw?"), YES_NO, frame), ((QUESTION, "Is there a saw?"), YES_NO)
-    told = AnsweringScorer(side, frame, table, "packed", None, KeptPrefix(side, table), False, *asked).told
-    assert [*told.table.opening.tolist(), *told.said("crow").tolist()] == tokens("USER: a crow")["input_ids"]
+    read = AnsweringScorer(side, frame, table, "packed", None, KeptPrefix(side, table), False, *asked).as_text
+    assert [*read.table.opening.tolist(), *read.said("crow").tolist()] == tokens("USER: a crow")["input_ids"]
 
 
 CHECKPOINT = (

@@ -1,13 +1,18 @@
 """Checkpoints as people have them: what cannot be read is named, with what to do; nothing of theirs runs."""
 
+import errno
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,7 +23,7 @@ from taxbench.features.encoders import describe_encoder, load_encoder
 from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.registry.models import find_encoder, find_lm
-from taxbench.util.errors import ModelError, UsageError
+from taxbench.util.errors import DiskError, ModelError, UsageError
 from taxbench.util.hub import config_file
 from tests.conftest import UNPRIVILEGED
 from tests.features.tiny_encoders import TINY
@@ -252,16 +257,87 @@ def test_a_revision_of_the_hub_can_be_named(lm: Path, tmp_path: Path, monkeypatc
         loaded("owner/name:step3000")
 
 
-def test_without_network_a_model_is_missing_at_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def waited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the seconds that the hub's library waits, which pass at once; its cache is empty."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    seconds = list[float]()
+    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=seconds.append))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    nobody = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", nobody)
-    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"it waits for {seconds} s"))
+    return seconds
+
+
+def hub_at(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"http://127.0.0.1:{port}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", url)
+
+
+def test_without_network_a_model_is_missing_at_once(
+    waited: list[float], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub_at(9, monkeypatch)
     with pytest.raises(ModelError, match=r"cannot be fetched .* type 'hf download owner/nothing'"):
         config_file("owner/nothing", gated=False)
-    assert not caplog.records
+    assert not caplog.records and not waited
+
+
+class _Busy(BaseHTTPRequestHandler):
+    """A hub that is too busy to answer at first."""
+
+    statuses: list[int]
+
+    def do_HEAD(self) -> None:
+        self.send_response(self.statuses.pop() if self.statuses else 200)
+        for name, value in (("ETag", '"1"'), ("X-Repo-Commit", "0" * 40), ("Content-Length", "2")):
+            self.send_header(name, value)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def busy(waited: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Busy]]:
+    _Busy.statuses = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            hub_at(server.server_port, monkeypatch)
+            yield _Busy
+        finally:
+            server.shutdown()
+
+
+def test_a_hub_that_is_busy_is_asked_again(busy: type[_Busy], waited: list[float]) -> None:
+    busy.statuses = [503, 429, 503]
+    assert config_file("owner/name", gated=False).read_text() == "{}"
+    assert len(waited) == 1
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize(("number", "raised"), [(errno.ENOSPC, DiskError), (errno.EACCES, ModelError)])
+def test_a_disk_without_room_for_a_model_is_said_to_be_full(
+    number: int, raised: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("huggingface_hub.file_download._chmod_and_move", refuse)
+    with pytest.raises(raised):
+        config_file("owner/name", gated=False)
+
+
+def test_a_fault_of_our_own_is_not_blamed_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taxbench.util.hub._local", lambda *_: {}["name"])
+    with pytest.raises(KeyError):
+        config_file("owner/name", gated=False)
 
 
 def test_weights_of_another_shape_are_named(lm: Path) -> None:

@@ -291,7 +291,7 @@ class _Halting(BaseHTTPRequestHandler):
         self.end_headers()
         for part in self.page:
             self.wfile.write(part)
-            self.go_on.wait(20)
+            self.go_on.wait()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -308,15 +308,19 @@ def test_wrong_answers_have_their_pictures_before_all_others_are_there(
     drawn = "[...document.querySelectorAll('#cards img')].filter(each => each.src).length"
     with ThreadingHTTPServer(("127.0.0.1", 0), _Halting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with browser.new_context() as context, context.new_page() as tab:
-            tab.goto(f"http://127.0.0.1:{server.server_port}/", wait_until="commit")
-            tab.wait_for_function(f"{drawn} >= 12")
-            assert tab.evaluate("document.readyState") == "loading" and len(cards(tab)) == len(wrong(two[0]))
-            shown = tab.locator("#cards img").evaluate_all("all => all.map(each => Boolean(each.getAttribute('src')))")
-            assert all(shown[:12]) and not all(shown)
+        try:
+            with browser.new_context() as context, context.new_page() as tab:
+                tab.goto(f"http://127.0.0.1:{server.server_port}/", wait_until="commit")
+                tab.wait_for_function(f"{drawn} >= 12")
+                assert tab.evaluate("document.readyState") == "loading" and len(cards(tab)) == len(wrong(two[0]))
+                sources_of = "all => all.map(each => Boolean(each.getAttribute('src')))"
+                shown = tab.locator("#cards img").evaluate_all(sources_of)
+                assert all(shown[:12]) and not all(shown)
+                _Halting.go_on.set()
+                tab.wait_for_function(f"{drawn} == {len(shown)}")
+        finally:
             _Halting.go_on.set()
-            tab.wait_for_function(f"{drawn} == {len(shown)}")
-        server.shutdown()
+            server.shutdown()
 
 
 def test_two_pictures_of_one_question_stand_side_by_side(browser: "playwright.Browser", files: Files) -> None:
