@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,6 @@ from taxbench.board.render.readme import readme
 from taxbench.board.resampling import FILE, Resampled, differences, read_resamplings, resample, resamplings_text
 from taxbench.board.rows import best_by_validation, grouped, make_table, row_key
 from taxbench.specs.group import GroupSpec
-from taxbench.util.errors import UsageError
 from taxbench.util.paths import replacing
 from taxbench.util.progress import Reporter
 
@@ -101,8 +99,10 @@ def _texts(
 ) -> tuple[Board, dict[str, bytes]]:
     """Return the board and all its files but pictures."""
     board = make_board(found, groups, known, references(), report)
-    with suppress(UsageError):  # there are none in several languages
-        board = replace(board, languages=compare_languages(found, headline_only=True).findings)
+    spoken = compare_languages(found, on_board=True)
+    for note in spoken.notes:
+        report.say(note)
+    board = replace(board, languages=spoken.findings)
     used = {key: known[key] for key in map(row_key, board.rows) if key in known}
     files = {FILE: resamplings_text(used)} | {name: board_text(board, form) for form, name in FORMS.items()}
     return board, {name: text.encode("utf-8") for name, text in files.items()}

@@ -58,23 +58,32 @@ def make_table(
     count = Counter(
         label for label, _ in {(of.label, of.fingerprint) for of in (each[0].run.dataset for each in groups)}
     )
-    alike = defaultdict[_Names, list[dict[str, str]]](list)
-    for group in groups:
-        alike[_names(group[0])].append(_identities(group[0], 8))
     rows = []
-    for group in groups:
-        dataset, others = group[0].run.dataset, alike[_names(group[0])]
-        telling = {part for part in others[0] if len({identities.get(part) for identities in others}) > 1}
+    for group, setting in zip(groups, settings_shown(groups), strict=True):
+        dataset = group[0].run.dataset
         records = tuple(
             Record(each.seed, each.digest, _sha256(each), (folders or {}).get(record_key(each), "")) for each in group
         )
         names = {
             "dataset": f"{dataset.label} {dataset.fingerprint[:8]}" if count[dataset.label] > 1 else dataset.label,
-            "setting": _setting(group[0], telling),
+            "setting": setting,
         }
         row = _row(group, names, records, (intervals or {}).get(group_key(group), {}))
         rows.append(_costed(row, [(timings or {}).get(record_key(each)) for each in group]))
     return sorted(rows, key=lambda row: (row.place, task_order(row.task)))
+
+
+def settings_shown(groups: Sequence[list[Result]]) -> list[str]:
+    """Return what rows show of the settings of `grouped` results: what is not usual, and what tells them apart."""
+    alike = defaultdict[_Names, list[dict[str, str]]](list)
+    for group in groups:
+        alike[_names(group[0])].append(_identities(group[0], 8))
+    shown = []
+    for group in groups:
+        others = alike[_names(group[0])]
+        telling = {part for part in others[0] if len({identities.get(part) for identities in others}) > 1}
+        shown.append(_setting(group[0], telling))
+    return shown
 
 
 def best_by_validation(rows: Iterable[Row]) -> list[Row]:

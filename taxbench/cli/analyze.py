@@ -80,6 +80,11 @@ def _of_kind(kind: str, places: list[Path], how: dict[str, Any], report: Reporte
         from taxbench.board.analysis.languages_text import languages_text
 
         compared = compare_languages(records)
+        if not compared.findings:
+            advice = "Make them: taxbench run --task unseen_hypernym --set language=de,fr,es,zh"
+            raise UsageError(
+                " ".join(["There are no records in English and another language.", *compared.notes, advice])
+            )
         return compared, languages_text(compared)
 
     def load(name: str) -> Dataset:

@@ -1,7 +1,6 @@
 """`taxbench run`: train heads, ask them, and print the table."""
 
 import shlex
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ from taxbench.cli.completion import (
 from taxbench.cli.options import dataset_options, include_path, json_option, properties_option
 from taxbench.runs.config import DTYPES, RunConfig, resolve
 from taxbench.runs.run_options import Options
-from taxbench.util.errors import UsageError
 from taxbench.util.progress import Reporter
 from taxbench.util.text import plain_json
 
@@ -123,7 +121,8 @@ def _show(results: "list[Result]", config: RunConfig, report: Reporter) -> None:
     click.echo(text_table(board.rows, board.groups, published, of_terminal()))
     spoken = {each.run.task.questions.language for each in results}
     if len(spoken) > 1 and LanguagePair() in spoken:
-        with suppress(UsageError):  # after an interruption there may be nothing to compare
-            click.echo(languages_text(compare_languages(found)))
+        compared = compare_languages(found)
+        if compared.findings:  # after an interruption there may be nothing to compare
+            click.echo(languages_text(compared))
     again = "" if str(out) == _DEFAULT.out else f" {shlex.quote(str(out))}"
     report.say(f"{LEGEND}\nResults: {out.resolve()}. In one table: taxbench leaderboard show{again}")

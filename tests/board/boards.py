@@ -196,14 +196,15 @@ def references() -> tuple[Reference, ...]:
     return tuple(found)
 
 
-def spoken(system: str, dataset: str, *languages: str) -> tuple[LanguageFinding, ...]:
+def spoken(system: str, dataset: str, *languages: str, setting: str = "") -> tuple[LanguageFinding, ...]:
     """Return a system's scores in English and other languages."""
     score, less, nothing = (0.95, 0.91, 0.98), (-0.018, -0.04, 0.0), (None, None, None)
     return tuple(
         LanguageFinding(
             system, dataset, "unseen_hypernym", language, "unseen", SEEDS, 14, 0, score,
             less if place else nothing, score, score if place else nothing, nothing, 0,
-            {"random_lm": (0.505, 0.43, 0.58), "nonsense": (0.568, 0.46, 0.67)} if place else {}, None, "family",
+            {"random_lm": (0.505, 0.43, 0.58), "nonsense": (0.568, 0.46, 0.67)} if place else {}, None,
+            setting, setting or "family",
         )
         for place, language in enumerate(("en", *languages))
     )  # fmt: skip

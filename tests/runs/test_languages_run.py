@@ -27,7 +27,7 @@ from taxbench.specs.result import Result
 from taxbench.specs.task import PromptSpec
 from taxbench.tasks.language_files import BUILTIN_LANGUAGES
 from taxbench.util.errors import UsageError
-from taxbench.util.progress import QUIET
+from taxbench.util.progress import QUIET, Reporter
 from taxbench.util.text import bounded
 from tests.runs.small_grid import small_grid, typed
 
@@ -181,15 +181,16 @@ def test_leaves_that_are_asked_as_taught_are_not_compared(
 
 
 def test_a_board_pairs_languages_on_the_headline_split(
-    results: list[Result], grid: dict[str, str], tmp_path: Path
+    results: list[Result], grid: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("mine", "mine_de", "mine_zh"):
         shutil.copytree(Path(grid["out"]) / name, tmp_path / RESULTS / name)
+    monkeypatch.setattr("taxbench.board.analysis.languages.languages", lambda: pytest.fail("it is no record"))
     build(tmp_path, (), QUIET)
     table = (tmp_path / "README.md").read_text(encoding="utf-8").partition("## Languages\n")[2].partition("\n## ")[0]
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
     assert [(line[3], line[4]) for line in lines] == [("language", "terms"), *((code, "2") for code in CODES)]
-    found = compare_languages(load_records([tmp_path / RESULTS]), headline_only=True).findings
+    found = compare_languages(load_records([tmp_path / RESULTS]), on_board=True).findings
     assert [line[lines[0].index("nonsense")] for line in lines[2:]] == [
         bounded(each.controls["nonsense"]) for each in found[1:]
     ]
@@ -198,13 +199,14 @@ def test_a_board_pairs_languages_on_the_headline_split(
 
 
 def test_records_without_english_or_without_others_say_what_to_type(
-    results: list[Result], grid: dict[str, str], tmp_path: Path
+    results: list[Result], grid: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = Path(grid["out"])
-    with pytest.raises(UsageError, match="no record in English"):
-        compare_languages(load_records([out / "mine_de"]))
-    with pytest.raises(UsageError, match="--set language=de,fr,es,zh"):
-        compare_languages(load_records([out / "mine"]))
+    for name, said in (("mine_de", "there is no record in English"), ("mine", "--set language=de,fr,es,zh")):
+        assert call(["analyze", "--languages", str(Path(grid["out"]) / name)]) == 2
+        assert said in capsys.readouterr().err
+    shutil.copytree(Path(grid["out"]) / "mine_de", tmp_path / RESULTS / "mine_de")
+    build(tmp_path, (), Reporter())
+    assert "there is no record in English" in capsys.readouterr().err
 
 
 def test_analyze_prints_the_table_and_json(

@@ -40,6 +40,8 @@ class LanguageFinding:
     """AUROC of each control."""
     answer_language: float | None
     """Share of the language in its own answers and the English ones."""
+    setting: str
+    """What a row of the board shows of its settings; empty: the usual ones."""
     family: str
     """A digest of all that the compared runs have in common, settings among them."""
 

@@ -5,7 +5,8 @@ want of a reviewed label, are left out of all of them and counted.
 """
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from difflib import SequenceMatcher
 from functools import cache
 
@@ -15,41 +16,41 @@ from scipy.stats import t as student
 from taxbench.board.analysis.language_findings import TWIN, LanguageFinding, LanguageFindings
 from taxbench.board.load import LoadedResults
 from taxbench.board.resampling import over_seeds
-from taxbench.board.rows import grouped
+from taxbench.board.rows import grouped, settings_shown
 from taxbench.results.predictions import OWN, Predictions
 from taxbench.scoring.bootstrap import DIFFERENCE, SCORE, interval, standard_error
 from taxbench.scoring.rank_correlation import UNKNOWN, Bounds
+from taxbench.specs.language import Language
 from taxbench.specs.language_pair import ENGLISH, LanguagePair
 from taxbench.specs.result import Result
 from taxbench.specs.spec import content_hash
 from taxbench.tasks.language_files import languages
-from taxbench.util.errors import UsageError
 
 ALIKE = 0.6
 """From this share of letters in common on a word counts as a cognate of the English one (Ratcliff and Obershelp)."""
 
 
-def compare_languages(records: LoadedResults, headline_only: bool = False) -> LanguageFindings:
-    """Compare records that differ in their languages only, on all splits or on the headline split of their task.
+def compare_languages(records: LoadedResults, on_board: bool = False) -> LanguageFindings:
+    """Compare records that differ in their languages only; without any there is no finding.
 
-    Raises:
-        UsageError: there are none.
+    Args:
+        on_board: On the headline split of their task alone, and without what rests on more than the records: which
+            words are cognates, which files of languages say.
     """
     families: dict[str, dict[LanguagePair, list[Result]]] = {}
-    for group in grouped(records.results):
+    groups = grouped(records.results)
+    settings = {_family(group[0]): shown for group, shown in zip(groups, settings_shown(groups), strict=True)}
+    for group in groups:
         families.setdefault(_family(group[0]), {}).setdefault(group[0].run.task.questions.language, group)
     findings, notes = list[LanguageFinding](), list[str]()
-    for family in families.values():
+    for key, family in families.items():
         others = [pair for pair in family if not pair.is_english]
         if others and LanguagePair() not in family:
             first = family[others[0]][0]
             notes.append(f"Left out: {first.run.task.name} on {first.dataset}: there is no record in English.")
         elif others:
-            task = family[LanguagePair()][0].run.task
-            findings += _of_family(family, (task.headline,) if headline_only else task.evaluate, records)
-    if not findings:
-        how = "Make them: taxbench run --task unseen_hypernym --set language=de,fr,es,zh"
-        raise UsageError(" ".join(["There are no records in English and another language.", *notes, how]))
+            found = _of_family(family, records, on_board)
+            findings += [replace(each, setting=settings[key]) for each in found]
     return LanguageFindings(tuple(findings), tuple(notes))
 
 
@@ -75,9 +76,11 @@ def _family(result: Result) -> str:
 
 
 def _of_family(
-    family: dict[LanguagePair, list[Result]], splits: Sequence[str], records: LoadedResults
+    family: dict[LanguagePair, list[Result]], records: LoadedResults, on_board: bool
 ) -> list[LanguageFinding]:
-    """Compare the languages of one system on some splits, English first."""
+    """Compare the languages of one system, English first."""
+    task, words = family[LanguagePair()][0].run.task, {} if on_board else languages()
+    splits = (task.headline,) if on_board else task.evaluate
     seeds = set.intersection(*({each.seed for each in group} for group in family.values()))
     order = sorted(family, key=lambda pair: (not pair.is_english, pair.train != ENGLISH, str(pair)))
     kept = {pair: [each for each in family[pair] if each.seed in seeds] for pair in order}
@@ -98,7 +101,7 @@ def _of_family(
             same = {pair: [_only(each, split, everywhere) for each in some] for pair, some in answers.items()}
             counts = len(everywhere), len(anywhere - everywhere)
             drawn = cache(lambda pair, name, same=same, split=split: over_seeds(same[pair], split, name).auroc)
-            found += [_finding(kept, same, pair, (split, *counts), drawn) for pair in order]
+            found += [_finding(kept, same, pair, (split, *counts), drawn, words.get(pair.test)) for pair in order]
     return found
 
 
@@ -108,11 +111,13 @@ def _finding(
     pair: LanguagePair,
     about_split: tuple[str, int, int],
     drawn: Callable[[LanguagePair, str], np.ndarray],
+    language: Language | None,
 ) -> LanguageFinding:
     """Return what one language gives on one split, of which some terms are asked in all languages and some are not.
 
     Args:
         drawn: Gives AUROC of a language and a control with its replicates, as `over_seeds`.
+        language: Says which of its words are cognates; None: that is not asked.
     """
     group, own, (split, n, left_out) = kept[pair], same[pair], about_split
     run, auroc, usual = kept[LanguagePair()][0].run, drawn(pair, OWN), drawn(LanguagePair(), OWN)
@@ -120,7 +125,6 @@ def _finding(
         drawn(each, OWN) - drawn(each, TWIN) if TWIN in same[each][0].margins else None
         for each in (pair, LanguagePair())
     )  # fmt: skip
-    language = languages().get(pair.test)
     labels = language.labels if language else {}
     alike = {term for term in _terms_of(own[0], split) if term in labels and is_cognate(labels[term].term, term)}
     unlike = [_only(each, split, frozenset(each.terms) - alike) for each in own]
@@ -146,6 +150,7 @@ def _finding(
             if not (name == "nonsense" and split == "leaf")  # it stands in the place of hypernyms
         },
         answer_language=float(np.mean(shares)) if shares else None,
+        setting="",
         family=_family(group[0]),
     )
 

@@ -6,17 +6,19 @@ from taxbench.board.analysis.language_findings import TWIN, LanguageFinding, Lan
 from taxbench.board.render.cells import markdown_table, markdown_text
 from taxbench.util.text import NOTHING_TO_SHOW, bounded, number
 
+_COGNATES = "no cognates"  # in analyses alone: which words they are, files of languages say, not records
 _HEADER = [
-    "language", "terms", "AUROC", "less English", "transfer", "share kept", "no cognates", "random LM", "nonsense",
+    "language", "terms", "AUROC", "less English", "transfer", "share kept", _COGNATES, "random LM", "nonsense",
     "text only", "translated name", "own answers",
 ]  # fmt: skip
-LEGEND = (
+BOARD_LEGEND = (
     "Terms: those asked in every language with every seed; AUROC, the mean over them; less English: on the same "
-    "questions; transfer: above the random LM; share kept: of that in English; no cognates: of words unlike the "
-    "English; nonsense: words that do not exist (chance: 0.5); text only and translated name: the LM is told the "
+    "questions; transfer: above the random LM; share kept: of that in English; "
+    "nonsense: words that do not exist (chance: 0.5); text only and translated name: the LM is told the "
     "leaf's name in the language of training and of the test; own answers: the share of the language's yes and no "
     "against the English ones. Brackets: 95 % over terms and leaves."
 )
+LEGEND = BOARD_LEGEND.replace("nonsense: words", "no cognates: of words unlike the English; nonsense: words")
 
 
 def languages_text(found: LanguageFindings) -> str:
@@ -25,17 +27,32 @@ def languages_text(found: LanguageFindings) -> str:
     for key in systems_of(found.findings):
         mine = [each for each in found.findings if about(each) == key]
         seeds = ", ".join(map(str, mine[0].seeds))
-        system, dataset, task, split = map(markdown_text, key[:4])
+        named = _system(mine[0], found.findings)
+        system, dataset, task, split = map(markdown_text, (named, *key[1:4]))
         blocks.append(f"**{system}**, {dataset}, {task}, split {split}, seeds {seeds}")
         blocks.append(markdown_table([_HEADER, *map(_line, mine)]))
     return "\n\n".join([*blocks, LEGEND, *(markdown_text(note, 1000) for note in found.notes)]) + "\n"
 
 
 def paired_table(findings: Sequence[LanguageFinding]) -> list[list[str]]:
-    """Return all findings as plain cells of one table, the header first."""
-    names = [[each.dataset, each.system, each.task] for each in findings]
-    return [["dataset", "LM ← head ← encoder", "task", *_HEADER],
-            *([*before, *_line(each)] for before, each in zip(names, findings, strict=True))]  # fmt: skip
+    """Return the findings of a board as plain cells of one table, the header first."""
+    place = _HEADER.index(_COGNATES)
+    lines = [["dataset", "LM ← head ← encoder", "task", *_HEADER[:place], *_HEADER[place + 1 :]]]
+    for each in findings:
+        cells = _line(each)
+        names = [each.dataset, _system(each, findings), each.task]
+        lines.append([*names, *cells[:place], *cells[place + 1 :]])
+    return lines
+
+
+def _system(each: LanguageFinding, findings: Sequence[LanguageFinding]) -> str:
+    """Return the name of a finding's system, with its setting where others have the same name."""
+
+    def name(one: LanguageFinding) -> tuple[str, ...]:
+        return one.dataset, one.system, one.task, one.split
+
+    several = len({one.family for one in findings if name(one) == name(each)}) > 1
+    return f"{each.system} ({each.setting})" if several and each.setting else each.system
 
 
 def _line(each: LanguageFinding) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from taxbench.board.analysis.languages_text import LEGEND, paired_table
+from taxbench.board.analysis.languages_text import BOARD_LEGEND, paired_table
 from taxbench.board.board import Board, Entry, Estimate
 from taxbench.board.page.charts import deprivation_charts, similarity_charts, sweep_charts
 from taxbench.board.page.svg import shown, strip, swatch
@@ -70,7 +70,7 @@ def page(board: Board) -> str:
         heatmaps=heatmaps(board),
         scopes=scope_maps(board),
         languages=paired_table(board.languages),
-        language_legend=LEGEND,
+        language_legend=BOARD_LEGEND,
         deprivation=deprivation_charts(board),
         similarity=similarity_charts(board),
         sweeps=sweep_charts(board),

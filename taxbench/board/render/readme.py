@@ -5,7 +5,7 @@ from pathlib import Path
 from string import Template
 from textwrap import fill
 
-from taxbench.board.analysis.languages_text import LEGEND, paired_table
+from taxbench.board.analysis.languages_text import BOARD_LEGEND, paired_table
 from taxbench.board.board import Board, Entry, Reference, controls_of
 from taxbench.board.plots import plots
 from taxbench.board.render.cells import (
@@ -104,7 +104,7 @@ def _languages(board: Board) -> list[str]:
         return []
     head, *lines = paired_table(board.languages)
     cells = [head, *([*map(markdown_text, line[:3]), *line[3:]] for line in lines)]
-    about = fill(f"The same questions in several languages. {LEGEND}", 120)
+    about = fill(f"The same questions in several languages. {BOARD_LEGEND}", 120)
     return ["## Languages\n", f"{about}\n", markdown_table(said(cells)) + "\n"]
 
 

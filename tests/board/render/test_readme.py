@@ -3,10 +3,12 @@
 import re
 from dataclasses import replace
 
+from taxbench.board.analysis.language_findings import LanguageFindings
+from taxbench.board.analysis.languages_text import languages_text, paired_table
 from taxbench.board.plots import plots
 from taxbench.board.references import references
 from taxbench.board.render.readme import readme
-from tests.board.boards import board, empty_board, hostile_board
+from tests.board.boards import board, empty_board, hostile_board, spoken
 from tests.board.render.test_text_table import cells
 
 
@@ -74,6 +76,15 @@ def test_languages_are_paired_with_english_where_there_are_several() -> None:
     assert (english["language"], english["less English"], chinese["language"]) == ("en", "–", "zh")
     assert (german["less English"], german["nonsense"]) == ("-0.018 [-0.04, +0.00]", "0.568 [0.46, 0.67]")
     assert "## Languages" not in readme(replace(board(), languages=()))
+    assert "no cognates" not in head  # files of languages say which they are
+
+
+def test_systems_of_one_name_are_told_apart_by_their_settings() -> None:
+    both = spoken("a", "pocket", "de") + spoken("a", "pocket", "de", setting="epochs=2")
+    names = [line[1] for line in paired_table(both)[1:]]
+    assert names == ["a", "a", "a (epochs=2)", "a (epochs=2)"]
+    assert [line[1] for line in paired_table(both[2:])[1:]] == ["a", "a"]
+    assert "**a (epochs=2)**" in languages_text(LanguageFindings(both, ()))
 
 
 def test_hostile_names_are_inert() -> None:
