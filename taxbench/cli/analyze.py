@@ -81,8 +81,10 @@ def _of_kind(kind: str, places: list[Path], how: dict[str, Any], report: Reporte
 
         compared = compare_languages(records)
         if not compared.findings:
-            how = "Make them: taxbench run --task unseen_hypernym --set language=de,fr,es,zh"
-            raise UsageError(" ".join(["There are no records in English and another language.", *compared.notes, how]))
+            advice = "Make them: taxbench run --task unseen_hypernym --set language=de,fr,es,zh"
+            raise UsageError(
+                " ".join(["There are no records in English and another language.", *compared.notes, advice])
+            )
         return compared, languages_text(compared)
 
     def load(name: str) -> Dataset:
