@@ -306,7 +306,7 @@ def _check_connection(url: str) -> None:
 
     try:
         get_hf_file_metadata(url)
-    except errors.HTTPError as error:
+    except errors.HTTPError as error:  # type: ignore[attr-defined]
         if type(error).__name__ == "ConnectError":  # of httpx, or of httpx2
             raise  # all else a download meets again, and tries again where that may help
 
@@ -318,7 +318,13 @@ def _fetching(source: str, gated: bool) -> Iterator[None]:
 
     try:
         yield
-    except (errors.HTTPError, errors.HFValidationError, errors.EntryNotFoundError, OSError) as error:
+    except (
+        errors.HTTPError,  # type: ignore[attr-defined]
+        errors.HFValidationError,
+        errors.EntryNotFoundError,
+        RuntimeError,  # of hf_xet
+        OSError,
+    ) as error:
         if isinstance(error, OSError):
             disk = unwritable(error, f"'{source}' cannot be kept: {first_line(error)}. Make room, or set HF_HOME.")
             if isinstance(disk, DiskError):
