@@ -1,25 +1,25 @@
 """Tiny random models of every class that is a whole system, saved as their real checkpoints are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers as hf
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import nn
 
 from tests.features.tiny_encoders import SIZE, VIT, save_preprocessing
 
 SPECIAL = ("<pad>", "<s>", "[MASK]", "</s>", "<image>")
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
-VOCABULARY = 320
+VOCABULARY = 400
 PAD, BOS, MASK, EOS, IMAGE = range(len(SPECIAL))
 
 
 def tokenizer(
-    more: tuple[str, ...] = (), row: str = "<s> $A </s>", normalizer: Any = None, **options: Any
+    more: tuple[str, ...] = (), row: str = "<s> $A </s>", normalizer: Any = None, words: Sequence[str] = ()
 ) -> hf.PreTrainedTokenizerFast:
     """Return a tokenizer that takes each byte for a token, so that no word is unknown.
 
@@ -27,18 +27,22 @@ def tokenizer(
         more: Special tokens beside the usual ones.
         row: What it makes of a text.
         normalizer: What it does to texts between special tokens.
+        words: Texts of which it knows whole words too.
     """
-    special = (*SPECIAL, *more)
+    special = [*SPECIAL, *more]
     vocabulary = {token: number for number, token in enumerate([*special, *BYTES])}
     assert len(vocabulary) <= VOCABULARY
     raw = Tokenizer(models.BPE(vocabulary, []))
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    if words:
+        trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=BYTES)
+        raw.train_from_iterator(words, trainer)
     raw.post_processor = processors.TemplateProcessing(row, None, [("<s>", BOS), ("</s>", EOS)])
     if normalizer is not None:
         raw.normalizer = normalizer
     return hf.PreTrainedTokenizerFast(
         tokenizer_object=raw, pad_token="<pad>", bos_token=row.split()[0], eos_token="</s>", mask_token="[MASK]",
-        additional_special_tokens=["<image>", *more], model_max_length=77, **options,
+        additional_special_tokens=["<image>", *more], model_max_length=77,
     )  # fmt: skip
 
 
@@ -55,7 +59,7 @@ class TinySystem:
     tokens: dict[str, Any] = field(default_factory=dict)
     """Of its tokenizer; see `tokenizer`."""
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: Path, words: Sequence[str] = ()) -> Path:
         """Save the model, its preprocessing and a tokenizer; no weight is zero or one: none can be forgotten."""
         torch.manual_seed(0)
         model: Any = self.make()
@@ -64,7 +68,7 @@ class TinySystem:
                 weight.add_(torch.randn_like(weight) * 0.1)
         model.save_pretrained(folder)
         save_preprocessing(folder, self.size)
-        tokenizer(**self.tokens).save_pretrained(folder)
+        tokenizer(**self.tokens, words=words).save_pretrained(folder)
         return folder
 
 
