@@ -305,19 +305,19 @@ def test_wrong_answers_have_their_pictures_before_all_others_are_there(
     assert text.count(block) > 2
     before, first, rest = text.split(block, 2)
     _Halting.page, _Halting.go_on = [f"{before}{block}{first}{block}[".encode(), rest[1:].encode()], threading.Event()
-    drawn = "[...document.querySelectorAll('#cards img')].filter(each => each.src).length"
     with ThreadingHTTPServer(("127.0.0.1", 0), _Halting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             with browser.new_context() as context, context.new_page() as tab:
                 tab.goto(f"http://127.0.0.1:{server.server_port}/", wait_until="commit")
-                tab.wait_for_function(f"{drawn} >= 12")
+                drawn = tab.locator("#cards img[src]")  # a script to wait by is what the page's policy forbids
+                drawn.nth(11).wait_for(state="attached")
                 assert tab.evaluate("document.readyState") == "loading" and len(cards(tab)) == len(wrong(two[0]))
                 sources_of = "all => all.map(each => Boolean(each.getAttribute('src')))"
                 shown = tab.locator("#cards img").evaluate_all(sources_of)
                 assert all(shown[:12]) and not all(shown)
                 _Halting.go_on.set()
-                tab.wait_for_function(f"{drawn} == {len(shown)}")
+                drawn.nth(len(shown) - 1).wait_for(state="attached")
         finally:
             _Halting.go_on.set()
             server.shutdown()
