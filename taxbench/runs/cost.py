@@ -173,7 +173,8 @@ def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
         train = watch.rate(lambda: fit(trained[:3], trained[3:], apart))
         a_question = sum(map(cost.training, trained)) / sum(_trained_on(job) for job in trained)
         heads = [job.untrained() for job in trained[:2]]
-        asked = trained[0].protocol.test(trained[0].protocol.task.evaluate[0])
+        protocol = trained[0].protocol
+        asked = QuestionSet.concat([*map(protocol.test, protocol.task.evaluate), protocol.validation()])
         asking = [partial(predict_margins, head, asked, watch, "ask") for head in heads]
         evaluate = watch.rate(lambda: side_by_side(asking, context.device, watch))
         asked_of_it = cost.asking(trained[0]) / _asked_of(trained[0])
@@ -206,13 +207,14 @@ class Stopwatch(Reporter):
         self._ticks: list[tuple[float, int]] = []  # when steps were made, and how many
 
     def rate(self, work: Callable[[], object]) -> float:
-        """Return how many steps a second some work makes, its beginning left out where it is longer than that."""
+        """Return how many steps a second some work makes, its beginning left out where what follows took longer."""
         self._ticks, start = [], time.perf_counter()
         with suppress(KeyboardInterrupt):
             work()
-        if len(self._ticks) > 1:
+        first, end = self._ticks[0][0], self._ticks[-1][0]
+        if end - first > first - start:  # else there are few steps, which several jobs may make at one time
             start, _ = self._ticks.pop(0)
-        return sum(steps for _, steps in self._ticks) / (self._ticks[-1][0] - start)
+        return sum(steps for _, steps in self._ticks) / (end - start)
 
     @contextmanager
     def bar(self, label: str, total: int, unit: str) -> Iterator[Advance]:

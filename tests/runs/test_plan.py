@@ -20,7 +20,7 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.results.predictions import read_predictions
 from taxbench.runs.config import resolve
 from taxbench.runs.context import RunContext
-from taxbench.runs.cost import CostModel
+from taxbench.runs.cost import CostModel, Stopwatch
 from taxbench.runs.downloads import Download
 from taxbench.runs.forecast import Forecast, forecast
 from taxbench.runs.run_options import Options
@@ -260,3 +260,15 @@ def test_sizes_and_times_are_said_as_people_say_them() -> None:
     assert [duration(seconds) for seconds in (0.4, 59, 61, 7000, 7300, 200_000)] == [
         "0 s", "59 s", "1 min", "117 min", "2.0 h", "2.3 days"
     ]  # fmt: skip
+
+
+def test_a_rate_of_few_steps_counts_from_the_beginning() -> None:
+    watch = Stopwatch()
+
+    def work() -> None:
+        time.sleep(0.1)
+        for label in "two", "jobs":  # which end at one time
+            with watch.bar(label, 10, "q") as advance:
+                advance(10)
+
+    assert 0 < watch.rate(work) <= 200
