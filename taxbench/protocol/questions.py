@@ -133,25 +133,21 @@ class QuestionSampler:
         answer = np.broadcast_to(np.arange(1 + negatives) == 0, term.shape)
         there = answer | (self.count[pair] > 0)[:, None]  # a pair without wrong terms asks no negative
         if distinct and generator is not None:
-            term[:, 1:], there[:, 1:] = self._redrawn(image, pair, term[:, 1:], there[:, 1:], generator)
+            self._redraw(image, pair, term[:, 1:], there[:, 1:], generator)
         columns = np.repeat(image, 1 + negatives).reshape(term.shape)
         return QuestionSet(columns[there], term[there].astype(np.int64), answer[there])
 
-    def _redrawn(
+    def _redraw(
         self, image: np.ndarray, pair: np.ndarray, term: np.ndarray, there: np.ndarray, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> None:
         """Draw anew, among what their image is not asked yet, wrong terms that it is asked for a second time.
 
         Args:
             image: The image of each row.  # (r,)
             pair: Its pair of a leaf and a true term.  # (r,)
-            term: Wrong terms as they were drawn.  # (r, n)
-            there: Which of them are asked.  # (r, n) bool
-
-        Returns:
-            Wrong terms, and which are asked: not those for which nothing is left.
+            term: Wrong terms as they were drawn, which change.  # (r, n)
+            there: Which of them are asked; those for which nothing is left no longer are.  # (r, n) bool
         """
-        term, there = term.copy(), there.copy()
         owner = np.broadcast_to(image[:, None], term.shape)
         asked = set(zip(owner[there].tolist(), term[there].tolist(), strict=True))
         _, first = np.unique(np.stack([owner[there], term[there]]), axis=1, return_index=True)
@@ -164,4 +160,3 @@ class QuestionSampler:
             if left:
                 term[row, column] = left[generator.integers(len(left))]
                 asked.add((image[row], term[row, column]))
-        return term, there
