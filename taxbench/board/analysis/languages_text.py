@@ -11,14 +11,14 @@ _HEADER = [
     "language", "terms", "AUROC", "less English", "transfer", "share kept", _COGNATES, "random LM", "nonsense",
     "text only", "translated name", "own answers",
 ]  # fmt: skip
-BOARD_LEGEND = (
+_LEGEND = (
     "Terms: those asked in every language with every seed; AUROC, the mean over them; less English: on the same "
-    "questions; transfer: above the random LM; share kept: of that in English; "
+    "questions; transfer: above the random LM; share kept: of that in English; {}"
     "nonsense: words that do not exist (chance: 0.5); text only and translated name: the LM is told the "
     "leaf's name in the language of training and of the test; own answers: the share of the language's yes and no "
     "against the English ones. Brackets: 95 % over terms and leaves."
 )
-LEGEND = BOARD_LEGEND.replace("nonsense: words", "no cognates: of words unlike the English; nonsense: words")
+LEGEND, BOARD_LEGEND = map(_LEGEND.format, (f"{_COGNATES}: of words unlike the English; ", ""))
 
 
 def languages_text(found: LanguageFindings) -> str:
