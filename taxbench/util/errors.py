@@ -6,7 +6,8 @@ import os
 import re
 from collections.abc import Iterable
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What the system says of a disk that is full or can only be read."""
 _UNSAFE = re.compile("weights_only|[Ww]eights only|allow_pickle|Python objects in dtype")
 
 
@@ -75,7 +76,7 @@ def unwritable(error: OSError, said: str) -> CacheError:
     Args:
         said: The error's text.
     """
-    return (DiskError if error.errno in _DISK else CacheError)(said)
+    return (DiskError if error.errno in OF_DISKS else CacheError)(said)
 
 
 def first_few(items: Iterable[object], most: int = 5, between: str = ", ") -> str:

@@ -18,7 +18,7 @@ import torch
 import xxhash
 from safetensors import SafetensorError, safe_open
 
-from taxbench.util.errors import DiskError, ModelError, TaxbenchError, first_line, unreadable, unwritable, with_network
+from taxbench.util.errors import OF_DISKS, DiskError, ModelError, TaxbenchError, first_line, unreadable, with_network
 
 # What holds the weights, the first that is there: one file, or the list of several.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -325,10 +325,8 @@ def _fetching(source: str, gated: bool) -> Iterator[None]:
         RuntimeError,  # of hf_xet
         OSError,
     ) as error:
-        if isinstance(error, OSError):
-            disk = unwritable(error, f"'{source}' cannot be kept: {first_line(error)}. Make room, or set HF_HOME.")
-            if isinstance(disk, DiskError):
-                raise disk from None
+        if isinstance(error, OSError) and error.errno in OF_DISKS:
+            raise DiskError(f"'{source}' cannot be kept: {first_line(error)}. Make room, or set HF_HOME.") from None
         raise ModelError(_missing(source, gated, error)) from None
 
 
