@@ -45,7 +45,7 @@ def test_consistency_is_told_of_records_with_its_controls(tmp_path: Path, capsys
     record(tmp_path, 1, 2.0, "leaf")  # asks no hypernyms
     assert call(["analyze", "--consistency", str(tmp_path)]) == 0
     table = capsys.readouterr().out
-    assert "hypernyms given leaf" in table and "random LM" in table and table.count("unseen_hypernym@1") == 1
+    assert "hypernyms given leaf" in table and "random LM" in table and table.count("unseen_hypernym@2") == 1
     assert call(["analyze", "--consistency", str(tmp_path), "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert row["consistency"]["low"] < row["consistency"]["mean"] < row["consistency"]["high"]

@@ -117,7 +117,7 @@ def test_a_task_that_the_dataset_cannot_serve_does_not_stop_the_others(
                  "--task", f"{tmp_path}/mine.yaml,leaf", "--out", str(tmp_path / "out"), "-q"]  # fmt: skip
     assert call(arguments) == 1
     said = capsys.readouterr()
-    assert "| leaf@1 " in said.out
+    assert "| leaf@2 " in said.out
     assert said.err.startswith("taxbench: 1 of 2 runs failed.\nmine seed 42: The task removes 14 hypernyms")
 
 
@@ -137,7 +137,7 @@ def test_every_run_reports_its_own_wall_times(tmp_path: Path) -> None:
 def test_ls_prints_json_and_marks_a_broken_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["ls", "tasks", "--json"]) == 0
     listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
-    assert listed["unseen_hypernym"]["identity"].startswith("unseen_hypernym@1#")
+    assert listed["unseen_hypernym"]["identity"].startswith("unseen_hypernym@2#")
 
 
 def test_python_dash_m_is_the_same_program_and_its_exit_code_reaches_the_shell() -> None:

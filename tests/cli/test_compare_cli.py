@@ -22,8 +22,8 @@ def test_two_heads_are_compared(results: Path, capsys: pytest.CaptureFixture[str
     words = ["compare", "head=mlp", "head=linear", "--results", str(results), "--terms", "2"]
     assert call(words) == 0
     said = capsys.readouterr()
-    assert "They differ in head (mlp | linear)." in said.out and "| unseen_hypernym@1 | unseen | 42 " in said.out
-    assert "**Where they differ on unseen_hypernym@1, unseen** (2 of " in said.out
+    assert "They differ in head (mlp | linear)." in said.out and "| unseen_hypernym@2 | unseen | 42 " in said.out
+    assert "**Where they differ on unseen_hypernym@2, unseen** (2 of " in said.out
     assert "McNemar" in said.err and "Holm" not in said.out  # of one task there is nothing to adjust
     assert call(["-q", *words, "--json"]) == 0
     said = capsys.readouterr()

@@ -78,7 +78,7 @@ def test_validate_writes_the_lock_of_a_folder(capsys: pytest.CaptureFixture[str]
     assert f"{folder / 'lock.json'}: 1 added" in said(capsys, "validate", folder, "--lock")
     (folder / "mine.yaml").write_text(MINE.replace("0.3", "0.4"))
     assert call(["validate", str(folder), "--lock"]) == 1
-    assert "raise version to 2, or undo" in capsys.readouterr().out
+    assert "raise version to 3, or undo" in capsys.readouterr().out
 
 
 def test_validate_with_data_checks_the_questions(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
@@ -106,7 +106,7 @@ def test_show_says_where_every_value_comes_from_and_reads_back_as_the_task(
     resolved, rest = out.split("\nidentity ")
     assert "heldout_leaves: 0.3  # tasks/mine.yaml:3" in resolved
     assert "  kind: full  # tasks/unseen_hypernym.yaml:6" in resolved
-    assert "  negatives_per_positive: 1  # tasks/_base.yaml:8" in resolved
+    assert "  negatives_per_positive: 1  # tasks/_base.yaml:9" in resolved
     assert "leaks: drop  # default" in resolved
     assert all("  # " in line or line.endswith(":") for line in resolved.splitlines())
     again = folder / "again.yaml"
@@ -138,7 +138,7 @@ def test_show_of_a_graded_task_says_what_is_not_known_yet(capsys: pytest.Capture
 
 
 def test_show_lists_the_members_of_curves_and_groups(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "  unseen_hypernym@1#" in said(capsys, "show", "taxonomic")
+    assert "  unseen_hypernym@2#" in said(capsys, "show", "taxonomic")
     found = json.loads(said(capsys, "show", "deprivation_random", "--json"))
     assert (found["kind"], found["weights"], len(found["tasks"])) == ("curve", "equal", len(found["members"]))
 

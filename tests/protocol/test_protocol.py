@@ -231,9 +231,12 @@ def test_another_template_or_seed_changes_the_questions() -> None:
     assert (replace(protocol, seed=1).test("unseen").term == protocol.test("unseen").term).all()
 
 
-def test_the_questions_of_a_seed_are_these_on_every_machine() -> None:
-    protocol = Protocol(task("counterfactual_high"), dataset(), 42)
+@pytest.mark.parametrize(("negatives", "digest"), [("uniform", "550f31f3e5d36b38"), ("distinct", "495168c1c1617ec0")])
+def test_the_questions_of_a_seed_are_these_on_every_machine(negatives: str, digest: str) -> None:
+    spec = task("counterfactual_high")
+    questions = spec.questions.model_copy(update={"negatives": negatives})
+    protocol = Protocol(spec.model_copy(update={"questions": questions}), dataset(), 42)
     sets = [protocol.train_questions(2), protocol.validation(), *map(protocol.test, protocol.task.evaluate)]
     columns = [column.astype("<i8").tobytes() for asked in sets for column in (asked.image, asked.term)]
     # Changes only when questions are drawn differently; the tasks' versions must then be raised.
-    assert hashlib.sha256(b"".join(columns)).hexdigest()[:16] == "550f31f3e5d36b38"
+    assert hashlib.sha256(b"".join(columns)).hexdigest()[:16] == digest

@@ -93,7 +93,7 @@ def test_fixed_negatives_are_the_same_in_every_epoch_and_for_every_image_of_a_le
 
 
 def test_every_positive_brings_its_number_of_negatives() -> None:
-    asked = protocol("unseen_hypernym", negatives_per_positive=3).test("unseen")
+    asked = protocol("unseen_hypernym", negatives="uniform", negatives_per_positive=3).test("unseen")
     assert asked.answer.mean() == 0.25
 
 

@@ -133,7 +133,7 @@ def test_two_tasks_of_one_name_are_not_run_together(tmp_path: Path) -> None:
         find_tasks().resolve(["leaf", str(other)])
 
 
-@pytest.mark.parametrize("line", ["version: 2", "settings: {epochs: 2}", "metrics: [{name: auroc, primary: true}]"])
+@pytest.mark.parametrize("line", ["version: 3", "settings: {epochs: 2}", "metrics: [{name: auroc, primary: true}]"])
 def test_two_tasks_of_one_name_that_differ_beside_their_digest_are_not_run_together(tmp_path: Path, line: str) -> None:
     one = write(tmp_path, "name: twin\nextends: leaf\n", "a.yaml")
     two = write(tmp_path, f"name: twin\nextends: leaf\n{line}\n", "b.yaml")
