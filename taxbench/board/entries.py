@@ -109,13 +109,14 @@ def _standing_for(rows: Iterable[Row]) -> dict[str, str]:
 def newest(rows: Iterable[Row]) -> list[Row]:
     """Return the rows without those of an older version of a task, or of less usual content of the same version.
 
-    Nothing of two versions is ranked or pooled; all of them stand among the rows of the board.
+    Each dataset goes by its own rows: one where nobody has run the latest version keeps those that it has. Nothing of
+    two versions is ranked or pooled; all of them stand among the rows of the board.
     """
     everything = [(row, row.task.identity) for row in rows]
     usual = Counter(identity for _, identity in everything)
-    ranks = sorted((row.task.version, usual[identity], identity, row.name) for row, identity in everything)
-    best = {name: identity for _, _, identity, name in ranks}
-    return [row for row, identity in everything if best[row.name] == identity]
+    ranks = sorted((row.task.version, usual[identity], identity, row.name, row.dataset) for row, identity in everything)
+    best = {(dataset, name): identity for _, _, identity, name, dataset in ranks}
+    return [row for row, identity in everything if best[row.dataset, row.name] == identity]
 
 
 def _entry(rows: dict[str, Row], tasks: Mapping[str, str], by: str, replicates: Replicates) -> Entry:

@@ -7,6 +7,7 @@ from statistics import mean
 from typing import get_args
 
 from taxbench.board.board import Board, Estimate, Row
+from taxbench.board.entries import newest
 from taxbench.board.roles import role_of
 from taxbench.registry.models import encoders, lms, systems
 from taxbench.specs.property_asked import WorldScope
@@ -39,7 +40,7 @@ def scope_maps(board: Board) -> tuple[ScopeMap, ...]:
     found = []
     for dataset in sorted({row.dataset for row in board.rows}):
         of_system = defaultdict[tuple[str, ...], _Asked](lambda: defaultdict(dict))
-        for row in board.rows:
+        for row in newest(board.rows):
             asked, trained = scope_of(row), evidence_of(row)
             own = not row.is_control or row.head in READERS  # which are no heads, and shown as controls
             if row.dataset == dataset and asked and trained and row.auroc.mean is not None and own:

@@ -168,7 +168,9 @@ def test_ranges_of_equal_systems_hold_every_place_as_often_as_they_say() -> None
 
 def test_newer_versions_of_a_task_are_never_pooled_with_older_ones(tmp_path: Path) -> None:
     result = record(tmp_path, 1, 1.0)
-    newer = result.run.task.model_copy(update={"version": 2})
+    newer = result.run.task.model_copy(update={"version": result.run.task.version + 1})
     other = result.model_copy(update={"run": result.run.model_copy(update={"task": newer})})
     rows = make_table([result, other])
     assert len(rows) == 2 and [row.task for row in newest(rows)] == [newer]
+    elsewhere = replace(next(row for row in rows if row.task != newer), dataset="photos")
+    assert newest([*rows, elsewhere])[-1] is elsewhere  # where nobody has run the newer one
