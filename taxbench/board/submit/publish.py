@@ -1,7 +1,7 @@
 """Put records on a leaderboard, and the leaderboard on the Hugging Face hub."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +11,9 @@ from taxbench.board.load import PREDICTIONS, RESULTS, results_of
 from taxbench.board.submit.check import Batch, Outcome, examine_all
 from taxbench.board.submit.examine import Examined
 from taxbench.board.submit.record_files import look_through, read_plain
-from taxbench.results.beside import read_timing
-from taxbench.results.records import RESULT, TIMING, parse_result, result_bytes, result_folder
+from taxbench.results.beside import read_losses, read_timing
+from taxbench.results.records import LOSSES, RESULT, TIMING, parse_result, result_bytes, result_folder
+from taxbench.specs.spec import Spec
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.util.errors import DataError, TaxbenchError, UsageError, first_few, first_line, with_network
 from taxbench.util.paths import replacing
@@ -20,7 +21,7 @@ from taxbench.util.progress import Reporter
 
 
 def add(folders: Iterable[Path], board: Path, registry: TaskRegistry, report: Reporter) -> list[Outcome]:
-    """Check every record below some folders and copy those that are fine, with predictions and times and nothing else.
+    """Check every record below some folders and copy those that are fine, with what lies beside them.
 
     What was checked is what is written, whatever the files become meanwhile. A record that is refused stops no other.
 
@@ -141,7 +142,7 @@ def _in_words(repository: str) -> Iterator[None]:
 
 
 def _added(each: Examined, board: Path) -> Outcome:
-    """Write the files of a record, with what its run cost where that is known, or none."""
+    """Write the files of a record, with what its run cost and how losses fell where that is known, or none."""
     assert each.result is not None
     place = result_folder(board / RESULTS, each.result.run)
     if (place / RESULT).exists():
@@ -152,26 +153,28 @@ def _added(each: Examined, board: Path) -> Outcome:
             "remove that folder and add this one again."
         )
         return Outcome(each.folder, "refused", (taken,))
+    # The record last: a folder that has one is complete.
+    content = {PREDICTIONS: each.predictions, **_beside(each.folder), RESULT: each.record}
     try:
-        # The record last: a folder that has one is complete.
-        for name, content in ((PREDICTIONS, each.predictions), (TIMING, _timing(each.folder)), (RESULT, each.record)):
-            if content is None:
+        for name, written in content.items():
+            if written is None:
                 continue
             with replacing(place / name) as partial:
-                partial.write_bytes(content)
+                partial.write_bytes(written)
     except BaseException:
         with suppress(OSError):
-            for name in (PREDICTIONS, TIMING):
+            for name in content:
                 (place / name).unlink(missing_ok=True)
             place.rmdir()
         raise
     return Outcome(each.folder, "added", place=place)
 
 
-def _timing(folder: Path) -> bytes | None:
-    """Return what the run of a record cost, written anew; None where that does not lie beside it."""
-    timing = None if (folder / TIMING).is_symlink() else read_timing(folder)
-    return result_bytes(timing) if timing else None
+def _beside(folder: Path) -> dict[str, bytes]:
+    """Return what lies beside a record, by the names of the files, each written anew."""
+    readers: dict[str, Callable[[Path], Spec | None]] = {TIMING: read_timing, LOSSES: read_losses}
+    found = {name: None if (folder / name).is_symlink() else read(folder) for name, read in readers.items()}
+    return {name: result_bytes(each) for name, each in found.items() if each}
 
 
 def _same(each: Examined, place: Path) -> bool:

@@ -13,6 +13,8 @@ import yaml
 from huggingface_hub import errors
 
 from taxbench.board.submit.publish import add, push, push_space
+from taxbench.results.records import result_bytes
+from taxbench.specs.side_files import LossCurve, TrainingLosses
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import CacheError, TaxbenchError, UsageError
 from taxbench.util.progress import Reporter
@@ -41,14 +43,18 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_files_and_times_are_copied_and_nothing_else(results: Path, tmp_path: Path) -> None:
+def test_files_times_and_losses_are_copied_and_nothing_else(results: Path, tmp_path: Path) -> None:
     (results / "run" / "notes.txt").write_text("mine")
+    curve = LossCurve.of([0.7, 0.6], [(2, 0.65)])
+    (results / "run" / "losses.json").write_bytes(result_bytes(TrainingLosses(heads={"mlp": curve})))
     (added,) = add([results], tmp_path / "board", REGISTRY, QUIET)
     assert added.status == "added" and added.place is not None
     assert added.place.parent == tmp_path / "board" / "results" / "unseen_hypernym"
     own = files(results / "run")
-    assert files(added.place) == {name: own[name] for name in ("result.json", "predictions.npz", "timing.json")}
+    kept = ("result.json", "predictions.npz", "timing.json", "losses.json")
+    assert files(added.place) == {name: own[name] for name in kept}
     (results / "run" / "timing.json").write_text('{"machine": "?", "seconds": "long"}')  # of another form
+    (results / "run" / "losses.json").write_text("[]")
     (again,) = add([results], tmp_path / "other", REGISTRY, QUIET)
     assert again.place is not None and set(files(again.place)) == {"result.json", "predictions.npz"}
 
