@@ -147,7 +147,7 @@ def load_table(*places: "str | Path | Result", per_seed: bool = False, quiet: bo
     """Return the table of results below folders (default: `results`), one line for every task and system.
 
     Figures are means over seeds in columns of their own, with `_sd` over seeds and `_low` and `_high`, the 95 %
-    interval over items. Every setting is a column, so that `table.groupby("learning_rate")` works. Needs pandas.
+    interval over items. Every setting is a column, so that `table.groupby("learning_rate")` works.
 
     Args:
         places: Folders, `result.json` files, or results that `run` returned.
@@ -155,7 +155,7 @@ def load_table(*places: "str | Path | Result", per_seed: bool = False, quiet: bo
         quiet: No progress and no notes on standard error.
 
     Raises:
-        TaxbenchError: there is no result, a record is broken, or pandas is not installed.
+        TaxbenchError: there is no result, or a record is broken.
     """
     from taxbench.board.notebook import load_table
     from taxbench.util.progress import Reporter
@@ -164,7 +164,7 @@ def load_table(*places: "str | Path | Result", per_seed: bool = False, quiet: bo
 
 
 def load_answers(*places: "str | Path | Result") -> "DataFrame":
-    """Return every test question of results with its answers, one line a question. Needs pandas.
+    """Return every test question of results with its answers, one line a question.
 
     Columns: the names of the run; `split`, `image`, `leaf` (under the task's pairing) and `term`; `answer`, whether the
     term is true; `said`, what the head answered, and whether that is `right`; `margin`, its log p(Yes) − log p(No), and
@@ -175,7 +175,7 @@ def load_answers(*places: "str | Path | Result") -> "DataFrame":
         places: Folders, `result.json` files, or results that `run` returned (default: `results`).
 
     Raises:
-        TaxbenchError: there is no result, predictions are not those of their record, or pandas is not installed.
+        TaxbenchError: there is no result, or predictions are not those of their record.
     """
     from taxbench.board.notebook import load_answers
 

@@ -82,7 +82,9 @@ def load_results(places: Iterable[str | Path]) -> Results:
 
 def load_table(places: Iterable[Place], per_seed: bool, report: Reporter) -> "DataFrame":
     """Return what `taxbench.load_table` does."""
-    pandas, results = _pandas("load_table"), results_in(places)
+    import pandas
+
+    results = results_in(places)
     of = {record_key(each): each for each in results}
     if per_seed:
         rows = [row for each in results for row in make_table([each])]
@@ -105,7 +107,8 @@ def load_table(places: Iterable[Place], per_seed: bool, report: Reporter) -> "Da
 
 def load_answers(places: Iterable[Place]) -> "DataFrame":
     """Return what `taxbench.load_answers` does."""
-    pandas = _pandas("load_answers")
+    import pandas
+
     blocks = []
     for result in results_in(places):
         folder = _folder(result)
@@ -161,21 +164,13 @@ def parquet_files(board: Board, places: Iterable[Place]) -> dict[str, bytes]:
     """Return the rows of a board and all answers of results as Parquet, by the names of the files.
 
     Raises:
-        UsageError: pandas or pyarrow is not installed.
+        UsageError: pyarrow is not installed.
     """
-    pandas = _pandas("Parquet")
+    import pandas
+
     rows = pandas.read_csv(io.StringIO(csv_text(board.rows)), dtype=dict.fromkeys(_TEXTS, str))
     tables = {"board.parquet": rows, "answers.parquet": load_answers(places).drop(columns="folder")}
     try:
         return {name: table.to_parquet(index=False) for name, table in tables.items()}
     except ImportError:
-        raise UsageError("Parquet needs pyarrow. Type: pip install pyarrow") from None
-
-
-def _pandas(what: str) -> Any:
-    """Import pandas; raise UsageError, which says what to type, where it is not installed."""
-    try:
-        import pandas
-    except ImportError:
-        raise UsageError(f"{what} needs pandas. Type: pip install pandas") from None
-    return pandas
+        raise UsageError('Parquet needs pyarrow. Type: pip install "taxbench[parquet]"') from None
