@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from taxbench.cli.options import dataset_options, include_path, json_option, properties_option, seed_option
 from taxbench.util.errors import TaxbenchError
@@ -13,7 +14,9 @@ from taxbench.util.text import plain_json
 @click.command("validate")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option("--lock", is_flag=True, help="Add the versions that lock.json of the folders lacks; none is changed.")
-@click.option("--data", is_flag=True, help="Check the questions that a dataset makes of the tasks as well.")
+@click.option(
+    "--data", is_flag=True, help="Check the questions that a dataset makes of them as well; so does naming one."
+)
 @dataset_options
 @properties_option
 @seed_option
@@ -29,7 +32,8 @@ def command(paths: tuple[Path, ...], lock: bool, data: bool, as_json: bool, **ho
     from taxbench.tasks.validation import validate
 
     found, no_data = validate(paths, how["include"]), None
-    if data:
+    source = click.get_current_context().get_parameter_source
+    if data or any(source(name) is ParameterSource.COMMANDLINE for name in ("dataset", "taxonomy", "properties")):
         from taxbench.datasets.dataset import load_dataset
         from taxbench.protocol.task_checks import check_tasks
 

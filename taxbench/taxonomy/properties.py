@@ -82,9 +82,9 @@ def _column(path: Path, header: int, name: str, cells: list[tuple[int, str, str]
         if kind == "words":
             values[leaf] = frozenset(part.strip() for part in text.split("|") if part.strip())
         elif kind == "yes or no":
-            if text not in _ANSWERS:
+            if text.lower() not in _ANSWERS:
                 raise DataError(f"{where}: expected yes, no or nothing, as in other lines, found '{text}'")
-            values[leaf] = _ANSWERS[text]
+            values[leaf] = _ANSWERS[text.lower()]
         elif _NUMBER.fullmatch(text):
             values[leaf] = float(text)
         else:
@@ -98,6 +98,6 @@ def _column(path: Path, header: int, name: str, cells: list[tuple[int, str, str]
 
 def _kind(text: str) -> Kind:
     """Return what a cell looks like; "12 cm" is meant as a number."""
-    if text in _ANSWERS:
+    if text.lower() in _ANSWERS:
         return "yes or no"
     return "numbers" if re.match(r"[+-]?\.?\d", text) else "words"

@@ -33,8 +33,8 @@ def test_results_are_shown_in_every_form(
         shown = capsys.readouterr().out
         assert words.lower() in shown.lower(), form
     (row,) = json.loads(shown)["rows"]
-    assert call(["-q", "leaderboard", "show", str(results), "--columns", "task,F1", "--sort", "f1"]) == 0
-    assert "| task " in (chosen := capsys.readouterr().out) and "| transfer " not in chosen
+    assert call(["-q", "leaderboard", "show", str(results), "--columns", "task,head,F1", "--sort", "f1"]) == 0
+    assert "| task " in (chosen := capsys.readouterr().out) and "| head " in chosen and "| transfer " not in chosen
     assert call(["-q", "leaderboard", "show", str(results), "--sort", "F2"]) == 2
     assert "There is no column 'F2'. Did you mean 'f1'?" in capsys.readouterr().err
     with monkeypatch.context() as patch:  # known before hours of resampling

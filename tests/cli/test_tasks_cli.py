@@ -93,7 +93,7 @@ def test_validate_says_what_is_wrong_in_files_before_it_says_that_there_is_no_da
     capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
     (folder / "bad.yaml").write_text("name: bad\nextends: leaf\nfoo: 1\n")
-    assert call(["validate", str(folder), "--data", "--dataset", f"folder:{folder / 'nope'}"]) == 2
+    assert call(["validate", str(folder), "--dataset", f"folder:{folder / 'nope'}"]) == 2  # --data goes without saying
     said = capsys.readouterr()
     assert "bad.yaml:3:1: unknown field 'foo'" in said.out and "1 error" in said.out
     assert "No such folder" in said.err

@@ -17,7 +17,7 @@ def read(folder: Path, *lines: str) -> PropertyTable:
 
 
 def test_columns_hold_numbers_answers_or_words(tmp_path: Path) -> None:
-    table = read(tmp_path, "# ours", "leaf length_cm alive colour", "ant 0.6 yes black|red", "cat 7.5e1 yes ",
+    table = read(tmp_path, "# ours", "leaf length_cm alive colour", "ant 0.6 yes black|red", "cat 7.5e1 Yes ",
                  "bee  no yellow|black")  # fmt: skip
     assert {name: column.kind for name, column in table.columns.items()} == {
         "length_cm": "numbers", "alive": "yes or no", "colour": "words",

@@ -157,10 +157,10 @@ def _title(row: Row, models: bool, *, with_head: bool) -> str:
 
 
 def on_request(rows: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
-    """Return the columns that stand in a text table where they are named: models, minutes, date, every setting."""
+    """Return the columns that stand in a text table where they are named: models, heads, minutes, date, settings."""
     settings = dict.fromkeys(name for row in rows for name in row.settings)
     return {
-        **{name: partial(_name, name.lower()) for name in _MODELS},
+        **{name: partial(_name, name.lower()) for name in (*_MODELS, "head", "features", "setting")},
         "minutes": lambda row: NOTHING_TO_SHOW if row.seconds is None else number(row.seconds / 60, 1),
         "date": lambda row: row.finished or NOTHING_TO_SHOW,
         **{name: partial(_setting, name) for name in settings},
