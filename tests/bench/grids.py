@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.bench.rounds import Ratio, ratio_of
 
-GRID = ("--task", "unseen_hypernym", "--head", "linear,mlp", "--limit", "10")
+GRID = ("--task", "unseen_hypernym", "--head", "linear,mlp", "--limit", "10", "--set", "epochs=1")
 _RAY = ("--engine", "ray")
 
 
