@@ -303,6 +303,8 @@ def save_model(model: PreTrainedModel, out_dir: Path) -> None:
         "do_normalize": True,
         "image_mean": [MEAN] * 3,
         "image_std": [STD] * 3,
+        "do_center_crop": False,  # said, or the processor is loaded to know it, in each run
+        "crop_size": None,
     }
     with replacing(out_dir / "model.safetensors") as partial:
         partial.write_bytes(save(tensors, metadata={"format": "pt"}))
