@@ -50,7 +50,8 @@ def command(paths: tuple[Path, ...], lock: bool, data: bool, as_json: bool, **ho
             click.echo(str(finding))
         for path, n in added.items():
             click.echo(f"{path}: {n} added")
-        click.echo(found.summary())
+        if no_data is None or found.findings:  # else there is more to say than that there is no problem
+            click.echo(found.summary())
     if no_data is not None:
         raise no_data
     if errors(found.findings):

@@ -137,6 +137,8 @@ class Rates:
 
     train: float
     """FLOPs a second."""
+    alone: float
+    """The same of a head beside which no other can be trained; in earlier runs such are among the others."""
     evaluate: float
     """FLOPs a second."""
     memory: int
@@ -160,7 +162,7 @@ def rates(context: RunContext, jobs: Iterable[HeadJob], cost: CostModel) -> Rate
                     work[phase] += timing.work.get(phase, 0.0)
     if all(work.values()) and seconds["train"] > _PROBE_SECONDS:
         found = {phase: work[phase] / seconds[phase] for phase in work}
-        return Rates(found["train"], found["evaluate"], memory, f"{runs} earlier runs")
+        return Rates(found["train"], found["train"], found["evaluate"], memory, f"{runs} earlier runs")
     return _probe(context, list(jobs), cost)
 
 
@@ -169,8 +171,11 @@ def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
     with tempfile.TemporaryDirectory() as folder:
         watch = Stopwatch()
         apart = RunContext(replace(context.config, cache=Path(folder)), context.inputs, watch, context.shared)
-        trained = [_through_the_lm(replace(job, features=_at_hand(job), context=apart)) for job in jobs[:16]]
-        train = watch.rate(lambda: fit(trained[:3], trained[3:], apart))
+        trained, [single] = (
+            [_through_the_lm(replace(job, features=_at_hand(job), context=apart)) for job in jobs[:n]] for n in (16, 1)
+        )
+        alone = watch.rate(lambda: fit([single], [], apart))
+        train = watch.rate(lambda: fit(trained[:3], trained[3:], apart)) if len(trained) > 1 else alone
         a_question = sum(map(cost.training, trained)) / sum(_trained_on(job) for job in trained)
         heads = [job.untrained() for job in trained[:2]]
         protocol = trained[0].protocol
@@ -178,7 +183,8 @@ def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
         asking = [partial(predict_margins, head, asked, watch, "ask") for head in heads]
         evaluate = watch.rate(lambda: side_by_side(asking, context.device, watch))
         asked_of_it = cost.asking(trained[0]) / _asked_of(trained[0])
-    return Rates(train * a_question, evaluate * asked_of_it, peak_memory(context.device), "a probe of some seconds")
+    memory, source = peak_memory(context.device), "a probe of some seconds"
+    return Rates(train * a_question, alone * a_question, evaluate * asked_of_it, memory, source)
 
 
 def _through_the_lm(job: HeadJob) -> HeadJob:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
@@ -213,9 +214,21 @@ def _of_inputs(prices: list[_Price], context: RunContext, cost: CostModel) -> tu
     elif todo:
         tried = [jobs[digest] for digest in training or jobs] or todo[0].jobs[:1]
         result.rates = rates(context, tried, cost)
-        result.seconds["train"] = result.train_flops / result.rates.train
+        alone = trained_alone([jobs[digest] for digest in training])
+        training = {digest: flops / (result.rates.alone if digest in alone else result.rates.train)
+                    for digest, flops in training.items()}  # fmt: skip
+        result.seconds["train"] = sum(training.values())
         result.seconds["evaluate"] = result.evaluate_flops / result.rates.evaluate
-        training = {digest: flops / result.rates.train for digest, flops in training.items()}
         asking = [flops / result.rates.evaluate for flops in asking]
     runs_left = [([job.key.digest for job in each.jobs], left) for each, left in zip(todo, asking, strict=True)]
     return result, WorkLeft(result.seconds.get("features", 0.0), training, runs_left)
+
+
+def trained_alone(jobs: list[HeadJob]) -> set[str]:
+    """Return the digests of heads that are trained one at a time, since `fit` has one random twin at a time in memory.
+
+    Those of the first seed are trained beside the heads of the LM itself, and several of one seed beside each other.
+    """
+    twins = [job for job in jobs if job.key.variant == "random_lm"]
+    of_seed = Counter(job.key.seed for job in twins)
+    return {job.key.digest for job in twins if of_seed[job.key.seed] == 1 and job.key.seed != jobs[0].key.seed}

@@ -177,7 +177,7 @@ def property_of(table: PropertyTable, name: str, dataset: str) -> PropertyColumn
         known = first_few(table.columns, 20) or "none"
         raise DataError(
             f"The properties of '{dataset}' have no column '{name}'.{did_you_mean(name, table.columns)} Columns: "
-            f"{known}. Give a table with --properties FILE.tsv."
+            f"{known}. Tables come by --properties FILE.tsv."
         )
     return table.columns[name]
 

@@ -49,7 +49,7 @@ def read_table(path: Path, hint: str = "") -> Table:
     for line, row in rest:
         cells = _cells(path, line, row)
         if len(cells) != len(columns):
-            raise DataError(f"{path}:{line}: expected {len(columns)} cells, found {len(cells)}{hint}")
+            raise DataError(f"{path}:{line}: expected {len(columns)} cells between tabs, found {len(cells)}{hint}")
         rows.append((line, dict(zip(columns, cells, strict=True))))
     return Table(top, tuple(columns), tuple(rows))
 

@@ -141,7 +141,7 @@ def test_checking_a_task_says_what_the_dataset_lacks_at_its_place_in_the_file(tm
     (finding,) = check_tasks([file], POCKET, 0)
     assert (finding.line, finding.level) == (6, "error") and "Did you mean 'alive'?" in finding.message
     (finding,) = check_tasks([file], replace(POCKET, properties=PropertyTable()), 0)
-    assert finding.level == "warning" and "Give a table with --properties FILE.tsv" in finding.message
+    assert finding.level == "warning" and "Tables come by --properties FILE.tsv" in finding.message
 
 
 def test_training_is_that_of_unseen_hypernym_whatever_property_is_asked() -> None:

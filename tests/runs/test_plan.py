@@ -22,7 +22,7 @@ from taxbench.runs.config import resolve
 from taxbench.runs.context import RunContext
 from taxbench.runs.cost import CostModel, Stopwatch
 from taxbench.runs.downloads import Download
-from taxbench.runs.forecast import Forecast, forecast
+from taxbench.runs.forecast import Forecast, forecast, trained_alone
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import PlannedRun, plan
 from taxbench.runs.schedule import WorkLeft, makespan
@@ -249,6 +249,14 @@ def test_the_time_of_one_process_is_that_of_all_its_phases(options: dict[str, st
     assert found.by_workers[1] == pytest.approx(found.seconds)
     times = list(found.by_workers.values())
     assert times == sorted(times, reverse=True) and times[1] < times[0]
+
+
+@pytest.mark.parametrize(("heads", "alone"), [("linear", 2), ("linear,mlp", 0)])
+def test_random_twins_of_later_seeds_are_trained_alone(options: dict[str, str], heads: str, alone: int) -> None:
+    config = resolve(Options(**options | {"seeds": "3,4,5", "head": heads}))
+    runs = plan(RunContext(config, config.inputs[0], QUIET))
+    jobs = [job for _, run in runs if isinstance(run, PlannedRun) for job in run.heads.values()]
+    assert sum("random_lm" in job.key.variant for job in jobs if job.key.digest in trained_alone(jobs)) == alone
 
 
 def test_wrong_names_are_told_as_run_tells_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,8 +20,8 @@ def written(tmp_path: Path, text: str) -> Path:
     ("text", "words"),
     [
         ('n1\t"crow\tbird\nn2\towl\tbird\n', ":2: the cell '\"crow' begins with a quote"),
-        ("n1\tcrow\tbird\tanimal\n", r":2: expected 3 cells, found 4; hypernyms are separated by '\|'"),
-        ("\nn1\tcrow\n", r":3: expected 3 cells, found 2"),
+        ("n1\tcrow\tbird\tanimal\n", r":2: expected 3 cells between tabs, found 4; hypernyms are separated by '\|'"),
+        ("\nn1\tcrow\n", r":3: expected 3 cells between tabs, found 2"),
         ("n1\tCrow\tbird\nn2\tcrow\tbird\n", ":3: the leaf 'crow' differs only by case from 'Crow' in line 2"),
         ("n1\tcrow\tBird\nn2\towl\tbird\n", ":3: the hypernym 'bird' differs only by case from 'Bird' in line 2"),
         ("n1\tcrow\tbird|Bird\n", ":2: the hypernym 'bird' differs only by case"),

@@ -219,7 +219,7 @@
       return make("tr", {}, make("td", {}, pick), make("td", {}, bdi(term)), make("td", {}, cell.answer ? "No, but it is" : "Yes, but it is not"),
         make("td", { class: "n" }, `${cell.wrong} of ${cell.n}`), make("td", { class: "n" }, signed(cell.sum / cell.wrong)));
     });
-    $("pair-table").tBodies[0].replaceChildren(...(lines.length ? lines : [make("tr", {}, make("td", { colspan: "5" }, "Nothing is wrong here."))]));
+    $("pair-table").tBodies[0].replaceChildren(...(lines.length ? lines : [make("tr", {}, make("td", { colspan: "5" }, rows.length ? "Nothing is wrong here." : "Nothing is asked here."))]));
     $("more-pairs").hidden = cells.length <= pairs;
   }
 
