@@ -115,7 +115,7 @@ def _others(board: Board) -> list[str]:
     if rows:
         lines = [[*places, "task", "split", "F1", "AUROC", "transfer"]]
         for row in rows:
-            scores = [with_interval(row.f1), number(row.auroc.mean), with_interval(row.transfer)]
+            scores = [with_interval(row.f1), with_interval(row.auroc), with_interval(row.transfer)]
             lines.append([*map(markdown_text, (*row.place, task_name(row, rows), row.split)), *scores])
         blocks.append((f"{len(rows)} rows: curves and other designs", lines))
     if board.groups:

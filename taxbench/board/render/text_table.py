@@ -260,7 +260,7 @@ def _columns(block: list[Row]) -> dict[str, Callable[[Row], str]]:
         "leaf F1": lambda row: str(row.leaf_f1),
         "F1": lambda row: with_both(row.f1),
         "F1 fitted": lambda row: str(row.fitted_f1),
-        "AUROC": lambda row: str(row.auroc),
+        "AUROC": lambda row: with_both(row.auroc) if row.task.primary == "auroc" else str(row.auroc),
     }
     if any("accuracy" in row.metrics for row in block):
         columns["accuracy"] = lambda row: str(row.accuracy)
