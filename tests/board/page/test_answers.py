@@ -191,7 +191,7 @@ def test_filters_leave_what_they_say_and_stand_in_the_address(
             tab.get_by_label("Split").select_option(split)
             assert tab.get_by_role("status").inner_text().split()[0] == str(found.rows_of(split).sum())
         tab.get_by_label("Split").select_option("unseen")
-        tab.get_by_label("Margin from").fill("1")
+        tab.get_by_label("How sure, from").fill("1")
         tab.get_by_label("to", exact=True).fill("2")
         rows = found.rows_of("unseen") & (own >= 1) & (own <= 2)
         assert tab.get_by_role("status").inner_text().split()[0] == str(rows.sum())
