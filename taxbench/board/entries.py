@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from taxbench.board.board import NOTHING, Entry, Estimate, Rank, Row
-from taxbench.board.roles import ROLES, recipe_of, role_of, task_order
+from taxbench.board.roles import ROLES, newest, recipe_of, role_of, task_order
 from taxbench.board.rows import Interval, estimate, minus, row_key
 from taxbench.scoring.bootstrap import DIFFERENCE, interval
 from taxbench.specs.task import TaskSpec
@@ -104,19 +104,6 @@ def _standing_for(rows: Iterable[Row]) -> dict[str, str]:
         if ranks:
             chosen[role] = tasks[max(ranks)[-1]]
     return {role: task.identity for role, task in chosen.items()}
-
-
-def newest(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows without those of an older version of a task, or of less usual content of the same version.
-
-    Each dataset goes by its own rows: one where nobody has run the latest version keeps those that it has. Nothing of
-    two versions is ranked or pooled; all of them stand among the rows of the board.
-    """
-    everything = [(row, row.task.identity) for row in rows]
-    usual = Counter(identity for _, identity in everything)
-    ranks = sorted((row.task.version, usual[identity], identity, row.name, row.dataset) for row, identity in everything)
-    best = {(dataset, name): identity for _, _, identity, name, dataset in ranks}
-    return [row for row, identity in everything if best[row.dataset, row.name] == identity]
 
 
 def _entry(rows: dict[str, Row], tasks: Mapping[str, str], by: str, replicates: Replicates) -> Entry:

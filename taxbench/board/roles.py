@@ -1,8 +1,11 @@
 """Which part of the question a task asks: read off what the task says, never off its name."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
+from taxbench.board.board import Row
 from taxbench.specs.task import TaskSpec
 
 ROLES = {
@@ -50,3 +53,19 @@ def task_order(task: TaskSpec) -> tuple[int, str, float, str]:
     """Put the parts of the question first, then other tasks by name, curves by level."""
     role, (curve, level) = role_of(task), level_of(task.name)
     return list(ROLES).index(role) if role else len(ROLES), curve, level or 0.0, task.identity
+
+
+def newest(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows without those of an older version of a task, or of less usual content of the same version.
+
+    Each dataset goes by its own rows: one where nobody has run the latest version keeps those that it has. Nothing of
+    two versions is ranked together; all of them stand among the rows of the board.
+    """
+    everything = [(row, row.task.identity) for row in rows]
+    usual = Counter((row.dataset, identity) for row, identity in everything)
+    ranks = sorted(
+        (row.task.version, usual[row.dataset, identity], identity, row.name, row.dataset)
+        for row, identity in everything
+    )
+    best = {(dataset, name): identity for _, _, identity, name, dataset in ranks}
+    return [row for row, identity in everything if best[row.dataset, row.name] == identity]

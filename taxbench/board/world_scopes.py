@@ -7,8 +7,7 @@ from statistics import mean
 from typing import get_args
 
 from taxbench.board.board import Board, Estimate, Row
-from taxbench.board.entries import newest
-from taxbench.board.roles import role_of
+from taxbench.board.roles import newest, role_of
 from taxbench.registry.models import encoders, lms, systems
 from taxbench.specs.property_asked import WorldScope
 from taxbench.specs.sources import READERS

@@ -174,9 +174,9 @@ def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
         trained, [single] = (
             [_through_the_lm(replace(job, features=_at_hand(job), context=apart)) for job in jobs[:n]] for n in (16, 1)
         )
-        alone = watch.rate(lambda: fit([single], [], apart))
-        train = watch.rate(lambda: fit(trained[:3], trained[3:], apart)) if len(trained) > 1 else alone
+        alone = watch.rate(lambda: fit([single], [], apart)) * cost.training(single) / _trained_on(single)
         a_question = sum(map(cost.training, trained)) / sum(_trained_on(job) for job in trained)
+        train = watch.rate(lambda: fit(trained[:3], trained[3:], apart)) * a_question if len(trained) > 1 else alone
         heads = [job.untrained() for job in trained[:2]]
         protocol = trained[0].protocol
         asked = QuestionSet.concat([*map(protocol.test, protocol.task.evaluate), protocol.validation()])
@@ -184,7 +184,7 @@ def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
         evaluate = watch.rate(lambda: side_by_side(asking, context.device, watch))
         asked_of_it = cost.asking(trained[0]) / _asked_of(trained[0])
     memory, source = peak_memory(context.device), "a probe of some seconds"
-    return Rates(train * a_question, alone * a_question, evaluate * asked_of_it, memory, source)
+    return Rates(train, alone, evaluate * asked_of_it, memory, source)
 
 
 def _through_the_lm(job: HeadJob) -> HeadJob:
@@ -214,6 +214,7 @@ class Stopwatch(Reporter):
 
     def rate(self, work: Callable[[], object]) -> float:
         """Return how many steps a second some work makes, its beginning left out where what follows took longer."""
+        self.resume()  # what is measured first was stopped
         self._ticks, start = [], time.perf_counter()
         with suppress(KeyboardInterrupt):
             work()

@@ -55,7 +55,7 @@ def examine_machine() -> Iterator[Finding]:
         free = free_memory(f"cuda:{number}") / 1e9
         yield Finding(f"cuda:{number}", "good", f"{torch.cuda.get_device_name(number)}, {free:.0f} GB free")
     yield Finding("memory", "good", f"{free_memory() / 1e9:.0f} GB free")
-    for package, use in (("datasets", "hf: datasets"), ("gguf", "GGUF files"), ("pandas", "load_table")):
+    for package, use in (("datasets", "hf: datasets"), ("gguf", "GGUF files"), ("pyarrow", "Parquet files")):
         try:
             yield Finding(package, "good", f"{version(package)}, for {use}")
         except PackageNotFoundError:

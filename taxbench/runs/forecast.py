@@ -231,4 +231,5 @@ def trained_alone(jobs: list[HeadJob]) -> set[str]:
     """
     twins = [job for job in jobs if job.key.variant == "random_lm"]
     of_seed = Counter(job.key.seed for job in twins)
-    return {job.key.digest for job in twins if of_seed[job.key.seed] == 1 and job.key.seed != jobs[0].key.seed}
+    beside = [job.key.seed for job in jobs if job.key.variant != "random_lm"][:1]
+    return {job.key.digest for job in twins if of_seed[job.key.seed] == 1 and job.key.seed not in beside}

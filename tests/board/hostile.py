@@ -279,7 +279,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     # its task
     "no such task": (edited("run.task.name", "unseen_hyponym", sealed=True),
                      "Unknown task 'unseen_hyponym' here. Did you mean 'unseen_hypernym'.*--include-path"),
-    "another version": (edited("run.task.version", 2, sealed=True), r"unseen_hypernym@2#\w+, which is another version"),
+    "another version": (edited("run.task.version", 9, sealed=True), r"unseen_hypernym@9#\w+, which is another version"),
     "an easier task": (edited("run.task.questions.negatives_per_positive", 2, sealed=True),
                        "same version with other content than here"),
     "figures of its own": (edited("run.task.expected", {"source": "me", "dataset": "x", "figures": []}, sealed=True),

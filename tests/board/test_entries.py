@@ -9,8 +9,9 @@ import pytest
 
 from taxbench.board.board import Board, Entry, Estimate
 from taxbench.board.build import make_board
-from taxbench.board.entries import _ranked, newest
+from taxbench.board.entries import _ranked
 from taxbench.board.load import load_records
+from taxbench.board.roles import newest
 from taxbench.board.rows import make_table
 from taxbench.heads.loading import head_spec
 from taxbench.scoring.bootstrap import DIFFERENCE, interval, replicates

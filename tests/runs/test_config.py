@@ -67,7 +67,7 @@ def test_a_version_whose_content_changed_is_told(tmp_path: Path) -> None:
     path.write_text("name: mine\nextends: leaf\nheldout_leaves: 0.3\n")
     for options in (Options(task="mine", include=(tmp_path,)), Options(task=str(path))):
         (note,) = resolve(options).notes
-        assert "content changed but version is still 1" in note
+        assert "content changed but version is still 2" in note
 
 
 def test_resolving_the_default_run_imports_no_torch_and_enters_few_functions() -> None:

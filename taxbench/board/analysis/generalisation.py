@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taxbench.board.board import Row
-from taxbench.board.entries import newest, role_rows
+from taxbench.board.entries import role_rows
 from taxbench.board.load import load_records
 from taxbench.board.references import SOURCE, published_folder, read_coherence
-from taxbench.board.roles import PAIRINGS, role_of
+from taxbench.board.roles import PAIRINGS, newest, role_of
 from taxbench.board.rows import make_table
 from taxbench.scoring.regression import Analysis, Observation, generalisation
 from taxbench.util.errors import DataError, UsageError, did_you_mean, first_few

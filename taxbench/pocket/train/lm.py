@@ -1,8 +1,8 @@
 """Train the LM from text alone: 3,000 steps, 14 million tokens, about half an hour on one core with AMX.
 
-    taxbench pocket train-lm OUT_DIR
-    taxbench pocket train-lm OUT_DIR --parts            # parts and manner added to the shipped weights, 900 steps
-    taxbench pocket train-lm OUT_DIR --language de      # or German
+    taxbench pocket train-lm ONE
+    taxbench pocket train-lm TWO --parts --known ONE    # 900 steps on parts and manner: the shipped weights
+    taxbench pocket train-lm DIR --language de          # German added to the shipped weights
 
 Expect, in the benchmark's wording and without pictures: macro-F1 .94 (AUROC .99) on everyday nouns and pairs whose
 question was never asked in training, .93 where the pair was not even stated; .97 on trained pairs.

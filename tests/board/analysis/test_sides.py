@@ -85,8 +85,9 @@ def test_a_folder_is_a_side_and_settings_behind_the_same_names_tell_systems_apar
 
 def test_a_first_look_is_told_from_a_whole_run_by_its_limit_alone(tmp_path: Path) -> None:
     record(tmp_path), record(tmp_path, dataset=DatasetId(name="made", fingerprint="0f" * 8, limit=8))
-    with pytest.raises(UsageError, match=r"\n  limit=none  \([^\n]*\n  limit=8  \("):
+    with pytest.raises(UsageError, match="holds 2 systems") as refused:
         find_system("head=mlp", [tmp_path])
+    assert {line.split()[0] for line in str(refused.value).splitlines()[1:3]} == {"limit=none", "limit=8"}
     assert find_system("head=mlp,limit=none", [tmp_path]).tasks
 
 
