@@ -122,8 +122,9 @@ class Campaign:
             _, said = command.communicate()
             if command.returncode == 0:
                 return
-            # Where its head is lost, Ray itself ends the process, and says so.
-            told = command.returncode == -signal.SIGKILL or "taxbench:" in said or "GCS may have been killed" in said
+            # Where its head is lost, or a check of its core fails, Ray itself ends the process, and says so.
+            ended = "GCS may have been killed" in said or "/ray/_raylet.so(" in said
+            told = command.returncode == -signal.SIGKILL or "taxbench:" in said or ended
             if "Internal error" in said or not told:
                 self.tally.problems.append(f"the command ended with {command.returncode}: {said[-500:]}")
 
