@@ -1,4 +1,4 @@
-"""Which part of the question a task asks: read off what the task says, never off its name."""
+"""Which part of the question a task asks, read off what the task says, never off its name; and which version counts."""
 
 import re
 from collections import Counter

@@ -36,10 +36,10 @@ def scope_maps(board: Board) -> tuple[ScopeMap, ...]:
     Rows with re-paired images and rows of controls are left out, and so are models that no registry names: what they
     were trained with is not known.
     """
-    found = []
-    for dataset in sorted({row.dataset for row in board.rows}):
+    found, rows = [], newest(board.rows)
+    for dataset in sorted({row.dataset for row in rows}):
         of_system = defaultdict[tuple[str, ...], _Asked](lambda: defaultdict(dict))
-        for row in newest(board.rows):
+        for row in rows:
             asked, trained = scope_of(row), evidence_of(row)
             own = not row.is_control or row.head in READERS  # which are no heads, and shown as controls
             if row.dataset == dataset and asked and trained and row.auroc.mean is not None and own:

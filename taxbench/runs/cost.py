@@ -6,6 +6,7 @@ the soft tokens (the weights are frozen and have none). Heads themselves cost li
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
@@ -171,12 +172,9 @@ def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
     with tempfile.TemporaryDirectory() as folder:
         watch = Stopwatch()
         apart = RunContext(replace(context.config, cache=Path(folder)), context.inputs, watch, context.shared)
-        trained, [single] = (
-            [_through_the_lm(replace(job, features=_at_hand(job), context=apart)) for job in jobs[:n]] for n in (16, 1)
-        )
-        alone = watch.rate(lambda: fit([single], [], apart)) * cost.training(single) / _trained_on(single)
-        a_question = sum(map(cost.training, trained)) / sum(_trained_on(job) for job in trained)
-        train = watch.rate(lambda: fit(trained[:3], trained[3:], apart)) * a_question if len(trained) > 1 else alone
+        trained = [_through_the_lm(replace(job, features=_at_hand(job), context=apart)) for job in jobs[:16]]
+        alone = _rate_of_training(trained[:1], watch, apart, cost) if trained_alone(jobs) and len(trained) > 1 else None
+        train = _rate_of_training(trained, watch, apart, cost)
         heads = [job.untrained() for job in trained[:2]]
         protocol = trained[0].protocol
         asked = QuestionSet.concat([*map(protocol.test, protocol.task.evaluate), protocol.validation()])
@@ -184,7 +182,24 @@ def _probe(context: RunContext, jobs: list[HeadJob], cost: CostModel) -> Rates:
         evaluate = watch.rate(lambda: side_by_side(asking, context.device, watch))
         asked_of_it = cost.asking(trained[0]) / _asked_of(trained[0])
     memory, source = peak_memory(context.device), "a probe of some seconds"
-    return Rates(train, alone, evaluate * asked_of_it, memory, source)
+    return Rates(train, alone or train, evaluate * asked_of_it, memory, source)
+
+
+def _rate_of_training(jobs: list[HeadJob], watch: "Stopwatch", context: RunContext, cost: CostModel) -> float:
+    """Return the FLOPs a second at which heads are trained beside each other."""
+    a_question = sum(map(cost.training, jobs)) / sum(_trained_on(job) for job in jobs)
+    return watch.rate(lambda: fit(jobs[:3], jobs[3:], context)) * a_question
+
+
+def trained_alone(jobs: Sequence[HeadJob]) -> set[str]:
+    """Return the digests of heads that are trained one at a time, since `fit` has one random twin at a time in memory.
+
+    Those of the first seed are trained beside the heads of the LM itself, and several of one seed beside each other.
+    """
+    twins = [job for job in jobs if job.key.variant == "random_lm"]
+    of_seed = Counter(job.key.seed for job in twins)
+    first = next((job.key.seed for job in jobs if job.key.variant != "random_lm"), None)
+    return {job.key.digest for job in twins if of_seed[job.key.seed] == 1 and job.key.seed != first}
 
 
 def _through_the_lm(job: HeadJob) -> HeadJob:

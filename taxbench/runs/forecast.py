@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
@@ -16,7 +15,7 @@ from taxbench.results.predictions import read_predictions
 from taxbench.results.records import RESULT, find_results, read_result
 from taxbench.runs.config import RunConfig
 from taxbench.runs.context import RunContext
-from taxbench.runs.cost import CostModel, Rates, asked_by, encode_some, rates, seconds_to_ask
+from taxbench.runs.cost import CostModel, Rates, asked_by, encode_some, rates, seconds_to_ask, trained_alone
 from taxbench.runs.downloads import Download, missing_models
 from taxbench.runs.fit import HeadJob
 from taxbench.runs.loaded import Shared
@@ -222,14 +221,3 @@ def _of_inputs(prices: list[_Price], context: RunContext, cost: CostModel) -> tu
         asking = [flops / result.rates.evaluate for flops in asking]
     runs_left = [([job.key.digest for job in each.jobs], left) for each, left in zip(todo, asking, strict=True)]
     return result, WorkLeft(result.seconds.get("features", 0.0), training, runs_left)
-
-
-def trained_alone(jobs: list[HeadJob]) -> set[str]:
-    """Return the digests of heads that are trained one at a time, since `fit` has one random twin at a time in memory.
-
-    Those of the first seed are trained beside the heads of the LM itself, and several of one seed beside each other.
-    """
-    twins = [job for job in jobs if job.key.variant == "random_lm"]
-    of_seed = Counter(job.key.seed for job in twins)
-    beside = [job.key.seed for job in jobs if job.key.variant != "random_lm"][:1]
-    return {job.key.digest for job in twins if of_seed[job.key.seed] == 1 and job.key.seed not in beside}

@@ -82,9 +82,9 @@ def _column(path: Path, header: int, name: str, cells: list[tuple[int, str, str]
         if kind == "words":
             values[leaf] = frozenset(part.strip() for part in text.split("|") if part.strip())
         elif kind == "yes or no":
-            if text.lower() not in _ANSWERS:
+            if (answer := _ANSWERS.get(text.lower())) is None:
                 raise DataError(f"{where}: expected yes, no or nothing, as in other lines, found '{text}'")
-            values[leaf] = _ANSWERS[text.lower()]
+            values[leaf] = answer
         elif _NUMBER.fullmatch(text):
             values[leaf] = float(text)
         else:

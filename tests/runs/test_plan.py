@@ -20,9 +20,9 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.results.predictions import read_predictions
 from taxbench.runs.config import resolve
 from taxbench.runs.context import RunContext
-from taxbench.runs.cost import CostModel, Stopwatch
+from taxbench.runs.cost import CostModel, Stopwatch, trained_alone
 from taxbench.runs.downloads import Download
-from taxbench.runs.forecast import Forecast, forecast, trained_alone
+from taxbench.runs.forecast import Forecast, forecast
 from taxbench.runs.run_options import Options
 from taxbench.runs.runner import PlannedRun, plan
 from taxbench.runs.schedule import WorkLeft, makespan

@@ -35,6 +35,8 @@ _FIRST_TO_GO = (
 )  # fmt: skip
 """The columns that are left out where a terminal has no room, the least telling first."""
 
+_OWN = ("head", "features", "setting")
+"""Columns that stand in a table where they tell its rows apart, or somebody asks for one of them."""
 _MODELS = ("LM", "encoder")
 """Columns that stand in the title of a table where nobody asks for one of them."""
 
@@ -160,7 +162,7 @@ def on_request(rows: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
     """Return the columns that stand in a text table where they are named: models, heads, minutes, date, settings."""
     settings = dict.fromkeys(name for row in rows for name in row.settings)
     return {
-        **{name: partial(_name, name.lower()) for name in (*_MODELS, "head", "features", "setting")},
+        **{name: partial(_name, name.lower()) for name in (*_MODELS, *_OWN)},
         "minutes": lambda row: NOTHING_TO_SHOW if row.seconds is None else number(row.seconds / 60, 1),
         "date": lambda row: row.finished or NOTHING_TO_SHOW,
         **{name: partial(_setting, name) for name in settings},
@@ -199,7 +201,7 @@ def _lines(block: list[Row], compared: bool, more: Mapping[str, Callable[[Row], 
             return tasks.index(row.task.identity), score is None, -(score or 0.0)
 
         block = sorted(block, key=order)
-        names = {name: attrgetter(name) for name in ("head", "features", "setting")} | names
+        names = {name: attrgetter(name) for name in _OWN} | names
         columns["note"] = lambda row: markdown_text(row.note, 120)
     columns |= {title: show for title, show in more.items() if title not in names}
     lines = [[*names, *columns]]

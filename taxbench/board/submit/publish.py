@@ -21,7 +21,7 @@ from taxbench.util.progress import Reporter
 
 
 def add(folders: Iterable[Path], board: Path, registry: TaskRegistry, report: Reporter) -> list[Outcome]:
-    """Check every record below some folders and copy those that are fine, with what lies beside them.
+    """Check every record below some folders and copy those that are fine: answers, times and losses as well.
 
     What was checked is what is written, whatever the files become meanwhile. A record that is refused stops no other.
 
@@ -157,8 +157,6 @@ def _added(each: Examined, board: Path) -> Outcome:
     content = {PREDICTIONS: each.predictions, **_beside(each.folder), RESULT: each.record}
     try:
         for name, written in content.items():
-            if written is None:
-                continue
             with replacing(place / name) as partial:
                 partial.write_bytes(written)
     except BaseException:
