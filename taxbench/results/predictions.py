@@ -10,7 +10,7 @@ import json
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -116,44 +116,39 @@ class Predictions:
         return state.hexdigest()
 
 
-class Collector:
-    """Collects the questions of a run split by split."""
+def collected(
+    parts: Mapping[Any, tuple[QuestionSet, dict[str, np.ndarray]]],
+    images: Sequence[str],
+    leaf_of: np.ndarray,
+    leaves: Sequence[str],
+    terms: Sequence[str],
+) -> Predictions:
+    """Return the predictions of a run; margins are in half precision, and scores are computed from these.
 
-    def __init__(self, images: Sequence[str], leaf_of: np.ndarray, leaves: Sequence[str], terms: Sequence[str]) -> None:
-        """Take the names that questions index.
-
-        Args:
-            leaf_of: The leaf of every image.  # (n,) int
-        """
-        self._images, self._leaf_of, self._leaves, self._terms = images, leaf_of, leaves, terms
-        self._parts: dict[str, tuple[QuestionSet, dict[str, np.ndarray]]] = {}
-
-    def add(self, split: str, asked: QuestionSet, margins: dict[str, np.ndarray]) -> None:
-        """Add the questions of a split with the margins of the run's own head and of each control.  # each (q,)"""
-        self._parts[split] = asked, margins
-
-    def predictions(self) -> Predictions:
-        """Return the predictions collected; margins are in half precision, and scores are computed from these."""
-        asked = QuestionSet.concat([part for part, _ in self._parts.values()])
-        images, image = np.unique(asked.image, return_inverse=True)
-        # By their words: a leaf and a hypernym of the same name are asked in different splits.
-        terms, term = np.unique(np.array(self._terms)[asked.term], return_inverse=True)
-        n = len(self._images)
-        leaves, leaf_of = np.unique(np.asarray(self._leaves)[self._leaf_of[images % n]], return_inverse=True)
-        split = np.repeat(np.arange(len(self._parts)), [len(part) for part, _ in self._parts.values()])
-        names = next(iter(self._parts.values()))[1]
-        return Predictions(
-            splits=tuple(self._parts),
-            images=tuple(shown_as(self._images, int(image)) for image in images),
-            leaves=tuple(map(str, leaves)),
-            terms=tuple(map(str, terms)),
-            leaf_of=_codes(leaf_of, len(leaves)),
-            split=_codes(split, len(self._parts)),
-            image=_codes(image, len(images)),
-            term=_codes(term, len(terms)),
-            answer=asked.answer.astype(bool),
-            margins={name: half(np.concatenate([part[name] for _, part in self._parts.values()])) for name in names},
-        )
+    Args:
+        parts: By split its questions, with the margins of the run's own head and of each control.  # each (q,)
+        images: Names that questions index, as are those of leaves and terms.
+        leaf_of: The leaf of every image.  # (n,) int
+    """
+    asked = QuestionSet.concat([part for part, _ in parts.values()])
+    shown, image = np.unique(asked.image, return_inverse=True)
+    # By their words: a leaf and a hypernym of the same name are asked in different splits.
+    words, term = np.unique(np.array(terms)[asked.term], return_inverse=True)
+    looks, look_of = np.unique(np.asarray(leaves)[leaf_of[shown % len(images)]], return_inverse=True)
+    split = np.repeat(np.arange(len(parts)), [len(part) for part, _ in parts.values()])
+    names = next(iter(parts.values()))[1]
+    return Predictions(
+        splits=tuple(parts),
+        images=tuple(shown_as(images, int(each)) for each in shown),
+        leaves=tuple(map(str, looks)),
+        terms=tuple(map(str, words)),
+        leaf_of=_codes(look_of, len(looks)),
+        split=_codes(split, len(parts)),
+        image=_codes(image, len(shown)),
+        term=_codes(term, len(words)),
+        answer=asked.answer.astype(bool),
+        margins={name: half(np.concatenate([margins[name] for _, margins in parts.values()])) for name in names},
+    )
 
 
 def write_predictions(predictions: Predictions) -> bytes:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -90,7 +90,7 @@ class CostModel:
         key = (job.key.head.model_dump_json(), job.features.key.digest)
         if key not in self._soft:
             apart = replace(job, features=_at_hand(job))
-            head = apart.untrained().head
+            head = apart.new_head(self._context.lm)
             assert isinstance(head, SoftHead), job.label
             self._soft[key] = head.mapped(apart.images(np.zeros(1, np.int64))).shape[1]
         return self._soft[key]
@@ -254,29 +254,13 @@ class Stopwatch(Reporter):
 class _FewRows(FeatureRows):
     """Features of a few images, again and again."""
 
-    def __init__(self, few: Tensor, device: torch.device) -> None:
-        super().__init__(few, device)
-        self._n = len(few)
-
     def __call__(self, images: np.ndarray) -> Tensor:
         """Return what stands for some images.  # (b,) → (b, t, f) float32"""
-        return super().__call__(images % self._n)
+        return super().__call__(images % len(self._source))
 
     def statistics(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
         """Return those of the few.  # (f,), (f,) float32"""
-        return super().statistics(np.arange(self._n))
-
-
-@dataclass(frozen=True)
-class _FewFeatures(FeatureSet):
-    """Features that need no extraction."""
-
-    few: Tensor = field(kw_only=True)  # (n, t, f)
-
-    @cached_property
-    def rows(self) -> FeatureRows:
-        """Return the features as heads see them."""
-        return _FewRows(self.few, self.device)
+        return super().statistics(np.arange(len(self._source)))
 
 
 def _at_hand(job: HeadJob, few: Tensor | None = None) -> FeatureSet:
@@ -285,21 +269,13 @@ def _at_hand(job: HeadJob, few: Tensor | None = None) -> FeatureSet:
     if meant.extracted:
         return meant
     few = torch.randn(_PROBE_IMAGES, *meant.shape()) if few is None else few
-    of_set = {each.name: getattr(meant, each.name) for each in fields(FeatureSet)}
-    return _FewFeatures(**of_set, few=few.to(meant.device))
+    apart = replace(meant)
+    apart.__dict__["rows"] = _FewRows(few.to(meant.device), meant.device)  # in the place of what would be extracted
+    return apart
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedSample:
-    """A few images of a dataset, encoded."""
-
-    features: Tensor  # (n, t, f)
-    seconds: float
-    """How long an image takes to be read and encoded."""
-
-
-def encode_some(context: RunContext, wanted: FeatureOptions) -> EncodedSample:
-    """Read and encode a few images here."""
+def encode_some(context: RunContext, wanted: FeatureOptions) -> tuple[Tensor, float]:
+    """Read and encode a few images here; return their features, and how many seconds one takes.  # (n, t, f)"""
     card = context.card(wanted)
     encoder = load_encoder(card, context.device, pick_dtype(context.device.type))
     images = context.dataset.images[:_PROBE_IMAGES]
@@ -312,7 +288,7 @@ def encode_some(context: RunContext, wanted: FeatureOptions) -> EncodedSample:
     encode()  # the first pass prepares
     start = time.perf_counter()
     found = encode()
-    return EncodedSample(found, (time.perf_counter() - start) / len(images))
+    return found, (time.perf_counter() - start) / len(images)
 
 
 def seconds_to_ask(jobs: Sequence[HeadJob], few: Mapping[str, Tensor]) -> float:

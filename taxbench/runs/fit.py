@@ -22,9 +22,10 @@ from taxbench.heads.label_head import label_head
 from taxbench.heads.loading import head_module, head_spec
 from taxbench.heads.stored import checkpoint_path, head_path, load_head, read_curve, save_head
 from taxbench.heads.told import NameHead, TermHead
+from taxbench.lms.frozen import FrozenLM
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.protocol.protocol import Protocol
-from taxbench.protocol.term_texts import AnswerTexts, TermTexts
+from taxbench.protocol.term_texts import TermTexts
 from taxbench.registry.heads import HeadInfo, head_info
 from taxbench.registry.package_source import MISTAKES, package_failure
 from taxbench.results.predictions import OWN
@@ -50,18 +51,8 @@ _STACK = 16
 """Heads trained at once: more would hardly be faster, and all of them are unfinished until the last step."""
 
 
-@dataclass(frozen=True, slots=True)
-class StackKey:
-    """What the heads of one stack have in common: how the LM is asked, and what it is given."""
-
-    lm: str
-    questions: tuple[str, ...]
-    answers: AnswerTexts
-    prompt: PromptSpec
-    order: str
-    soft_tokens: int
-    kind: type[SoftHead]
-    loss: str
+StackKey = tuple[object, ...]
+"""What the heads of one stack have in common: how the LM is asked, what it is given, and the loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +145,8 @@ class HeadJob:
                 raise ValueError(f"one image gives ({one}, {k}, {width}), not (1, k, {scorer.lm.width})")
         head.train()
         trainer, texts = self.key.trainer, self.protocol.taught_texts
-        return StackKey(
-            scorer.lm.digest,
-            texts.questions,
-            texts.answers,
-            self.key.prompt,
-            trainer.order,
-            k,
-            type(head),
-            trainer.loss,
-        )
+        asked = texts.questions, texts.answers, self.key.prompt, trainer.order
+        return (scorer.lm.digest, *asked, k, type(head), trainer.loss)
 
     @property
     def scorer(self) -> QuestionScorer:
@@ -261,12 +244,14 @@ class HeadJob:
         return head_info(self.key.head.name)
 
     def untrained(self) -> FittedHead:
-        """Return the head with its first weights."""
+        """Return the head with its first weights, ready to be asked."""
         scorer = self.scorer
+        return FittedHead(self.new_head(scorer.lm), self.images, scorer)
+
+    def new_head(self, lm: FrozenLM) -> Head:
+        """Return the head with its first weights, for a language model that asks nothing yet."""
         with _blamed(self.key.head):
-            train = self.protocol.images("train")
-            head = build_head(self.key.head, self.images, train, scorer.lm, self.key.seed)
-        return FittedHead(head, self.images, scorer)
+            return build_head(self.key.head, self.images, self.protocol.images("train"), lm, self.key.seed)
 
     def _closed_form(self) -> FittedHead:
         """Make a head that is not trained through the LM."""

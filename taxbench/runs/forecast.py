@@ -138,7 +138,7 @@ def detectable(out: Path, task: TaskSpec) -> float | None:
             if result.run.task.digest == task.digest and result.predictions:
                 alike = (result.run.seed, result.predictions.questions)
                 answers = read_predictions(path.parent / result.predictions.file)
-                by_questions.setdefault(alike, []).append(replicates(answers, task.headline))
+                by_questions.setdefault(alike, []).append(replicates(answers, task.headline, ranks=False))
     found = []
     for drawn in by_questions.values():
         for one, other in pairwise(drawn):
@@ -205,10 +205,10 @@ def _of_inputs(prices: list[_Price], context: RunContext, cost: CostModel) -> tu
     )
     some = {key: encode_some(context, run.spec.encoder.options or FeatureOptions()) for key, run in missing.items()}
     if some:
-        result.seconds["features"] = len(context.dataset.images) * sum(each.seconds for each in some.values())
+        result.seconds["features"] = len(context.dataset.images) * sum(seconds for _, seconds in some.values())
     if context.inputs.system and todo:
         asked = [job for each in todo for job in each.jobs]
-        result.seconds["evaluate"] = seconds_to_ask(asked, {key: each.features for key, each in some.items()})
+        result.seconds["evaluate"] = seconds_to_ask(asked, {key: features for key, (features, _) in some.items()})
         training, asking = {}, [result.seconds["evaluate"] / len(todo)] * len(todo)
     elif todo:
         tried = [jobs[digest] for digest in training or jobs] or todo[0].jobs[:1]

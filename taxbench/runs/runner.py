@@ -23,7 +23,7 @@ from taxbench.protocol.left_out import left_out
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
-from taxbench.results.predictions import OWN, Collector, Predictions, half, write_predictions
+from taxbench.results.predictions import OWN, Predictions, collected, half, write_predictions
 from taxbench.results.records import RESULT, finished, predictions_file, result_folder, write_result
 from taxbench.runs.config import RAY, GridCell, RunConfig
 from taxbench.runs.context import FeatureSet, RunContext
@@ -297,10 +297,9 @@ def _predict(
     """Return the margins of every head on every test question; some splits may have their own way of asking."""
     dataset, protocol = context.dataset, planned.protocol
     images = [image.id for image in dataset.images]
-    collector = Collector(images, protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms)
-    for split, questions in tests.items():
-        collector.add(split, questions, _margins(planned, own.get(split, heads), questions, "ask", context))
-    return collector.predictions()
+    parts = {split: (asked, _margins(planned, own.get(split, heads), asked, "ask", context))
+             for split, asked in tests.items()}  # fmt: skip
+    return collected(parts, images, protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms)
 
 
 def _margins(

@@ -14,7 +14,7 @@ from taxbench.datasets.dataset import load_dataset
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import settings_defaults
-from taxbench.results.predictions import OWN, Collector, parse_predictions, write_predictions
+from taxbench.results.predictions import OWN, collected, parse_predictions, write_predictions
 from taxbench.results.records import predictions_file, write_result
 from taxbench.scoring.metrics import score
 from taxbench.scoring.rescore import rescore
@@ -41,9 +41,7 @@ def honest(
     dataset, languages = load_dataset("pocket"), LanguagePair(test=language)
     spec = find_tasks().tasks[task].in_languages(languages).as_run()
     protocol, draw = Protocol(spec, dataset, seed), np.random.default_rng(seed)
-    collector = Collector(
-        [image.id for image in dataset.images], protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms
-    )
+    images, parts = [image.id for image in dataset.images], {}
     for split in spec.evaluate:
         asked = protocol.test(split)
         sign = np.where(asked.answer, 1.0, -1.0)
@@ -51,8 +49,8 @@ def honest(
         margins = {name: skill * sign + draw.normal(size=len(sign)) for name, skill in skills.items()}
         if own is not None:
             margins[OWN] = own(protocol, asked)
-        collector.add(split, asked, margins)
-    made = collector.predictions()
+        parts[split] = asked, margins
+    made = collected(parts, images, protocol.leaf, dataset.taxonomy.leaves, protocol.vocabulary.terms)
     content, card = write_predictions(made), score(made, spec.controls)
     said, asks = predictions_file(content, made.questions_digest(), len(made)), protocol.asked_property
     run = RunSpec(

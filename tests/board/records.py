@@ -8,7 +8,7 @@ import numpy as np
 from taxbench.heads.loading import head_spec
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import head_info
-from taxbench.results.predictions import Collector, Predictions, write_predictions
+from taxbench.results.predictions import Predictions, collected, write_predictions
 from taxbench.results.records import predictions_file, result_folder, write_result
 from taxbench.scoring.metrics import score
 from taxbench.specs.result import Evidence, Result, Versions, VisualSimilarity
@@ -27,7 +27,7 @@ def predictions(seed: int, skill: float, task: str = "unseen_hypernym") -> Predi
     spec = find_tasks().tasks[task].as_run()
     leaf_of = np.repeat(np.arange(len(LEAVES)), 6)
     images = [f"{LEAVES[leaf]}/{number:03}" for number, leaf in enumerate(leaf_of)]
-    collector = Collector(images, leaf_of, LEAVES, (*LEAVES, *HYPERNYMS))
+    parts = {}
     for split in spec.evaluate:
         some = leaf_of >= 16 if split == "heldout_leaf" else leaf_of < 16
         image = np.repeat(np.flatnonzero(some), 2)
@@ -39,8 +39,8 @@ def predictions(seed: int, skill: float, task: str = "unseen_hypernym") -> Predi
         signed = np.where(answer, 1.0, -1.0)
         names = {"none": skill} | {name: 0.1 for name in spec.controls if name != "chance"}
         margins = {name: signed * each + noise.normal(size=len(image)) for name, each in names.items()}
-        collector.add(split, asked, margins)
-    return collector.predictions()
+        parts[split] = asked, margins
+    return collected(parts, images, leaf_of, LEAVES, (*LEAVES, *HYPERNYMS))
 
 
 def record(out: Path, seed: int = 42, skill: float = 1.0, task: str = "unseen_hypernym", **changes: object) -> Result:

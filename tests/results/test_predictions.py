@@ -14,24 +14,25 @@ from hypothesis import strategies as st
 from taxbench.protocol.questions import QuestionSet
 from taxbench.results.predictions import (
     OWN,
-    Collector,
     Predictions,
+    collected,
     parse_predictions,
     read_predictions,
     write_predictions,
 )
 from taxbench.util.errors import DataError
+from tests.board.hostile import array, promised
 
 LEAVES, TERMS = ("crow", "gull", "saw"), ("crow", "gull", "saw", "bird", "tool", "never asked")
 
 
 def made(n: int = 12) -> Predictions:
     draw = np.random.default_rng(0)
-    collector = Collector([f"{i}.png" for i in range(9)], np.repeat(np.arange(3), 3), LEAVES, TERMS)
+    parts = {}
     for split, first, last in (("leaf", 0, 3), ("unseen", 3, 5)):
         asked = QuestionSet(draw.integers(0, 9, n), draw.integers(first, last, n), draw.integers(0, 2, n).astype(bool))
-        collector.add(split, asked, {OWN: draw.normal(size=n), "random_lm": draw.normal(size=n)})
-    return collector.predictions()
+        parts[split] = asked, {OWN: draw.normal(size=n), "random_lm": draw.normal(size=n)}
+    return collected(parts, [f"{i}.png" for i in range(9)], np.repeat(np.arange(3), 3), LEAVES, TERMS)
 
 
 def equal(one: Predictions, other: Predictions) -> bool:
@@ -51,9 +52,8 @@ def test_what_is_written_is_read() -> None:
 
 @given(st.floats(allow_nan=False))
 def test_half_precision_keeps_every_answer(margin: float) -> None:
-    collector = Collector(["a"], np.array([0]), ("crow",), ("crow",))
-    collector.add("leaf", QuestionSet(np.array([0]), np.array([0]), np.array([True])), {OWN: np.array([margin])})
-    (half,) = collector.predictions().margins[OWN]
+    asked = QuestionSet(np.array([0]), np.array([0]), np.array([True])), {OWN: np.array([margin])}
+    (half,) = collected({"leaf": asked}, ["a"], np.array([0]), ("crow",), ("crow",)).margins[OWN]
     assert (half > 0) == (margin > 0) and np.isfinite(half)
 
 
@@ -97,22 +97,15 @@ def test_turned_bits_are_an_error_or_change_nothing() -> None:
         assert equal(found, made())  # a time, or other words of the archive that mean nothing
 
 
-def npy(header: str, content: bytes = b"") -> bytes:
-    text = (header + " " * (-(len(header) + 11) % 64) + "\n").encode()
-    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + content
-
-
-def shape(text: str, descr: str = "<u4") -> str:
-    return f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {text}, }}"
-
-
 @pytest.mark.parametrize(("column", "said"), [
-    (npy(shape("(1000000000000,)")), "promises 1,000,000,000,000 values"), (npy(shape("(-1,)")), "promises -1 values"),
-    (npy(shape("(1,)", "|O"), b"cos\nsystem\n."), "holds object"),
-    (npy(shape("(1000000000000,)", "<U0")), "is damaged"),
-    (npy(shape("(" + "-" * 9000 + "1,)")), "is damaged"), (npy(shape("(" * 3000 + ")" * 3000)), "is damaged"),
-    (npy(shape("(" + "-" * 200 + "1,)")), "promises|damaged"), (npy(shape("(2, 2)"), bytes(16)), r"of shape \(2, 2\)"),
-    (npy(shape("(1,)", "<c8"), bytes(8)), "holds complex64"), (npy(shape("(1,)", "<q99")), "is damaged"),
+    (array(promised("(1000000000000,)")), "promises 1,000,000,000,000 values"),
+    (array(promised("(-1,)")), "promises -1 values"),
+    (array(promised("(1,)", "'|O'"), b"cos\nsystem\n."), "holds object"),
+    (array(promised("(1000000000000,)", "'<U0'")), "is damaged"),
+    (array(promised("(" + "-" * 9000 + "1,)")), "is damaged"), (array(promised("(" * 3000 + ")" * 3000)), "is damaged"),
+    (array(promised("(" + "-" * 200 + "1,)")), "promises|damaged"),
+    (array(promised("(2, 2)"), bytes(16)), r"of shape \(2, 2\)"),
+    (array(promised("(1,)", "'<c8'"), bytes(8)), "holds complex64"), (array(promised("(1,)", "'<q99'")), "is damaged"),
     (b"\x93NUMPY\x02\x00" + bytes(64), "version"), (b"", "is damaged"), (b"\x93NUMPY", "is damaged"),
 ])  # fmt: skip
 def test_no_header_can_do_harm(column: bytes, said: str) -> None:

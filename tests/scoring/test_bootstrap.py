@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from taxbench.datasets.dataset import load_dataset
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
-from taxbench.results.predictions import Collector, Predictions
+from taxbench.results.predictions import Predictions, collected
 from taxbench.scoring.bootstrap import (
     DIFFERENCE,
     METHOD,
@@ -80,9 +80,8 @@ def test_a_question_about_two_images_has_the_weights_of_both_leaves() -> None:
     leaf_of = np.array([0, 0, 1, 2])
     first, second = np.array([(i, j) for i in range(4) for j in range(4) if leaf_of[i] != leaf_of[j]] * 3).T
     asked = QuestionSet(first + 4 * (second + 1), np.full(len(first), 3), draw.random(len(first)) < 0.5)
-    collected = Collector(images, leaf_of, leaves, (*leaves, "Is the first larger?"))
-    collected.add("unseen", asked, {"none": draw.standard_normal(len(asked))})
-    one, n = collected.predictions(), 5
+    parts, n = {"unseen": (asked, {"none": draw.standard_normal(len(asked))})}, 5
+    one = collected(parts, images, leaf_of, leaves, (*leaves, "Is the first larger?"))
     found, weights = replicates(one, "unseen", n=n), item_weights("leaf", leaves, n, 0)
     for column in (0, 1, n):
         weight = weights[leaf_of[first], column] * weights[leaf_of[second], column]
@@ -100,12 +99,11 @@ def test_no_name_of_a_single_image_is_looked_up(monkeypatch: pytest.MonkeyPatch)
 def test_the_leaves_of_two_images_are_known_from_the_answers_alone(task: str) -> None:
     dataset = load_dataset("pocket")
     protocol, n = Protocol(find_tasks().tasks[task], dataset, 42), len(dataset.images)
-    collected = Collector([each.id for each in dataset.images], protocol.leaf, dataset.taxonomy.leaves,
-                          protocol.vocabulary.terms)  # fmt: skip
     asked = {split: protocol.test(split) for split in protocol.task.evaluate}
-    for split, some in asked.items():
-        collected.add(split, some, {"none": np.zeros(len(some))})
-    one, shown = collected.predictions(), QuestionSet.concat(list(asked.values())).image
+    parts = {split: (some, {"none": np.zeros(len(some))}) for split, some in asked.items()}
+    one = collected(parts, [each.id for each in dataset.images], protocol.leaf, dataset.taxonomy.leaves,
+                    protocol.vocabulary.terms)  # fmt: skip
+    shown = QuestionSet.concat(list(asked.values())).image
     leaf = protocol.leaf[np.stack([shown % n, np.where(shown < n, shown % n, shown // n - 1)], axis=1)]
     assert (np.array(one.leaves)[one.leaf_pairs()] == np.array(dataset.taxonomy.leaves)[leaf]).all()
 

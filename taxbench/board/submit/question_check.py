@@ -7,7 +7,7 @@ import numpy as np
 
 from taxbench.datasets.dataset import Dataset, load_dataset
 from taxbench.protocol.protocol import Protocol
-from taxbench.results.predictions import OWN, Collector, Predictions
+from taxbench.results.predictions import OWN, Predictions, collected
 from taxbench.specs.result import Result
 from taxbench.util.errors import TaxbenchError
 
@@ -80,11 +80,9 @@ def _pocket() -> Dataset:
 def _asked(protocol: Protocol) -> Predictions:
     """Return the questions that the protocol asks in the test, as predictions with margins of zero."""
     images = [image.id for image in protocol.dataset.images]
-    collector = Collector(images, protocol.leaf, protocol.dataset.taxonomy.leaves, protocol.vocabulary.terms)
-    for split in protocol.task.evaluate:
-        questions = protocol.test(split)
-        collector.add(split, questions, {OWN: np.zeros(len(questions))})
-    return collector.predictions()
+    asked = {split: protocol.test(split) for split in protocol.task.evaluate}
+    parts = {split: (questions, {OWN: np.zeros(len(questions))}) for split, questions in asked.items()}
+    return collected(parts, images, protocol.leaf, protocol.dataset.taxonomy.leaves, protocol.vocabulary.terms)
 
 
 def _difference(asked: Predictions, found: Predictions, seed: int) -> str:
