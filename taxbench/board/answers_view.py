@@ -1,19 +1,19 @@
 """`taxbench view`: find results, their answers and their pictures, and write the page that shows them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taxbench.board.load import load_predictions
+from taxbench.board.load import folder_of, load_predictions
 from taxbench.board.notebook import results_in
 from taxbench.board.page.answers import AnsweredResult, answers_page
 from taxbench.board.pictures import pictures_of
 from taxbench.datasets.dataset import Dataset
-from taxbench.results.beside import read_losses
 from taxbench.results.predictions import Predictions
+from taxbench.results.records import LOSSES, read_beside
 from taxbench.runs.run_options import NamesHere
 from taxbench.specs.result import Result
+from taxbench.specs.side_files import TrainingLosses
 from taxbench.util.errors import DataError, TaxbenchError
 from taxbench.util.paths import replacing
 from taxbench.util.progress import Reporter
@@ -22,20 +22,16 @@ if TYPE_CHECKING:
     from taxbench.board.inside import InsideHead
 
 
-@dataclass(frozen=True, slots=True)
-class ViewOptions:
-    """What a page of answers has in it."""
-
-    embed: bool = False
-    """Whether pictures that are files are put into it, and not linked."""
-    inside: bool = False
-    """Whether trained heads are loaded to see what their soft tokens are near to, and where they look."""
-
-
-def write_view(places: Sequence[Path], out: Path, options: ViewOptions, here: NamesHere, report: Reporter) -> list[str]:
+def write_view(
+    places: Sequence[Path], out: Path, embed: bool, inside: bool, here: NamesHere, report: Reporter
+) -> list[str]:
     """Write a page with the answers of all results at the places; return their folders.
 
     Where pictures, or trained heads, are not found the page is written without them, and why is said.
+
+    Args:
+        embed: Whether pictures that are files are put into it, and not linked.
+        inside: Whether trained heads are loaded to see what their soft tokens are near to, and where they look.
 
     Raises:
         UsageError: there is no result at a place.
@@ -44,7 +40,6 @@ def write_view(places: Sequence[Path], out: Path, options: ViewOptions, here: Na
     known: dict[str, Dataset | None] = {}
     shown = []
     for result in results_in(places):
-        assert result.folder is not None
         fingerprint = result.run.dataset.fingerprint
         if fingerprint not in known:
             known[fingerprint] = None
@@ -52,12 +47,15 @@ def write_view(places: Sequence[Path], out: Path, options: ViewOptions, here: Na
                 known[fingerprint] = pictures_of(result, report, here.dataset, here.taxonomy, here.cache)
             except DataError as error:
                 report.say(f"Shown without pictures. {error}")
-        answers, inside = load_predictions(result.folder, result), None
-        if options.inside:
-            inside = _inside(result, answers, here, report)
-        shown.append(AnsweredResult(result, answers, known[fingerprint], read_losses(result.folder), inside))
+        answers = load_predictions(result)
+        head = _inside(result, answers, here, report) if inside else None
+        shown.append(
+            AnsweredResult(
+                result, answers, known[fingerprint], read_beside(folder_of(result) / LOSSES, TrainingLosses), head
+            )
+        )
     with replacing(out) as partial:
-        partial.write_text(answers_page(shown, options.embed, report), encoding="utf-8")
+        partial.write_text(answers_page(shown, embed, report), encoding="utf-8")
     return [str(each.result.folder) for each in shown]
 
 

@@ -11,7 +11,7 @@ from taxbench.board.analysis.languages import compare_languages
 from taxbench.board.board import Board, Reference
 from taxbench.board.entries import make_entries, rank_rows
 from taxbench.board.group_averages import group_averages
-from taxbench.board.load import LoadedResults, load_records, results_of
+from taxbench.board.load import LoadedResults, load_predictions, load_records, results_of
 from taxbench.board.page.page import page
 from taxbench.board.references import references
 from taxbench.board.render.exports import csv_text, json_text, latex_text
@@ -44,7 +44,7 @@ def make_board(
         shown: Published scores to stand beside.
         best_by: Show one setting of every head: that of the best validation score.
     """
-    made = resample(grouped(found.results), known, found.predictions, report)
+    made = resample(grouped(found.results), known, load_predictions, report)
     rows = make_table(found.results, {key: row.intervals for key, row in made.items()}, found.names, found.timings)
     rows = best_by_validation(rows) if best_by else rows
     replicates = {key: drawn for key, row in made.items() if (drawn := row.replicates()) is not None}
@@ -87,7 +87,7 @@ def stale(root: Path, groups: Iterable[GroupSpec], report: Reporter) -> list[str
         DataError: a record, or the file of resamplings, is damaged.
     """
     found, kept = load_records([results_of(root)]), read_resamplings(root / FILE)
-    if differences(kept, resample(grouped(found.results), {}, found.predictions, report)):
+    if differences(kept, resample(grouped(found.results), {}, load_predictions, report)):
         return [FILE]
     _, files = _texts(found, groups, kept, report)
     places = {root / name: content for name, content in files.items()}

@@ -1,6 +1,5 @@
 """What is inside a trained head: which words its soft tokens are nearest to, and where in a picture they look."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
 
@@ -72,7 +71,8 @@ def inside_of(result: Result, predictions: Predictions, here: NamesHere, report:
     relation = relations(known, vocabulary)[_places(known, predictions)]  # (pictures, words)
     vectors = {kind: unit(each - each.mean(0)) for kind, each in label_vectors(lm, words, head.context.cache).items()}
     near, looks = _near(head, predictions.images, vectors)
-    counts = {kind: np.bincount(_related(relation, each).ravel(), minlength=4) for kind, each in near.items()}
+    related = {kind: np.take_along_axis(relation, each, axis=1) for kind, each in near.items()}  # (pictures, k)
+    counts = {kind: np.bincount(each.ravel(), minlength=4) for kind, each in related.items()}
     kinds = tuple(NearestWords(kind, _shares(count)) for kind, count in counts.items())
     shown = max(kinds, key=lambda each: each.shares[0]).kind
     chance = _shares(np.bincount(relation.ravel(), minlength=4))
@@ -105,8 +105,8 @@ def _near(
     some = images[:: max(1, len(images) // _PICTURES)][:_PICTURES]
     centre = head(head.features(some)).mean(0)  # (k, d)
     found, looks = {kind: list[np.ndarray]() for kind in vectors}, list[np.ndarray]()
-    for part in _parts(images):
-        features = head.features(part)
+    for start in range(0, len(images), _PICTURES):
+        features = head.features(images[start : start + _PICTURES])
         soft = unit(head(features) - centre)
         for kind, each in vectors.items():
             found[kind].append((soft @ each.T).argmax(-1))
@@ -127,17 +127,6 @@ def _on_grid(looks: np.ndarray) -> np.ndarray | None:
         return None
     largest = np.maximum(looks.max(1, keepdims=True), 1e-12)
     return np.asarray((looks / largest).reshape(len(looks), side, side))
-
-
-def _related(relation: np.ndarray, nearest: np.ndarray) -> np.ndarray:
-    """Return what nearest words are to the leaves of their pictures.  # (n, words), (n, k) → (n, k)"""
-    return np.take_along_axis(relation, nearest, axis=1)
-
-
-def _parts(images: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield images some at a time."""
-    for start in range(0, len(images), _PICTURES):
-        yield images[start : start + _PICTURES]
 
 
 def _shares(counts: np.ndarray) -> tuple[float, ...]:

@@ -1,14 +1,13 @@
 """Records on disk, and their predictions."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from taxbench.board.rows import record_key
-from taxbench.results.beside import read_timing
 from taxbench.results.predictions import MOST_FILE, Predictions, parse_predictions
-from taxbench.results.records import find_results, read_result, result_folder
+from taxbench.results.records import TIMING, find_results, read_beside, read_result
 from taxbench.specs.result import Result
 from taxbench.specs.side_files import Timing
 from taxbench.util.errors import DataError, UsageError
@@ -25,40 +24,37 @@ class LoadedResults:
     """Records on disk."""
 
     results: tuple[Result, ...]
-    folders: Mapping[str, Path]
-    """Where each lies, by `record_key`."""
     searched: Sequence[Path]
     """The folders below which they were looked for."""
 
     @property
     def timings(self) -> dict[str, Timing]:
         """Return what each run cost, by `record_key`, where that lies beside its record."""
-        known = {key: read_timing(folder) for key, folder in self.folders.items()}
+        known = {record_key(each): read_beside(folder_of(each) / TIMING, Timing) for each in self.results}
         return {key: timing for key, timing in known.items() if timing}
 
     @property
     def names(self) -> dict[str, str]:
         """Return where each lies below the folder that was searched, by `record_key`."""
-        return {
-            key: next(place.relative_to(root) for root in self.searched if place.is_relative_to(root)).as_posix()
-            for key, place in self.folders.items()
-        }
-
-    def predictions(self, result: Result) -> Predictions:
-        """Return the predictions of a record.
-
-        Raises:
-            DataError: they are missing, broken, or not those that the record names.
-        """
-        return load_predictions(self.folders[record_key(result)], result)
+        roots = [root.resolve() for root in self.searched]
+        places = {record_key(each): folder_of(each).resolve() for each in self.results}
+        return {key: next(place.relative_to(root) for root in roots if place.is_relative_to(root)).as_posix()
+                for key, place in places.items()}  # fmt: skip
 
 
-def load_predictions(folder: Path, result: Result) -> Predictions:
-    """Return the predictions of a record that lies in a folder.
+def folder_of(result: Result) -> Path:
+    """Return where a record on disk lies."""
+    assert result.folder is not None
+    return result.folder
+
+
+def load_predictions(result: Result) -> Predictions:
+    """Return the predictions of a record on disk.
 
     Raises:
         DataError: they are missing, broken, or not those that the record names.
     """
+    folder = folder_of(result)
     path = folder / PREDICTIONS
     if result.predictions is None:
         raise DataError(
@@ -81,15 +77,7 @@ def load_records(folders: Sequence[Path]) -> LoadedResults:
         UsageError: a folder is not there, or none of them holds a record.
         DataError: a record is broken.
     """
-    paths = record_paths(folders)
-    results = tuple(map(read_result, paths))
-    places = {record_key(result): path.parent for result, path in zip(results, paths, strict=True)}
-    return LoadedResults(results, places, folders)
-
-
-def from_results(results: Sequence[Result], out: Path) -> LoadedResults:
-    """Return results that were just written below a folder."""
-    return LoadedResults(tuple(results), {record_key(each): result_folder(out, each.run) for each in results}, [out])
+    return LoadedResults(tuple(map(read_result, record_paths(folders))), folders)
 
 
 def record_paths(folders: Sequence[Path]) -> list[Path]:

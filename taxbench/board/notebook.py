@@ -11,7 +11,7 @@ import numpy as np
 
 from taxbench.board.board import Board
 from taxbench.board.build import make_board
-from taxbench.board.load import LoadedResults, load_predictions, load_records
+from taxbench.board.load import LoadedResults, folder_of, load_predictions, load_records
 from taxbench.board.pictures import as_one, pictures_of
 from taxbench.board.render.exports import csv_text
 from taxbench.board.resampling import known_resamplings
@@ -89,8 +89,7 @@ def load_table(places: Iterable[Place], per_seed: bool, report: Reporter) -> "Da
     if per_seed:
         rows = [row for each in results for row in make_table([each])]
     else:
-        root = Path.cwd().anchor
-        found = LoadedResults(tuple(results), {key: _folder(each) for key, each in of.items()}, [Path(root)])
+        found = LoadedResults(tuple(results), [Path(Path.cwd().anchor)])
         rows = list(make_board(found, (), known_resamplings(found), (), report).rows)
     firsts = [of[f"{row.records[0].digest} {row.records[0].predictions}"] for row in rows]
     scores = pandas.read_csv(io.StringIO(csv_text(rows)), dtype=dict.fromkeys(_TEXTS, str))
@@ -101,7 +100,7 @@ def load_table(places: Iterable[Place], per_seed: bool, report: Reporter) -> "Da
     if per_seed:
         scores = scores.drop(columns=[name for name in scores if name.endswith(("_sd", "_low", "_high"))])
         scores = scores.rename(columns={"seeds": "seed", "records": "record"}).astype({"seed": int})
-        scores["folder"] = [str(_folder(each)) for each in firsts]
+        scores["folder"] = [str(folder_of(each).absolute()) for each in firsts]
     return pandas.concat([scores[list(scores)[:11]], settings, scores[list(scores)[11:]]], axis=1)
 
 
@@ -111,8 +110,8 @@ def load_answers(places: Iterable[Place]) -> "DataFrame":
 
     blocks = []
     for result in results_in(places):
-        folder = _folder(result)
-        found, run = load_predictions(folder, result), result.run
+        folder = folder_of(result).absolute()
+        found, run = load_predictions(result), result.run
         names = {"task": run.task.name, "dataset": run.dataset.label, "encoder": run.encoder.name, "lm": run.lm.name,
                  "head": run.head.name, "seed": run.seed}  # fmt: skip
         own = found.margins[OWN].astype("float32")
@@ -152,12 +151,6 @@ def _opened(folder: str, dataset: str | None, taxonomy: Path | None) -> "tuple[D
     """Return the dataset of the record in a folder, and its pictures by id."""
     found = pictures_of(read_result(Path(folder) / RESULT), QUIET, dataset, taxonomy)
     return found, {image.id: image for image in found.images}
-
-
-def _folder(result: Result) -> Path:
-    """Return the folder of a result; `results_in` gives none without."""
-    assert result.folder is not None
-    return result.folder.absolute()
 
 
 def parquet_files(board: Board, places: Iterable[Place]) -> dict[str, bytes]:

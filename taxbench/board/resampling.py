@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, ValidationError
 
-from taxbench.board.load import RESULTS, LoadedResults
+from taxbench.board.load import RESULTS, LoadedResults, folder_of
 from taxbench.board.rows import Interval, group_key
 from taxbench.results.predictions import OWN, Predictions
 from taxbench.scoring.bootstrap import DIFFERENCE, REPLICATES, SCORE, Replicates, interval, replicates
@@ -111,7 +111,7 @@ def known_resamplings(found: LoadedResults, cache: Path | None = None) -> ChainM
     Args:
         cache: The cache folder; None: the usual one.
     """
-    above = {folder for place in found.folders.values() for folder in place.absolute().parents}
+    above = {folder for each in found.results for folder in folder_of(each).absolute().parents}
     kept = list[dict[str, Resampled]]()
     for folder in sorted(each for each in above if each.name == RESULTS):
         with suppress(DataError, OSError):
@@ -140,7 +140,10 @@ def resample(
         load: Reads the predictions of a result.
     """
     wanted = {group_key(group): group for group in groups if all(result.predictions for result in group)}
-    made = {key: row for key in wanted if (row := known.get(key)) is not None}
+    made = dict[str, Resampled]()
+    for key in wanted:
+        with suppress(KeyError):  # not `get`, by which a `ChainMap` reads twice
+            made[key] = known[key]
     missing = [key for key in wanted if key not in made]
     with report.bar("resample", len(missing), "row") as advance:
         for key in missing:

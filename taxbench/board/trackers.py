@@ -6,12 +6,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from taxbench.board.load import folder_of
 from taxbench.board.notebook import Place, results_in
 from taxbench.board.rows import settings_of
 from taxbench.registry.package_source import MISTAKES
-from taxbench.results.beside import read_losses
 from taxbench.results.predictions import OWN
+from taxbench.results.records import LOSSES, read_beside
 from taxbench.specs.result import Result
+from taxbench.specs.side_files import TrainingLosses
 from taxbench.util.errors import TaxbenchError, UsageError, first_line
 
 
@@ -44,12 +46,11 @@ def send(tracker: str, project: str, places: Sequence[Place]) -> list[str]:
 
 def _send(library: Any, project: str, result: Result) -> str:
     """Log one result, and return the name of its run."""
-    assert result.folder is not None  # results_in gives none without
-    run, name = result.run, result.folder.name
+    run, name = result.run, folder_of(result).name
     names = {"task": run.task.identity, "dataset": run.dataset.label, "model": run.lm.name, "encoder": run.encoder.name}
     config = {**settings_of(result), **names, "head": run.head.name, "seed": run.seed}
     library.init(project=project, name=name, config=config)
-    for step, losses in _steps(result.folder).items():
+    for step, losses in _steps(folder_of(result)).items():
         library.log(losses, step=step)
     scored = {"": result.scores, **{f"{control}/": scores for control, scores in result.controls.items()}}
     library.log({
@@ -66,7 +67,7 @@ def _send(library: Any, project: str, result: Result) -> str:
 def _steps(folder: Path) -> dict[int, dict[str, float]]:
     """Return the losses of each step at which some are known, in order; of the head itself without a prefix."""
     steps = defaultdict[int, dict[str, float]](dict)
-    recorded = read_losses(folder)
+    recorded = read_beside(folder / LOSSES, TrainingLosses)
     for head, curve in recorded.heads.items() if recorded else ():
         prefix = "" if head == OWN else f"{head}/"
         for step, loss in zip(curve.step, curve.loss, strict=True):

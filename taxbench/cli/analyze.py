@@ -1,16 +1,13 @@
 """`taxbench analyze`: what generalisation goes with, and more that records say when they are taken together."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from taxbench.cli.options import dataset_options, json_option, properties_option
 from taxbench.util.errors import UsageError
 from taxbench.util.progress import Reporter
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 
 @click.command("analyze")
@@ -64,7 +61,7 @@ def command(
     click.echo(plain_json(found) if as_json else text, nl=as_json)
 
 
-def _of_kind(kind: str, places: list[Path], how: dict[str, Any], report: Reporter) -> "tuple[DataclassInstance, str]":
+def _of_kind(kind: str, places: list[Path], how: dict[str, Any], report: Reporter) -> tuple[object, str]:
     """Return an analysis of records, and the same as text."""
     from taxbench.board.load import load_records
     from taxbench.datasets.dataset import Dataset, load_dataset
@@ -74,7 +71,7 @@ def _of_kind(kind: str, places: list[Path], how: dict[str, Any], report: Reporte
         from taxbench.board.analysis.hierarchy import consistencies, consistency_text
 
         consistent = consistencies(records)
-        return consistent, consistency_text(consistent)
+        return {"rows": consistent}, consistency_text(consistent)
     if kind == "languages":
         from taxbench.board.analysis.languages import compare_languages
         from taxbench.board.analysis.languages_text import languages_text

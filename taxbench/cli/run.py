@@ -109,13 +109,13 @@ def _show(results: "list[Result]", config: RunConfig, report: Reporter) -> None:
     from taxbench.board.analysis.languages import compare_languages
     from taxbench.board.analysis.languages_text import languages_text
     from taxbench.board.build import make_board
-    from taxbench.board.load import from_results
+    from taxbench.board.load import LoadedResults
     from taxbench.board.published import compare_with_published
     from taxbench.board.render.text_table import LEGEND, of_terminal, text_table
     from taxbench.board.resampling import known_resamplings
     from taxbench.specs.language_pair import LanguagePair
 
-    out, found = config.out, from_results(results, config.out)
+    out, found = config.out, LoadedResults(tuple(results), [config.out])
     board = make_board(found, config.groups, known_resamplings(found, config.cache), (), report)
     published = compare_with_published(board.rows, {task.name: task for task in config.tasks})
     click.echo(text_table(board.rows, board.groups, published, of_terminal()))

@@ -45,10 +45,10 @@ def command(report: Reporter, /, places: tuple[Path, ...], out: Path, as_json: b
     where they lie; others, such as the drawings of pocket, are in the page. How losses fell in training is drawn where
     the record has it; with --inside the heads are loaded from the cache of the runs, through their language models.
     """
-    from taxbench.board.answers_view import ViewOptions, write_view
+    from taxbench.board.answers_view import write_view
     from taxbench.runs.run_options import NamesHere
 
     here = NamesHere(**{each.name: given[each.name] for each in fields(NamesHere)})
-    written = write_view(places, out, ViewOptions(given["embed"], given["inside"]), here, report)
+    written = write_view(places, out, given["embed"], given["inside"], here, report)
     said = {"page": str(out), "results": written, "bytes": out.stat().st_size}
     click.echo(plain_json(said) if as_json else out.resolve().as_uri())

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,6 +22,8 @@ from taxbench.specs.side_files import Timing, TrainingLosses
 from taxbench.specs.spec import Spec
 from taxbench.util.errors import DataError, first_line, unwritable
 from taxbench.util.paths import PARTIAL, beside, read_within, replacing, sync_folder
+
+S = TypeVar("S", bound=Spec)
 
 RESULT = "result.json"
 TIMING = "timing.json"
@@ -114,6 +116,13 @@ def read_result(path: Path) -> Result:
         DataError: it cannot be read, or is no record.
     """
     return parse_result(read_within(path, MOST_BYTES, "a record has at most"), str(path)).lies_in(path.parent)
+
+
+def read_beside(path: Path, kind: type[S]) -> S | None:
+    """Return what lies beside a record; None where it is missing or of another form, since no score rests on it."""
+    with suppress(OSError, ValueError, DataError):
+        return kind.model_validate_json(read_within(path, MOST_BYTES, "a file beside a record has at most"))
+    return None
 
 
 def parse_result(content: bytes, name: str) -> Result:

@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from taxbench.results.predictions import OWN, Predictions
-from taxbench.scoring.bootstrap import REPLICATES, interval, item_weights
+from taxbench.scoring.bootstrap import REPLICATES, item_weights
 
 Shares = np.ndarray
 """A share of pictures, then what it becomes when hypernyms are reweighted.  # (1 + B,)"""
@@ -34,19 +34,16 @@ class Consistency:
     """Both, with a fair coin."""
     n_images: int
     n_clusters: int
-    """Sets of hypernyms that pictures have: what is reweighted. Leaves are nested in them, and pictures in leaves."""
+    """Sets of hypernyms that pictures have: what is reweighted. Leaves are nested in them, and pictures in leaves, so
+    that the interval of a share is that of `bootstrap.over_items`."""
 
 
-def consistency(
-    predictions: Predictions, split: str, name: str = OWN, *, n: int = REPLICATES, seed: int = 0
-) -> Consistency | None:
+def consistency(predictions: Predictions, split: str, name: str = OWN) -> Consistency | None:
     """Return the consistency of the answers to the splits `leaf` and `split`; None: no picture has questions of both.
 
     Args:
         split: Of hypernyms.
         name: Whose margins: the run's own head's or a control's.
-        n: Replicates.
-        seed: Of their weights.
     """
     if not {"leaf", split} <= set(predictions.splits):
         return None
@@ -61,7 +58,7 @@ def consistency(
     if not len(images):
         return None
     names, cluster = np.unique(_hypernyms(predictions, split)[predictions.leaf_of[images]], return_inverse=True)
-    weights = item_weights("hypernyms", tuple(names.tolist()), n, seed)[cluster]  # (images, 1 + n)
+    weights = item_weights("hypernyms", tuple(names.tolist()), REPLICATES, 0)[cluster]  # (images, 1 + b)
     leaf, hypernyms = (missed[:, images] == 0).astype(np.float64)
     coin = 0.5 ** asked[:, images].sum(axis=0)
 
@@ -99,9 +96,3 @@ def mean_over_seeds(found: list[Consistency]) -> Consistency:
     leaf, hypernyms, both, given, without, coin = np.mean([astuple(each)[:6] for each in found], axis=0)
     n_images, n_clusters = sum(each.n_images for each in found), min(each.n_clusters for each in found)
     return Consistency(leaf, hypernyms, both, given, without, coin, n_images, n_clusters)
-
-
-def share_interval(share: Shares, n_clusters: int) -> tuple[float | None, float | None]:
-    """Return the 95 % interval of a share over sets of hypernyms."""
-    still = np.full(2 * (len(share) - 1), share[0])  # leaves are nested in what is reweighted: no blocks of their own
-    return interval(np.concatenate([share, still]), n_clusters)

@@ -27,7 +27,7 @@ def test_predictions_that_are_no_file_are_never_opened(tmp_path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(DataError, match="is not a regular file"):
-        load_predictions(path.parent, result)
+        load_predictions(result.lies_in(path.parent))
 
 
 @pytest.mark.parametrize("task", ["-", "curve-abc", "Leaf", "leaf@1"])

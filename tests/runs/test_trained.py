@@ -10,9 +10,10 @@ import taxbench
 from taxbench.board.inside import inside_of
 from taxbench.board.load import load_predictions
 from taxbench.cli.main import call
-from taxbench.results.beside import read_losses
+from taxbench.results.records import LOSSES, read_beside
 from taxbench.runs.run_options import NamesHere
 from taxbench.specs.result import Result
+from taxbench.specs.side_files import TrainingLosses
 from taxbench.util.errors import DataError, UsageError
 from taxbench.util.progress import QUIET
 from tests.runs.small_grid import asking_of_pairs, small_grid
@@ -53,7 +54,7 @@ def test_a_loaded_head_gives_the_recorded_answers(
 
 
 def test_the_losses_of_trained_heads_lie_beside_the_record(results: list[Result]) -> None:
-    trained, fitted = (read_losses(result.folder) for result in results if result.folder)
+    trained, fitted = (read_beside(result.folder / LOSSES, TrainingLosses) for result in results if result.folder)
     assert trained is not None and set(trained.heads) == {"none", "random_lm"}
     own = trained.heads["none"]
     assert own.step[-1] == own.validation[-1][0] and len(own.step) == len(own.loss) > 2
@@ -89,7 +90,7 @@ def test_the_inside_of_a_head_is_told_for_every_picture_that_was_asked_about(
 ) -> None:
     result = results[0]
     assert result.folder is not None
-    answers = load_predictions(result.folder, result)
+    answers = load_predictions(result)
     here = NamesHere(model=options["model"], cache=Path(options["cache"]))
     found = inside_of(result, answers, here, QUIET)
     assert found.words == ("crow", "gull", "hammer", "saw", "bird", "tool")

@@ -7,7 +7,8 @@ import pytest
 
 from taxbench.board.analysis.leaf_alignment import Alignments, PairAlignment, alignment_text, correlations
 from taxbench.results.predictions import OWN, Predictions
-from taxbench.scoring.consistency import consistency, mean_over_seeds, share_interval
+from taxbench.scoring.bootstrap import interval, over_items
+from taxbench.scoring.consistency import consistency, mean_over_seeds
 from taxbench.scoring.neighbours import Alignment, alignment, nearest
 from taxbench.scoring.rank_correlation import UNKNOWN
 from tests.board.records import predictions
@@ -51,9 +52,9 @@ def test_intervals_hold_the_share_and_shrink_with_the_clusters_behind_it() -> No
     found = [consistency(predictions(seed, 0.8), "unseen") for seed in (1, 2, 3)]
     together = mean_over_seeds([each for each in found if each])
     assert together.n_clusters == 4 and together.n_images == 3 * 96  # of six hypernyms two are of held-out leaves
-    low, high = share_interval(together.both, together.n_clusters)
+    low, high = interval(over_items(together.both), together.n_clusters)
     assert low is not None and high is not None and 0 <= low < together.both[0] < high <= 1
-    few = share_interval(together.both, 3)
+    few = interval(over_items(together.both), 3)
     assert few[0] is not None and few[0] < low
     assert consistency(predictions(1, 1.0, "leaf"), "unseen") is None  # hypernyms are not asked
 

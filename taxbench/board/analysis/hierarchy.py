@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from taxbench.board.board import Estimate, Row
-from taxbench.board.load import LoadedResults
+from taxbench.board.load import LoadedResults, load_predictions
 from taxbench.board.render.cells import markdown_table, markdown_text, said, task_name, with_interval
 from taxbench.board.rows import make_table, record_key
 from taxbench.results.predictions import OWN, Predictions
-from taxbench.scoring.consistency import Consistency, Shares, consistency, mean_over_seeds, share_interval
+from taxbench.scoring.bootstrap import interval, over_items
+from taxbench.scoring.consistency import Consistency, Shares, consistency, mean_over_seeds
 from taxbench.specs.controls import control_title
 from taxbench.util.errors import UsageError
 from taxbench.util.text import NOTHING_TO_SHOW
@@ -50,14 +51,7 @@ class ConsistencyRow:
     """Of all seeds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Consistencies:
-    """Those of some results."""
-
-    rows: tuple[ConsistencyRow, ...]
-
-
-def consistencies(found: LoadedResults) -> Consistencies:
+def consistencies(found: LoadedResults) -> tuple[ConsistencyRow, ...]:
     """Return the consistency of all records about hypernyms, averaged over seeds.
 
     Raises:
@@ -69,12 +63,12 @@ def consistencies(found: LoadedResults) -> Consistencies:
     for row in rows:
         if not row.task.property_questions and row.split in ("seen", "unseen") and "leaf" in row.task.evaluate:
             group = [of[f"{record.digest} {record.predictions}"] for record in row.records]
-            made.append(_of_row(row, task_name(row, rows), [found.predictions(result) for result in group]))
+            made.append(_of_row(row, task_name(row, rows), [load_predictions(result) for result in group]))
     if not made:
         raise UsageError(
             "No result asks pictures for their leaf and for hypernyms. Make one: taxbench run --task unseen_hypernym"
         )
-    return Consistencies(tuple(made))
+    return tuple(made)
 
 
 def _of_row(row: Row, task: str, answered: Sequence[Predictions]) -> ConsistencyRow:
@@ -90,7 +84,7 @@ def _of_row(row: Row, task: str, answered: Sequence[Predictions]) -> Consistency
 
     def estimate(shares: Shares, n_clusters: int) -> Estimate:
         known = bool(np.isfinite(shares[0]))
-        return Estimate(float(shares[0]), None, *share_interval(shares, n_clusters)) if known else Estimate(None)
+        return Estimate(float(shares[0]), None, *interval(over_items(shares), n_clusters)) if known else Estimate(None)
 
     controls = {name: each for name in _SHOWN if (each := of(name)) is not None}
     return ConsistencyRow(
@@ -106,12 +100,12 @@ def _of_row(row: Row, task: str, answered: Sequence[Predictions]) -> Consistency
     )
 
 
-def consistency_text(found: Consistencies) -> str:
+def consistency_text(found: Sequence[ConsistencyRow]) -> str:
     """Return the table of consistencies as Markdown, with what its columns mean."""
     names = ("dataset", "task", "LM", "encoder", "head", "setting")
     titles = ["leaf", "hypernyms", "consistent", "hypernyms given leaf", "hypernyms without", "by chance"]
     lines = [[*names, "seeds", *titles, *map(control_title, _SHOWN)]]
-    for each in found.rows:
+    for each in found:
         scores = (each.leaf, each.hypernyms, each.consistency, each.given_leaf, each.given_no_leaf, each.chance)
         controls = (each.controls.get(name) for name in _SHOWN)
         lines.append([

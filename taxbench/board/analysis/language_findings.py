@@ -1,8 +1,7 @@
 """What is said of records in several languages: the form of it, for those who show it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from taxbench.scoring.rank_correlation import Bounds
@@ -52,13 +51,3 @@ class LanguageFindings:
 
     findings: tuple[LanguageFinding, ...]
     notes: tuple[str, ...]
-
-
-def systems_of(findings: Sequence[LanguageFinding]) -> list[tuple[Any, ...]]:
-    """Return what the tables of findings are about, as `about` says."""
-    return list(dict.fromkeys(map(about, findings)))
-
-
-def about(each: LanguageFinding) -> tuple[Any, ...]:
-    """Return what the table of a finding is about: system, dataset, English task, split, seeds, and all settings."""
-    return each.system, each.dataset, each.task, each.split, each.seeds, each.family

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from taxbench.board.analysis.language_findings import TWIN, LanguageFinding, LanguageFindings
-from taxbench.board.load import LoadedResults
+from taxbench.board.load import LoadedResults, load_predictions
 from taxbench.board.resampling import over_seeds
 from taxbench.board.rows import grouped, settings_shown
 from taxbench.results.predictions import OWN, Predictions
@@ -84,7 +84,7 @@ def _of_family(
     seeds = set.intersection(*({each.seed for each in group} for group in family.values()))
     order = sorted(family, key=lambda pair: (not pair.is_english, pair.train != ENGLISH, str(pair)))
     kept = {pair: [each for each in family[pair] if each.seed in seeds] for pair in order}
-    answers = {pair: [records.predictions(each) for each in group] for pair, group in kept.items()}
+    answers = {pair: [load_predictions(each) for each in group] for pair, group in kept.items()}
     found = []
     for split in splits if seeds else ():
         # Leaves of which none has a label are asked in the language of training; that says nothing of another one.

@@ -1,8 +1,10 @@
 """What records in several languages say, as people read it."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
-from taxbench.board.analysis.language_findings import TWIN, LanguageFinding, LanguageFindings, about, systems_of
+from taxbench.board.analysis.language_findings import TWIN, LanguageFinding, LanguageFindings
 from taxbench.board.render.cells import markdown_table, markdown_text
 from taxbench.util.text import NOTHING_TO_SHOW, bounded, number
 
@@ -23,12 +25,15 @@ LEGEND, BOARD_LEGEND = map(_LEGEND.format, (f"{_COGNATES}: of words unlike the E
 
 def languages_text(found: LanguageFindings) -> str:
     """Return the findings as Markdown tables, one for each system, dataset and split."""
+    tables = defaultdict[tuple[Any, ...], list[LanguageFinding]](list)
+    for each in found.findings:
+        tables[each.system, each.dataset, each.task, each.split, each.seeds, each.family].append(each)
     blocks = []
-    for key in systems_of(found.findings):
-        mine = [each for each in found.findings if about(each) == key]
-        seeds = ", ".join(map(str, mine[0].seeds))
-        named = _system(mine[0], found.findings)
-        system, dataset, task, split = map(markdown_text, (named, *key[1:4]))
+    for mine in tables.values():
+        first = mine[0]
+        seeds = ", ".join(map(str, first.seeds))
+        named = _system(first, found.findings)
+        system, dataset, task, split = map(markdown_text, (named, first.dataset, first.task, first.split))
         blocks.append(f"**{system}**, {dataset}, {task}, split {split}, seeds {seeds}")
         blocks.append(markdown_table([_HEADER, *map(_line, mine)]))
     return "\n\n".join([*blocks, LEGEND, *(markdown_text(note, 1000) for note in found.notes)]) + "\n"

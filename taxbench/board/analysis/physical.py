@@ -14,7 +14,7 @@ import numpy as np
 
 from taxbench.board.analysis.physical_controls import APPARENT_SIZE, CATEGORY_MEAN, apparent_sizes, category_means
 from taxbench.board.analysis.physical_pairs import PairFinding, Pairs, apart, pair_finding, together
-from taxbench.board.load import LoadedResults
+from taxbench.board.load import LoadedResults, load_predictions
 from taxbench.board.resampling import over_seeds
 from taxbench.board.rows import grouped
 from taxbench.datasets.dataset import Dataset, first_images
@@ -156,7 +156,7 @@ def physical(records: LoadedResults, load: Callable[[str], Dataset]) -> Property
         try:
             splits = [split for split in SPLITS if split in group[0].run.task.evaluate]
             protocols = [_protocol(result, known, load) for result in group]
-            answers = [records.predictions(result) for result in group]
+            answers = [load_predictions(result) for result in group]
             if protocols[0].task.property_questions.partners:  # type: ignore[union-attr]
                 pairs += [_of_pairs(group, protocols, answers, split) for split in splits]
                 continue

@@ -28,8 +28,6 @@ class System:
     """What the user called it."""
     tasks: dict[str, list[Result]]
     """Its results by `name@version#hash`."""
-    folders: dict[str, Path]
-    """Where each lies, by `record_key`: the same run by other code has other predictions."""
 
     def in_order(self) -> list[str]:
         """Return its tasks, those of the question first."""
@@ -42,7 +40,7 @@ class System:
             DataError: predictions are missing or damaged, not those of the record, or of an older form.
         """
         results = [result for result in self.tasks[task] if result.seed in seeds]
-        predictions = (load_predictions(self.folders[record_key(result)], result) for result in results)
+        predictions = map(load_predictions, results)
         return SystemScores(self.name, tuple(seeds), tuple(predictions))
 
 
@@ -91,7 +89,7 @@ def find_sides(a: str, b: str, results: Sequence[Path], also: str = "") -> tuple
     sides = [_named(name, results) for name in (a, b)]
     if any(len(side.systems) > 1 for side in sides):
         raise UsageError(_several(sides, also))
-    one, other = (System(side.name, {group[0].task: group for group in side.groups}, side.places) for side in sides)
+    one, other = (System(side.name, {group[0].task: group for group in side.groups}) for side in sides)
     return one, other
 
 
@@ -160,8 +158,6 @@ class _Named:
     """The facts that it names; of a folder none."""
     folders: Sequence[Path]
     """Where they were looked up."""
-    places: dict[str, Path]
-    """Where each record lies, by `record_key`."""
     groups: list[list[Result]]
     """Their results, grouped over seeds."""
     systems: dict[_Facts, list[list[Result]]]
@@ -183,9 +179,8 @@ def _named(name: str, results: Sequence[Path]) -> _Named:
     mine = [result for result in there if chosen.items() <= facts(result).items()]
     if not mine:
         raise UsageError(_nothing(name, chosen, there))
-    places = {key: folder for each in found for key, folder in each.folders.items()}
     groups = grouped(mine)
-    return _Named(name, chosen, folders, places, groups, _systems(groups))
+    return _Named(name, chosen, folders, groups, _systems(groups))
 
 
 def _choice(text: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Put records on a leaderboard, and the leaderboard on the Hugging Face hub."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +11,8 @@ from taxbench.board.load import PREDICTIONS, RESULTS, results_of
 from taxbench.board.submit.check import Batch, Outcome, examine_all
 from taxbench.board.submit.examine import Examined
 from taxbench.board.submit.record_files import look_through, read_plain
-from taxbench.results.beside import read_losses, read_timing
-from taxbench.results.records import LOSSES, RESULT, TIMING, parse_result, result_bytes, result_folder
+from taxbench.results.records import LOSSES, RESULT, TIMING, parse_result, read_beside, result_bytes, result_folder
+from taxbench.specs.side_files import Timing, TrainingLosses
 from taxbench.specs.spec import Spec
 from taxbench.tasks.registry import TaskRegistry
 from taxbench.util.errors import DataError, TaxbenchError, UsageError, first_few, first_line, with_network
@@ -136,7 +136,7 @@ def _in_words(repository: str) -> Iterator[None]:
             "whoami' that you may write there; 'hf auth login' takes another token."
         )
     except (OSError, unreachable) as error:
-        again = f"{with_network()}type 'taxbench leaderboard push {repository}' again."
+        again = f"{with_network()}type the same command again."
         trouble = f"The hub cannot be reached ({first_line(error)}). {again}"
     raise TaxbenchError(trouble)
 
@@ -170,8 +170,8 @@ def _added(each: Examined, board: Path) -> Outcome:
 
 def _beside(folder: Path) -> dict[str, bytes]:
     """Return what lies beside a record, by the names of the files, each written anew."""
-    readers: dict[str, Callable[[Path], Spec | None]] = {TIMING: read_timing, LOSSES: read_losses}
-    found = {name: None if (folder / name).is_symlink() else read(folder) for name, read in readers.items()}
+    kinds: dict[str, type[Spec]] = {TIMING: Timing, LOSSES: TrainingLosses}
+    found = {name: read_beside(folder / name, kind) for name, kind in kinds.items() if not (folder / name).is_symlink()}
     return {name: result_bytes(each) for name, each in found.items() if each}
 
 

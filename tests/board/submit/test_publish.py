@@ -26,13 +26,6 @@ REGISTRY = find_tasks()
 QUIET = Reporter(quiet=True)
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("good") / "run"
-    honest(folder)
-    return folder
-
-
 @pytest.fixture
 def results(good: Path, tmp_path: Path) -> Path:
     shutil.copytree(good, tmp_path / "results" / "run")
@@ -176,7 +169,7 @@ def refused() -> errors.HfHubHTTPError:
 
 
 @pytest.mark.parametrize(("trouble", "said"), [
-    (errors.OfflineModeIsEnabled("offline mode is enabled"), "hub cannot be reached .*type 'taxbench leaderboard push"),
+    (errors.OfflineModeIsEnabled("offline mode is enabled"), "hub cannot be reached .*type the same command again"),
     (http.ConnectError("Name or service not known"), "hub cannot be reached .*Name or service"),
     (errors.LocalTokenNotFoundError("no token"), "Type 'hf auth login'"),
     (refused(), "refuses the upload to 'me/board': 403 Forbidden"),
