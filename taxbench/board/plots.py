@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from taxbench.board.board import NOTHING, Board, Entry, Estimate, Reference, Row, TermRow
 from taxbench.board.roles import PAIRINGS, level_of, recipe_of, role_of
-from taxbench.board.series import Point, Series
+from taxbench.board.series import Point, Series, points_of
 from taxbench.board.sweeps import Sweep, sweeps
 from taxbench.specs.spec import content_hash
 from taxbench.specs.task import RandomDeprivation, SystematicDeprivation
@@ -161,18 +161,11 @@ def _named(measured: list[_Measured]) -> list[Series]:
     for label, (names, rows) in zip(labels, measured, strict=True):
         own, twin = [], []
         for percent, row in rows:
-            own += _point(percent, row.f1, row.name)
-            twin += _point(percent, row.controls.get("random_lm", NOTHING), row.name)
+            own += points_of(percent, row.f1, row.name)
+            twin += points_of(percent, row.controls.get("random_lm", NOTHING), row.name)
         name = label if labels.count(label) == 1 else f"{label}, {names[-1]}"
         curves.append(Series(name, tuple(own), False, tuple(twin)))
     return curves
-
-
-def _point(percent: float, score: Estimate, what: str) -> list[Point]:
-    """Return the point of a curve; none where there is no score."""
-    if score.mean is None:
-        return []
-    return [Point(percent, score.mean, f"{what}: {score}", score.low, score.high)]
 
 
 def _published(references: Iterable[Reference], dataset: str, kind: str) -> list[Series]:
@@ -188,7 +181,7 @@ def _published(references: Iterable[Reference], dataset: str, kind: str) -> list
         elif each.deprivation != "full":
             continue
         sides = systems.setdefault((each.lm, each.encoder), ([], []))
-        sides[each.random_lm].extend(_point(percent, each.estimate, what))
+        sides[each.random_lm].extend(points_of(percent, each.estimate, what))
     found = []
     for name, both in sorted(systems.items()):
         own, twin = (tuple(sorted(side, key=lambda point: point.x)) for side in both)

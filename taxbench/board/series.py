@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from taxbench.board.board import Estimate
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -28,3 +30,10 @@ class Series:
     published: bool = False
     twin: tuple[Point, ...] = ()
     """The same through the random LM, where known."""
+
+
+def points_of(x: float, score: Estimate, what: str) -> list[Point]:
+    """Return the point of a curve that says what it is; none where there is no score."""
+    if score.mean is None:
+        return []
+    return [Point(x, score.mean, f"{what}: {score}", score.low, score.high)]

@@ -7,8 +7,8 @@ from itertools import compress
 from numbers import Real
 from typing import Any
 
-from taxbench.board.board import NOTHING, Board, Estimate, Row
-from taxbench.board.series import Point, Series
+from taxbench.board.board import Board, Row
+from taxbench.board.series import Series, points_of
 
 MOST_SWEPT = 4
 """More curves cannot be told apart in one chart."""
@@ -74,17 +74,9 @@ def _series(curves: dict[_Names, dict[float, Row]], values: Sequence[float]) -> 
         alike = [other for other in curves if other[:3] == key[:3]]
         apart = {part for part in key[3:] if not all(part in other for other in alike)}
         name = ", ".join([*compress(key[:3], several), *(part for part in key[3:] if part in apart)])
-        own = tuple(_point(values, value, row.f1) for value, row in sorted(curve.items()))
-        held = tuple(
-            _point(values, value, row.validation_f1)
-            for value, row in sorted(curve.items())
-            if row.validation_f1.mean is not None
-        )
-        made.append(Series(name, own, False, held))
+        own, held = [], []
+        for value, row in sorted(curve.items()):
+            own += points_of(values.index(value), row.f1, f"{value:g}")
+            held += points_of(values.index(value), row.validation_f1, f"{value:g}")
+        made.append(Series(name, tuple(own), False, tuple(held)))
     return made
-
-
-def _point(values: Sequence[float], value: float, score: Estimate = NOTHING) -> Point:
-    """Return the point of a curve at a value."""
-    assert score.mean is not None
-    return Point(values.index(value), score.mean, f"{value:g}: {score}", score.low, score.high)

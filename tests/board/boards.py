@@ -19,7 +19,7 @@ from taxbench.board.board import (
     Row,
     TermRow,
 )
-from taxbench.board.roles import ROLES, role_of
+from taxbench.board.roles import ROLES, role_of, task_order
 from taxbench.specs.result import Evidence, Leak, Similarity, VisualSimilarity
 from taxbench.tasks.registry import find_tasks
 
@@ -210,18 +210,12 @@ def spoken(system: str, dataset: str, *languages: str, setting: str = "") -> tup
     )  # fmt: skip
 
 
-def _level(name: str) -> tuple[str, float]:
-    base, _, level = name.partition("-")
-    return base, float(level or 0)
-
-
 def _board(
     entries: list[Entry], more: list[Row], shown: tuple[Reference, ...], languages: tuple[LanguageFinding, ...] = ()
 ) -> Board:
     placed = ranked(entries)
     rows = [each for one in placed for each in one.rows.values()] + more
-    order = {name: number for number, name in enumerate(TASKS)}
-    rows.sort(key=lambda each: (each.place, order.get(each.name, len(order)), *_level(each.name)))
+    rows.sort(key=lambda each: (each.place, task_order(each.task)))
     groups = []
     for one in entries:
         why = f"{len(one.missing)} of 5 members missing: {', '.join(one.missing)}" if one.missing else ""

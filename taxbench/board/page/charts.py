@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from taxbench.board import plots
-from taxbench.board.board import Board
 from taxbench.board.page import svg
 from taxbench.board.page.svg import Axes
+from taxbench.board.plots import Deprivation, Scatter
 from taxbench.board.series import Series
-from taxbench.board.sweeps import Sweep, sweeps
+from taxbench.board.sweeps import Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +28,7 @@ class Chart:
     """What the dashed lines are."""
 
 
-def deprivation_charts(board: Board) -> list[Chart]:
-    """Return a chart for each dataset and kind of deprivation with a curve, measured or published."""
-    return [_deprivation(f"d{place}", each) for place, each in enumerate(plots.deprivations(board))]
-
-
-def sweep_charts(board: Board) -> list[Chart]:
-    """Return a chart for each dataset and setting that was tried with several values."""
-    return [_sweep(f"w{place}", each) for place, each in enumerate(sweeps(board))]
-
-
-def similarity_charts(board: Board) -> list[Chart]:
-    """Return, for each dataset, visual similarity against F1 of every term of the entry that leads it."""
-    return [_similarity(f"v{place}", each) for place, each in enumerate(plots.scatters(board))]
-
-
-def _deprivation(key: str, content: plots.Deprivation) -> Chart:
+def deprivation_chart(key: str, content: Deprivation) -> Chart:
     """Return the page's chart of one deprivation: F1 against the per cent denied, a series a curve."""
     title = f"{content.kind.capitalize()} deprivation"
     what = "pairs of leaf and hypernym" if content.kind == "random" else "hypernyms"
@@ -63,7 +47,7 @@ def _deprivation(key: str, content: plots.Deprivation) -> Chart:
                  svg.chart(axes, content.curves, key))  # fmt: skip
 
 
-def _sweep(key: str, content: Sweep) -> Chart:
+def sweep_chart(key: str, content: Sweep) -> Chart:
     """Return the page's chart of a sweep: F1 against the values of a setting, validation dashed."""
     title = f"{content.role} F1 over {content.setting}"
     axes = Axes(
@@ -83,7 +67,7 @@ def _sweep(key: str, content: Sweep) -> Chart:
     return Chart(content.dataset, title, "", note, content.setting, content.curves, True, drawing, "validation")
 
 
-def _similarity(key: str, content: plots.Scatter) -> Chart:
+def similarity_chart(key: str, content: Scatter) -> Chart:
     """Return the page's scatter chart of F1 against visual similarity, a series for each pairing."""
     entry = content.entry
     series = content.terms

@@ -15,11 +15,12 @@ from markupsafe import Markup
 
 from taxbench.board.analysis.languages_text import BOARD_LEGEND, paired_table
 from taxbench.board.board import Board, Entry, Estimate
-from taxbench.board.page.charts import deprivation_charts, similarity_charts, sweep_charts
+from taxbench.board.page.charts import deprivation_chart, similarity_chart, sweep_chart
 from taxbench.board.page.svg import shown, strip, swatch
-from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, heatmaps
+from taxbench.board.plots import F1_SPAN, TRANSFER_SPAN, deprivations, heatmaps, scatters
 from taxbench.board.render.cells import interval, place_of, short_task
 from taxbench.board.roles import ROLES
+from taxbench.board.sweeps import sweeps
 from taxbench.board.world_scopes import scope_maps
 from taxbench.datasets.known import about_dataset
 from taxbench.specs.controls import control_help, control_title, in_order, known_controls
@@ -71,9 +72,9 @@ def page(board: Board) -> str:
         scopes=scope_maps(board),
         languages=paired_table(board.languages),
         language_legend=BOARD_LEGEND,
-        deprivation=deprivation_charts(board),
-        similarity=similarity_charts(board),
-        sweeps=sweep_charts(board),
+        deprivation=[deprivation_chart(f"d{i}", each) for i, each in enumerate(deprivations(board))],
+        similarity=[similarity_chart(f"v{i}", each) for i, each in enumerate(scatters(board))],
+        sweeps=[sweep_chart(f"w{i}", each) for i, each in enumerate(sweeps(board))],
         others=board.others,
         references=board.references,
     )

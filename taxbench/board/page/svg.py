@@ -102,8 +102,8 @@ def _frame(axes: Axes) -> list[Markup]:
     for value in _ticks(*axes.y):
         _, y = _at(axes, axes.x[0], value)
         parts.append(element("path", d=f"M{_LEFT} {_short(y)}H{_RIGHT}", class_="grid"))
-        parts.append(element("text", f"{value:.1f}", x=_LEFT - 6, y=y + 4, text_anchor="end"))
-    ticks = [(value, f"{value:g}" if axes.x[1] > 1 else f"{value:.1f}") for value in _ticks(*axes.x)]
+        parts.append(element("text", _tick(value), x=_LEFT - 6, y=y + 4, text_anchor="end"))
+    ticks = [(value, f"{value:g}" if axes.x[1] > 1 else _tick(value)) for value in _ticks(*axes.x)]
     for value, text in [(float(place), name) for place, name in enumerate(axes.x_names)] or ticks:
         x, _ = _at(axes, value, axes.y[0])
         parts.append(element("path", d=f"M{_short(x)} {_BOTTOM}v4", class_="axis"))
@@ -121,9 +121,14 @@ def _frame(axes: Axes) -> list[Markup]:
     return parts
 
 
+def _tick(value: float) -> str:
+    """Write a round value with one decimal, or with as many as it has."""
+    return f"{value:.1f}" if round(value, 1) == value else f"{value:g}"
+
+
 def _ticks(low: float, high: float) -> list[float]:
     """Return about five round values between the bounds."""
-    steps = (round(digit * 10.0**power, 1) for power in range(-1, 9) for digit in (1, 2, 5))
+    steps = (round(digit * 10.0**power, 3) for power in range(-3, 9) for digit in (1, 2, 5))
     step = next((step for step in steps if (high - low) / step <= 6), 1e9)
     first = -int(-low // step) if low >= 0 else int(low / step)
     return [round(number * step, 6) for number in range(first, int(high / step + 1e-9) + 1)]

@@ -237,7 +237,7 @@ def _key(title: str) -> str:
 
 def _order_of(cell: str) -> tuple[int, float, str]:
     """Return what a cell is sorted by: scores from the highest down, then names from A to Z, then what is blank."""
-    found = re.match(r"[+-]?\d+(\.\d+)?(?![\w@])", cell)
+    found = re.match(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?(?![\w@]|-\d)", cell)
     return (0, -float(found.group()), cell) if found else (1 + (cell == NOTHING_TO_SHOW), 0.0, cell)
 
 

@@ -8,7 +8,7 @@ import pytest
 from taxbench.board.board import NOTHING, Estimate, GroupAverage
 from taxbench.board.published import BesidePublished
 from taxbench.board.render.cells import in_letters, is_latin, markdown_table, markdown_text
-from taxbench.board.render.text_table import TableLayout, text_table
+from taxbench.board.render.text_table import TableLayout, _order_of, text_table
 from taxbench.specs.task import PublishedFigure
 from taxbench.util.errors import UsageError
 from taxbench.util.text import short
@@ -67,6 +67,8 @@ def test_columns_are_chosen_and_lines_sorted_by_any_of_them() -> None:
     assert [line["head"] for line in table(text)] == ["weak", "strong", "blank"]
     assert [line["head"] for line in table(text_table(rows, layout=TableLayout(sort="head")))] == [
         "blank", "strong", "weak"]  # fmt: skip
+    for values in (("2026-12-01", "2027-01-05", "2027-03-01"), ("3e-05", "1e-05"), ("0.01", "3e-05")):
+        assert sorted(values[::-1], key=_order_of) == list(values)
     both = [*rows, row("leaf", NAMES | {"lm": "alone"})]  # whose table has no column of heads
     assert text_table(both, layout=TableLayout(("head", "F1"))).count("| F1") == 2
     with pytest.raises(UsageError, match=r"There is no column 'aurroc'. Did you mean 'auroc'\? Columns: head, "):
