@@ -33,11 +33,6 @@ class StoredEntry:
         return sum(shard_path(self.folder, shard).is_file() for shard in range(self.manifest.layout.shards))
 
     @property
-    def started(self) -> int:
-        """Return the number of shards that are being filled, or were when a process was stopped."""
-        return sum(partial_path(self.folder, shard).is_file() for shard in range(self.manifest.layout.shards))
-
-    @property
     def size(self) -> int:
         """Return the bytes that the entry takes on disk."""
         return _size(self.folder)

@@ -94,8 +94,6 @@ if TYPE_CHECKING:
 
 # Rows that are converted or reduced at once when a whole table passes through.
 _PASS_BYTES = 64 << 20
-# Of a table larger than memory, whose pages come from the disk again and again, this share is checked again an epoch.
-_RECHECKED = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,7 @@ class FeatureTable:
     """The features of a dataset's images, in the dataset's order, over all shards of an entry.
 
     The seal of every shard is checked when the table is opened, and every block the first time that one of its rows is
-    read. Of tables larger than memory a sample is checked again in each epoch.
+    read.
     """
 
     def __init__(self, manifest: Manifest, shards: list[Shard]) -> None:
@@ -209,21 +207,6 @@ class FeatureTable:
             out[mine] = self._parts[part][indices[mine] - part * self._part_rows]
         return out
 
-    def minibatches(self, size: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield one epoch of shuffled minibatches: rows' indices and features.  # (b,), (b, t, f)
-
-        The features are overwritten by the next minibatch; the last one may be smaller.
-        """
-        if self.nbytes > _available_memory():
-            blocks = rng.integers(self.blocks, size=max(1, round(_RECHECKED * self.blocks)))
-            self._unchecked[blocks] = True
-            self._to_check = True
-        order = rng.permutation(self.layout.n)
-        buffer = np.empty((size, *self.row_shape), storage_numpy(self.layout.dtype))
-        for start in range(0, len(order), size):
-            indices = order[start : start + size]
-            yield indices, self.take(indices, out=buffer[: len(indices)])
-
     def passes(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield all rows in order, a stretch at a time, without copying.  # slice of n, (r, t, f)"""
         for number, part in enumerate(self._parts):
@@ -253,7 +236,7 @@ class FeatureTable:
         if not self.fits(device):
             raise CacheError(
                 f"{self.nbytes / 2**30:.1f} GB of features do not fit into the free memory of '{device}'. "
-                "Read them in minibatches, or extract pooled features."
+                "Extract pooled features."
             )
         whole = torch.empty((self.layout.n, *self.row_shape), dtype=getattr(torch, self.layout.dtype), device=device)
         for rows, features in self.passes():

@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,21 +24,10 @@ from taxbench.features.store.writer import partial_path, shard_path
 from taxbench.specs.feature_key import Imported, Origin
 from taxbench.util.errors import CacheError, UsageError
 from tests.features.store.making import PAGED, PREPROCESSING, SOURCE, key_of, open_made, write_entry
+from tests.features.store.test_locks import Holder
 
 OTHER = key_of(PAGED, "other pictures")
 THEIRS = key_of(PAGED).model_copy(update={"source": Imported(name="theirs", file_digest="f")})
-
-
-def hold_shard(folder: Path, shard: int) -> "subprocess.Popen[str]":
-    """Let another process hold a shard, as a writer does."""
-    code = (
-        "import sys; from pathlib import Path; from taxbench.features.store.writer import EntryLock;"
-        "lock = EntryLock(Path(sys.argv[1])); print(lock.try_shard(int(sys.argv[2])), flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", code, str(folder), str(shard)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "True\n"
-    return process
 
 
 def stopped(folder: Path, shard: int) -> Path:
@@ -82,11 +68,11 @@ def test_a_miss_names_the_field_that_differs_from_the_nearest_entry(tmp_path: Pa
 def test_an_entry_says_what_is_there(tmp_path: Path) -> None:
     folder = write_entry(tmp_path, PAGED)
     (whole,) = entries(tmp_path)
-    assert (whole.sealed, whole.started, whole.complete, whole.name) == (5, 0, True, "dinov3")
+    assert (whole.sealed, whole.complete, whole.name) == (5, True, "dinov3")
     assert whole.size >= PAGED.n * PAGED.row_bytes
     stopped(folder, 2)
     (entry,) = entries(tmp_path)
-    assert (entry.sealed, entry.started, entry.complete) == (4, 1, False)
+    assert (entry.sealed, entry.complete) == (4, False)
     assert read_table(tmp_path, key_of(PAGED)) is None
     with pytest.raises(CacheError, match=r"not complete: 4 of 5 shards are sealed.*goes on where it stopped"):
         open_entry(entry)
@@ -181,12 +167,11 @@ def test_unfinished_entries_are_removed_on_request_only(tmp_path: Path) -> None:
 def test_an_entry_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
     folder = write_entry(tmp_path, PAGED)
     stopped(folder, 3)
-    writer = hold_shard(folder, 3)
+    writer = Holder(folder, "3")
     with pytest.raises(CacheError, match=r"is being written by another process \(shard 3\)"):
         remove(folder)
     assert folder.is_dir()
-    writer.send_signal(signal.SIGKILL)
-    writer.wait()
+    writer.kill()
     remove(folder)
     assert not folder.exists()
 
@@ -194,10 +179,9 @@ def test_an_entry_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
 def test_a_partial_file_that_a_process_may_be_about_to_seal_is_no_stray(tmp_path: Path) -> None:
     folder = write_entry(tmp_path, PAGED)
     partial_path(folder, 2).write_bytes(b"")
-    writer = hold_shard(folder, 2)
+    writer = Holder(folder, "2")
     assert not list(orphans(tmp_path))
-    writer.send_signal(signal.SIGKILL)
-    writer.wait()
+    writer.kill()
     assert [stray.path for stray in orphans(tmp_path)] == [partial_path(folder, 2)]
 
 

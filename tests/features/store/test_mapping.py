@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxbench.features.store import reader as mapping
 from taxbench.features.store.reader import Extent, map_extents
 
 F2 = np.dtype("<f2")
@@ -52,13 +51,6 @@ def test_files_that_do_not_fill_pages_become_an_array_each(tmp_path: Path) -> No
 def test_an_offset_within_a_page_is_honoured(tmp_path: Path) -> None:
     extents, rows = make_files(tmp_path, [3, 5], PAGE_ROW, 4096 + 10)
     assert np.array_equal(np.concatenate(map_extents(extents, PAGE_ROW, F2)), rows)
-
-
-def test_systems_without_fixed_addresses_get_an_array_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    extents, rows = make_files(tmp_path, [3, 5, 2], PAGE_ROW, 4096)
-    monkeypatch.setattr(mapping.sys, "platform", "win32")
-    parts = map_extents(extents, PAGE_ROW, F2)
-    assert len(parts) == 3 and np.array_equal(np.concatenate(parts), rows)
 
 
 @settings(max_examples=40, deadline=None)

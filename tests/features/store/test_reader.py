@@ -1,7 +1,6 @@
 """Reading: right rows or an error, never wrong rows."""
 
 import os
-from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -92,29 +91,6 @@ def test_any_integers_are_indices(caches: dict[Layout, Path], kind: type) -> Non
 
 
 @EVERY
-@pytest.mark.parametrize("size", [1, 7, 64, 140, 500])
-def test_minibatches_cover_every_row_once(caches: dict[Layout, Path], layout: Layout, size: int) -> None:
-    table, rows = open_made(caches[layout], layout), make_rows(layout)
-    seen: Counter[int] = Counter()
-    sizes = []
-    for indices, features in table.minibatches(size, np.random.default_rng(3)):
-        assert np.array_equal(bits(features), bits(rows[indices]))
-        seen.update(indices.tolist())
-        sizes.append(len(indices))
-    assert seen == Counter(range(layout.n))
-    assert all(found == size for found in sizes[:-1]) and sizes[-1] <= size
-
-
-def test_minibatches_are_shuffled_by_the_generator_alone(caches: dict[Layout, Path]) -> None:
-    table = open_made(caches[PAGED], PAGED)
-    orders = [
-        np.concatenate([indices for indices, _ in table.minibatches(16, np.random.default_rng(seed))])
-        for seed in (0, 0, 1)
-    ]
-    assert np.array_equal(orders[0], orders[1]) and not np.array_equal(orders[0], orders[2])
-
-
-@EVERY
 def test_passes_cover_all_rows_in_order(
     caches: dict[Layout, Path], layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,7 +176,7 @@ def test_a_damaged_block_is_named_and_the_others_are_served(tmp_path: Path, layo
         for wanted in (np.array([row]), np.array([8 * block]), np.arange(layout.n)):
             with pytest.raises(CacheError, match=words):
                 table.take(wanted)
-    for read in (table.pooled, table.as_tensor, lambda: list(table.minibatches(32, np.random.default_rng(0)))):
+    for read in (table.pooled, table.as_tensor):
         with pytest.raises(CacheError, match=words):
             read()
     assert len(table.check_all()) == 1 and f"block {block} " in table.check_all()[0]
@@ -281,16 +257,3 @@ def test_no_hdf5_object_lives_on_and_a_fork_reads_while_its_parent_reads(caches:
     if child == 0:
         os._exit(0 if same else 1)
     assert same and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def test_blocks_of_tables_larger_than_memory_are_checked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = shard_path(write_entry(tmp_path, PAGED), 0)
-    table = open_made(tmp_path, PAGED)
-    list(table.minibatches(64, np.random.default_rng(0)))
-    damage(path, skeleton_of(key_of(PAGED), PAGED, 0).offsets["features"])
-    monkeypatch.setattr(reader, "_available_memory", lambda: table.nbytes - 1)
-    rng = np.random.default_rng(0)
-    with pytest.raises(CacheError, match="block 0 "):
-        for _ in range(500):
-            for _ in table.minibatches(64, rng):
-                pass
