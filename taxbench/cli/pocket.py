@@ -1,15 +1,10 @@
 """`taxbench pocket`: look at the embedded default, measure it, or make its weights anew."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from taxbench.cli.options import VerbGroup
-
-if TYPE_CHECKING:
-    from taxbench.pocket.train.probe import Figures
 
 
 @click.group("pocket", cls=VerbGroup)
@@ -36,7 +31,8 @@ def figures(part: str, model: str) -> None:
     """Measure the encoder (linear probe) or the language model (text only: hypernyms, then properties)."""
     from taxbench.pocket.train.probe import encoder_figures, lm_figures
 
-    _show(encoder_figures() if part == "encoder" else lm_figures(model))
+    for what, values in encoder_figures() if part == "encoder" else lm_figures(model):
+        click.echo(f"{what:<70} " + "  ".join(f"{name} {value:.3f}" for name, value in values.items()))
 
 
 @command.command("train-encoder")
@@ -75,20 +71,11 @@ def train_lm(folder: str, steps: int | None, language: str | None, parts: bool, 
         raise click.UsageError("--language and --parts: expected one of them at a time.")
     if known and not (language or parts):
         raise click.UsageError("--known: weights to which --language or --parts adds something. Name one of these.")
-    from taxbench.pocket.train.lm import Settings, parts_settings, second_language_settings
+    from taxbench.pocket.train.lm import Settings, adding_settings
     from taxbench.pocket.train.lm import train_lm as train
 
     settings = Settings(steps=steps) if steps else Settings()
-    if language:
-        settings = second_language_settings(language, steps, known or "pocket")
-    elif parts:
-        settings = parts_settings(steps, known or "pocket")
+    if language or parts:
+        settings = adding_settings(language or "", steps, known or "pocket")
     train(Path(folder), settings)
     click.echo(folder)
-
-
-def _show(rows: "Iterable[Figures]") -> None:
-    """Print the figures of the pocket models, a line for each thing measured."""
-    for row in rows:
-        values = "  ".join(f"{name} {value:.3f}" for name, value in row.values.items())
-        click.echo(f"{row.what:<70} {values}")

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from taxbench.pocket.concepts import CATEGORIES
 from taxbench.pocket.train.corpus import Corpus
-from taxbench.pocket.train.lm import copy_grown, second_language_settings, train_lm
+from taxbench.pocket.train.lm import adding_settings, copy_grown, train_lm
 from taxbench.pocket.train.lm_batches import BatchShape
 from taxbench.pocket.train.lm_model import build_model
 from taxbench.pocket.train.lm_rows import Phrasebook
@@ -128,7 +128,7 @@ def test_a_language_without_a_word_for_what_is_drawn_is_refused(
 
 
 def test_two_steps_make_weights_that_load_as_any_other(corpus: Corpus, tmp_path: Path) -> None:
-    settings = second_language_settings("de", 2)
+    settings = adding_settings("de", 2)
     small = dataclasses.replace(settings, compiled=False, question_rows=6, statement_rows=2, evaluate_every=100)
     train_lm(tmp_path, small, corpus)
     model = AutoModelForCausalLM.from_pretrained(tmp_path)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,15 +43,13 @@ def render_pool(folder: Path, per_concept: int, seed: int) -> NDArray[np.uint8]:
     """
     path = folder / f"pocket-pool-{PICTURES}-{per_concept}-{seed}.npy"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         shape = (per_concept * len(CONCEPT_NAMES), IMAGE_SIZE, IMAGE_SIZE, 3)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        pool = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
         jobs = [(name, index) for index in range(per_concept) for name in CONCEPT_NAMES]
-        for row, (name, index) in enumerate(tqdm(jobs, desc="render", unit="picture", mininterval=2)):
-            pool[row] = render(name, index, seed, IMAGE_SIZE)
-        pool.flush()
-        partial.rename(path)
+        with replacing(path) as partial:
+            pool = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+            for row, (name, index) in enumerate(tqdm(jobs, desc="render", unit="picture", mininterval=2)):
+                pool[row] = render(name, index, seed, IMAGE_SIZE)
+            pool.flush()
     loaded: NDArray[np.uint8] = np.load(path, mmap_mode="r")
     return loaded
 

@@ -7,12 +7,10 @@ nor names and definitions with such a word in it. So what it answers of them fol
 import re
 from collections.abc import Iterable
 
-from taxbench.pocket.concepts import CATEGORIES
+from taxbench.pocket.concepts import CONCEPT_NAMES
 from taxbench.pocket.train.corpus import Corpus
 from taxbench.pocket.train.lm_rows import Phrasebook
 from taxbench.protocol.words import plural
-
-DRAWN = tuple(name for category in CATEGORIES for name in category.members)
 
 
 class KeptApart:
@@ -21,8 +19,10 @@ class KeptApart:
     def __init__(self, corpus: Corpus, book: Phrasebook) -> None:
         """Find them: all names that share a meaning with a drawn one, or a word."""
         self._book = book
-        self.words = frozenset(form for name in DRAWN for form in (name, plural(name)))
-        meant = {synset for name in DRAWN if name in corpus.name_id for synset in corpus.senses[corpus.name_id[name]]}
+        self.words = frozenset(form for name in CONCEPT_NAMES for form in (name, plural(name)))
+        meant = {
+            synset for name in CONCEPT_NAMES if name in corpus.name_id for synset in corpus.senses[corpus.name_id[name]]
+        }
         self.names = frozenset(
             number
             for number, name in enumerate(corpus.names)

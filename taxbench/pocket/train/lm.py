@@ -12,7 +12,6 @@ for longer.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
@@ -38,6 +37,7 @@ from taxbench.registry.models import find_lm, model_source
 from taxbench.specs.sources import LMSpec
 from taxbench.tasks.language_files import find_language
 from taxbench.taxonomy.wordnet import read_nouns
+from taxbench.util.paths import replacing
 
 _CHECKPOINT = "checkpoint.pt"
 
@@ -137,10 +137,9 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint atomically."""
-        partial = self._checkpoint.with_suffix(".partial")
         state = {"model": self.model.state_dict(), "optimizer": self._optimizer.state_dict(), "step": self.step}
-        torch.save(state, partial)
-        os.replace(partial, self._checkpoint)
+        with replacing(self._checkpoint) as partial:
+            torch.save(state, partial)
 
     def train_step(self) -> tuple[float, float]:
         """Do one step and return the losses of questions and statements."""
@@ -196,14 +195,11 @@ def copy_grown(model: LlamaForCausalLM, known: LlamaForCausalLM, joined: list[tu
 _ADDING = Settings(steps=900, learning_rate=1e-3, warmup=50, growth=1, evaluate_every=300)
 
 
-def second_language_settings(language: str, steps: int | None = None, known: str = "pocket") -> Settings:
-    """Return the settings that add a language to known weights."""
-    return replace(_ADDING, steps=steps or _ADDING.steps, language=language, known=known)
-
-
-def parts_settings(steps: int | None = None, known: str = "pocket") -> Settings:
-    """Return the settings that add parts and manner to known weights."""
-    return replace(_ADDING, steps=steps or _ADDING.steps, parts=True, added_share=0.5, known=known)
+def adding_settings(language: str, steps: int | None = None, known: str = "pocket") -> Settings:
+    """Return the settings that add a language to known weights, or where it is empty parts and manner."""
+    share = _ADDING.added_share if language else 0.5
+    return replace(_ADDING, steps=steps or _ADDING.steps, known=known, language=language, parts=not language,
+                   added_share=share)  # fmt: skip
 
 
 def _groups(model: LlamaForCausalLM, weight_decay: float) -> list[dict[str, object]]:
@@ -234,13 +230,16 @@ def _watch(trainer: Trainer, corpus: Corpus) -> str:
 def train_lm(out_dir: Path, settings: Settings, corpus: Corpus | None = None) -> None:
     """Train to the last step, evaluate now and then, and write the weights; an interrupted run goes on.
 
-    What is trained with the same settings already is left as it is, and said to be there.
+    What is trained with the same settings already is left as it is, and said to be there; what was begun with others
+    is begun anew.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     checkpoint, about = out_dir / _CHECKPOINT, out_dir / "settings.json"
     text = json.dumps(asdict(settings), indent=2) + "\n"
-    whole = (out_dir / "model.safetensors").exists() and not checkpoint.exists()
-    if whole and about.exists() and about.read_text(encoding="utf-8") == text:
+    is_alike = about.exists() and about.read_text(encoding="utf-8") == text
+    if not is_alike:
+        checkpoint.unlink(missing_ok=True)
+    elif (out_dir / "model.safetensors").exists() and not checkpoint.exists():
         tqdm.write(f"An LM of these settings is in '{out_dir}' already.")
         return
     corpus = corpus or Corpus(read_nouns())

@@ -65,21 +65,9 @@ class BatchMaker:
         """Return the tensors of one step; `noise` is the mean standard deviation on half of the contexts."""
         rows = self.rows(step, pool)
         ids, segment, position = lay_out(rows, self._book.bos, self._shape.length)
-        answer_at, answer_yes, answer_weight = self._answers(rows)
-        token_at, token_next, token_weight = self._written(rows, ids, segment)
-        return TokenBatch(
-            ids=torch.from_numpy(ids),
-            segment=torch.from_numpy(segment),
-            position=torch.from_numpy(position),
-            answer_at=torch.from_numpy(answer_at),
-            answer_yes=torch.from_numpy(answer_yes),
-            answer_weight=torch.from_numpy(answer_weight),
-            token_at=torch.from_numpy(token_at),
-            token_next=torch.from_numpy(token_next),
-            token_weight=torch.from_numpy(token_weight),
-            candidates=torch.tensor(self._answer_ids),
-            noise=self._noise(step, segment, noise),
-        )
+        arrays = ids, segment, position, *self._answers(rows), *self._written(rows, ids, segment)
+        candidates = torch.tensor(self._answer_ids)
+        return TokenBatch(*[*map(torch.from_numpy, arrays), candidates, self._noise(step, segment, noise)])
 
     def _answers(self, rows: list[TrainingRow]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return place, answer and weight of every question, padded to a fixed number."""

@@ -29,12 +29,8 @@ TEST_PER_CONCEPT = 20
 Features = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """One line of figures: what was measured, and its values by name."""
-
-    what: str
-    values: dict[str, float]
+Figures = tuple[str, dict[str, float]]
+"""What was measured, and its values by name."""
 
 
 def encoder_figures() -> Iterator[Figures]:
@@ -45,7 +41,7 @@ def encoder_figures() -> Iterator[Figures]:
         features = encoder_features(alias, pictures) if alias else pixel_features(pictures)
         within, across = category_cosines(features, probe)
         values = {"leaf accuracy": linear_probe(features, probe), "cosine within": within, "cosine across": across}
-        yield Figures(name, values)
+        yield name, values
 
 
 def lm_figures(model: str = "pocket") -> Iterator[Figures]:
@@ -66,11 +62,11 @@ def lm_figures(model: str = "pocket") -> Iterator[Figures]:
     for label, each in (("", lm), ("random-init twin: ", random_twin(lm, seed=0))):
         for name, pairs in sets.items():
             found = score(pairs, margins(each, pairs))
-            yield Figures(f"{label}{name} ({found.n_questions} questions)", by_name(found))
+            yield f"{label}{name} ({found.n_questions} questions)", by_name(found)
     for task, (direct, against) in property_pairs().items():
         scored = {name: by_name(score(pairs, margins(lm, pairs, "{term}")))["AUROC"]
                   for name, pairs in (("direct", direct), ("reversed", against))}  # fmt: skip
-        yield Figures(f"{task} ({len(direct) + len(against)} questions)", scored)
+        yield f"{task} ({len(direct) + len(against)} questions)", scored
 
 
 @dataclass(frozen=True, slots=True)

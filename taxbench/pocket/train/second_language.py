@@ -13,9 +13,9 @@ from random import Random
 
 from tokenizers import Tokenizer
 
-from taxbench.pocket.concepts import CATEGORIES
+from taxbench.pocket.concepts import CONCEPT_NAMES, HYPERNYMS
 from taxbench.pocket.train.corpus import Corpus
-from taxbench.pocket.train.kept_apart import DRAWN, KeptApart
+from taxbench.pocket.train.kept_apart import KeptApart
 from taxbench.pocket.train.lm_batches import BatchMaker, BatchShape
 from taxbench.pocket.train.lm_rows import Phrasebook, RowMaker, TrainingRow
 from taxbench.pocket.train.reading_questions import Shown
@@ -78,11 +78,10 @@ class SecondLanguage:
             TrainingError: the language has no reviewed label for a leaf or hypernym of the benchmark.
         """
         self._language, self._book = language, book
-        above = {name for category in CATEGORIES for name in (category.name, *category.parents)}
-        if missing := [name for name in (*DRAWN, *sorted(above)) if not language.knows(name)]:
+        if missing := [name for name in (*CONCEPT_NAMES, *HYPERNYMS) if not language.knows(name)]:
             raise TrainingError(f"'{language.language}' has no reviewed label for {', '.join(missing)}.")
         reviewed = {name: label for name, label in language.labels.items() if label.reviewed and name in corpus.name_id}
-        self.leaves = {corpus.name_id[name]: reviewed[name] for name in DRAWN if name in reviewed}
+        self.leaves = {corpus.name_id[name]: reviewed[name] for name in CONCEPT_NAMES if name in reviewed}
         self.hypernyms = {
             number: label
             for name, label in reviewed.items()

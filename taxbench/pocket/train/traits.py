@@ -224,10 +224,9 @@ class Traits:
     def _by_noun(self) -> dict[tuple[str, str], tuple[str, ...]]:
         """Adjectives by the noun that they are of, in the singular, and how they are of it."""
         found = defaultdict[tuple[str, str], list[str]](list)
-        for adjective in self._parts.adjectives:
-            noun = adjective.noun
+        for word, relation, noun in self._parts.adjectives:
             singular = next((name for name in _singulars(noun) if plural(name) == noun), noun)
-            found[singular, adjective.relation].append(adjective.word)
+            found[singular, relation].append(word)
         return {key: tuple(dict.fromkeys(words)) for key, words in found.items()}
 
     def _manner(self) -> Iterator[Trait]:

@@ -26,23 +26,13 @@ _OBJECT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class PartAdjective:
-    """An adjective of things that have something, are made of it, or lack it."""
-
-    word: str
-    relation: str
-    """has, of or lacks."""
-    noun: str
-    """As the definition spells it, so often a plural."""
-
-
-@dataclass(frozen=True, slots=True)
 class Parts:
     """The meronyms of WordNet between synsets of `Nouns`, by their positions, and adjectives about parts."""
 
     parts: dict[int, tuple[int, ...]]
     substances: dict[int, tuple[int, ...]]
-    adjectives: tuple[PartAdjective, ...]
+    adjectives: tuple[tuple[str, ...], ...]
+    """Each with its relation (has, of or lacks) and a noun as its definition spells it, so often a plural."""
 
 
 def read_parts(nouns: Nouns) -> Parts:
@@ -57,7 +47,7 @@ def read_parts(nouns: Nouns) -> Parts:
             if whole in position and here:
                 kept[position[whole]] = here
     parts, substances = had
-    return Parts(parts, substances, tuple(PartAdjective(*line.split("\t")) for line in lines))
+    return Parts(parts, substances, tuple(tuple(line.split("\t")) for line in lines))
 
 
 def _table(folder: Path) -> Iterator[str]:
