@@ -137,7 +137,7 @@ print(json.dumps([
 """
 TEN = [
     "pocket/art/birds.py", "pocket/concepts.py", "protocol/protocol.py", "protocol/questions.py", "specs/run.py",
-    "training/head_state.py", "lms/packing.py", "features/extract.py", "heads/mlp.py", "scoring/metrics.py",
+    "training/head_state.py", "lms/forward.py", "features/extract.py", "heads/mlp.py", "scoring/metrics.py",
 ]  # fmt: skip
 
 

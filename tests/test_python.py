@@ -50,18 +50,6 @@ taxbench.extract(storage="float8")
 """
 
 
-def test_natural_calls_are_those_of_the_command_line() -> None:
-    """Called with what people write; that options become these is all that `run` adds to the command line's engine."""
-    seen: list[Options] = []
-    for given in ({"seeds": 42}, {"seeds": [42, 218, 7]}, {"settings": {"epochs": 2}}, {"settings": "epochs=2"}):
-        bound = inspect.signature(taxbench.run).bind(**given)
-        bound.apply_defaults()
-        options = {name: value for name, value in bound.arguments.items() if name != "quiet"}
-        seen.append(options_from(Options, options))
-    epochs = Options(settings=("epochs=2",))
-    assert seen == [Options(), Options(seeds="42,218,7"), epochs, epochs]
-
-
 @pytest.mark.parametrize(("function", "kind"), [(taxbench.run, Options), (taxbench.extract, ExtractOptions)])
 def test_signatures_have_every_option_with_its_default(function: Any, kind: type) -> None:
     given = {name: each.default for name, each in inspect.signature(function).parameters.items() if name != "quiet"}

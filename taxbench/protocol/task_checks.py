@@ -1,6 +1,7 @@
 """Check tasks against a dataset: are there questions, answers of both kinds, and no leak? No torch is needed."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -158,11 +159,14 @@ def _encoders() -> dict[str, Encode]:
 
     encoders: dict[str, Encode] = {}
     for name, spec in lms().items():
-        path: object = Path(model_source(spec.source), "tokenizer.json")
+        path: object = None
         if not spec.source.startswith(PACKAGED):
             path = try_to_load_from_cache(spec.source, "tokenizer.json")
-        if isinstance(path, str | Path):
-            encoders[name] = partial(_encode, Tokenizer.from_file(str(path)))
+        else:
+            with suppress(ModelError):  # of a broken package
+                path = str(Path(model_source(spec.source), "tokenizer.json"))
+        if isinstance(path, str) and Path(path).is_file():
+            encoders[name] = partial(_encode, Tokenizer.from_file(path))
     return encoders
 
 

@@ -45,10 +45,9 @@ def settings(head: str | None = None) -> list[SettingInfo]:
     return [*shared, *own]
 
 
-def known_settings(head: str | None = None) -> list[str]:
+def known_settings() -> list[str]:
     """Return the names of all settings, each once; as for `settings`."""
-    infos = [head_info(name) for name in ([head] if head else heads())]
-    return list(dict.fromkeys(setting for info in infos for setting in info.known))
+    return list(dict.fromkeys(setting for name in heads() for setting in head_info(name).known))
 
 
 def part_of(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:

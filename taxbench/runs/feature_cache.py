@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from taxbench.datasets.dataset import Dataset, load_dataset
+from taxbench.datasets.dataset import load_dataset
 from taxbench.features.decode import resize
-from taxbench.features.encoders import EncoderCard, describe_encoder, load_encoder
+from taxbench.features.encoders import describe_encoder, load_encoder
 from taxbench.features.extract import Extraction, feature_key, features_of
 from taxbench.features.store.index import StoredEntry, describe, entry_folder, open_entry
 from taxbench.features.store.layout import OK
@@ -18,7 +18,7 @@ from taxbench.features.store.reader import FeatureTable, as_float, open_shard
 from taxbench.features.store.writer import shard_path
 from taxbench.registry.models import find_encoder
 from taxbench.runs.inputs import origin_of
-from taxbench.specs.feature_key import Crop, EntryInfo, FeatureOptions, FeatureReadout, StorageDtype, Verification
+from taxbench.specs.feature_key import Crop, EntryInfo, FeatureOptions, StorageDtype, Verification
 from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.errors import CacheError, TaxbenchError, UsageError
 from taxbench.util.paths import cache_folder
@@ -139,8 +139,12 @@ def _encode_again(table: FeatureTable, device: torch.device, sample: int) -> dic
     if now != table.key:
         raise UsageError(f"What it was made from has changed: {', '.join(now.difference(table.key))}.")
     good = np.flatnonzero(table.status == OK)
+    if not len(good):
+        raise UsageError("No image has features in it.")
     rows = np.sort(rng(0, "verify", table.key.digest).permutation(good)[:sample])
-    fresh = _features(dataset, card, rows, source.reading, (device, dtype))
+    pixels = np.stack([resize(dataset.read(dataset.images[row]), card.preprocessing) for row in rows])
+    (features,) = load_encoder(card, device, dtype).encode(torch.from_numpy(pixels), [source.reading])
+    fresh = features.float().cpu().numpy().reshape(len(rows), -1)
     stored = as_float(table.take(rows), table.layout).reshape(len(rows), -1)
     norms = np.linalg.norm(stored, axis=1) * np.linalg.norm(fresh, axis=1)
     cosines = (stored * fresh).sum(1) / np.maximum(norms, 1e-12)
@@ -149,17 +153,3 @@ def _encode_again(table: FeatureTable, device: torch.device, sample: int) -> dic
         "largest_difference": float(np.abs(stored - fresh).max()),
         "lowest_cosine": float(cosines.min()),
     }
-
-
-def _features(
-    dataset: Dataset,
-    card: EncoderCard,
-    rows: np.ndarray,
-    reading: FeatureReadout,
-    how: tuple[torch.device, torch.dtype],
-) -> np.ndarray:
-    """Encode images as they are now.  # (b, t * f) float32"""
-    pixels = np.stack([resize(dataset.read(dataset.images[row]), card.preprocessing) for row in rows])
-    (features,) = load_encoder(card, *how).encode(torch.from_numpy(pixels), [reading])
-    found: np.ndarray = features.float().cpu().numpy().reshape(len(rows), -1)
-    return found

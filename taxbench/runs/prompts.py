@@ -108,11 +108,14 @@ def choose_prompt(
     is_open = "auto" in (wanted.frame, wanted.answer_form)
     if len(wording.names) < 2:
         return RAW if is_open else wanted, None  # nothing to tell apart; the protocol says what is needed
-    scores = _known(cache, lm, wording, wanted)
-    if scores is None:
+    path = _path(cache, lm, wording, wanted)
+    try:
+        scores = _SCORES.validate_json(path.read_bytes())
+    except (OSError, ValueError):  # none, or a broken one: it is made anew
         frames = tuple(FRAMES) if wanted.frame == "auto" else (wanted.frame,)
         scores = score_prompts(lm, wording, frames, wanted.answer_form if is_open else "auto", report)
-        _keep(cache, lm, wording, wanted, scores)
+        with replacing(path) as partial:
+            partial.write_bytes(_SCORES.dump_json(scores) + b"\n")
     if not is_open:
         chosen, auroc = wanted, next((each.auroc for each in scores if each.prompt == wanted), None)
     else:
@@ -219,18 +222,7 @@ def name_scores(
 def _path(cache: Path, lm: FrozenLM, wording: Wording, wanted: PromptSpec) -> Path:
     asked: list[Any] = [wording.questions, wording.names, wording.answers, wording.order, wanted]
     asked += [wording.phrases, dict(wording.frames)] if wording.phrases else []
-    return cache / "prompts" / f"{content_hash([lm.digest, str(lm.dtype), versions().computing, *asked], 20)}.json"
-
-
-def _known(cache: Path, lm: FrozenLM, wording: Wording, wanted: PromptSpec) -> list[PromptScore] | None:
-    """Return what was found for the same LM, names and questions before."""
-    path = _path(cache, lm, wording, wanted)
-    try:
-        return _SCORES.validate_json(path.read_bytes())
-    except (OSError, ValueError):  # none, or a broken one: it is made anew
-        return None
-
-
-def _keep(cache: Path, lm: FrozenLM, wording: Wording, wanted: PromptSpec, scores: list[PromptScore]) -> None:
-    with replacing(_path(cache, lm, wording, wanted)) as partial:
-        partial.write_bytes(_SCORES.dump_json(scores) + b"\n")
+    how = [lm.device.type] if lm.device.type != "cpu" else []
+    return (
+        cache / "prompts" / f"{content_hash([lm.digest, str(lm.dtype), versions().computing, *asked, *how], 20)}.json"
+    )

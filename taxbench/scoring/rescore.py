@@ -10,9 +10,7 @@ from taxbench.scoring.metrics import Scorecard, score
 from taxbench.specs.result import Result
 from taxbench.util.errors import DataError, first_few
 
-# What scoring may take: comparisons, and cells of the table behind the chance of a term. A stranger's file may ask for
-# days and terabytes; THINGS needs 5 * 10**8 and 5 * 10**6.
-_MOST_STEPS = 10**10
+# Cells of the table behind the chance of a term. A stranger's file may ask for terabytes; THINGS needs 5 * 10**6.
 _MOST_CELLS = 10**8
 
 ScoreValue = float | None | str
@@ -46,10 +44,9 @@ def rescore(result: Result, predictions: Predictions) -> Scorecard:
             f"The predictions lack margins of the controls {first_few(lacking)}; they have "
             f"{first_few(predictions.margins)}."
         )
-    steps = len(predictions) * len(predictions.terms) * len(predictions.margins)
-    if steps > _MOST_STEPS or _most_cells(predictions) > _MOST_CELLS:
+    if (cells := _most_cells(predictions)) > _MOST_CELLS:
         raise DataError(
-            f"{len(predictions):,} questions about {len(predictions.terms):,} terms are more than can be scored here."
+            f"A term with {cells:,} pairs of a positive and a negative question is more than can be scored."
         )
     return score(predictions, controls, result.thresholds)
 

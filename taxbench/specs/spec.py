@@ -57,8 +57,6 @@ def identity_of(value: Any) -> Any:
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value: sorted keys, no spaces, floats as Python's shortest repr."""
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json")
     return json.dumps(value, **_CANONICAL)
 
 

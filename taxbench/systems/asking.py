@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -24,13 +25,6 @@ from taxbench.systems.text_side import TextSide
 from taxbench.util.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """What is asked, by number."""
-
-    ids: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class TextScorer:
     """A system's text side and the terms of a vocabulary, in the place of a language model and its questions."""
@@ -40,9 +34,9 @@ class TextScorer:
     note = None
 
     @property
-    def table(self) -> _Terms:
-        """Return what is asked."""
-        return _Terms(self.terms)
+    def table(self) -> SimpleNamespace:
+        """Return what is asked, by number."""
+        return SimpleNamespace(ids=self.terms)
 
     @cached_property
     def words(self) -> Tensor:
@@ -52,10 +46,6 @@ class TextScorer:
     def own_words(self, terms: tuple[str, ...]) -> Tensor:
         """Return the vectors of terms.  # (v, d)"""
         return self.words[[self.terms.index(term) for term in terms]]
-
-    def said(self, name: str) -> Tensor:
-        """Refuse to say a name in the place of a picture: there are no rows of tokens."""
-        raise UsageError(f"'{self.lm.spec.name}' takes no words in the place of a picture.")
 
     def row_bytes(self, k: int, questions: int, training: bool, text: bool = False) -> int:
         """Estimate the memory that one picture takes at the peak: its similarities."""

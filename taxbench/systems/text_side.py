@@ -70,8 +70,6 @@ class TextSide(FrozenLM):
     """The text side of a system, in the place of a language model."""
 
     whole: WholeModel = field(kw_only=True)
-    seed: int | None = field(default=None, kw_only=True)
-    """Of random weights, where it has those in the place of its own."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "embed", None)  # no vectors are put in the place of words
@@ -92,9 +90,7 @@ class TextSide(FrozenLM):
     def twin(self, seed: int) -> Self:
         """Return the same text side with random weights."""
         model, digest = self.whole.load(self.dtype, seed).to(self.device), self.digest.partition("-")[0]
-        return type(self)(
-            self.spec, model, self.tokenizer, f"{digest}-random-{seed}", self.device, whole=self.whole, seed=seed
-        )
+        return type(self)(self.spec, model, self.tokenizer, f"{digest}-random-{seed}", self.device, whole=self.whole)
 
     def seen(self, images: Images, asked: bool) -> Images:
         """Return what heads see of pictures, from what is kept of them.

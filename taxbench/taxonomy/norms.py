@@ -45,17 +45,19 @@ def _lancaster(given: Path | None) -> Rows | None:
     path = given or next((Path(each) / "resources" / "sensorimotor_norms.csv" for each in folders), None)
     if path is None or not path.is_file():
         return None
-    header, *lines = csv.reader(read_text(path).splitlines())
+    header, *lines = [*csv.reader(read_text(path).splitlines())] or [[]]
     names = [name.strip().lower().removesuffix(".mean") for name in header]
     places = {name: names.index(name) for name in LANCASTER.columns if name in names}
     if "word" not in names or len(places) < len(LANCASTER.columns):
         raise _other(path, ("word", *LANCASTER.columns), header)
-    word = names.index("word")
-    return {
-        line[word].lower(): {name: _number(path, number, name, line[place]) for name, place in places.items()}
-        for number, line in enumerate(lines, start=2)
-        if line
-    }
+    word, found = names.index("word"), Rows()
+    for number, line in enumerate(lines, start=2):
+        if line and len(line) < len(header):
+            raise DataError(f"{path}:{number}: expected {len(header)} cells, found {len(line)}")
+        if line:
+            where = f"{path}:{number}"
+            found[line[word].lower()] = {name: _number(where, name, line[place]) for name, place in places.items()}
+    return found
 
 
 def _thingsplus(given: Path | None) -> Rows | None:
@@ -71,7 +73,7 @@ def _thingsplus(given: Path | None) -> Rows | None:
         raise _other(path, missing, table.columns)
     return {
         cells["uniqueID"].lower(): {
-            column: _number(path, line, name, cells[name])
+            column: _number(f"{path}:{line}", name, cells[name])
             for column, name in names.items()
             if cells[name] not in ("", "NA", "NaN")
         }
@@ -84,10 +86,12 @@ def _coda(given: Path | None) -> Rows | None:
     if given is None or not all((given / name).is_file() for name in ("annotations.jsonl", "objects.jsonl")):
         return None
     objects = _json_lines(given / "objects.jsonl", "object_s")
-    names = {line["class_id"]: (line["object_s"] or line["object_pl"]).lower() for line in objects}  # "scissors"
+    called = {line["class_id"]: line["object_s"] or line.get("object_pl") for line in objects}  # "scissors"
+    names = {key: name.lower() for key, name in called.items() if name}
     shares: dict[str, list[dict[str, float]]] = {}
     for line in _json_lines(given / "annotations.jsonl", "included"):
-        rated = {colour: float(line.get(colour, 0)) for colour in _COLOURS}  # who skipped an object has none
+        who = f"{given / 'annotations.jsonl'}, {line['class_id']}"
+        rated = {each: _number(who, each, line.get(each, 0)) for each in _COLOURS}  # who skipped an object has none
         if line["included"] and line["class_id"] in names and sum(rated.values()):
             every = sum(rated.values())
             shares.setdefault(names[line["class_id"]], []).append({name: n / every for name, n in rated.items()})
@@ -198,12 +202,12 @@ def _json_lines(path: Path, key: str) -> Iterable[dict[str, Any]]:
         yield found
 
 
-def _number(path: Path, line: int, column: str, text: str) -> float:
+def _number(where: str, column: str, text: Any) -> float:
     """Return a cell of published norms as a number."""
     try:
         return float(text)
-    except ValueError:
-        raise DataError(f"{path}:{line}: column '{column}': expected a number, found '{text}'") from None
+    except (TypeError, ValueError):
+        raise DataError(f"{where}: column '{column}': expected a number, found '{text}'") from None
 
 
 def _other(path: Path, expected: Collection[str], found: Collection[str]) -> DataError:

@@ -85,6 +85,14 @@ def test_verify_says_what_has_changed_since(run: Run, tmp_path: Path) -> None:
     assert code == 0 and "Nothing was encoded again" in out and "n_images 24 → 23" in out
 
 
+def test_verify_bears_an_entry_in_which_no_image_has_features(run: Run, tmp_path: Path) -> None:
+    for path in (tmp_path / "photos").rglob("*.png"):
+        path.write_bytes(b"no picture")
+    assert run(*EXTRACT)[0] == 1  # which names one
+    code, out, _ = run("cache", "verify")
+    assert code == 0 and "Nothing was encoded again. No image has features in it." in out
+
+
 def test_gc_removes_what_is_named_and_nothing_else(run: Run, tmp_path: Path) -> None:
     first, second = extracted(run, "--pool", "pooled,tokens")
     stray = tmp_path / "cache" / "features" / "0123456789abcdef.h5"

@@ -134,12 +134,6 @@ def test_every_run_reports_its_own_wall_times(tmp_path: Path) -> None:
     assert set(second) == {"train", "evaluate"}
 
 
-def test_ls_prints_json_and_marks_a_broken_task(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(["ls", "tasks", "--json"]) == 0
-    listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
-    assert listed["unseen_hypernym"]["identity"].startswith("unseen_hypernym@2#")
-
-
 def test_python_dash_m_is_the_same_program_and_its_exit_code_reaches_the_shell() -> None:
     done = subprocess.run([sys.executable, "-m", "taxbench", "ls", "things"], capture_output=True, text=True)
     assert done.returncode == 2 and "things" in done.stderr

@@ -74,11 +74,6 @@ def test_a_tampered_record_is_refused_with_the_reason_and_the_others_go_on(
     assert len(list((tmp_path / "board").rglob("result.json"))) == 1
 
 
-def test_the_table_for_python_has_figures_with_their_uncertainty(results: Path) -> None:
-    table = taxbench.load_table(str(results))
-    assert len(table) == 1 and table.f1_low[0] < table.f1[0] < table.f1_high[0] and table.f1_sd[0] > 0
-
-
 def test_what_a_board_keeps_is_not_resampled_by_its_readers(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

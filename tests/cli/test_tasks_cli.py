@@ -151,10 +151,6 @@ def test_new_writes_a_task_that_is_valid_and_does_what_its_parent_does(
     task = load_task(Path("mine.yaml"))
     parent = find_tasks().tasks["counterfactual_low"]
     assert task.model_copy(update={"name": parent.name}).digest == parent.digest
-    text = Path("mine.yaml").read_text()
-    for line in [line for line in text.splitlines() if line.startswith(("# deprivation", "# counterfactual"))]:
-        Path("changed.yaml").write_text(text.replace(line, line[2:]).replace("name: mine", "name: changed"))
-        assert load_task(Path("changed.yaml")).digest != task.digest  # what is commented out is right as well
 
 
 @pytest.mark.parametrize(

@@ -76,15 +76,6 @@ def test_a_folder_that_holds_the_classes_is_named(tmp_path: Path) -> None:
     assert "n1/test' is not taken for a split: splits stand above the classes" in note
 
 
-def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
-    root, taxonomy = make(tmp_path / "photos")
-    (root / "train" / "n1" / "train0.png").write_bytes(b"\x89PNG no picture")
-    dataset = load_dataset(f"folder:{root}", taxonomy)
-    broken = next(image for image in dataset.images if image.id == "train/n1/train0.png")
-    with pytest.raises(DataError, match=r"train0\.png' cannot be decoded"):
-        dataset.read(broken)
-
-
 @pytest.mark.parametrize(
     ("tsv", "words"),
     [

@@ -13,7 +13,6 @@ from taxbench.features.feature_rows import FeatureRows, ImagePairs
 from taxbench.heads import label_oracle, pool2x2, text_only, vq
 from taxbench.heads.base import FixedHead, HeadShape, SoftHead
 from taxbench.heads.loading import head_module
-from taxbench.registry.heads import head_info
 from taxbench.util.errors import UsageError
 from taxbench.util.seeds import rng
 
@@ -285,12 +284,3 @@ def test_of_two_images_a_head_gives_the_vectors_of_the_one_and_of_the_other(name
     assert torch.equal(both, torch.stack([one, other], 1)) and torch.equal(rows(np.arange(3)), one)
     expected = torch.cat([head.soft_tokens(one), head.soft_tokens(other)], 1)
     torch.testing.assert_close(head.soft_tokens(both), expected)
-
-
-def test_every_head_of_the_zoo_says_what_the_trainer_needs() -> None:
-    grids = {name for name in ZOO if head_info(name).pool == "grid4"}
-    assert grids == {"qformer", "perceiver", "pool2x2", "vq"}
-    assert [head_info(name).reads for name in ("mlp", "itm", "text_only")] == ["answers", "state", "answers"]
-    assert [head_info(name).sees for name in ("mlp", "label_oracle", "text_only")] == ["features", "name", "name"]
-    assert {head_info(name).learns for name in ZOO} == {"through the LM"}
-    assert head_info("label_oracle").learns == "fit"

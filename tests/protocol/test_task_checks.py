@@ -7,8 +7,11 @@ import pytest
 from PIL import Image
 
 from taxbench.datasets.dataset import Dataset, ImageRecord
+from taxbench.protocol import task_checks
 from taxbench.protocol.task_checks import check_tasks
 from taxbench.protocol.task_preview import report_task
+from taxbench.registry.models import lms
+from taxbench.specs.sources import PACKAGED, LMSpec
 from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.inheritance import BUILTIN, TaskPath
 from taxbench.tasks.task_files import read_task_file
@@ -70,6 +73,13 @@ def test_answers_that_begin_alike_are_named_with_the_model(tmp_path: Path) -> No
     text = 'extends: leaf\nquestions:\n  answers: {positive: "Yes", negative: "Yes it is not"}\n'
     (finding, *_) = [each for each in check(tmp_path, text, dataset(SMALL)) if each.level == "error"]
     assert finding.line == 5 and "mine: model 'pocket': The answers" in finding.message
+
+
+def test_a_package_whose_model_is_gone_hides_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = {"gone": LMSpec(name="gone", source=f"{PACKAGED}no_such/lm"), **lms()}
+    monkeypatch.setattr(task_checks, "lms", lambda: models)
+    task_checks._encoders.cache_clear()
+    assert "gone" not in task_checks._encoders() and "pocket" in task_checks._encoders()
 
 
 def test_graded_tasks_are_not_checked_without_features_and_that_is_no_error(tmp_path: Path) -> None:

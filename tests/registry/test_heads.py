@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from taxbench.heads.loading import head_module, head_spec
-from taxbench.registry.heads import SHARED, broken_heads, head_info, heads, read_head, settings_defaults
-from taxbench.registry.settings import known_settings
+from taxbench.registry.heads import broken_heads, head_info, heads, read_head, settings_defaults
 from taxbench.util.errors import UsageError
 
 HEAD = '''"""Twice what it gets,
@@ -131,7 +130,7 @@ def test_a_package_adds_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (info.reads, info.sees, info.pool, info.learns) == ("state", "features", "tokens", "through the LM")
     assert info.settings == (("depth", 2, "How deep; not very."), ("word", "a", ""))
     assert head_spec("twice", {"depth": 3}).settings == {"depth": 3, "word": "a"}
-    assert {"depth", "word", "epochs", "pool"} <= set(known_settings("twice"))
+    assert {"depth", "word", "epochs", "pool"} <= set(head_info("twice").known)
     monkeypatch.undo()
     assert "twice" not in heads()
 
@@ -186,8 +185,3 @@ def test_a_head_that_fails_when_it_is_imported_says_so(tmp_path: Path, monkeypat
 def test_mistakes_are_named_with_the_nearest_match(name: str, settings: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         head_spec(name, settings)
-
-
-def test_no_setting_of_a_head_is_one_that_every_run_has() -> None:
-    shared = {name for model in SHARED.values() for name in model.model_fields}
-    assert not shared & {setting for name in heads() for setting in settings_defaults(name)}

@@ -5,25 +5,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from taxbench.cli.main import call
 from taxbench.cli.probe import probe_text
 from taxbench.runs.text_probe import ProbeOptions, probe
-from taxbench.scoring.metrics import fit_threshold
 from taxbench.util.errors import DataError, ModelError, UsageError
 from taxbench.util.progress import QUIET
-
-
-@pytest.mark.parametrize(("yes", "no", "between"), [
-    ([2.0, 3.0], [0.0, 1.0], (1, 2)), ([-5.0, -4.0], [-9.0], (-9, -5)), ([1.0, 1.0], [1.0], (-9, 9)),
-    ([2.0, 3.0, -1.0], [0.0, 1.0], (1, 2)),
-])  # fmt: skip
-def test_the_threshold_stands_between_the_answers(yes: list[float], no: list[float], between: tuple[int, int]) -> None:
-    cut = fit_threshold(np.array([*yes, *no]), np.array([True] * len(yes) + [False] * len(no)))
-    assert between[0] < cut < between[1]
 
 
 def test_the_embedded_lm_knows_what_it_was_taught(capsys: pytest.CaptureFixture[str]) -> None:

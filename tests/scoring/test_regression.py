@@ -1,9 +1,5 @@
 """Regressions against statsmodels, and the direction that was published."""
 
-import csv
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -11,20 +7,6 @@ from scipy.stats import spearmanr
 
 from taxbench.scoring.regression import Observation, generalisation, ols
 from taxbench.util.errors import DataError
-
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "paper_visual_coherence.csv"
-SYSTEMS = {"dinov2+1b": "Qwen3-1.7B", "dinov2+500m": "Qwen3-0.6B"}
-PAIRINGS = {"original": "things", "within_shuffled": "things-local-shuffled", "across_shuffled": "things-shuffled"}
-
-
-def published(pairings: tuple[str, ...]) -> Iterator[Observation]:
-    with SHARED.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for system, lm in SYSTEMS.items():
-                for pairing in pairings:
-                    f1, similarity = row[f"f1_{system}-{PAIRINGS[pairing]}"], row[f"vc_{pairing}"]
-                    text = float(row[f"lm_text_f1_{lm}"])
-                    yield Observation(row["category"], system, pairing, float(f1), float(similarity), text)
 
 
 def made(n: int = 40, systems: int = 2, pairings: int = 2, seed: int = 0) -> list[Observation]:
@@ -97,17 +79,3 @@ def test_without_text_only_scores_similarity_is_analysed_alone() -> None:
 def test_too_little_to_regress_is_said(rows: list[Observation], said: str) -> None:
     with pytest.raises(DataError, match=said):
         generalisation(rows)
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="the published figures are not at hand")
-@pytest.mark.parametrize("pairings", [("original",), tuple(PAIRINGS)])
-def test_the_published_direction_is_reproduced(pairings: tuple[str, ...]) -> None:
-    found = generalisation(list(published(pairings))).joint
-    assert found.n_clusters == 53
-    assert found["similarity"].value == pytest.approx(0.8, abs=0.03) and found["similarity"].p < 0.001
-    assert found["text_only"].p > 0.05
-    if pairings == ("original",):  # without the dummy of the system
-        rows = list(published(pairings))
-        columns = {name: np.array([getattr(row, name) for row in rows]) for name in ("similarity", "text_only")}
-        plain = ols(np.array([row.f1 for row in rows]), columns, [row.category for row in rows])
-        assert (round(plain["similarity"].value, 2), round(plain["text_only"].value, 2)) == (0.79, 0.22)

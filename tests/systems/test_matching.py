@@ -188,7 +188,7 @@ def test_hypernyms_do_not_set_the_threshold(saved: Saved) -> None:
         scorer = TextScorer(side, (*LEAVES, *above))
         data = FitData(
             lambda rows: features[torch.from_numpy(rows)], np.arange(24), names, np.arange(24, 48), names,
-            tuple(LEAVES), side, scorer.said, 0, own_words=scorer.own_words,
+            tuple(LEAVES), side, pytest.fail, 0, own_words=scorer.own_words,
             told=lambda: None,
         )  # fmt: skip
         head = scorer.head("match", data, Settings(), None)  # type: ignore[arg-type]

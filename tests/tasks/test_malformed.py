@@ -38,6 +38,8 @@ def test_malformed_files_hide_no_task(tmp_path: Path) -> None:
     }
     assert set(found.broken) == {*(tmp_path / name for name in FILES), tmp_path / "_back.yaml"}
     assert found.resolve(["leaf"])[0].name == "leaf"
+    with pytest.raises(TaskError, match="not valid YAML"):
+        found.resolve(["indentation"])
 
 
 def test_a_broken_task_that_is_named_says_all_that_is_wrong(tmp_path: Path) -> None:

@@ -90,6 +90,14 @@ def test_colours_of_coda_are_those_that_raters_agree_on(tmp_path: Path) -> None:
             "ratings.tsv:3: column 'size_mean': expected a num",
         ),
         (lambda folder: f"coda:{broken(folder)}", "annotations.jsonl:7: expected an object with class_id and included"),
+        (
+            lambda folder: (
+                f"coda:{broken(folder, json.dumps({'class_id': '/m/elk', 'included': True, 'red': 'much'}))}"
+            ),
+            "annotations.jsonl, /m/elk: column 'red': expected a number",
+        ),
+        (lambda folder: f"lancaster:{cut(folder, 0)}", "norms.csv:1: expected the columns"),
+        (lambda folder: f"lancaster:{cut(folder, -30)}", "norms.csv:3: expected 8 cells, found"),
     ],
 )
 def test_a_file_that_is_another_is_one_sentence_with_its_place(tmp_path: Path, make: object, said: str) -> None:
@@ -98,10 +106,16 @@ def test_a_file_that_is_another_is_one_sentence_with_its_place(tmp_path: Path, m
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
-def broken(folder: Path) -> Path:
+def broken(folder: Path, line: str = '{"class_id": "/m/x"}') -> Path:
     with (coda(folder) / "annotations.jsonl").open("a") as file:
-        file.write('{"class_id": "/m/x"}\n')
+        file.write(f"{line}\n")
     return folder
+
+
+def cut(folder: Path, size: int) -> Path:
+    path = lancaster(folder)
+    path.write_text(path.read_text()[:size])
+    return path
 
 
 @pytest.mark.parametrize("name", ["lancaster", "thingsplus", "coda"])
