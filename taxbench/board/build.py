@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -111,7 +110,7 @@ def _texts(
 def board_text(board: Board, form: str) -> str:
     """Return one form of the board, a key of `FORMS`."""
     makers: dict[str, Callable[[Board], str]] = {
-        "md": partial(readme, figures=FIGURES), "html": page,
+        "md": readme, "html": page,
         "csv": lambda board: csv_text(board.rows), "json": json_text, "tex": latex_text,
     }  # fmt: skip
     return makers[form](board)

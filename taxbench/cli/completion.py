@@ -92,13 +92,6 @@ def complete_device(ctx: click.Context, param: click.Parameter, incomplete: str)
     return _beginning(incomplete, dict.fromkeys(_DEVICES, ""))
 
 
-def complete_engine(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the name of what does the work."""
-    from taxbench.runs.config import ENGINES
-
-    return _beginning(incomplete, dict.fromkeys(ENGINES, ""))
-
-
 def tags_of(registry: "TaskRegistry") -> list[str]:
     """Return every tag of the registry's tasks and groups, sorted."""
     lists = [*(task.tags for task in registry.tasks.values()), *(group.tags for group in registry.groups.values())]

@@ -10,7 +10,6 @@ from click.core import ParameterSource
 from taxbench.cli.completion import (
     complete_device,
     complete_encoder,
-    complete_engine,
     complete_head,
     complete_model,
     complete_setting,
@@ -18,7 +17,7 @@ from taxbench.cli.completion import (
     complete_task,
 )
 from taxbench.cli.options import dataset_options, include_path, json_option, properties_option
-from taxbench.runs.config import DTYPES, RunConfig, resolve
+from taxbench.runs.config import DTYPES, ENGINES, RunConfig, resolve
 from taxbench.runs.run_options import Options
 from taxbench.util.progress import Reporter
 from taxbench.util.text import plain_json
@@ -44,7 +43,7 @@ def run_options(command: Any) -> Any:
         _usual("head", "Mappings by commas, or 'all'; see 'taxbench ls heads'.", shell_complete=complete_head),
         _usual("seeds", "Seeds, by commas; the paper's: 42,218,7."),
         _usual("engine", "local, or ray: the cluster at RAY_ADDRESS, else the GPUs of this machine.",
-               shell_complete=complete_engine),
+               type=click.Choice(ENGINES)),
         _usual("dtype", "What LMs compute in: auto, float32, bfloat16 or float16.", type=click.Choice(DTYPES)),
         _usual("device", "auto, cpu, cuda, cuda:1 or mps; by commas several.", shell_complete=complete_device),
         click.option("--cache", type=click.Path(),

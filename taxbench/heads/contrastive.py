@@ -8,8 +8,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, normalize
 
+from taxbench.heads.base import first_weights
 from taxbench.heads.closed_form import FitData
-from taxbench.heads.descent import descend, seeded
+from taxbench.heads.descent import descend
 from taxbench.specs.spec import Spec
 
 READS = "labels"
@@ -62,13 +63,9 @@ def fit(data: FitData, settings: Settings) -> nn.Module:
     Only the map and a temperature are learnt; the texts are the LM's unit label vectors. Several images of a batch may
     have one name: each of them is then right for each of the others' texts.
     """
-    tower = seeded(
-        data,
-        "contrastive",
-        lambda: ProjectionTower(data.moments.rows.shape[1], data.labels.shape[1], settings.hidden),
-    )
-    assert isinstance(tower, ProjectionTower)
     labels = data.labels
+    with first_weights(data.seed, "contrastive"):
+        tower = ProjectionTower(data.moments.rows.shape[1], labels.shape[1], settings.hidden).to(data.device)
 
     def loss(rows: Tensor, names: Tensor) -> Tensor:
         logits, same = tower.logits(rows, labels[names]), names[:, None] == names[None]

@@ -7,7 +7,6 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from taxbench.heads.base import first_weights
 from taxbench.heads.closed_form import FitData
 from taxbench.util.seeds import rng
 
@@ -19,23 +18,12 @@ _WARMUP = 0.1
 class Pace(Protocol):
     """The settings of the descent."""
 
-    @property
-    def steps(self) -> int:
-        """Return the number of minibatches of the descent."""
-
-    @property
-    def rate(self) -> float:
-        """Return the highest step size of the descent."""
-
-    @property
-    def decay(self) -> float:
-        """Return AdamW's decay of the weights in the descent."""
-
-
-def seeded(data: FitData, purpose: str, build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a module whose initial weights follow the data's seed."""
-    with first_weights(data.seed, purpose):
-        return build().to(data.device)
+    steps: int
+    """Minibatches."""
+    rate: float
+    """The highest step size."""
+    decay: float
+    """AdamW's, of the weights."""
 
 
 def descend(module: nn.Module, loss: Loss, data: FitData, pace: Pace, batch: int) -> None:

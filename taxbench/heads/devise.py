@@ -6,8 +6,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from taxbench.heads.base import first_weights
 from taxbench.heads.closed_form import FitData
-from taxbench.heads.descent import descend, seeded
+from taxbench.heads.descent import descend
 from taxbench.specs.spec import Spec
 
 READS = "labels"
@@ -49,7 +50,8 @@ def fit(data: FitData, settings: Settings) -> nn.Module:
     The objective is Σⱼ max(0, margin − t·Mx + tⱼ·Mx) over all wrong trained names j, t their unit label vectors (the
     paper draws wrong names until one violates the margin; with a few hundred names all of them cost the same).
     """
-    module = seeded(data, "devise", lambda: Linear(data.moments.rows.shape[1], data.labels.shape[1]))
+    with first_weights(data.seed, "devise"):
+        module = Linear(data.moments.rows.shape[1], data.labels.shape[1]).to(data.device)
     trained = (data.classes.count > 0).nonzero().squeeze(1).to(data.device)
     labels = data.labels[trained]
 

@@ -54,9 +54,7 @@ class LabelMap(nn.Module):
 class HubnessSettings(Protocol):
     """The settings that reading by label vectors needs of a head."""
 
-    @property
-    def hubness(self) -> Hubness:
-        """Return which correction for hubness the label head makes."""
+    hubness: Hubness
 
 
 class LabelHead(Head):

@@ -79,32 +79,29 @@ class Comparison:
     """Where they differ: the largest difference first."""
 
 
-def compare(
-    a: SystemScores, b: SystemScores, split: str, generator: np.random.Generator, *, name: str = OWN
-) -> Comparison:
+def compare(a: SystemScores, b: SystemScores, split: str, generator: np.random.Generator) -> Comparison:
     """Compare two sides on one split.
 
     Args:
         generator: Draws permutations where there are too many to try them all.
-        name: Whose margins: the runs' own or a control's.
 
     Raises:
         UsageError: the sides were not asked the same questions.
     """
     rows = _matched(a, b, split)
-    terms = _terms(a, b, split, name)
+    terms = _terms(a, b, split)
     differences = np.array([term.difference for term in terms])
     mine, yours = (
         np.concatenate(
             [
-                (one.margins[name][pair[k]] > 0) == one.answer[pair[k]]
+                (one.margins[OWN][pair[k]] > 0) == one.answer[pair[k]]
                 for one, pair in zip(side.predictions, rows, strict=True)
             ]
         )
         for k, side in enumerate((a, b))
     )
     only_a, only_b = int((mine & ~yours).sum()), int((yours & ~mine).sum())
-    drawn = [[replicates(one, split, name) for one in side.predictions] for side in (a, b)]
+    drawn = [[replicates(one, split) for one in side.predictions] for side in (a, b)]
     f1 = _difference(drawn, "macro_f1")
     return Comparison(
         a=a.name,
@@ -181,13 +178,11 @@ def cohen_d_z(differences: np.ndarray) -> float | None:
     return float(differences.mean() / deviation) if deviation > 0 else None
 
 
-def detectable_difference(
-    error: float | None, n_clusters: int, alpha: float = 0.05, power: float = 0.8
-) -> float | None:
-    """Return the smallest difference that a two-sided test finds with this power (Bloom 1995, with t quantiles)."""
+def detectable_difference(error: float | None, n_clusters: int) -> float | None:
+    """Return the smallest difference that a two-sided test at alpha .05 finds with power .8 (Bloom 1995, by t)."""
     if error is None or n_clusters < 2:
         return None
-    return float(stdtrit(n_clusters - 1, 1 - alpha / 2) + stdtrit(n_clusters - 1, power)) * error
+    return float(stdtrit(n_clusters - 1, 0.975) + stdtrit(n_clusters - 1, 0.8)) * error
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -235,9 +230,9 @@ def _questions(predictions: Predictions, split: str) -> tuple[np.ndarray, list[s
     return np.array(order, dtype=np.int64), [said[row] for row in order]
 
 
-def _terms(a: SystemScores, b: SystemScores, split: str, name: str) -> tuple[TermDifference, ...]:
+def _terms(a: SystemScores, b: SystemScores, split: str) -> tuple[TermDifference, ...]:
     """Return the terms that have a score with every seed, the largest difference first."""
-    found = [[_term_f1(one, split, name) for one in side.predictions] for side in (a, b)]
+    found = [[_term_f1(one, split) for one in side.predictions] for side in (a, b)]
     shared = set.intersection(*(set(one) for side in found for one in side))
     terms = [
         TermDifference(term, *(float(np.mean([one[term] for one in side])) for side in found))
@@ -246,10 +241,10 @@ def _terms(a: SystemScores, b: SystemScores, split: str, name: str) -> tuple[Ter
     return tuple(sorted(terms, key=lambda term: -abs(term.difference)))
 
 
-def _term_f1(predictions: Predictions, split: str, name: str) -> dict[str, float]:
+def _term_f1(predictions: Predictions, split: str) -> dict[str, float]:
     """Return the F1 of every scored term."""
     rows = predictions.rows_of(split)
-    asked, guess = predictions.asked(rows), predictions.margins[name][rows] > 0
+    asked, guess = predictions.asked(rows), predictions.margins[OWN][rows] > 0
     codes, term = np.unique(asked.term, return_inverse=True)
     found = term_f1(term, asked.answer, guess) if len(asked) else np.empty(0)
     return {predictions.terms[code]: f1 for code, f1 in zip(codes, found, strict=True) if not np.isnan(f1)}

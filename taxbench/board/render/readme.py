@@ -26,12 +26,12 @@ _PAGE = Path(__file__).with_name("readme.txt")
 """What the page says around its tables."""
 
 
-def readme(board: Board, figures: str = "figures") -> str:
-    """Return the page in Markdown; `figures` is the folder of the PNG files, as seen from it."""
+def readme(board: Board) -> str:
+    """Return the page in Markdown, with the PNG files of the folder `figures` beside it."""
     tables = [] if board.entries else ["There are no results yet.\n"]
     for dataset in dict.fromkeys(entry.dataset for entry in board.entries):
         tables += _dataset([entry for entry in board.entries if entry.dataset == dataset])
-    more = [f"![{markdown_text(plot.caption, 200)}]({figures}/{plot.stem}.png)\n" for plot in plots(board)]
+    more = [f"![{markdown_text(plot.caption, 200)}](figures/{plot.stem}.png)\n" for plot in plots(board)]
     more = ["## Figures\n"] * bool(more) + more + _languages(board) + _others(board) + _references(board.references)
     controls = "- **controls**: " + " ".join(
         f"**{each.title}**: {each.help}" for each in known_controls(row.controls for row in board.rows)
