@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -29,10 +28,10 @@ from taxbench.results.predictions import read_predictions
 from taxbench.specs.sources import LMSpec
 from taxbench.util import devices
 from tests.conftest import save_tiny_lm, with_one_thread
+from tests.made import make_photos
 
 GOLDEN = Path(__file__).parent / "golden" / "numbers.json"
 PACKAGE = Path(taxbench.__file__).parent
-LEAVES = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool", "trout": "fish", "shark": "fish"}
 RAISE = "Numbers changed: raise taxbench._version.NUMERICS and write tests/golden anew, or undo the change."
 SETTINGS = ("frame=raw", "epochs=1", "learning_rate=3e-3")
 """Said here, so that other defaults change no numbers."""
@@ -47,17 +46,7 @@ def float32(patch: pytest.MonkeyPatch) -> None:
 
 def measure(folder: Path) -> dict[str, Any]:
     """Run heads of both kinds and every control on a tiny random LM, and make label vectors through it."""
-    draw = np.random.default_rng(0)
-    for leaf in LEAVES:
-        (folder / "photos" / leaf).mkdir(parents=True)
-        colours = draw.integers(0, 256, (4, 4, 3))
-        for i in range(12):
-            pixels = np.clip(colours + draw.normal(0, 20, (4, 4, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).resize((32, 32), Image.Resampling.NEAREST).save(
-                folder / "photos" / leaf / f"{i:02d}.png"
-            )
-    rows = [f"{leaf}\t{leaf}\t{above}" for leaf, above in LEAVES.items()]
-    (folder / "photos.tsv").write_text("\n".join(["folder\tleaf\thypernyms", *rows]) + "\n")
+    make_photos(folder, 12, Image.Resampling.NEAREST)
     lm = save_tiny_lm("llama", folder / "tiny-llama")
     results = taxbench.run(
         quiet=True, task="unseen_hypernym,counterfactual_low", model=str(lm), encoder="pixels", head="mlp,ridge_token",

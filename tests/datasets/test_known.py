@@ -8,20 +8,18 @@ import pytest
 from taxbench.datasets.dataset import load_dataset
 from taxbench.datasets.known import ENTRY_POINTS, known_datasets
 from taxbench.util.errors import UsageError
+from tests.made import offer
 
 
 @pytest.fixture
 def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    info = tmp_path / "plugged-2.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 2.0\n")
-    points = "pocket = plugged:load\nodd = plugged\nlate = plugged:load\nthings = plugged:load\n"
+    points = "pocket = pictured:load\nodd = pictured\nlate = pictured:load\nthings = pictured:load\n"
     points += "boom = plain:boom\nfive = plain:five\n"
-    (info / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\n{points}")
+    offer(tmp_path, ENTRY_POINTS, points)
     (tmp_path / "plain.py").write_text(
         "def boom(path, taxonomy):\n    raise RuntimeError('boom')\ndef five(path, taxonomy):\n    return 5\n"
     )
-    (tmp_path / "plugged.py").write_text('"""Pictures of another package."""\nimport nowhere\n')
+    (tmp_path / "pictured.py").write_text('"""Pictures of another package."""\nimport nowhere\n')
     monkeypatch.syspath_prepend(tmp_path)
     known_datasets.cache_clear()
     yield
@@ -31,14 +29,14 @@ def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_no_package_takes_a_name_that_is_there(offered: None) -> None:
     known = known_datasets()
     assert known["pocket"].loader.startswith("taxbench.pocket") and known["things"].loader.startswith("taxbench.")
-    for name in ("pocket of plugged:load", "things of plugged:load"):
+    for name in ("pocket of pictured:load", "things of pictured:load"):
         assert "the name is taken" in known[name].summary
     assert known["late"].summary == "Pictures of another package."
 
 
 @pytest.mark.parametrize("name", ["odd", "late", "late:x"])
 def test_a_broken_package_is_named(offered: None, name: str) -> None:
-    with pytest.raises(UsageError, match=f"The dataset '{name.partition(':')[0]}' cannot be used: importing plugged"):
+    with pytest.raises(UsageError, match=f"The dataset '{name.partition(':')[0]}' cannot be used: importing pictured"):
         load_dataset(name)
 
 

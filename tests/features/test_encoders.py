@@ -21,6 +21,7 @@ from taxbench.registry.models import find_encoder, model_source
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
 from tests.features.tiny_encoders import TINY, VIT, save_preprocessing
+from tests.made import offer
 
 CPU = torch.device("cpu")
 Saved = Callable[[str], Path]
@@ -402,14 +403,11 @@ def nothing(): return None
 
 def test_a_package_can_add_an_encoder_with_code_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "halves_package.py").write_text(PLUGIN)
-    info = tmp_path / "halves-1.5.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: halves\nVersion: 1.5\n")
     points = "halves = halves_package:halves\nbroken = no_such_module:x\nnothing = halves_package:nothing\n"
-    (info / "entry_points.txt").write_text(f"[taxbench.encoders]\n{points}")
+    offer(tmp_path, "taxbench.encoders", points)
     monkeypatch.syspath_prepend(tmp_path)
     spec = find_encoder("halves")
-    assert spec.summary == "From the package halves 1.5."
+    assert spec.summary == "From the package plugged 2.0."
     encoder = load_encoder(describe_encoder(spec), CPU, torch.float32)
     pixels = pictures((8, 16), 2)
     tokens, pooled = read(encoder, pixels, (-1, "tokens"), (-1, "pooled"))

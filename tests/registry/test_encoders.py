@@ -8,14 +8,7 @@ import pytest
 
 from taxbench.registry.models import encoders, find_encoder, find_lm, model_source
 from taxbench.util.errors import ModelError, UsageError
-
-
-def package(root: Path, points: str, group: str = "encoders") -> None:
-    """Install a package in a folder, as pip would leave it."""
-    info = root / "plugged-2.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text(f"[taxbench.{group}]\n{points}")
+from tests.made import offer
 
 
 def test_every_architecture_has_an_alias_with_a_summary() -> None:
@@ -49,7 +42,7 @@ def test_a_typing_error_names_the_nearest_encoder() -> None:
 
 
 def test_packages_add_encoders_and_cannot_take_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package(tmp_path, "other = no_such_module:function\nclip = no_such_module:function\n")
+    offer(tmp_path, "taxbench.encoders", "other = no_such_module:function\nclip = no_such_module:function\n")
     monkeypatch.syspath_prepend(tmp_path)
     spec = find_encoder("other")
     assert (spec.source, spec.summary) == ("entry-point:no_such_module:function", "From the package plugged 2.0.")
@@ -59,7 +52,7 @@ def test_packages_add_encoders_and_cannot_take_a_name(tmp_path: Path, monkeypatc
 def test_packages_add_language_models_as_folders_and_are_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package(tmp_path, "mine = carrier:weights.small\npocket = carrier:weights\ngone = carrier:gone\n", "lms")
+    offer(tmp_path, "taxbench.lms", "mine = carrier:weights.small\npocket = carrier:weights\ngone = carrier:gone\n")
     (tmp_path / "carrier" / "weights" / "small").mkdir(parents=True)
     (tmp_path / "carrier" / "__init__.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path)
@@ -71,7 +64,7 @@ def test_packages_add_language_models_as_folders_and_are_not_imported(
 
 
 def test_listing_runs_no_code_of_packages(tmp_path: Path) -> None:
-    package(tmp_path, "bomb = bomb:go\n")
+    offer(tmp_path, "taxbench.encoders", "bomb = bomb:go\n")
     (tmp_path / "bomb.py").write_text("raise SystemExit('boom')")
     code = (
         "import sys; from taxbench.registry.models import encoders; assert 'bomb' in encoders();"

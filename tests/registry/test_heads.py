@@ -10,6 +10,7 @@ import pytest
 from taxbench.heads.loading import head_module, head_spec
 from taxbench.registry.heads import broken_heads, head_info, heads, read_head, settings_defaults
 from taxbench.util.errors import UsageError
+from tests.made import offer
 
 HEAD = '''"""Twice what it gets,
 
@@ -42,10 +43,7 @@ BUILD, FIT = "def build(shape, settings): ...\n", "def fit(data, settings): ...\
 
 def package(root: Path, points: str, **files: str) -> None:
     """Install a package in a folder, as pip would leave it."""
-    info = root / "plugged-2.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text(f"[taxbench.heads]\n{points}")
+    offer(root, "taxbench.heads", points)
     folder = root / points.partition("= ")[2].partition(".")[0]
     folder.mkdir()
     for name, text in {"__init__": "", **files}.items():

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import taxbench
 from taxbench.board.submit.examine import examine
@@ -27,9 +26,9 @@ from taxbench.training.head_state import HeadTrainingState
 from taxbench.util.errors import TaxbenchError, TrainingError, UsageError
 from taxbench.util.progress import Reporter
 from tests.conftest import save_tiny_lm
+from tests.made import LEAVES, make_photos
 from tests.registry.test_heads import package
 
-LEAVES = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool", "trout": "fish", "shark": "fish"}
 TASK = """
 name: {name}
 version: 1
@@ -45,15 +44,7 @@ EVERYTHING = "chance, random_lm, no_image, shuffled_features, label_oracle, text
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("suite")
-    draw = np.random.default_rng(0)
-    for leaf in LEAVES:
-        (folder / "photos" / leaf).mkdir(parents=True)
-        colours = draw.integers(0, 256, (4, 4, 3))
-        for i in range(12):
-            pixels = np.clip(colours + draw.normal(0, 20, (4, 4, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).resize((32, 32)).save(folder / "photos" / leaf / f"{i:02d}.png")
-    rows = [f"{leaf}\t{leaf}\t{above}" for leaf, above in LEAVES.items()]
-    (folder / "photos.tsv").write_text("\n".join(["folder\tleaf\thypernyms", *rows]) + "\n")
+    make_photos(folder, 12)
     (folder / "all.yaml").write_text(TASK.format(name="every_control", controls=EVERYTHING))
     (folder / "none.yaml").write_text(TASK.format(name="no_control", controls="chance"))
     yield folder

@@ -4,19 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import transformers as hf
-from PIL import Image
 from torch import Tensor
 
 from taxbench.features.encoders import Encoder
 from tests.conftest import with_one_thread
+from tests.made import make_photos
 from tests.systems.tiny_systems import TINY
 
 one_thread = pytest.fixture(autouse=True, scope="package")(with_one_thread)
-LEAVES = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool", "trout": "fish", "shark": "fish"}
 CONTROLS = "chance, random_lm, no_image, shuffled_features, label_oracle, text_only, feature_probe, name_probe"
 TASK = f"""
 name: every_control
@@ -40,15 +38,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with photos of six leaves, their taxonomy and a task with every control."""
     folder = tmp_path_factory.mktemp("photos")
-    draw = np.random.default_rng(0)
-    for leaf in LEAVES:
-        (folder / "photos" / leaf).mkdir(parents=True)
-        colours = draw.integers(0, 256, (4, 4, 3))
-        for i in range(8):
-            pixels = np.clip(colours + draw.normal(0, 20, (4, 4, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).resize((32, 32)).save(folder / "photos" / leaf / f"{i:02d}.png")
-    rows = [f"{leaf}\t{leaf}\t{above}" for leaf, above in LEAVES.items()]
-    (folder / "photos.tsv").write_text("\n".join(["folder\tleaf\thypernyms", *rows]) + "\n")
+    make_photos(folder, 8)
     (folder / "task.yaml").write_text(TASK)
     more = TASK.replace("every_control", "more_questions") + "questions: {negatives_per_positive: 4}\n"
     (folder / "more.yaml").write_text(more)

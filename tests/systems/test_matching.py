@@ -25,7 +25,8 @@ from taxbench.systems.text_side import TEMPLATES, TextSide
 from taxbench.systems.whole_model import describe_system
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import UsageError
-from tests.systems.conftest import LEAVES, normalised, pictures
+from tests.made import LEAVES
+from tests.systems.conftest import normalised, pictures
 
 Saved = Callable[[str], Path]
 CPU = torch.device("cpu")

@@ -12,6 +12,7 @@ from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.scaffold import write_new_task
 from taxbench.tasks.validation import validate
 from taxbench.util.errors import TaskError, UsageError
+from tests.made import offer
 
 CURVE = """\
 name: curve
@@ -254,10 +255,7 @@ def test_levels_fill_fields_of_whole_numbers(tmp_path: Path) -> None:
 
 def package(root: Path, points: str) -> None:
     """Install a package in a folder, as pip would leave it; importing it would end the program."""
-    info = root / "plugged-2.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text(f"[taxbench.tasks]\n{points}")
+    offer(root, "taxbench.tasks", points)
     for folder in ("plugged", "plugged/tasks"):
         (root / folder).mkdir()
         (root / folder / "__init__.py").write_text("raise SystemExit('imported')\n")
