@@ -3,6 +3,7 @@
 import codecs
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -112,9 +113,11 @@ def check_writable(folder: Path) -> None:
         CacheError: it cannot.
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        why = "may not be written to" if there.is_dir() else "is not a folder"
-        raise CacheError(f"Nothing can be written to '{folder}': '{there}' {why}. Choose another folder.")
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        why = f"may not be written to ({os.strerror(error.errno or 0)})" if there.is_dir() else "is not a folder"
+        raise CacheError(f"Nothing can be written to '{folder}': '{there}' {why}. Choose another folder.") from None
 
 
 def sync_folder(folder: Path) -> None:

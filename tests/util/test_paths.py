@@ -40,7 +40,13 @@ def test_a_place_below_a_file_is_refused_before_and_while_writing(tmp_path: Path
     with pytest.raises(CacheError, match="is not a folder"):
         check_writable(below)
     check_writable(tmp_path / "not" / "yet")
-    assert not (tmp_path / "not").exists()
+    assert not (tmp_path / "not").exists() and {path.name for path in tmp_path.iterdir()} == {"file"}
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file system that refuses files of everybody")
+def test_a_file_system_that_takes_no_file_is_refused_before_work_though_its_rights_allow_it() -> None:
+    with pytest.raises(CacheError, match=r"'/proc' may not be written to \(No such file"):
+        check_writable(Path("/proc/results"))
 
 
 def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path) -> None:
