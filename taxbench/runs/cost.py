@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import torch
@@ -48,6 +49,7 @@ class CostModel:
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self._protocols: dict[str, Protocol] = {}
+        self._alikes: dict[int, tuple[ref[Protocol], Protocol]] = {}  # by the identity of those that runs have
         self._tokens: dict[tuple[object, ...], float] = {}
         self._soft: dict[tuple[str, str], int] = {}
 
@@ -64,8 +66,8 @@ class CostModel:
         if head_info(job.key.head.name).learns == "fit":
             return 0.0
         protocol = self._alike(job.protocol)
-        draw = partial(protocol.train_questions, 0)
-        tokens = self._of_rows(job, job.teaching, "train", len(protocol.images("train")), draw)
+        every, draw = partial(protocol.images, "train"), partial(protocol.train_questions, 0)
+        tokens = self._of_rows(job, job.teaching, "train", every, draw)
         return 4.0 * self.weights * tokens * job.key.trainer.epochs
 
     def asking(self, job: HeadJob) -> float:
@@ -80,8 +82,12 @@ class CostModel:
 
     def _alike(self, protocol: Protocol) -> Protocol:
         """Return a protocol that asks as many questions, one for all seeds and pairings; it is kept."""
-        task = protocol.task.model_copy(update={"counterfactual": NoCounterfactual(kind="none"), "name": "cost"})
-        return self._protocols.setdefault(task.digest, Protocol(task, protocol.dataset, 0))
+        of, alike = self._alikes.get(id(protocol), (None, protocol))
+        if of is None or of() is not protocol:  # new, or in the place of one that is gone
+            task = protocol.task.model_copy(update={"counterfactual": NoCounterfactual(kind="none"), "name": "cost"})
+            alike = self._protocols.setdefault(task.digest, Protocol(task, protocol.dataset, 0))
+            self._alikes[id(protocol)] = ref(protocol), alike
+        return alike
 
     def _soft_tokens(self, job: HeadJob) -> int:
         """Return how many soft tokens a head makes of an image."""
@@ -96,15 +102,16 @@ class CostModel:
         return self._soft[key]
 
     def _of_rows(
-        self, job: HeadJob, how: Asking, what: str, images: int | None, draw: Callable[[], QuestionSet]
-    ) -> float:
+        self, job: HeadJob, how: Asking, what: str, images: Callable[[], np.ndarray] | None,
+        draw: Callable[[], QuestionSet],
+    ) -> float:  # fmt: skip
         """Return how many tokens the rows have in which questions are put to the LM; counted once for many heads.
 
         Raises ModelError where they are longer than it knows positions.
 
         Args:
             how: In which words, as they are put to the LM.
-            images: How many rows there are; None: as many as the questions have images.
+            images: Returns those that have rows; None: as many have as the questions are about.
             draw: Returns the questions.
         """
         info, trainer, k = head_info(job.key.head.name), job.key.trainer, self._soft_tokens(job)
@@ -119,7 +126,7 @@ class CostModel:
             if info.sees == "features" or images is not None or protocol.task.in_pairs:
                 shown = np.unique(questions.image)
                 second = k * np.mean(shown >= n)  # of rows with two images, the second's soft tokens
-                self._tokens[key] = float((images or len(shown)) * (shared + second) + widths.sum())
+                self._tokens[key] = float(len(images() if images else shown) * (shared + second) + widths.sum())
             else:  # nothing is asked twice, and each question stands in a row of its own
                 looks = protocol.leaf[questions.image] if info.sees == "name" else np.zeros(len(questions), np.int64)
                 once = np.unique(np.stack([looks, questions.term]), axis=1, return_index=True)[1]
