@@ -36,8 +36,8 @@ class LoadedResults:
     @property
     def names(self) -> dict[str, str]:
         """Return where each lies below the folder that was searched, by `record_key`."""
-        roots = [root.resolve() for root in self.searched]
-        places = {record_key(each): folder_of(each).resolve() for each in self.results}
+        roots = [form for root in self.searched for form in (root.absolute(), root.resolve())]  # Ray's is the second
+        places = {record_key(each): folder_of(each).absolute() for each in self.results}
         return {key: next(place.relative_to(root) for root in roots if place.is_relative_to(root)).as_posix()
                 for key, place in places.items()}  # fmt: skip
 

@@ -10,7 +10,9 @@ from taxbench.scoring.metrics import Scorecard, score
 from taxbench.specs.result import Result
 from taxbench.util.errors import DataError, first_few
 
-# Cells of the table behind the chance of a term. A stranger's file may ask for terabytes; THINGS needs 5 * 10**6.
+# What scoring may take: scores of terms, and cells of the table behind the chance of a term. A stranger's file may ask
+# for terabytes; THINGS needs 10**5 and 5 * 10**6.
+_MOST_SCORES = 10**6
 _MOST_CELLS = 10**8
 
 ScoreValue = float | None | str
@@ -44,9 +46,13 @@ def rescore(result: Result, predictions: Predictions) -> Scorecard:
             f"The predictions lack margins of the controls {first_few(lacking)}; they have "
             f"{first_few(predictions.margins)}."
         )
-    if (cells := _most_cells(predictions)) > _MOST_CELLS:
+    _, asked = np.unique(predictions.split * np.int64(len(predictions.terms)) + predictions.term, return_inverse=True)
+    positives, every = np.bincount(asked, weights=predictions.answer), np.bincount(asked)
+    cells = int((positives * (every - positives)).max(initial=0))
+    if len(every) * len(predictions.margins) > _MOST_SCORES or cells > _MOST_CELLS:
         raise DataError(
-            f"A term with {cells:,} pairs of a positive and a negative question is more than can be scored."
+            f"{len(every):,} terms, of which one has {cells:,} pairs of a positive and a negative question, are more "
+            "than can be scored here."
         )
     return score(predictions, controls, result.thresholds)
 
@@ -78,10 +84,3 @@ def _scores(card: Scorecard | Result) -> Iterator[tuple[tuple[str, str], ScoreVa
                 yield from (((row.split, f"{where}.controls.{each}"), f1) for each, f1 in row.controls.items())
             elif name not in ("split", "term"):
                 yield (row.split, f"{where}.{name}"), value
-
-
-def _most_cells(predictions: Predictions) -> int:
-    """Return positives times negatives of the term that has most of both."""
-    _, asked = np.unique(predictions.split * np.int64(len(predictions.terms)) + predictions.term, return_inverse=True)
-    positives = np.bincount(asked, weights=predictions.answer)
-    return int((positives * (np.bincount(asked) - positives)).max(initial=0))

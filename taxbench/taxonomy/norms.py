@@ -52,7 +52,7 @@ def _lancaster(given: Path | None) -> Rows | None:
         raise _other(path, ("word", *LANCASTER.columns), header)
     word, found = names.index("word"), Rows()
     for number, line in enumerate(lines, start=2):
-        if line and len(line) < len(header):
+        if line and len(line) <= max(word, *places.values()):
             raise DataError(f"{path}:{number}: expected {len(header)} cells, found {len(line)}")
         if line:
             where = f"{path}:{number}"
@@ -86,12 +86,11 @@ def _coda(given: Path | None) -> Rows | None:
     if given is None or not all((given / name).is_file() for name in ("annotations.jsonl", "objects.jsonl")):
         return None
     objects = _json_lines(given / "objects.jsonl", "object_s")
-    called = {line["class_id"]: line["object_s"] or line.get("object_pl") for line in objects}  # "scissors"
-    names = {key: name.lower() for key, name in called.items() if name}
+    called = {line["class_id"]: line["object_s"] or line.get("object_pl") for _, line in objects}  # "scissors"
+    names = {key: str(name).lower() for key, name in called.items() if name}
     shares: dict[str, list[dict[str, float]]] = {}
-    for line in _json_lines(given / "annotations.jsonl", "included"):
-        who = f"{given / 'annotations.jsonl'}, {line['class_id']}"
-        rated = {each: _number(who, each, line.get(each, 0)) for each in _COLOURS}  # who skipped an object has none
+    for where, line in _json_lines(given / "annotations.jsonl", "included"):
+        rated = {each: _number(where, each, line.get(each, 0)) for each in _COLOURS}  # who skipped an object has none
         if line["included"] and line["class_id"] in names and sum(rated.values()):
             every = sum(rated.values())
             shares.setdefault(names[line["class_id"]], []).append({name: n / every for name, n in rated.items()})
@@ -191,15 +190,15 @@ def published(column: str) -> str | None:
     return next((name for name, norms in NORMS.items() if column in norms.columns), None)
 
 
-def _json_lines(path: Path, key: str) -> Iterable[dict[str, Any]]:
-    """Yield the objects of a file that has one a line, each with a class_id and another key."""
+def _json_lines(path: Path, key: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield the objects of a file that has one a line, each with a class_id and another key, and where they stand."""
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         try:
             found = json.loads(line)
             _ = found["class_id"], found[key]
         except (ValueError, KeyError, TypeError):
             raise DataError(f"{path}:{number}: expected an object with class_id and {key}, as CoDa has them.") from None
-        yield found
+        yield f"{path}:{number}", found
 
 
 def _number(where: str, column: str, text: Any) -> float:

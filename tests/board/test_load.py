@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.board.load import load_predictions, load_records
+from taxbench.board.load import LoadedResults, load_predictions, load_records
+from taxbench.results.records import read_result
 from taxbench.util.errors import DataError
 from tests.board.records import record
 
@@ -19,6 +20,17 @@ def test_what_is_no_regular_file_is_never_opened(tmp_path: Path, kind: str) -> N
     os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
     with pytest.raises(DataError, match="is not a regular file"):
         load_records([tmp_path])
+
+
+def test_names_are_those_below_the_folder_that_was_given_whatever_is_a_link(tmp_path: Path) -> None:
+    real, out = tmp_path / "real", tmp_path / "out"
+    (path,) = (record(real), *real.rglob("result.json"))[1:]
+    out.mkdir()
+    (out / "leaf").symlink_to(path.parent.parent)
+    (tmp_path / "link").symlink_to(out)
+    for root, searched in ((out, out), (tmp_path / "link", tmp_path / "link"), (out, tmp_path / "link")):
+        result = read_result(path).lies_in(root / "leaf" / "run")
+        assert [*LoadedResults((result,), [searched]).names.values()] == ["leaf/run"]
 
 
 def test_predictions_that_are_no_file_are_never_opened(tmp_path: Path) -> None:

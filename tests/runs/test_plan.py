@@ -10,6 +10,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -69,6 +70,14 @@ def test_the_work_of_a_head_is_that_of_every_token_it_puts_to_the_lm(options: di
     assert cost.asking(job) == pytest.approx(2 * cost.weights * sum(map(tokens, asked)), rel=0.05)
     twice = replace(job, key=job.key.model_copy(update={"trainer": job.key.trainer.model_copy(update={"epochs": 8})}))
     assert cost.training(twice) == 2 * cost.training(job)
+
+
+def test_a_protocol_in_the_place_of_one_that_is_gone_is_priced_for_itself(options: dict[str, str]) -> None:
+    context, run = first_run({**options, "seeds": "1"})
+    cost, mine = CostModel(context), run.protocol
+    other = replace(mine, task=mine.task.model_copy(update={"version": 9}))
+    cost._alikes[id(mine)] = ref(other), other
+    assert cost._alike(mine) is not other and cost._alike(mine) is cost._alike(replace(mine, seed=2))
 
 
 @pytest.mark.parametrize("head", ["qformer", "ridge_token"])

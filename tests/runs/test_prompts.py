@@ -1,5 +1,6 @@
 """A prompt is chosen by names alone, once, and is part of a run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,9 @@ def test_the_embedded_lm_keeps_the_published_prompt_and_is_asked_once(
     monkeypatch.setattr(prompts, "score_prompts", lambda *_: pytest.fail("asked again"))
     assert choose_prompt(*pocket, AUTO, tmp_path, QUIET) == found
     assert choose_prompt(*pocket, PromptSpec(frame="qa"), tmp_path, QUIET) == typed
+    lm, wording = pocket
+    elsewhere = replace(lm, device=torch.device("cuda"))
+    assert prompts._path(tmp_path, lm, wording, AUTO) != prompts._path(tmp_path, elsewhere, wording, AUTO)
 
 
 @pytest.mark.parametrize("content", [

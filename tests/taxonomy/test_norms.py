@@ -94,10 +94,10 @@ def test_colours_of_coda_are_those_that_raters_agree_on(tmp_path: Path) -> None:
             lambda folder: (
                 f"coda:{broken(folder, json.dumps({'class_id': '/m/elk', 'included': True, 'red': 'much'}))}"
             ),
-            "annotations.jsonl, /m/elk: column 'red': expected a number",
+            "annotations.jsonl:7: column 'red': expected a number",
         ),
         (lambda folder: f"lancaster:{cut(folder, 0)}", "norms.csv:1: expected the columns"),
-        (lambda folder: f"lancaster:{cut(folder, -30)}", "norms.csv:3: expected 8 cells, found"),
+        (lambda folder: f"lancaster:{cut(folder, -34)}", "norms.csv:3: expected 8 cells, found"),
     ],
 )
 def test_a_file_that_is_another_is_one_sentence_with_its_place(tmp_path: Path, make: object, said: str) -> None:

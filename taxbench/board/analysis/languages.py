@@ -49,7 +49,7 @@ def compare_languages(records: LoadedResults, on_board: bool = False) -> Languag
             first = family[others[0]][0]
             notes.append(f"Left out: {first.run.task.name} on {first.dataset}: there is no record in English.")
         elif others:
-            found = _of_family(family, records, on_board)
+            found = _of_family(family, on_board)
             findings += [replace(each, setting=settings[key]) for each in found]
     return LanguageFindings(tuple(findings), tuple(notes))
 
@@ -75,9 +75,7 @@ def _family(result: Result) -> str:
     return content_hash([task.digest, rest, result.versions.computing])
 
 
-def _of_family(
-    family: dict[LanguagePair, list[Result]], records: LoadedResults, on_board: bool
-) -> list[LanguageFinding]:
+def _of_family(family: dict[LanguagePair, list[Result]], on_board: bool) -> list[LanguageFinding]:
     """Compare the languages of one system, English first."""
     task, words = family[LanguagePair()][0].run.task, {} if on_board else languages()
     splits = (task.headline,) if on_board else task.evaluate

@@ -236,7 +236,7 @@ class FeatureTable:
         if not self.fits(device):
             raise CacheError(
                 f"{self.nbytes / 2**30:.1f} GB of features do not fit into the free memory of '{device}'. "
-                "Extract pooled features."
+                "Read them by rows (take), export them as .npy, or extract pooled features."
             )
         whole = torch.empty((self.layout.n, *self.row_shape), dtype=getattr(torch, self.layout.dtype), device=device)
         for rows, features in self.passes():

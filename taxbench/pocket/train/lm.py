@@ -88,11 +88,11 @@ class Settings:
 class Trainer:
     """Model, optimiser and step number: what a checkpoint holds."""
 
-    def __init__(self, corpus: Corpus, out_dir: Path, settings: Settings) -> None:
-        """Build everything from the seed, then load the checkpoint if there is one."""
+    def __init__(self, corpus: Corpus, out_dir: Path, settings: Settings, resume: bool = True) -> None:
+        """Build everything from the seed, then load the checkpoint if there is one to go on from."""
         self.settings, self.out_dir, self.step = settings, out_dir, 0
         self._checkpoint = out_dir / _CHECKPOINT
-        resumed = self._checkpoint.exists()
+        resumed = resume and self._checkpoint.exists()
         known, joined = Path(model_source(find_lm(settings.known).source)), list[tuple[int, int]]()
         language = find_language(settings.language) if settings.language else None
         if not resumed:
@@ -237,15 +237,18 @@ def train_lm(out_dir: Path, settings: Settings, corpus: Corpus | None = None) ->
     checkpoint, about = out_dir / _CHECKPOINT, out_dir / "settings.json"
     text = json.dumps(asdict(settings), indent=2) + "\n"
     is_alike = about.exists() and about.read_text(encoding="utf-8") == text
-    if not is_alike:
-        checkpoint.unlink(missing_ok=True)
-    elif (out_dir / "model.safetensors").exists() and not checkpoint.exists():
+    if is_alike and (out_dir / "model.safetensors").exists() and not checkpoint.exists():
         tqdm.write(f"An LM of these settings is in '{out_dir}' already.")
         return
     corpus = corpus or Corpus(read_nouns())
-    trainer = Trainer(corpus, out_dir, settings)
+    trainer = Trainer(corpus, out_dir, settings, resume=is_alike)
     (out_dir / "model.safetensors").unlink(missing_ok=True)  # of other settings: never beside these
-    about.write_text(text, encoding="utf-8")
+    if not is_alike:
+        if checkpoint.exists():
+            tqdm.write(f"What other settings began in '{out_dir}' is begun anew.")
+        checkpoint.unlink(missing_ok=True)
+        with replacing(about) as partial:
+            partial.write_text(text, encoding="utf-8")
     with tqdm(total=settings.steps, initial=trainer.step, unit="step") as bar:
         try:
             while trainer.step < settings.steps:

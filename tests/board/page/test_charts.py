@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from taxbench.board.page.charts import deprivation_chart, sweep_chart
+from taxbench.board.page.charts import deprivation_chart, similarity_chart, sweep_chart
 from taxbench.board.page.svg import Axes, chart, element, shown
-from taxbench.board.plots import MOST_CURVES, deprivations
+from taxbench.board.plots import MOST_CURVES, deprivations, scatters
 from taxbench.board.series import Point, Series
 from taxbench.board.sweeps import sweeps
 from tests.board import boards
@@ -32,6 +32,15 @@ def test_curves_that_are_left_out_are_counted() -> None:
     (content,) = deprivations(replace(boards.empty_board(), rows=rows))
     found = deprivation_chart("k", content)
     assert len(found.series) == MOST_CURVES and found.note.strip().startswith("2 further")
+
+
+def test_similarity_is_drawn_for_the_leading_entry_under_each_pairing() -> None:
+    charts = [similarity_chart("k", each) for each in scatters(boards.board())]
+    assert [each.about for each in charts] == [
+        "qwen3-0.6b · dinov2-reg-large · mlp",
+        "llama-3.2-1b · dinov2-reg-large · mlp",
+    ]
+    assert [len(series.points) for series in charts[0].series] == [len(boards.TERMS)] * 3
 
 
 @pytest.mark.parametrize("top, texts", [(0.02, ["0.0", "0.005", "0.01"]), (1.0, ["0.0", "0.2", "0.4"])])

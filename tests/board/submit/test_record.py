@@ -55,6 +55,13 @@ def test_a_broken_or_hostile_record_is_refused_with_its_reason(copy: Path, name:
     assert len(reasons) <= 13 and not Path("pwned").exists()
 
 
+@pytest.mark.parametrize("limit", ["_MOST_SCORES", "_MOST_CELLS"])
+def test_what_would_take_days_to_score_is_refused(good: Path, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"taxbench.scoring.rescore.{limit}", 10)
+    (reason,) = examine(good, REGISTRY).reasons
+    assert "more than can be scored here" in reason
+
+
 def test_there_are_enough_of_them() -> None:
     assert len(BROKEN) >= 100
 
