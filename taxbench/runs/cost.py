@@ -12,11 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from weakref import ref
+from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from taxbench.features.decode import resize
@@ -27,18 +26,20 @@ from taxbench.heads.loading import head_spec
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import TOLD, head_info
-from taxbench.results.records import TIMING, find_results
+from taxbench.results.records import TIMING, find_results, read_beside
 from taxbench.runs.context import FeatureSet, RunContext
 from taxbench.runs.environment import machine
 from taxbench.runs.fit import Asking, HeadJob, fit
 from taxbench.specs.feature_key import FeatureOptions
 from taxbench.specs.side_files import Timing
-from taxbench.specs.task import NoCounterfactual
+from taxbench.specs.task import NoCounterfactual, SplitName
 from taxbench.training.parallel import side_by_side
 from taxbench.training.predict import predict_margins
 from taxbench.util.devices import dtype_name, peak_memory, pick_dtype
 from taxbench.util.progress import QUIET, Advance, Reporter
 
+Part = Literal["train", "val"] | SplitName
+"""What is asked: in an epoch of training, about validation images, or of a split of the test."""
 _PROBE_SECONDS = 3.0
 _PROBE_IMAGES = 32
 
@@ -49,7 +50,6 @@ class CostModel:
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self._protocols: dict[str, Protocol] = {}
-        self._alikes: dict[int, tuple[ref[Protocol], Protocol]] = {}  # by the identity of those that runs have
         self._tokens: dict[tuple[object, ...], float] = {}
         self._soft: dict[tuple[str, str], int] = {}
 
@@ -65,29 +65,22 @@ class CostModel:
         """Return the FLOPs of training a head from its beginning."""
         if head_info(job.key.head.name).learns == "fit":
             return 0.0
-        protocol = self._alike(job.protocol)
-        every, draw = partial(protocol.images, "train"), partial(protocol.train_questions, 0)
-        tokens = self._of_rows(job, job.teaching, "train", every, draw)
-        return 4.0 * self.weights * tokens * job.key.trainer.epochs
+        job = self._alike(job)
+        return 4.0 * self.weights * self._of_rows(job, job.teaching, "train") * job.key.trainer.epochs
 
     def asking(self, job: HeadJob) -> float:
         """Return the FLOPs of asking a head all that its run asks: test and validation questions."""
-        info, protocol = head_info(job.key.head.name), self._alike(job.protocol)
-        if not info.asks_lm or self._context.inputs.system:
+        if not head_info(job.key.head.name).asks_lm or self._context.inputs.system:
             return 0.0
-        tokens = self._of_rows(job, job.asking, "val", None, protocol.validation)
-        tokens += sum(self._of_rows(job, job.asking, split, None, partial(protocol.test, split))
-                      for split in protocol.task.evaluate)  # fmt: skip
-        return 2.0 * self.weights * tokens
+        job = self._alike(job)
+        parts: tuple[Part, ...] = ("val", *job.protocol.task.evaluate)
+        return 2.0 * self.weights * sum(self._of_rows(job, job.asking, part) for part in parts)
 
-    def _alike(self, protocol: Protocol) -> Protocol:
-        """Return a protocol that asks as many questions, one for all seeds and pairings; it is kept."""
-        of, alike = self._alikes.get(id(protocol), (None, protocol))
-        if of is None or of() is not protocol:  # new, or in the place of one that is gone
-            task = protocol.task.model_copy(update={"counterfactual": NoCounterfactual(kind="none"), "name": "cost"})
-            alike = self._protocols.setdefault(task.digest, Protocol(task, protocol.dataset, 0))
-            self._alikes[id(protocol)] = ref(protocol), alike
-        return alike
+    def _alike(self, job: HeadJob) -> HeadJob:
+        """Return the job with a protocol that asks as many questions, one for all seeds and pairings; it is kept."""
+        dataset, changed = job.protocol.dataset, {"counterfactual": NoCounterfactual(kind="none"), "name": "cost"}
+        task = job.protocol.task.model_copy(update=changed)
+        return replace(job, protocol=self._protocols.setdefault(task.digest, Protocol(task, dataset, 0)))
 
     def _soft_tokens(self, job: HeadJob) -> int:
         """Return how many soft tokens a head makes of an image."""
@@ -101,37 +94,44 @@ class CostModel:
             self._soft[key] = head.mapped(apart.images(np.zeros(1, np.int64))).shape[1]
         return self._soft[key]
 
-    def _of_rows(
-        self, job: HeadJob, how: Asking, what: str, images: Callable[[], np.ndarray] | None,
-        draw: Callable[[], QuestionSet],
-    ) -> float:  # fmt: skip
+    def _of_rows(self, job: HeadJob, how: Asking, part: Part) -> float:
         """Return how many tokens the rows have in which questions are put to the LM; counted once for many heads.
 
         Raises ModelError where they are longer than it knows positions.
 
         Args:
             how: In which words, as they are put to the LM.
-            images: Returns those that have rows; None: as many have as the questions are about.
-            draw: Returns the questions.
         """
         info, trainer, k = head_info(job.key.head.name), job.key.trainer, self._soft_tokens(job)
-        protocol = self._alike(job.protocol)
-        key = (id(protocol), what, k, info.sees, trainer.order, *how.identity)
+        protocol = job.protocol
+        key = (id(protocol), part, k, info.sees, trainer.order, *how.identity)
         if key not in self._tokens:
-            questions, scorer = draw(), self._context.scorer(protocol, trainer.order, how.prompt, how.texts)
+            questions = _questions(protocol, part)
+            scorer = self._context.scorer(protocol, trainer.order, how.prompt, how.texts)
             table = scorer.table
             scorer.check_room(k * (1 + protocol.task.in_pairs), table.length)
             widths, n = table.widths.cpu().numpy()[questions.term], len(protocol.leaf)
             shared = k + len(table.opening) + len(table.stem) + len(table.ending)
-            if info.sees == "features" or images is not None or protocol.task.in_pairs:
+            if info.sees == "features" or part == "train" or protocol.task.in_pairs:
                 shown = np.unique(questions.image)
                 second = k * np.mean(shown >= n)  # of rows with two images, the second's soft tokens
-                self._tokens[key] = float(len(images() if images else shown) * (shared + second) + widths.sum())
+                rows = protocol.images("train") if part == "train" else shown
+                self._tokens[key] = float(len(rows) * (shared + second) + widths.sum())
             else:  # nothing is asked twice, and each question stands in a row of its own
                 looks = protocol.leaf[questions.image] if info.sees == "name" else np.zeros(len(questions), np.int64)
                 once = np.unique(np.stack([looks, questions.term]), axis=1, return_index=True)[1]
                 self._tokens[key] = float((widths[once] + shared).sum())
         return self._tokens[key]
+
+
+def _questions(protocol: Protocol, part: Part) -> QuestionSet:
+    """Return the questions of a part."""
+    match part:
+        case "train":
+            return protocol.train_questions(0)
+        case "val":
+            return protocol.validation()
+    return protocol.test(part)
 
 
 def asked_by(protocol: Protocol, heads: Mapping[str, HeadJob]) -> list[HeadJob]:
@@ -161,13 +161,12 @@ def rates(context: RunContext, jobs: Iterable[HeadJob], cost: CostModel) -> Rate
     seconds, work = {"train": 0.0, "evaluate": 0.0}, {"train": 0.0, "evaluate": 0.0}
     runs = memory = 0
     for path in find_results([context.config.out]) if context.config.out.is_dir() else ():
-        with suppress(OSError, ValidationError):
-            timing = Timing.model_validate_json((path.parent / TIMING).read_text())
-            if (timing.machine, timing.lm, timing.dtype or dtype) == (here, lm, dtype):
-                runs, memory = runs + 1, max(memory, timing.memory)
-                for phase in seconds:
-                    seconds[phase] += timing.seconds.get(phase, 0.0)
-                    work[phase] += timing.work.get(phase, 0.0)
+        timing = read_beside(path.parent / TIMING, Timing)
+        if timing and (timing.machine, timing.lm, timing.dtype or dtype) == (here, lm, dtype):
+            runs, memory = runs + 1, max(memory, timing.memory)
+            for phase in seconds:
+                seconds[phase] += timing.seconds.get(phase, 0.0)
+                work[phase] += timing.work.get(phase, 0.0)
     if all(work.values()) and seconds["train"] > _PROBE_SECONDS:
         found = {phase: work[phase] / seconds[phase] for phase in work}
         return Rates(found["train"], found["train"], found["evaluate"], memory, f"{runs} earlier runs")

@@ -138,7 +138,7 @@ def detectable(out: Path, task: TaskSpec) -> float | None:
             if result.run.task.digest == task.digest and result.predictions:
                 alike = (result.run.seed, result.predictions.questions)
                 answers = read_predictions(path.parent / result.predictions.file)
-                by_questions.setdefault(alike, []).append(replicates(answers, task.headline, ranks=False))
+                by_questions.setdefault(alike, []).append(replicates(answers, task.headline, with_auroc=False))
     found = []
     for drawn in by_questions.values():
         for one, other in pairwise(drawn):

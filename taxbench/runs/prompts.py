@@ -222,7 +222,5 @@ def name_scores(
 def _path(cache: Path, lm: FrozenLM, wording: Wording, wanted: PromptSpec) -> Path:
     asked: list[Any] = [wording.questions, wording.names, wording.answers, wording.order, wanted]
     asked += [wording.phrases, dict(wording.frames)] if wording.phrases else []
-    how = [lm.device.type] if lm.device.type != "cpu" else []
-    return (
-        cache / "prompts" / f"{content_hash([lm.digest, str(lm.dtype), versions().computing, *asked, *how], 20)}.json"
-    )
+    how = lm.digest, lm.device.type, str(lm.dtype), versions().computing
+    return cache / "prompts" / f"{content_hash([*how, *asked], 20)}.json"

@@ -10,7 +10,6 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from weakref import ref
 
 import numpy as np
 import pytest
@@ -72,12 +71,13 @@ def test_the_work_of_a_head_is_that_of_every_token_it_puts_to_the_lm(options: di
     assert cost.training(twice) == 2 * cost.training(job)
 
 
-def test_a_protocol_in_the_place_of_one_that_is_gone_is_priced_for_itself(options: dict[str, str]) -> None:
+def test_protocols_of_all_seeds_are_priced_as_one_and_other_tasks_apart(options: dict[str, str]) -> None:
     context, run = first_run({**options, "seeds": "1"})
-    cost, mine = CostModel(context), run.protocol
-    other = replace(mine, task=mine.task.model_copy(update={"version": 9}))
-    cost._alikes[id(mine)] = ref(other), other
-    assert cost._alike(mine) is not other and cost._alike(mine) is cost._alike(replace(mine, seed=2))
+    cost, job = CostModel(context), run.heads["none"]
+    other = job.protocol.task.model_copy(update={"heldout_leaves": 0.5})
+    one, same, apart = (cost._alike(replace(job, protocol=each)).protocol for each in (
+        job.protocol, replace(job.protocol, seed=2), replace(job.protocol, task=other)))  # fmt: skip
+    assert one is same and one is not apart
 
 
 @pytest.mark.parametrize("head", ["qformer", "ridge_token"])
