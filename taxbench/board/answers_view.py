@@ -49,11 +49,8 @@ def write_view(
                 report.say(f"Shown without pictures. {error}")
         answers = load_predictions(result)
         head = _inside(result, answers, here, report) if inside else None
-        shown.append(
-            AnsweredResult(
-                result, answers, known[fingerprint], read_beside(folder_of(result) / LOSSES, TrainingLosses), head
-            )
-        )
+        losses = read_beside(folder_of(result) / LOSSES, TrainingLosses)
+        shown.append(AnsweredResult(result, answers, known[fingerprint], losses, head))
     with replacing(out) as partial:
         partial.write_text(answers_page(shown, embed, report), encoding="utf-8")
     return [str(each.result.folder) for each in shown]

@@ -55,7 +55,13 @@ class TermQuestions:
 
 
 def replicates(
-    predictions: Predictions, split: str, name: str = OWN, *, n: int = REPLICATES, seed: int = 0, ranks: bool = True
+    predictions: Predictions,
+    split: str,
+    name: str = OWN,
+    *,
+    n: int = REPLICATES,
+    seed: int = 0,
+    with_auroc: bool = True,
 ) -> Replicates:
     """Score a split again and again under random weights of its terms and leaves.
 
@@ -65,7 +71,7 @@ def replicates(
         name: Whose margins: the run's own or a control's.
         n: Replicates of each kind.
         seed: Of the weights; scores that are compared must have the same.
-        ranks: Whether AUROC is wanted, which takes most of the time; else it is NaN.
+        with_auroc: Whether AUROC is wanted, which takes most of the time; else it is NaN.
     """
     asked = list(scored_terms(predictions, split))
     if not asked:
@@ -78,7 +84,7 @@ def replicates(
     for row, of in enumerate(asked):
         positive, negative = (_Stratum.of(rows, margin, leaf, weights) for rows in (of.positive, of.negative))
         f1[row] = _f1(positive, negative)
-        auroc[row] = _auroc(positive, negative) if ranks else np.nan
+        auroc[row] = _auroc(positive, negative) if with_auroc else np.nan
     terms = tuple(of.term for of in asked)
     by_term = item_weights("term", terms, n, seed)[:, 1:]
     by_term = by_term / by_term.sum(axis=0)

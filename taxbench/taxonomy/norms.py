@@ -52,11 +52,12 @@ def _lancaster(given: Path | None) -> Rows | None:
         raise _other(path, ("word", *LANCASTER.columns), header)
     word, found = names.index("word"), Rows()
     for number, line in enumerate(lines, start=2):
-        if line and len(line) <= max(word, *places.values()):
-            raise DataError(f"{path}:{number}: expected {len(header)} cells, found {len(line)}")
-        if line:
-            where = f"{path}:{number}"
-            found[line[word].lower()] = {name: _number(where, name, line[place]) for name, place in places.items()}
+        if not line:
+            continue
+        where = f"{path}:{number}"
+        if len(line) <= max(word, *places.values()):
+            raise DataError(f"{where}: expected {len(header)} cells, found {len(line)}")
+        found[line[word].lower()] = {name: _number(where, name, line[place]) for name, place in places.items()}
     return found
 
 
