@@ -17,6 +17,7 @@ from taxbench.lms.forward import (
     RowShape,
     Slots,
     buckets,
+    keep_opening,
     row_bytes,
     tokenise,
 )
@@ -210,33 +211,36 @@ class QuestionScorer:
         plain = Plain(lm, table) if order == "image_first" else QuestionFirst(lm, table, None)
         own = cls(lm, frame, table, "plain", None, plain, own_logits=True)
         tried = equivalence_check(lm, len(table.ids), own.margins, own.answer_scores)
-        try:
-            fast = own._fast(order)
-        except REFUSALS as error:
-            problem: str | None = first_line(error)
-        else:
+        problem: str | None = None
+        for keep in (True, False) if order == "image_first" else (True,):
+            try:
+                fast = own._fast(order, keep)
+            except REFUSALS as error:
+                problem = first_line(error)
+                continue
             problem = tried.problem(fast.margins)
-        if problem is not None:
-            what = "packed questions" if order == "image_first" else "questions computed once"
-            note = (
-                f"'{lm.spec.name}' is asked each question in a row of its own, which is several times slower: {what} "
-                f"do not work ({problem})."
-            )
-            sliced = replace(own, own_logits=False, note=note)
-            return sliced if tried.problem(sliced.margins) is None else replace(own, note=note)
-        if isinstance(fast.forward, Packed):
-            one_by_one = replace(fast, forward=replace(fast.forward, chunk=1))  # put to a prefix that is kept
-            if tried.problem(one_by_one.margins) is not None:
-                return replace(fast, forward=replace(fast.forward, chunk=None))
-        return fast
+            if problem is None and isinstance(fast.forward, Packed) and keep:
+                one_by_one = replace(fast, forward=replace(fast.forward, chunk=1))  # put to a prefix that is kept
+                problem = tried.problem(one_by_one.margins)
+            if problem is None:
+                return fast
+        what = "packed questions" if order == "image_first" else "questions computed once"
+        note = (
+            f"'{lm.spec.name}' is asked each question in a row of its own, which is several times slower: {what} "
+            f"do not work ({problem})."
+        )
+        sliced = replace(own, own_logits=False, note=note)
+        return sliced if tried.problem(sliced.margins) is None else replace(own, note=note)
 
-    def _fast(self, order: Order) -> "QuestionScorer":
-        """Return the faster way, which may not suit the model."""
+    def _fast(self, order: Order, keep: bool) -> "QuestionScorer":
+        """Return a faster way, which may not suit the model; `keep`: with keys and values kept where that helps."""
         lm, table = self.lm, self.table
         if order == "question_first":
             kept = QuestionFirst(lm, table, keep_questions(lm, table))
             return replace(self, path="question_first", forward=kept, own_logits=False)
-        packed = Packed(lm, table, CHUNK if lm.device.type == "cpu" else ACCELERATOR_CHUNK)
+        packed = Packed(lm, table, None)
+        if keep:
+            packed = Packed(lm, table, CHUNK if lm.device.type == "cpu" else ACCELERATOR_CHUNK, keep_opening(lm, table))
         return replace(self, path="packed", forward=packed, own_logits=False)
 
     def margins(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:

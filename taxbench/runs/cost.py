@@ -23,6 +23,7 @@ from taxbench.features.encoders import load_encoder
 from taxbench.features.feature_rows import FeatureRows
 from taxbench.heads.base import SoftHead
 from taxbench.heads.loading import head_spec
+from taxbench.lms.forward import Packed
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import TOLD, head_info
@@ -111,7 +112,8 @@ class CostModel:
             table = scorer.table
             scorer.check_room(k * (1 + protocol.task.in_pairs), table.length)
             widths, n = table.widths.cpu().numpy()[questions.term], len(protocol.leaf)
-            shared = k + len(table.opening) + len(table.stem) + len(table.ending)
+            kept = scorer.forward.kept if isinstance(scorer.forward, Packed) else 0
+            shared = k + len(table.opening) - kept + len(table.stem) + len(table.ending)
             if info.sees == "features" or part == "train" or protocol.task.in_pairs:
                 shown = np.unique(questions.image)
                 second = k * np.mean(shown >= n)  # of rows with two images, the second's soft tokens

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import BloomConfig, CohereConfig, FalconH1Config, GraniteConfig, LlamaConfig, MambaConfig, MptConfig
 
-from taxbench.lms.forward import Bucket, Packed, Plain, buckets
+from taxbench.lms.forward import Bucket, Plain, buckets
 from taxbench.lms.frozen import FrozenLM, random_twin
 from taxbench.lms.question_scorer import Order, QuestionScorer, equivalence_check
 from taxbench.specs.task import PromptSpec
@@ -45,6 +45,8 @@ def test_all_ways_agree_with_asking_one_by_one(lm: FrozenLM, order: Order, answe
         frame = OWN[order]
     scorer = QuestionScorer.of(lm, QUESTIONS, answers, order, PromptSpec(frame=frame))
     assert (scorer.path, scorer.note) == ("packed" if order == "image_first" else order, None)
+    if frame == OWN["image_first"]:
+        assert scorer.forward.kept == len(scorer.table.opening), "an opening is computed once"
     soft = some_soft_tokens(lm, 3, 3).requires_grad_()
     expected = naive_margins(scorer, soft, TERMS, order == "question_first")
     grad = gradient(expected, soft)
@@ -55,13 +57,14 @@ def test_all_ways_agree_with_asking_one_by_one(lm: FrozenLM, order: Order, answe
         torch.testing.assert_close(found[ASKED], expected[ASKED], atol=1e-4, rtol=0)
         torch.testing.assert_close(gradient(found, soft), grad, atol=1e-5, rtol=1e-4)
     if order == "image_first":
-        kept = replace(scorer, forward=Packed(lm, scorer.table, chunk=3))
+        kept = replace(scorer, forward=replace(scorer.forward, chunk=3))
         with torch.inference_mode():
             torch.testing.assert_close(kept.margins(soft, TERMS)[ASKED], expected[ASKED], atol=1e-4, rtol=0)
 
 
-def test_losses_over_texts_are_those_of_whole_rows(lm: FrozenLM) -> None:
-    scorer = QuestionScorer.of(lm, QUESTIONS, STRINGS)
+@pytest.mark.parametrize("frame", ["raw", OWN["image_first"]])
+def test_losses_over_texts_are_those_of_whole_rows(lm: FrozenLM, frame: str) -> None:
+    scorer = QuestionScorer.of(lm, QUESTIONS, STRINGS, prompt=PromptSpec(frame=frame))
     soft = some_soft_tokens(lm, 3, 3).requires_grad_()
     answers = torch.tensor([[True, False, True, False], [False, True, True, True], [True, True, False, True]])
     expected = torch.zeros(TERMS.shape)

@@ -44,19 +44,22 @@ def first_run(options: dict[str, str]) -> tuple[RunContext, PlannedRun]:
     return context, planned
 
 
-def test_the_work_of_a_head_is_that_of_every_token_it_puts_to_the_lm(options: dict[str, str]) -> None:
-    context, run = first_run({**options, "seeds": "1", "head": "mlp", "settings": ("frame=raw",)})  # type: ignore[dict-item]
+@pytest.mark.parametrize("frame", ["raw", "An image of {image} {question}"])
+def test_the_work_of_a_head_is_that_of_every_token_it_puts_to_the_lm(options: dict[str, str], frame: str) -> None:
+    settings = (f"frame={frame}",)
+    context, run = first_run({**options, "seeds": "1", "head": "mlp", "settings": settings})  # type: ignore[dict-item]
     job, cost, protocol = run.heads["none"], CostModel(context), run.protocol
     lm = context.lm
     frozen = [weight for name, weight in lm.model.named_parameters() if "embed" not in name and "lm_head" not in name]
     assert cost.weights == sum(weight.numel() for weight in frozen)
-    table = context.scorer(protocol, "image_first", job.key.prompt, protocol.asked_texts).table
-    before = len(lm.bos()) + 1 + len(table.stem)  # one soft token
+    scorer = context.scorer(protocol, "image_first", job.key.prompt, protocol.asked_texts)
+    table = scorer.table
+    before = (len(lm.bos()) if frame == "raw" else 0) + 1 + len(table.stem)  # one soft token; an opening is kept
 
     def tokens(questions: object) -> int:
         per_image: dict[int, int] = {}
         for image, term in zip(questions.image.tolist(), questions.term.tolist(), strict=True):  # type: ignore[attr-defined]
-            own = len(lm.encode(protocol.questions[term])) - len(table.stem)
+            own = len(lm.encode(scorer.frame.around(protocol.questions[term]))) - len(table.stem)
             per_image[image] = per_image.get(image, before) + own
         return sum(per_image.values())
 
@@ -84,9 +87,9 @@ def test_protocols_of_all_seeds_are_priced_as_one_and_other_tasks_apart(options:
 def test_two_images_in_one_question_have_twice_the_soft_tokens(options: dict[str, str], head: str) -> None:
     context, run = first_run({**asking_of_pairs(options), "seeds": "0", "head": head})  # by which work is counted
     job, cost, protocol = run.heads["none"], CostModel(context), run.protocol
-    table = context.scorer(protocol, "image_first", job.key.prompt, protocol.asked_texts).table
-    widths, k = table.widths.numpy(), {"qformer": 8, "ridge_token": 1}[head]
-    before = len(table.opening) + len(table.stem) + len(table.ending)
+    scorer = context.scorer(protocol, "image_first", job.key.prompt, protocol.asked_texts)
+    table, k = scorer.table, {"qformer": 8, "ridge_token": 1}[head]
+    widths, before = table.widths.numpy(), len(table.opening) - scorer.forward.kept + len(table.stem)
 
     def tokens(questions: QuestionSet, soft: int) -> int:
         return len(np.unique(questions.image)) * (before + soft) + int(widths[questions.term].sum())
