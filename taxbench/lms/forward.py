@@ -266,6 +266,10 @@ class Forward(ABC):
         """
         return replace(self, table=self.table.continued(strings))
 
+    def positions(self, count: int, width: int, k: int) -> int:
+        """Return at how many positions at least an image of k soft tokens is computed that is asked some texts."""
+        return count * width
+
     @abstractmethod
     def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
         """Ask images some texts.
@@ -288,7 +292,7 @@ class Bucket:
     width: int
 
 
-def buckets(widths: Tensor, texts: Tensor, k: int) -> Iterator[Bucket]:
+def buckets(forward: Forward, texts: Tensor, k: int) -> Iterator[Bucket]:
     """Sort images into batches that can share a forward pass.
 
     On an accelerator that is one batch. On a CPU images of equal shape go together: less padding, and a row is computed
@@ -297,11 +301,10 @@ def buckets(widths: Tensor, texts: Tensor, k: int) -> Iterator[Bucket]:
     with copies, because a CPU multiplies those by another routine.
 
     Args:
-        widths: Width of each text.  # (v,)
-        texts: Which ones; −1 for none.  # (b, q, texts a question)
+        texts: Which ones of the forward's; −1 for none.  # (b, q, texts a question)
         k: Soft tokens of an image.
     """
-    asked = texts >= 0
+    asked, widths = texts >= 0, forward.widths
     width = torch.where(asked, widths[texts.clamp(min=0)], 0).amax((1, 2))  # (b,)
     columns = torch.arange(1, texts.shape[1] + 1, device=texts.device)
     questions = (asked.any(-1) * columns).amax(1)  # (b,), to the last one that is asked
@@ -310,13 +313,11 @@ def buckets(widths: Tensor, texts: Tensor, k: int) -> Iterator[Bucket]:
             yield Bucket(torch.arange(len(texts), device=texts.device), len(texts), texts.shape[1], widest)
         return
     usual = widths.sort().values[len(widths) * 9 // 10]
-    if torch.is_grad_enabled() and 2 * widths.max() <= 3 * usual:
-        usual = widths.max()  # a step's images are few, and filling up two batches costs more than padding one
     width = torch.where(width > usual, widths.max(), usual)
     for count, wide in sorted(set(zip(questions.tolist(), width.tolist(), strict=True))):
         if count:
             images = ((questions == count) & (width == wide)).nonzero().squeeze(1)
-            fewest = max(2, -(-CPU_ROWS // (count * k)))
+            fewest = max(2, -(-CPU_ROWS // forward.positions(count * texts.shape[2], wide, k)))
             yield Bucket(torch.cat([images, images[:1].expand(max(0, fewest - len(images)))]), len(images), count, wide)
 
 

@@ -50,6 +50,10 @@ class QuestionFirst(Forward):
         """Return the longest row; see `Forward`."""
         return self.table.length + max(map(len, self.strings)) - 1
 
+    def positions(self, count: int, width: int, k: int) -> int:
+        """Return how few positions an image is computed at; see `Forward`."""
+        return count * k
+
     def following(self, strings: Strings) -> Self:
         """Follow soft tokens by answers; see `Forward`."""
         return replace(self, strings=strings)

@@ -348,7 +348,7 @@ class QuestionScorer:
         (b, q), k = texts.shape[:2], soft_tokens.shape[1]
         self.check_room(k, forward.length)
         found: Tensor | None = None
-        for bucket in buckets(forward.widths, texts, k):
+        for bucket in buckets(forward, texts, k):
             rows = texts[bucket.images, : bucket.questions].flatten(1)
             slots = forward(soft_tokens[bucket.images], rows, bucket.width, keep or bucket.width)
             part = read(slots, rows)[: bucket.real]  # (n, questions, ...)

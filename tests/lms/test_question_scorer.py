@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import BloomConfig, CohereConfig, FalconH1Config, GraniteConfig, LlamaConfig, MambaConfig, MptConfig
 
-from taxbench.lms.forward import Bucket, Plain, buckets
+from taxbench.lms.forward import Bucket, Forward, Plain, buckets
 from taxbench.lms.frozen import FrozenLM, random_twin
 from taxbench.lms.question_scorer import Order, QuestionScorer, equivalence_check
 from taxbench.specs.task import PromptSpec
@@ -103,8 +103,8 @@ def test_one_batch_of_unequal_images_gives_the_same(
     terms = torch.cat([TERMS[:1], torch.full((1, 4), -1), TERMS[1:]])
     asked = terms >= 0
 
-    def together(widths: Tensor, texts: Tensor, k: int) -> list[Bucket]:
-        widest = int(widths[texts.clamp(min=0)].max())
+    def together(forward: Forward, texts: Tensor, k: int) -> list[Bucket]:
+        widest = int(forward.widths[texts.clamp(min=0)].max())
         return [Bucket(torch.arange(len(texts)), len(texts), texts.shape[1], widest)]
 
     for scorer in (packed, plain, first):
