@@ -3,5 +3,5 @@
 __version__ = "0.1.0"
 
 NUMERICS = "2"
-"""Raised by hand whenever the same run would come out with other numbers; it is part of the identity of runs, trained
-heads, label vectors and rows of the board. Tests of `tests/test_golden.py` fail when it should be."""
+"""Raised by hand whenever the same run would come out with other numbers, rounding aside; it is part of the identity of
+runs, trained heads, label vectors and rows of the board. Tests of `tests/test_golden.py` fail when it should be."""

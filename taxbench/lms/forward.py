@@ -24,11 +24,13 @@ from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any, Self, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from taxbench.lms.frames import Frame
 from taxbench.lms.frozen import CPU_ROWS, FrozenLM
+from taxbench.lms.row_memory import RowShape
 from taxbench.protocol.answer_tokens import Strings, answer_tokens
 from taxbench.util.errors import ModelError
 
@@ -119,47 +121,6 @@ def tokenise(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class RowShape:
-    """What one image amounts to in the LM."""
-
-    rows: int
-    columns: int  # of each row, those that are computed
-    keys: int  # of each row, those that are looked at, kept ones included
-    logits: int  # places where the whole vocabulary is scored
-
-
-def row_bytes(lm: FrozenLM, shape: RowShape, training: bool) -> int:
-    """Estimate the peak memory of the rows in which one image is put to the LM.
-
-    Of each token, training keeps several vectors as wide as the model, as its feed-forward layer and as its heads in
-    every layer; without a gradient one layer's are alive at a time, besides kept keys and values. The weights of the
-    sum were fitted to the measured peaks of llama, qwen3, gpt2, gpt-j, gpt-neox, opt and gemma3 on a CPU (3 ways of
-    asking, 1 or 64 soft tokens, 8 or 32 questions, fp32 and bf16): the estimate is 0.8 to 2 times the measurement.
-    """
-    config, size = lm.model.config.get_text_config(), torch.finfo(lm.dtype).bits // 8
-    layers, width = _of(config, "num_hidden_layers", 1), _of(config, "hidden_size", lm.width)
-    heads = _of(config, "num_attention_heads", 1)
-    head = _of(config, "head_dim", width // heads)
-    inner = _of(config, "intermediate_size", _of(config, "ffn_dim", 4 * width))
-    tokens = shape.rows * shape.columns * (width + inner) * size
-    attended = shape.rows * (shape.columns + shape.keys) * heads * head * size
-    eager = getattr(config, "_attn_implementation", "eager") == "eager"
-    scores = shape.rows * shape.columns * shape.keys * size * (heads if eager else 1)  # else only the mask
-    logits = shape.logits * _of(config, "vocab_size", 0) * 4
-    if training:
-        return round(layers * (2.2 * tokens + 4 * attended + 2.2 * scores) + 3.6 * logits)
-    pairs = 2 * shape.rows * shape.keys * _of(config, "num_key_value_heads", heads) * head * size
-    kept = layers * pairs if shape.keys > shape.columns else 0
-    return round(3.5 * tokens + 0.8 * attended + 1.9 * scores + 1.6 * kept + 3 * logits)
-
-
-def _of(config: Any, name: str, default: int) -> int:
-    """Return a positive whole number of the LM's configuration, else a default, for the memory of a row."""
-    found = getattr(config, name, None)
-    return found if isinstance(found, int) and found > 0 else default
-
-
 Layers = Sequence[tuple[Tensor, Tensor]]
 """Keys and values of each layer.  # (b, heads, n, h) each"""
 
@@ -238,7 +199,7 @@ def cache_name(base: Any) -> str:
 class Slots:
     """What the LM makes of rows: hidden states, or logits where the forward gives those."""
 
-    prefix: Tensor  # (b, p, d), of the part that all questions of an image share; empty if there is none
+    prefix: Tensor  # (b, ·, d), the end of what all questions of an image share, soft tokens in it; or empty
     texts: Tensor  # (b, q, c, d), of each question's last columns
 
 
@@ -266,9 +227,29 @@ class Forward(ABC):
         """
         return replace(self, table=self.table.continued(strings))
 
-    def positions(self, count: int, width: int, k: int) -> int:
-        """Return at how many positions at least an image of k soft tokens is computed that is asked some texts."""
-        return count * width
+    @property
+    def shared(self) -> int:
+        """Return how many tokens besides soft tokens are computed with an image once, or with each of its texts."""
+        return len(self.table.opening) + len(self.table.stem)
+
+    @abstractmethod
+    def tokens(self, images: int, k: float, widths: np.ndarray) -> float:
+        """Return how many tokens are computed.
+
+        Args:
+            images: How many are asked.
+            k: Soft tokens of an image; a mean may be a fraction.
+            widths: Of each text that one of them is asked.
+        """
+
+    @abstractmethod
+    def at_once(self, texts: int, width: int, k: int) -> int:
+        """Return how many tokens of an image go through the LM at a time, at least.
+
+        Args:
+            texts: How many it is asked, each `width` wide.
+            k: Its soft tokens.
+        """
 
     @abstractmethod
     def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
@@ -317,7 +298,7 @@ def buckets(forward: Forward, texts: Tensor, k: int) -> Iterator[Bucket]:
     for count, wide in sorted(set(zip(questions.tolist(), width.tolist(), strict=True))):
         if count:
             images = ((questions == count) & (width == wide)).nonzero().squeeze(1)
-            fewest = max(2, -(-CPU_ROWS // forward.positions(count * texts.shape[2], wide, k)))
+            fewest = max(2, -(-CPU_ROWS // forward.at_once(count * texts.shape[2], wide, k)))
             yield Bucket(torch.cat([images, images[:1].expand(max(0, fewest - len(images)))]), len(images), count, wide)
 
 
@@ -331,6 +312,14 @@ class Plain(Forward):
     """Asks one text a row."""
 
     logits: bool = False  # give the logits of the model itself instead of its hidden states
+
+    def tokens(self, images: int, k: float, widths: np.ndarray) -> float:
+        """Return how many tokens are computed; see `Forward`."""
+        return len(widths) * (self.shared + k) + float(widths.sum())
+
+    def at_once(self, texts: int, width: int, k: int) -> int:
+        """Return how many tokens of an image go through the LM at a time; see `Forward`."""
+        return texts * (self.shared + k + width)
 
     def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
         """Ask images some texts; see `Forward`."""
@@ -380,7 +369,7 @@ CHUNK, ACCELERATOR_CHUNK = 16, 64
 
 
 def keep_opening(lm: FrozenLM, table: QuestionTable) -> Layers:
-    """Compute the keys and values of an opening; nothing where there is no more to it than BOS.  # (1, heads, o, h)
+    """Compute the keys and values of an opening; nothing where it is no more than one token.  # (1, heads, o, h)
 
     SmolLM2-135M on a CPU, two questions an image, trained in .58 of the time with an opening of 29 tokens (its chat),
     .84 with 6, .92 with 4.
@@ -407,30 +396,46 @@ class Packed(Forward):
         """Return how many tokens at the beginning of rows are not computed with them."""
         return len(self.table.opening) if self.opening else 0
 
+    def tokens(self, images: int, k: float, widths: np.ndarray) -> float:
+        """Return how many tokens are computed; see `Forward`."""
+        return images * (self.shared - self.kept + k) + float(widths.sum())
+
+    def chunks(self, texts: int, width: int) -> int:
+        """Return in how many parts texts of a width are put to a kept prefix; 0: in one row with it."""
+        if self.chunk is None or texts <= self.chunk or torch.is_grad_enabled():
+            return 0
+        return -(-texts // self.chunk)
+
+    def at_once(self, texts: int, width: int, k: int) -> int:
+        """Return how many tokens of an image go through the LM at a time; see `Forward`."""
+        prefix, chunks = self.shared - self.kept + k, self.chunks(texts, width)
+        return min(prefix, texts // chunks * width) if chunks else prefix + texts * width
+
     def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
         """Ask images some texts; see `Forward`."""
-        b, q = texts.shape
-        start = [embed_tokens(self.lm, ids, b) for ids in (self.table.opening, self.table.stem)]
-        prefix = torch.cat([start[0], soft_tokens.to(self.lm.dtype), start[1]], dim=1)  # (b, p, d)
-        p, o = prefix.shape[1], self.kept
-        if self.lm.window is not None and p + width > self.lm.window:
+        (b, q), o, chunks = texts.shape, self.kept, self.chunks(texts.shape[1], width)
+        start = [embed_tokens(self.lm, ids, b) for ids in (self.table.opening[o:], self.table.stem)]
+        prefix = torch.cat([start[0], soft_tokens.to(self.lm.dtype), start[1]], dim=1)  # (b, n, d)
+        n, p = prefix.shape[1], o + prefix.shape[1]
+        beside = -(-q // max(1, chunks)) if self.lm.window_of_row else 1
+        if self.lm.window is not None and p + beside * width > self.lm.window:
             # The model would look back a fixed number of places, and packed rows put questions further apart.
             return Plain(self.lm, self.table)(soft_tokens, texts, width, keep)
         opening = [(keys.expand(b, -1, -1, -1), values.expand(b, -1, -1, -1)) for keys, values in self.opening]
-        if self.chunk is None or q <= self.chunk or torch.is_grad_enabled():
+        if not chunks:
             asked, used = self._slots(texts, width)
             positions = torch.cat([_count(used, p), _restart(used, p)], dim=1)[:, o:]
-            mask = additive(look_back(_in_line(used, p), used.shape[1], p)[:, o:], self.lm.dtype)
-            rows = torch.cat([prefix[:, o:], asked], dim=1)
+            mask = additive(look_back(_in_line(used, p), q, p)[:, o:], self.lm.dtype)
+            rows = torch.cat([prefix, asked], dim=1)
             hidden = masked_forward(self.lm, rows, mask, positions, cache_of(opening) if o else None)
-            return Slots(hidden[:, : p - o], hidden[:, p - o :].reshape(b, q, width, -1)[:, :, -keep:])
+            return Slots(hidden[:, :n], hidden[:, n:].reshape(b, q, width, -1)[:, :, -keep:])
         # The prefix is computed once, then questions are put to it chunk by chunk.
         none = texts.new_zeros(b, 0, width, dtype=torch.bool)
         cache = cache_of(opening)
         mask = additive(look_back(_in_line(none, p), prefix=p)[:, o:], self.lm.dtype)
-        first = masked_forward(self.lm, prefix[:, o:], mask, _count(none, p)[:, o:], cache)
+        first = masked_forward(self.lm, prefix, mask, _count(none, p)[:, o:], cache)
         layers, parts = layers_of(cache), []
-        for chunk in torch.split(texts, self.chunk, dim=1):
+        for chunk in torch.tensor_split(texts, chunks, dim=1):
             asked, used = self._slots(chunk, width)
             mask = additive(look_back(_in_line(used, p), used.shape[1], p)[:, p:], self.lm.dtype)
             hidden = masked_forward(self.lm, asked, mask, _restart(used, p), cache_of(layers))

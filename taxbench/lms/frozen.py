@@ -59,6 +59,11 @@ class FrozenLM:
         return min((size for size in sizes if isinstance(size, int)), default=None)
 
     @property
+    def window_of_row(self) -> bool:
+        """Say whether it looks so many columns of a row back, whatever mask it is given, as GPT-Neo does."""
+        return isinstance(getattr(self.model.config.get_text_config(), "window_size", None), int)
+
+    @property
     def positions(self) -> int | None:
         """Return how many positions the model knows, or None where it does not say."""
         found = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)

@@ -9,6 +9,7 @@ kept, without a gradient; each row then costs its soft tokens only, and what the
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,9 +51,19 @@ class QuestionFirst(Forward):
         """Return the longest row; see `Forward`."""
         return self.table.length + max(map(len, self.strings)) - 1
 
-    def positions(self, count: int, width: int, k: int) -> int:
-        """Return how few positions an image is computed at; see `Forward`."""
-        return count * k
+    @property
+    def after(self) -> int:
+        """Return how many tokens besides soft tokens follow a question at most."""
+        return len(self.table.ending) + max(map(len, self.strings)) - 1
+
+    def tokens(self, images: int, k: float, widths: np.ndarray) -> float:
+        """Return how many tokens are computed; see `Forward`."""
+        questions = 0.0 if self.layers is not None else len(widths) * self.shared + float(widths.sum())
+        return len(widths) * (k + self.after) + questions
+
+    def at_once(self, texts: int, width: int, k: int) -> int:
+        """Return how many tokens of an image go through the LM at a time; see `Forward`."""
+        return texts * (k + self.after)
 
     def following(self, strings: Strings) -> Self:
         """Follow soft tokens by answers; see `Forward`."""

@@ -14,16 +14,15 @@ from taxbench.lms.forward import (
     Packed,
     Plain,
     QuestionTable,
-    RowShape,
     Slots,
     buckets,
     keep_opening,
-    row_bytes,
     tokenise,
 )
 from taxbench.lms.frames import Frame, frame_of
 from taxbench.lms.frozen import REFUSALS, FrozenLM, OutputLayer, text_tokens, to_float64
 from taxbench.lms.question_first import QuestionFirst, keep_questions
+from taxbench.lms.row_memory import RowShape, row_bytes
 from taxbench.protocol.answer_tokens import Strings
 from taxbench.specs.task import FRAMES, RAW, PromptSpec
 from taxbench.util.errors import ModelError, first_line
@@ -215,6 +214,8 @@ class QuestionScorer:
         for keep in (True, False) if order == "image_first" else (True,):
             try:
                 fast = own._fast(order, keep)
+            except torch.OutOfMemoryError:
+                raise
             except REFUSALS as error:
                 problem = first_line(error)
                 continue

@@ -23,7 +23,6 @@ from taxbench.features.encoders import load_encoder
 from taxbench.features.feature_rows import FeatureRows
 from taxbench.heads.base import SoftHead
 from taxbench.heads.loading import head_spec
-from taxbench.lms.forward import Packed
 from taxbench.protocol.protocol import Protocol
 from taxbench.protocol.questions import QuestionSet
 from taxbench.registry.heads import TOLD, head_info
@@ -96,7 +95,7 @@ class CostModel:
         return self._soft[key]
 
     def _of_rows(self, job: HeadJob, how: Asking, part: Part) -> float:
-        """Return how many tokens the rows have in which questions are put to the LM; counted once for many heads.
+        """Return at how many tokens questions are put to the LM; counted once for many heads.
 
         Raises ModelError where they are longer than it knows positions.
 
@@ -112,17 +111,15 @@ class CostModel:
             table = scorer.table
             scorer.check_room(k * (1 + protocol.task.in_pairs), table.length)
             widths, n = table.widths.cpu().numpy()[questions.term], len(protocol.leaf)
-            kept = scorer.forward.kept if isinstance(scorer.forward, Packed) else 0
-            shared = k + len(table.opening) - kept + len(table.stem) + len(table.ending)
             if info.sees == "features" or part == "train" or protocol.task.in_pairs:
                 shown = np.unique(questions.image)
-                second = k * np.mean(shown >= n)  # of rows with two images, the second's soft tokens
+                soft = k * (1 + float(np.mean(shown >= n)))  # rows with two images have the second's too
                 rows = protocol.images("train") if part == "train" else shown
-                self._tokens[key] = float(len(rows) * (shared + second) + widths.sum())
+                self._tokens[key] = scorer.forward.tokens(len(rows), soft, widths)
             else:  # nothing is asked twice, and each question stands in a row of its own
                 looks = protocol.leaf[questions.image] if info.sees == "name" else np.zeros(len(questions), np.int64)
                 once = np.unique(np.stack([looks, questions.term]), axis=1, return_index=True)[1]
-                self._tokens[key] = float((widths[once] + shared).sum())
+                self._tokens[key] = scorer.forward.tokens(len(once), k, widths[once])
         return self._tokens[key]
 
 

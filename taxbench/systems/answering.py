@@ -147,6 +147,10 @@ class AnsweringSide(TextSide):
 class KeptPrefix(Packed):
     """Asks all questions of an image behind keys and values of the image that are computed once, as its model does."""
 
+    def chunks(self, texts: int, width: int) -> int:
+        """Return in how many parts texts are put to the prefix; see `Packed`."""
+        return 0 if self.chunk is None else -(-texts // max(1, self.chunk * _WIDTH // max(width, _WIDTH)))
+
     def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
         """Ask images some texts; see `Forward`."""
         if self.chunk is None:
@@ -155,7 +159,7 @@ class KeptPrefix(Packed):
         cache, p = cache_of(), row.shape[1]
         first = self._run(row, additive(allowed, self.lm.dtype), positions, cache, more)
         layers, parts = layers_of(cache), []
-        for chunk in torch.split(texts, max(1, self.chunk * _WIDTH // max(width, _WIDTH)), dim=1):
+        for chunk in torch.tensor_split(texts, self.chunks(texts.shape[1], width), dim=1):
             asked, used = self._slots(chunk, width)
             behind = torch.cat([used.new_ones(len(used), p), used.flatten(1)], dim=1)
             mask = additive(look_back(behind, used.shape[1], p)[:, p:], self.lm.dtype)

@@ -11,6 +11,7 @@ from taxbench.lms.forward import Plain, additive, masked_forward
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.registry.models import find_lm
+from taxbench.specs.task import PromptSpec
 from taxbench.util.errors import ModelError
 from tests.lms.naive import load
 
@@ -36,14 +37,15 @@ def found(scorer: QuestionScorer, soft: Tensor, rows: list[int], what: str) -> t
     return values.detach(), inputs.grad
 
 
+@pytest.mark.parametrize("frame", ["raw", "caption"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_row_does_not_feel_its_neighbours(dtype: torch.dtype) -> None:
-    lm = load_lm(find_lm("pocket"), torch.device("cpu"), dtype)
+def test_a_row_does_not_feel_its_neighbours(dtype: torch.dtype, frame: str) -> None:
+    lm, prompt = load_lm(find_lm("pocket"), torch.device("cpu"), dtype), PromptSpec(frame=frame)
     for k, answers, what in ((1, SETS, "margins"), (3, STRINGS, "margins"), (2, SETS, "text_losses")):
-        packed = QuestionScorer.of(lm, QUESTIONS, answers)
+        packed = QuestionScorer.of(lm, QUESTIONS, answers, prompt=prompt)
         scorers = [packed, replace(packed, forward=Plain(lm, packed.table))]
         if what != "text_losses":
-            scorers.append(QuestionScorer.of(lm, QUESTIONS, answers, "question_first"))
+            scorers.append(QuestionScorer.of(lm, QUESTIONS, answers, "question_first", prompt))
         soft = torch.randn(len(TERMS), k, lm.width, generator=torch.Generator().manual_seed(0)) * lm.embedding_rms()
         for scorer in scorers:
             every, grad = found(scorer, soft, list(range(len(TERMS))), what)
@@ -52,6 +54,19 @@ def test_a_row_does_not_feel_its_neighbours(dtype: torch.dtype) -> None:
                 asked = TERMS[rows] >= 0
                 assert torch.equal(some[asked], every[rows][asked]), (k, what, type(scorer.forward), rows)
                 assert torch.equal(some_grad, grad[rows]), (k, what, type(scorer.forward), rows)
+
+
+@pytest.mark.parametrize("frame", ["raw", "caption"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nor_do_many_questions_that_are_put_to_a_kept_image(dtype: torch.dtype, frame: str) -> None:
+    lm = load_lm(find_lm("pocket"), torch.device("cpu"), dtype)
+    scorer = QuestionScorer.of(lm, QUESTIONS[:2], SETS, prompt=PromptSpec(frame=frame))
+    soft = torch.randn(20, 1, lm.width, generator=torch.Generator().manual_seed(0)) * lm.embedding_rms()
+    for many in (17, 33):
+        terms = torch.zeros(20, many, dtype=torch.int64)
+        with torch.inference_mode():
+            together, alone = scorer.margins(soft, terms), scorer.margins(soft[3:4], terms[3:4])
+        assert torch.equal(together[3:4], alone)
 
 
 def test_a_row_that_is_no_number_leaves_the_others_alone() -> None:

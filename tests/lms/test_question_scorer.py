@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import BloomConfig, CohereConfig, FalconH1Config, GraniteConfig, LlamaConfig, MambaConfig, MptConfig
+from transformers import (
+    BloomConfig,
+    CohereConfig,
+    FalconH1Config,
+    GPTNeoConfig,
+    GraniteConfig,
+    LlamaConfig,
+    MambaConfig,
+    MptConfig,
+)
 
 from taxbench.lms.forward import Bucket, Forward, Plain, buckets
 from taxbench.lms.frozen import FrozenLM, random_twin
@@ -225,6 +234,19 @@ def test_rows_beyond_a_sliding_window_are_asked_plainly(order: Order, tmp_path: 
     soft = some_soft_tokens(lm, 3, 70)  # the window is 64
     expected = naive_margins(scorer, soft, TERMS, order == "question_first")
     torch.testing.assert_close(scorer.margins(soft, TERMS)[ASKED], expected[ASKED], atol=1e-4, rtol=0)
+
+
+def test_rows_of_many_questions_beyond_a_window_of_the_row_are_asked_plainly(tiny_llama: Path) -> None:
+    kinds = [[["global", "local"], 1]]
+    config = GPTNeoConfig(**_SMALL, hidden_size=32, num_layers=2, num_heads=4, attention_types=kinds, window_size=64)
+    lm = with_model(load(tiny_llama), config)
+    scorer = QuestionScorer.of(lm, QUESTIONS, YES_NO)
+    assert scorer.path == "packed"
+    soft, terms = some_soft_tokens(lm, 2, 3), torch.arange(36).reshape(2, 18) % 4
+    expected = naive_margins(scorer, soft, terms)
+    for gradient in (True, False):
+        with torch.set_grad_enabled(gradient):
+            torch.testing.assert_close(scorer.margins(soft, terms), expected, atol=1e-4, rtol=0)
 
 
 def test_rows_longer_than_the_model_knows_are_refused(tmp_path: Path) -> None:

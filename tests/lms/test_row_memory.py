@@ -13,6 +13,7 @@ from taxbench.lms.forward import Plain
 from taxbench.lms.frozen import load_lm
 from taxbench.lms.question_scorer import QuestionScorer
 from taxbench.registry.models import find_lm
+from taxbench.specs.task import PromptSpec
 
 QUESTIONS = tuple(f"Is there a {name} in this image?" for name in ("crow", "bird", "hammer"))
 
@@ -38,15 +39,17 @@ class Peak(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("k", [1, 64])
-@pytest.mark.parametrize("way", ["packed", "plain", "question_first"])
+@pytest.mark.parametrize("way", ["packed", "opening", "plain", "question_first"])
 @pytest.mark.parametrize("what", ["training", "asking", "training on texts"])
 def test_the_estimate_is_within_a_factor_of_two(way: str, what: str, k: int) -> None:
     if (way, what) == ("question_first", "training on texts"):
         pytest.skip("not offered")
     lm = load_lm(find_lm("pocket"), torch.device("cpu"), torch.float32)
-    scorer = QuestionScorer.of(
-        lm, QUESTIONS, (("Yes",), ("No",)), "question_first" if way == "question_first" else "image_first"
-    )
+    order = "question_first" if way == "question_first" else "image_first"
+    frame = "This image is one of many images of birds, and in this image is {image}. {question}"
+    prompt = PromptSpec(frame=frame if way == "opening" else "raw")
+    scorer = QuestionScorer.of(lm, QUESTIONS, (("Yes",), ("No",)), order, prompt)
+    assert way != "opening" or scorer.forward.kept > 12
     if way == "plain":
         scorer = replace(scorer, forward=Plain(lm, scorer.table))
     training = what != "asking"

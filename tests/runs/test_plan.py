@@ -44,19 +44,24 @@ def first_run(options: dict[str, str]) -> tuple[RunContext, PlannedRun]:
     return context, planned
 
 
-@pytest.mark.parametrize("frame", ["raw", "An image of {image} {question}"])
-def test_the_work_of_a_head_is_that_of_every_token_it_puts_to_the_lm(options: dict[str, str], frame: str) -> None:
-    settings = (f"frame={frame}",)
+@pytest.mark.parametrize("settings", [
+    ("frame=raw",), ("frame=An image of {image} {question}",), ("frame=raw", "order=question_first"),
+])  # fmt: skip
+def test_the_work_of_a_head_is_that_of_every_token_it_puts_to_the_lm(
+    options: dict[str, str], settings: tuple[str, ...]
+) -> None:
     context, run = first_run({**options, "seeds": "1", "head": "mlp", "settings": settings})  # type: ignore[dict-item]
     job, cost, protocol = run.heads["none"], CostModel(context), run.protocol
     lm = context.lm
     frozen = [weight for name, weight in lm.model.named_parameters() if "embed" not in name and "lm_head" not in name]
     assert cost.weights == sum(weight.numel() for weight in frozen)
-    scorer = context.scorer(protocol, "image_first", job.key.prompt, protocol.asked_texts)
+    scorer = context.scorer(protocol, job.key.trainer.order, job.key.prompt, protocol.asked_texts)
     table = scorer.table
-    before = (len(lm.bos()) if frame == "raw" else 0) + 1 + len(table.stem)  # one soft token; an opening is kept
+    before = (len(lm.bos()) if settings == ("frame=raw",) else 0) + 1 + len(table.stem)  # one soft token
 
     def tokens(questions: object) -> int:
+        if scorer.path == "question_first":  # questions are kept, and each is put a soft token
+            return len(questions)  # type: ignore[arg-type]
         per_image: dict[int, int] = {}
         for image, term in zip(questions.image.tolist(), questions.term.tolist(), strict=True):  # type: ignore[attr-defined]
             own = len(lm.encode(scorer.frame.around(protocol.questions[term]))) - len(table.stem)
