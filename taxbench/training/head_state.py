@@ -96,7 +96,7 @@ class HeadTrainingState:
         self.validation: list[tuple[int, float]] = []
         """Steps after which the loss on leaf questions about validation images was looked at, and what it was."""
         self.watched = False
-        """Whether to say so where validation loss still falls at the end."""
+        """Whether to say so where validation loss ends above a coin's, or still falls."""
         self._half_way: float | None = None  # the validation loss half way
         self._stopped, self._stepping = False, False
         self._epoch_steps = math.ceil(len(protocol.images("train")) / trainer.batch_images)
@@ -175,13 +175,18 @@ class HeadTrainingState:
         elif epoch - self.best[1] >= self.trainer.patience:
             self._stopped = True
 
-    def still_falling(self, loss: float) -> str:
-        """Note the validation loss half way; at the end, say so where it fell on from there, else nothing.
+    def told_of(self, loss: float) -> str:
+        """Note the validation loss half way; at the end, say so where training failed or could go on, else nothing.
 
         Half way, and not shortly before the end, where the learning rate is near zero and nothing moves any more.
         """
         if self.step < self.total_steps:
             self._half_way = loss
+        elif loss > (1 + _FALLING) * _COIN:
+            return (
+                f"{self.label}: training went astray. Its loss on validation leaves is {loss:.3f}, and a coin's is "
+                f"{_COIN:.3f}. Smaller steps may hold: --set learning_rate={self.trainer.learning_rate / 3:.1g}"
+            )
         elif self._half_way is not None and loss < (1 - _FALLING) * self._half_way:
             return (
                 f"{self.label}: in the second half of its steps the loss on validation leaves still fell, from "
@@ -272,7 +277,10 @@ class HeadTrainingState:
         return LossCurve.of(self.losses, self.validation)
 
 
-_FALLING = 0.05  # the share of the loss that the second half of a training may take off without a word
+_COIN = math.log(2)
+_FALLING = (
+    0.05  # the share by which a loss may fall in the second half of a training, or be above a coin's, without a word
+)
 
 
 def scheduled(step: int, total: int, warmup: float) -> float:

@@ -93,7 +93,7 @@ def _validate(state: HeadTrainingState, scorer: QuestionScorer, report: Reporter
     state.validation.append((state.step, loss))
     if may_stop:
         state.validated(loss)
-    if watched and (said := state.still_falling(loss)):
+    if watched and (said := state.told_of(loss)):
         report.say(said)
 
 

@@ -267,15 +267,20 @@ def test_training_stops_early_by_validation_leaves_and_keeps_the_best_weights(
     assert equal(weights_of(one.head), [one.best[2][name] for name, _ in one.head.named_parameters()])
 
 
-@pytest.mark.parametrize("last", [0.4, 0.49, 0.6])
-def test_a_loss_that_still_falls_at_the_end_is_told(
+@pytest.mark.parametrize("case", [
+    (0.4, "from 0.500 to 0.400. Longer training may do better: --set epochs=4"),
+    (0.8, "is 0.800, and a coin's is 0.693. Smaller steps may hold: --set learning_rate=0.0003"),
+    (0.49, ""), (0.6, ""), (0.7, ""),
+])  # fmt: skip
+def test_a_loss_that_still_falls_at_the_end_or_is_a_coins_is_told(
     scorer: QuestionScorer,
     images: FeatureRows,
     protocol: Protocol,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    last: float,
+    case: tuple[float, str],
 ) -> None:
+    last, words = case
     losses, told = iter([0.5, last, last]), list[str]()
     monkeypatch.setattr(stack, "leaf_loss", lambda *_: next(losses))
     monkeypatch.setattr(stack, "_CHECKPOINT_SECONDS", 0.0)
@@ -286,8 +291,7 @@ def test_a_loss_that_still_falls_at_the_end_is_told(
         one.resume()
         train(scorer, one)
     assert next(losses, None) is None
-    assert len(told) == (2 if last == 0.4 else 0)
-    assert all("from 0.500 to 0.400. Longer training may do better: --set epochs=4" in text for text in told)
+    assert len(told) == (2 if words else 0) and all(words in text for text in told)
 
 
 def weights_of(head: SoftHead) -> list[torch.Tensor]:
