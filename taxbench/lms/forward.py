@@ -52,9 +52,14 @@ class QuestionTable:
         return self.used.sum(1)
 
     @property
+    def shared(self) -> int:
+        """Return how many tokens all rows begin with, besides soft tokens."""
+        return len(self.opening) + len(self.stem)
+
+    @property
     def length(self) -> int:
         """Return how many tokens the longest row has besides soft tokens."""
-        return len(self.opening) + len(self.stem) + self.ids.shape[1] + len(self.ending)
+        return self.shared + self.ids.shape[1] + len(self.ending)
 
     @property
     def strings(self) -> Strings:
@@ -227,11 +232,6 @@ class Forward(ABC):
         """
         return replace(self, table=self.table.continued(strings))
 
-    @property
-    def shared(self) -> int:
-        """Return how many tokens besides soft tokens are computed with an image once, or with each of its texts."""
-        return len(self.table.opening) + len(self.table.stem)
-
     @abstractmethod
     def tokens(self, images: int, k: float, widths: np.ndarray) -> float:
         """Return how many tokens are computed.
@@ -315,11 +315,11 @@ class Plain(Forward):
 
     def tokens(self, images: int, k: float, widths: np.ndarray) -> float:
         """Return how many tokens are computed; see `Forward`."""
-        return len(widths) * (self.shared + k) + float(widths.sum())
+        return len(widths) * (self.table.shared + k) + float(widths.sum())
 
     def at_once(self, texts: int, width: int, k: int) -> int:
         """Return how many tokens of an image go through the LM at a time; see `Forward`."""
-        return texts * (self.shared + k + width)
+        return texts * (self.table.shared + k + width)
 
     def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:
         """Ask images some texts; see `Forward`."""
@@ -377,10 +377,10 @@ def keep_opening(lm: FrozenLM, table: QuestionTable) -> Layers:
     o = len(table.opening)
     if o < 2:
         return ()
-    cache, none = cache_of(), table.used.new_zeros(1, 0, 0)
+    cache, used = cache_of(), table.used.new_ones(1, o)
     with torch.inference_mode(False), torch.no_grad():
-        mask = additive(look_back(_in_line(none, o)), lm.dtype)
-        masked_forward(lm, embed_tokens(lm, table.opening, 1), mask, _count(none, o), cache)
+        mask = additive(look_back(used), lm.dtype)
+        masked_forward(lm, embed_tokens(lm, table.opening, 1), mask, _count(used, o), cache)
     return layers_of(cache)
 
 
@@ -398,7 +398,7 @@ class Packed(Forward):
 
     def tokens(self, images: int, k: float, widths: np.ndarray) -> float:
         """Return how many tokens are computed; see `Forward`."""
-        return images * (self.shared - self.kept + k) + float(widths.sum())
+        return images * (self.table.shared - self.kept + k) + float(widths.sum())
 
     def chunks(self, texts: int, width: int) -> int:
         """Return in how many parts texts of a width are put to a kept prefix; 0: in one row with it."""
@@ -408,7 +408,7 @@ class Packed(Forward):
 
     def at_once(self, texts: int, width: int, k: int) -> int:
         """Return how many tokens of an image go through the LM at a time; see `Forward`."""
-        prefix, chunks = self.shared - self.kept + k, self.chunks(texts, width)
+        prefix, chunks = self.table.shared - self.kept + k, self.chunks(texts, width)
         return min(prefix, texts // chunks * width) if chunks else prefix + texts * width
 
     def __call__(self, soft_tokens: Tensor, texts: Tensor, width: int, keep: int) -> Slots:

@@ -49,21 +49,21 @@ class QuestionFirst(Forward):
     @property
     def length(self) -> int:
         """Return the longest row; see `Forward`."""
-        return self.table.length + max(map(len, self.strings)) - 1
+        return self.table.shared + self.table.ids.shape[1] + self.behind
 
     @property
-    def after(self) -> int:
+    def behind(self) -> int:
         """Return how many tokens besides soft tokens follow a question at most."""
         return len(self.table.ending) + max(map(len, self.strings)) - 1
 
     def tokens(self, images: int, k: float, widths: np.ndarray) -> float:
         """Return how many tokens are computed; see `Forward`."""
-        questions = 0.0 if self.layers is not None else len(widths) * self.shared + float(widths.sum())
-        return len(widths) * (k + self.after) + questions
+        questions = 0.0 if self.layers is not None else len(widths) * self.table.shared + float(widths.sum())
+        return len(widths) * (k + self.behind) + questions
 
     def at_once(self, texts: int, width: int, k: int) -> int:
         """Return how many tokens of an image go through the LM at a time; see `Forward`."""
-        return texts * (k + self.after)
+        return texts * (k + self.behind)
 
     def following(self, strings: Strings) -> Self:
         """Follow soft tokens by answers; see `Forward`."""
@@ -89,9 +89,8 @@ class QuestionFirst(Forward):
 
     def _after(self, soft_tokens: Tensor, string: Tensor) -> tuple[Tensor, Tensor]:
         """Return soft tokens, the ending, and an answer but for its last token, unused places first."""
-        k = soft_tokens.shape[1]
+        k, more = soft_tokens.shape[1], self.behind
         strings = [(*self.table.ending, *string) for string in self.strings]
-        more = max(map(len, strings)) - 1
         padded = [[*text[:-1], *[0] * (more + 1 - len(text))] for text in strings]
         ids = torch.tensor(padded, dtype=torch.int64, device=string.device)  # (strings, more)
         lengths = torch.tensor([len(text) - 1 for text in strings], device=string.device)
@@ -124,8 +123,7 @@ def _questions(lm: FrozenLM, table: QuestionTable, terms: Tensor, width: int) ->
 
 def _used(table: QuestionTable, terms: Tensor, width: int) -> Tensor:
     """Return which columns of questions that come first hold a token.  # (n, p) bool"""
-    start = len(table.opening) + len(table.stem)
-    return torch.cat([table.used.new_ones(len(terms), start), table.used[terms][:, -width:]], dim=1)
+    return torch.cat([table.used.new_ones(len(terms), table.shared), table.used[terms][:, -width:]], dim=1)
 
 
 def _positions(used: Tensor) -> Tensor:

@@ -239,9 +239,8 @@ class QuestionScorer:
         if order == "question_first":
             kept = QuestionFirst(lm, table, keep_questions(lm, table))
             return replace(self, path="question_first", forward=kept, own_logits=False)
-        packed = Packed(lm, table, None)
-        if keep:
-            packed = Packed(lm, table, CHUNK if lm.device.type == "cpu" else ACCELERATOR_CHUNK, keep_opening(lm, table))
+        chunk = CHUNK if lm.device.type == "cpu" else ACCELERATOR_CHUNK
+        packed = Packed(lm, table, chunk, keep_opening(lm, table)) if keep else Packed(lm, table, None)
         return replace(self, path="packed", forward=packed, own_logits=False)
 
     def margins(self, soft_tokens: Tensor, terms: Tensor) -> Tensor:

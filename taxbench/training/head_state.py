@@ -278,9 +278,8 @@ class HeadTrainingState:
 
 
 _COIN = math.log(2)
-_FALLING = (
-    0.05  # the share by which a loss may fall in the second half of a training, or be above a coin's, without a word
-)
+# The share by which a loss may fall in the second half of a training, or end above a coin's, without a word.
+_FALLING = 0.05
 
 
 def scheduled(step: int, total: int, warmup: float) -> float:
