@@ -22,6 +22,8 @@ from transformers import (
     SmolLM3Config,
 )
 
+from taxbench.taxonomy.wordnet import Nouns, read_nouns
+
 settings.register_profile("any machine", deadline=None)  # a busy one takes longer than a bug would
 settings.load_profile("any machine")
 
@@ -89,6 +91,11 @@ def with_one_thread() -> Iterator[None]:
 
 # In front of a command, takes from root the right to read everything.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+
+
+@pytest.fixture(scope="session")
+def wordnet() -> Nouns:
+    return read_nouns()
 
 
 @pytest.fixture(scope="session")

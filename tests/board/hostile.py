@@ -23,8 +23,8 @@ from taxbench.specs.result import Result, Similarity, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LanguageId, LMId, RunSpec, TrainerSpec
 from taxbench.specs.side_files import Timing
 from taxbench.specs.task import RAW
-from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import DataError
+from tests.board.boards import SPECS
 
 Record = dict[str, Any]
 Columns = dict[str, Any]
@@ -39,7 +39,7 @@ def honest(
 ) -> Result:  # fmt: skip
     """Write a record on the real questions of `pocket`, with invented margins, those of its own head as given."""
     dataset, languages = load_dataset("pocket"), LanguagePair(test=language)
-    spec = find_tasks().tasks[task].in_languages(languages).as_run()
+    spec = SPECS[task].in_languages(languages).as_run()
     protocol, draw = Protocol(spec, dataset, seed), np.random.default_rng(seed)
     images, parts = [image.id for image in dataset.images], {}
     for split in spec.evaluate:

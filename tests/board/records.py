@@ -14,7 +14,7 @@ from taxbench.scoring.metrics import score
 from taxbench.specs.result import Evidence, Result, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, LMId, RunSpec, TrainerSpec
 from taxbench.specs.side_files import Timing
-from taxbench.tasks.registry import find_tasks
+from tests.board.boards import SPECS
 
 HYPERNYMS = ("bird", "fish", "fruit", "tool", "vehicle", "vessel")
 LEAVES = tuple(f"{hypernym} {number}" for hypernym in HYPERNYMS for number in range(4))
@@ -24,7 +24,7 @@ def predictions(seed: int, skill: float, task: str = "unseen_hypernym") -> Predi
     """Return answers that are right the more often, the greater the skill; who is asked follows from the seed."""
     random = np.random.default_rng(seed)
     noise = np.random.default_rng(int.from_bytes(hashlib.sha256(f"{seed} {skill} {task}".encode()).digest()[:4]))
-    spec = find_tasks().tasks[task].as_run()
+    spec = SPECS[task].as_run()
     leaf_of = np.repeat(np.arange(len(LEAVES)), 6)
     images = [f"{LEAVES[leaf]}/{number:03}" for number, leaf in enumerate(leaf_of)]
     parts = {}
@@ -45,7 +45,7 @@ def predictions(seed: int, skill: float, task: str = "unseen_hypernym") -> Predi
 
 def record(out: Path, seed: int = 42, skill: float = 1.0, task: str = "unseen_hypernym", **changes: object) -> Result:
     """Write a record and its predictions; `changes` are fields of its run."""
-    spec = find_tasks().tasks[task].as_run()
+    spec = SPECS[task].as_run()
     run = RunSpec(
         task=spec, dataset=DatasetId(name="made", fingerprint="f0" * 8),
         encoder=EncoderId(name="eye", digest="e0" * 8, features="f0" * 8),

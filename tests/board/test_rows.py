@@ -10,7 +10,7 @@ from taxbench.board.rows import make_table
 from taxbench.specs.group import GroupSpec
 from taxbench.specs.result import Evidence, Result, Scores, Versions, VisualSimilarity
 from taxbench.specs.run import DatasetId, EncoderId, HeadSpec, LMId, RunSpec, TrainerSpec
-from taxbench.tasks.registry import find_tasks
+from tests.board.boards import SPECS
 
 
 def scores(f1: float | None) -> Scores:
@@ -19,7 +19,7 @@ def scores(f1: float | None) -> Scores:
 
 def result(seed: int = 42, f1: float | None = 0.8, twin: float = 0.4, **changes: object) -> Result:
     run = RunSpec(
-        task=find_tasks().tasks["unseen_hypernym"], dataset=DatasetId(name="pocket", fingerprint="f"),
+        task=SPECS["unseen_hypernym"], dataset=DatasetId(name="pocket", fingerprint="f"),
         encoder=EncoderId(name="pocket", digest="e", features="c"), lm=LMId(name="pocket", digest="b", dtype="float32"),
         head=HeadSpec(name="mlp"), trainer=TrainerSpec(), seed=seed,
     ).model_copy(update=changes)  # fmt: skip
@@ -66,7 +66,7 @@ def test_runs_with_different_settings_are_never_averaged() -> None:
 def test_a_run_that_lies_in_two_folders_counts_once_and_other_code_stands_apart() -> None:
     (row,) = make_table([result(7, 0.6), result(42, 0.8), result(42, 0.8)])
     assert row.seeds == (7, 42)
-    task = find_tasks().tasks["unseen_hypernym"].model_copy(update={"summary": "other words"})
+    task = SPECS["unseen_hypernym"].model_copy(update={"summary": "other words"})
     assert len(make_table([result(7), result(42, task=task)])) == 1
     newer = result(42).versions.model_copy(update={"torch": "3"})
     rows = make_table([result(7), result(42).model_copy(update={"versions": newer})])
@@ -74,7 +74,7 @@ def test_a_run_that_lies_in_two_folders_counts_once_and_other_code_stands_apart(
 
 
 def test_rows_say_what_is_not_as_by_default_and_what_tells_them_apart() -> None:
-    task = find_tasks().tasks["unseen_hypernym"]
+    task = SPECS["unseen_hypernym"]
     versions = [task.model_copy(update={"heldout_leaves": share, "name": "u"}) for share in (0.2, 0.3)]
     other = DatasetId(name="pocket", fingerprint="ff")
     rows = make_table(
@@ -95,9 +95,8 @@ def test_rows_say_what_is_not_as_by_default_and_what_tells_them_apart() -> None:
 
 
 def test_a_group_is_averaged_by_weight_only_where_every_member_is_there() -> None:
-    tasks = find_tasks().tasks
     rows = make_table([result(seed, f1) for seed, f1 in ((7, 0.6), (42, 0.8))]
-                      + [result(seed, 0.4, task=tasks["counterfactual_low"]) for seed in (7, 42)])  # fmt: skip
+                      + [result(seed, 0.4, task=SPECS["counterfactual_low"]) for seed in (7, 42)])  # fmt: skip
     both = GroupSpec(group="both", summary="", members=("unseen_hypernym", "counterfactual_low"),
                      weights={"unseen_hypernym": 3, "counterfactual_low": 1})  # fmt: skip
     (row,) = group_averages(rows, [both])
@@ -106,20 +105,19 @@ def test_a_group_is_averaged_by_weight_only_where_every_member_is_there() -> Non
     (row,) = group_averages(rows, [more])
     assert row.average.mean is None and row.blank_because == "1 of 3 members missing: leaf"
     assert "average: – (1 of 3 members missing: leaf)" in text_table(rows, [row])
-    (row,) = group_averages(rows[:1] + make_table([result(1, 0.4, task=tasks["counterfactual_low"])]), [both])
+    (row,) = group_averages(rows[:1] + make_table([result(1, 0.4, task=SPECS["counterfactual_low"])]), [both])
     assert row.blank_because == "the members were run with different seeds"
     assert group_averages(rows, [both.model_copy(update={"weights": None})]) == []
 
 
 def test_published_figures_stand_beside_runs_of_the_same_task_dataset_encoder_and_lm() -> None:
-    tasks = find_tasks().tasks
-    paper = tasks["paper_full"]
+    paper = SPECS["paper_full"]
     ran = result(
         7, 0.7, task=paper, dataset=DatasetId(name="things", fingerprint="f"),
         encoder=EncoderId(name="dinov2-reg-large", digest="e", features="c"),
         lm=LMId(name="qwen3-1.7b", digest="b", dtype="float32"),
     )  # fmt: skip
-    found = compare_with_published(make_table([ran]), tasks)
+    found = compare_with_published(make_table([ran]), SPECS)
     cells = {(each.split, each.control): each for each in found}
     assert set(cells) == {("leaf", "none"), ("unseen", "none"), ("unseen", "random_lm")}
     unseen = cells["unseen", "none"]
@@ -127,14 +125,13 @@ def test_published_figures_stand_beside_runs_of_the_same_task_dataset_encoder_an
     assert "arXiv 2603.07474" in text_table(make_table([ran]), (), found)
     changed = ran.run.model_copy(update={"task": paper.model_copy(update={"leaks": "drop"})})
     other = ran.model_copy(update={"run": changed})
-    assert compare_with_published(make_table([other]), tasks) == []
+    assert compare_with_published(make_table([other]), SPECS) == []
 
 
 def test_tasks_stand_in_the_order_of_the_question_and_curves_by_level() -> None:
-    tasks = find_tasks().tasks
     names = ["deprivation_random-0.1", "deprivation_random-0.9", "paper_systematic-10", "paper_systematic-40"]
     given = ["leaf", "seen_hypernym", "unseen_hypernym", "counterfactual_high", "counterfactual_low",
              "counterfactual_graded-0.25", "counterfactual_graded-0.5", "counterfactual_swap", *names]  # fmt: skip
-    assert [task.name for task in sorted((tasks[name] for name in reversed(given)), key=task_order)] == given
-    own = tasks["unseen_hypernym"].model_copy(update={"name": "a_name_of_my_own"})
-    assert task_order(tasks["seen_hypernym"]) < task_order(own) < task_order(tasks["counterfactual_high"])
+    assert [task.name for task in sorted((SPECS[name] for name in reversed(given)), key=task_order)] == given
+    own = SPECS["unseen_hypernym"].model_copy(update={"name": "a_name_of_my_own"})
+    assert task_order(SPECS["seen_hypernym"]) < task_order(own) < task_order(SPECS["counterfactual_high"])

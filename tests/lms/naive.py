@@ -1,5 +1,6 @@
 """Asking as the published code does: one question a row, no padding, the model's own logits. And models to ask."""
 
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from taxbench.lms.frozen import FrozenLM, load_lm
 from taxbench.lms.question_scorer import QuestionScorer
+from taxbench.registry.models import find_lm
 from taxbench.specs.sources import LMSpec
 
 QUESTIONS = (
@@ -21,6 +23,11 @@ YES_NO = (("Yes",), ("No",))
 
 def load(folder: Path) -> FrozenLM:
     return load_lm(LMSpec(name=folder.name, source=str(folder)), torch.device("cpu"), torch.float32)
+
+
+@cache
+def pocket(dtype: torch.dtype = torch.float32) -> FrozenLM:
+    return load_lm(find_lm("pocket"), torch.device("cpu"), dtype)
 
 
 def with_model(lm: FrozenLM, config: PreTrainedConfig, dtype: torch.dtype = torch.float32) -> FrozenLM:

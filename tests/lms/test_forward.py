@@ -8,12 +8,10 @@ import torch
 from torch import Tensor
 
 from taxbench.lms.forward import Plain, additive, masked_forward
-from taxbench.lms.frozen import load_lm
 from taxbench.lms.question_scorer import QuestionScorer
-from taxbench.registry.models import find_lm
 from taxbench.specs.task import PromptSpec
 from taxbench.util.errors import ModelError
-from tests.lms.naive import load
+from tests.lms.naive import load, pocket
 
 NAMES = ("a crow", "a fire salamander", "clothing", "an animal", "a piece of clothing with a long name")
 QUESTIONS = tuple(f"Is there {name} in this image?" for name in NAMES)
@@ -40,7 +38,7 @@ def found(scorer: QuestionScorer, soft: Tensor, rows: list[int], what: str) -> t
 @pytest.mark.parametrize("frame", ["raw", "caption"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_row_does_not_feel_its_neighbours(dtype: torch.dtype, frame: str) -> None:
-    lm, prompt = load_lm(find_lm("pocket"), torch.device("cpu"), dtype), PromptSpec(frame=frame)
+    lm, prompt = pocket(dtype), PromptSpec(frame=frame)
     for k, answers, what in ((1, SETS, "margins"), (3, STRINGS, "margins"), (2, SETS, "text_losses")):
         packed = QuestionScorer.of(lm, QUESTIONS, answers, prompt=prompt)
         scorers = [packed, replace(packed, forward=Plain(lm, packed.table))]
@@ -59,7 +57,7 @@ def test_a_row_does_not_feel_its_neighbours(dtype: torch.dtype, frame: str) -> N
 @pytest.mark.parametrize("frame", ["raw", "caption"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_nor_do_many_questions_that_are_put_to_a_kept_image(dtype: torch.dtype, frame: str) -> None:
-    lm = load_lm(find_lm("pocket"), torch.device("cpu"), dtype)
+    lm = pocket(dtype)
     scorer = QuestionScorer.of(lm, QUESTIONS[:2], SETS, prompt=PromptSpec(frame=frame))
     soft = torch.randn(20, 1, lm.width, generator=torch.Generator().manual_seed(0)) * lm.embedding_rms()
     for many in (17, 33):
@@ -70,7 +68,7 @@ def test_nor_do_many_questions_that_are_put_to_a_kept_image(dtype: torch.dtype, 
 
 
 def test_a_row_that_is_no_number_leaves_the_others_alone() -> None:
-    lm = load_lm(find_lm("pocket"), torch.device("cpu"), torch.float32)
+    lm = pocket()
     packed = QuestionScorer.of(lm, QUESTIONS, SETS)
     first = QuestionScorer.of(lm, QUESTIONS, SETS, "question_first")
     soft = torch.randn(len(TERMS), 2, lm.width, generator=torch.Generator().manual_seed(0)) * lm.embedding_rms()

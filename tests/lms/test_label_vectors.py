@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from taxbench.lms import label_vectors as module
-from taxbench.lms.frozen import FrozenLM, load_lm, random_twin
+from taxbench.lms.frozen import FrozenLM, random_twin
 from taxbench.lms.label_vectors import TEMPLATES, label_vectors
-from taxbench.specs.sources import LMSpec
 from taxbench.util.errors import ModelError
 from tests.conftest import save_tiny_lm
+from tests.lms.naive import load
 
 TERMS = ("crow", "salamander tool", "clothing", "owl")
 
@@ -20,7 +20,7 @@ TERMS = ("crow", "salamander tool", "clothing", "owl")
 @pytest.fixture(scope="module", params=["llama", "gpt2", "gpt_neox"])
 def lm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> FrozenLM:
     folder = save_tiny_lm(request.param, tmp_path_factory.mktemp("labels") / request.param)
-    return load_lm(LMSpec(name="tiny", source=str(folder)), torch.device("cpu"), torch.float32)
+    return load(folder)
 
 
 def test_vectors_are_those_of_one_text_at_a_time(lm: FrozenLM) -> None:
@@ -111,8 +111,6 @@ def test_what_changes_a_number_is_in_the_key(lm: FrozenLM, monkeypatch: pytest.M
 
 
 def test_words_longer_than_the_model_s_positions_are_an_error(tmp_path: Path) -> None:
-    lm = load_lm(
-        LMSpec(name="short", source=str(save_tiny_lm("gpt2", tmp_path / "gpt2"))), torch.device("cpu"), torch.float32
-    )
+    lm = load(save_tiny_lm("gpt2", tmp_path / "short"))
     with pytest.raises(ModelError, match=r"more than the 512 positions of 'short'.*--head mlp"):
         label_vectors(lm, ("crow " * 600,))

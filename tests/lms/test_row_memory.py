@@ -10,10 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from taxbench.lms.forward import Plain
-from taxbench.lms.frozen import load_lm
 from taxbench.lms.question_scorer import QuestionScorer
-from taxbench.registry.models import find_lm
 from taxbench.specs.task import PromptSpec
+from tests.lms.naive import pocket
 
 QUESTIONS = tuple(f"Is there a {name} in this image?" for name in ("crow", "bird", "hammer"))
 
@@ -44,7 +43,7 @@ class Peak(TorchDispatchMode):
 def test_the_estimate_is_within_a_factor_of_two(way: str, what: str, k: int) -> None:
     if (way, what) == ("question_first", "training on texts"):
         pytest.skip("not offered")
-    lm = load_lm(find_lm("pocket"), torch.device("cpu"), torch.float32)
+    lm = pocket()
     order = "question_first" if way == "question_first" else "image_first"
     frame = "This image is one of many images of birds, and in this image is {image}. {question}"
     prompt = PromptSpec(frame=frame if way == "opening" else "raw")

@@ -24,8 +24,8 @@ from taxbench.pocket.train.tokenizer import save_tokenizer
 from taxbench.pocket.train.traits import Trait, Traits
 from taxbench.pocket.train.wordnet_parts import TABLE, Parts, _table, read_parts
 from taxbench.protocol.words import plural, with_article
-from taxbench.taxonomy.wordnet import Nouns, read_nouns, table_lines
-from tests.pocket.test_wordnet_lm import WEIGHTS, _part_of
+from taxbench.taxonomy.wordnet import Nouns, table_lines
+from tests.pocket.conftest import WEIGHTS, part_of
 
 Bare = list[tuple[int, str, bool]]
 SHAPE = BatchShape(40, 8, 48, 256)
@@ -34,8 +34,8 @@ HAD = ["wing", "feather", "tail", "fin", "leg", "head", "face", "wheel", "sleeve
 
 
 @pytest.fixture(scope="module")
-def nouns() -> Nouns:
-    return _part_of(read_nouns(), HAD)
+def nouns(wordnet: Nouns) -> Nouns:
+    return part_of(wordnet, HAD)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,6 @@ def parts(nouns: Nouns) -> Parts:
 @pytest.fixture(scope="module")
 def traits(corpus: Corpus, parts: Parts) -> Traits:
     return Traits(corpus, parts)
-
-
-@pytest.fixture(scope="module")
-def book(corpus: Corpus) -> Phrasebook:
-    return Phrasebook(corpus, Tokenizer.from_file(str(WEIGHTS / "tokenizer.json")))
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +89,11 @@ def test_the_table_is_what_wordnet_says() -> None:
     assert TABLE.stat().st_size < 100_000
 
 
-def test_meronyms_are_all_there() -> None:
-    nouns = read_nouns()
-    parts = read_parts(nouns)
+def test_meronyms_are_all_there(wordnet: Nouns) -> None:
+    parts = read_parts(wordnet)
     assert sum(map(len, parts.parts.values())) == 9097
     assert sum(map(len, parts.substances.values())) == 797
-    assert nouns.position("wing.n.01") in parts.parts[nouns.position("bird.n.01")]
+    assert wordnet.position("wing.n.01") in parts.parts[wordnet.position("bird.n.01")]
     assert {("winged", "has", "wings"), ("wingless", "lacks", "wings"), ("wooden", "of", "wood")} < {*parts.adjectives}
 
 

@@ -18,16 +18,10 @@ from taxbench.pocket.train.second_language import SecondLanguage, SecondLanguage
 from taxbench.protocol.words import plural
 from taxbench.specs.language import Language
 from taxbench.tasks.language_files import find_language
-from taxbench.taxonomy.wordnet import read_nouns
 from taxbench.util.errors import TrainingError
-from tests.pocket.test_wordnet_lm import WEIGHTS, _part_of
+from tests.pocket.conftest import WEIGHTS
 
 SHAPE = BatchShape(40, 8, 48, 256)
-
-
-@pytest.fixture(scope="module")
-def corpus() -> Corpus:
-    return Corpus(_part_of(read_nouns()))
 
 
 @pytest.fixture(scope="module")

@@ -29,9 +29,9 @@ def test_captions_name_leaves_and_hypernyms_alike() -> None:
     assert len({len(captions(concept)) for concept in CONCEPTS}) == 1
 
 
-def test_training_repeats_itself_and_leaves_the_encoder_as_it_is(tmp_path: Path) -> None:
+def test_training_repeats_itself_and_leaves_the_encoder_as_it_is(tmp_path: Path, pool: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        report = train_clip(tmp_path / name, dataclasses.replace(TINY, seed=seed), tmp_path)
+        report = train_clip(tmp_path / name, dataclasses.replace(TINY, seed=seed), pool)
         assert (report.steps, report.pictures) == (3, len(CONCEPT_NAMES))
     files = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in "abc"}
     assert files["a"] == files["b"] != files["c"]
@@ -39,7 +39,7 @@ def test_training_repeats_itself_and_leaves_the_encoder_as_it_is(tmp_path: Path)
     assert all(torch.equal(trained[f"vision_model.{name}"], weight) for name, weight in encoder.items())
     assert str(ENCODER) not in (tmp_path / "a" / "config.json").read_text()
     with pytest.raises(TrainingError, match="more than the 104 drawn"):
-        train_clip(tmp_path / "d", dataclasses.replace(TINY, batch=105), tmp_path)
+        train_clip(tmp_path / "d", dataclasses.replace(TINY, batch=105), pool)
 
 
 def test_the_loss_is_that_of_the_model_s_own_class() -> None:

@@ -39,8 +39,8 @@ def _generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_training_saves_an_encoder_that_auto_classes_reload(tmp_path: Path) -> None:
-    report = train_encoder(tmp_path / "a", TINY, tmp_path)
+def test_training_saves_an_encoder_that_auto_classes_reload(tmp_path: Path, pool: Path) -> None:
+    report = train_encoder(tmp_path / "a", TINY, pool)
     assert report.steps == 3
     assert report.pictures == len(CONCEPT_NAMES)
     assert np.isfinite(report.loss)
@@ -52,20 +52,20 @@ def test_training_saves_an_encoder_that_auto_classes_reload(tmp_path: Path) -> N
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_training_repeats_itself_exactly_and_follows_its_seed(tmp_path: Path) -> None:
+def test_training_repeats_itself_exactly_and_follows_its_seed(tmp_path: Path, pool: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        train_encoder(tmp_path / name, dataclasses.replace(TINY, seed=seed), tmp_path)
+        train_encoder(tmp_path / name, dataclasses.replace(TINY, seed=seed), pool)
     weights = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in "abc"}
     assert weights["a"] == weights["b"]
     assert weights["a"] != weights["c"]
 
 
-def test_a_pool_smaller_than_one_batch_is_refused(tmp_path: Path) -> None:
+def test_a_pool_smaller_than_one_batch_is_refused(tmp_path: Path, pool: Path) -> None:
     with pytest.raises(TrainingError, match="per_concept"):
-        train_encoder(tmp_path / "a", dataclasses.replace(TINY, batch=105), tmp_path)
+        train_encoder(tmp_path / "a", dataclasses.replace(TINY, batch=105), pool)
 
 
-def test_both_views_come_from_the_same_pixels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_both_views_come_from_the_same_pixels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pool: Path) -> None:
     seen: list[torch.Tensor] = []
 
     def spy(pictures: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
@@ -73,13 +73,13 @@ def test_both_views_come_from_the_same_pixels(monkeypatch: pytest.MonkeyPatch, t
         return make_view(pictures, size, generator)
 
     monkeypatch.setattr(module, "make_view", spy)
-    train_encoder(tmp_path / "a", TINY, tmp_path)
+    train_encoder(tmp_path / "a", TINY, pool)
     assert len(seen) == 2 * TINY.steps
-    pool = {picture.tobytes() for picture in render_pool(tmp_path, TINY.per_concept, TINY.pool_seed)}
+    drawn = {picture.tobytes() for picture in render_pool(pool, TINY.per_concept, TINY.pool_seed)}
     for first, second in zip(seen[::2], seen[1::2], strict=True):
         assert torch.equal(first, second)
         bytes_ = (first * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-        assert all(picture.tobytes() in pool for picture in bytes_)
+        assert all(picture.tobytes() in drawn for picture in bytes_)
 
 
 def test_two_views_differ_but_are_nearer_than_views_of_another_picture() -> None:

@@ -93,6 +93,16 @@ def test_settings_of_heads_make_a_grid_without_repetitions() -> None:
         resolve(Options(settings=("hiden=3",)))
 
 
+def test_a_task_s_settings_apply_and_the_command_line_overrides_them(tmp_path: Path) -> None:
+    for name, lines in {"short": "settings: {epochs: 1, hidden: 8, dropout: 0.0}\n", "plain": ""}.items():
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\nextends: leaf\n{lines}")
+    both = ",".join(str(tmp_path / f"{name}.yaml") for name in ("short", "plain"))
+    short, plain = resolve(Options(task=both, settings=("hidden=16", "batch_images=64"))).cells
+    assert (short.trainer.epochs, plain.trainer.epochs) == (1, 4)
+    assert short.head.settings == {"tokens": 1, "hidden": 16, "dropout": 0.0}
+    assert plain.head.settings == {"tokens": 1, "hidden": 16, "dropout": 0.3}
+
+
 def test_options_in_python_s_own_words_are_those_of_the_command_line() -> None:
     typed = Options(task="leaf,seen_hypernym", head="mlp,linear", seeds="42,7", dataset="folder:photos",
                     taxonomy="t.tsv", settings=("hidden=8,16", "frame=qa"), include=(Path("mine"),))  # fmt: skip

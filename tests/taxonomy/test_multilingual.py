@@ -8,7 +8,7 @@ from taxbench.cli.main import call
 from taxbench.tasks.language_files import find_language, read_language
 from taxbench.taxonomy.from_wordnet import meaning_of
 from taxbench.taxonomy.multilingual import agreed_words
-from taxbench.taxonomy.wordnet import read_nouns
+from taxbench.taxonomy.wordnet import Nouns
 from taxbench.util.errors import DataError
 
 TABLES = (
@@ -30,10 +30,9 @@ def tables(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_the_meaning_of_a_name_is_that_of_taxonomies() -> None:
-    nouns = read_nouns()
+def test_the_meaning_of_a_name_is_that_of_taxonomies(wordnet: Nouns) -> None:
     offsets = {name: meaning_of(name) for name in ("owl", "owls", "tiger", "aquarium fish", "blorf")}
-    keys = {name: offset and nouns.synsets[nouns.at_offset[offset]].key for name, offset in offsets.items()}
+    keys = {name: offset and wordnet.synsets[wordnet.at_offset[offset]].key for name, offset in offsets.items()}
     assert keys == {
         "owl": "owl.n.01", "owls": "owl.n.01", "tiger": "tiger.n.02", "aquarium fish": None, "blorf": None
     }  # fmt: skip
@@ -59,9 +58,10 @@ def test_a_language_begins_with_words_that_nobody_has_reviewed(
     words = [part for path in tables for part in ("--words", str(path))]
     assert call(["new", "language", "it", *words]) == 0
     assert "1 of 118 terms have a word in all 2 tables; none is reviewed." in capsys.readouterr().out
-    text = (tmp_path / "mine" / "it.yaml").read_text(encoding="utf-8")
+    made = tmp_path / "mine" / "it.yaml"
+    text = made.read_text(encoding="utf-8")
     assert '  "owl": {term: "civetta", reviewed: false, source: "MultiWordNet (CC BY 3.0); ' in text
-    assert text.endswith('(CC BY-SA)"}  # or gufo\n') and "labels.owl" not in str(read_language(tmp_path / "it.yaml"))
+    assert text.endswith('(CC BY-SA)"}  # or gufo\n') and "labels.owl" not in str(read_language(made))
 
 
 def test_a_variant_begins_as_a_copy_and_keeps_what_is_reviewed(
