@@ -134,6 +134,8 @@ def facts(result: Result) -> dict[str, str]:
         **run.head.settings,
         **run.trainer.model_dump(),
         **run.scoring.model_dump(),
+        **run.prompt.model_dump(),
+        "properties_digest": (run.dataset.properties or "none")[:8],
         "dataset_digest": run.dataset.fingerprint[:8],
         "encoder_digest": run.encoder.digest[:8],
         "features_digest": run.encoder.features[:8],
@@ -143,6 +145,13 @@ def facts(result: Result) -> dict[str, str]:
         "device": run.device,
         **result.versions.model_dump(exclude_none=True),  # the release, named taxbench, and numerics among them
     }
+    if run.language:
+        known |= {
+            "test_frame": run.language.prompt.frame,
+            "test_answer_form": run.language.prompt.answer_form,
+            "taught_words_digest": (run.language.taught or "none")[:8],
+            "asked_words_digest": (run.language.asked or "none")[:8],
+        }
     return {name: str(value) for name, value in known.items()}
 
 

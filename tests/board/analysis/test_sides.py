@@ -6,7 +6,8 @@ import pytest
 
 from taxbench.board.analysis.systems import System, compare_systems, find_sides
 from taxbench.results.records import result_bytes, result_folder
-from taxbench.specs.run import DatasetId, HeadSpec, TrainerSpec
+from taxbench.specs.run import DatasetId, HeadSpec, LanguageId, TrainerSpec
+from taxbench.specs.task import PromptSpec
 from taxbench.util.errors import DataError, UsageError
 from tests.board.records import record
 
@@ -81,6 +82,24 @@ def test_a_folder_is_a_side_and_settings_behind_the_same_names_tell_systems_apar
     with pytest.raises(UsageError, match=r"2 systems[\s\S]*epochs=4 [\s\S]*epochs=3 "):
         find_system(str(tmp_path), [])
     assert find_system("epochs=3", [tmp_path]).tasks
+
+
+@pytest.mark.parametrize("changed", [
+    {"prompt": PromptSpec(frame="qa")},
+    {"prompt": PromptSpec(answer_form="both")},
+    {"dataset": DatasetId(name="made", fingerprint="f0" * 8, properties="0a" * 8)},
+    {"language": LanguageId(asked="0b" * 8, prompt=PromptSpec())},
+    {"language": LanguageId(taught="0c" * 8, prompt=PromptSpec())},
+    {"language": LanguageId(prompt=PromptSpec(frame="qa"))},
+])  # fmt: skip
+def test_whatever_keeps_runs_apart_tells_systems_apart(tmp_path: Path, changed: dict[str, object]) -> None:
+    plain = {"language": LanguageId(prompt=PromptSpec())} if "language" in changed else {}
+    record(tmp_path / "a", **plain)
+    record(tmp_path / "b", **changed)
+    (fact,) = compare_systems(*(find_system(str(tmp_path / name), []) for name in "ab")).apart
+    with pytest.raises(UsageError, match="holds 2 systems"):
+        find_system(str(tmp_path), [])
+    assert find_system(f"{fact.fact}={fact.b}", [tmp_path]).tasks
 
 
 def test_a_first_look_is_told_from_a_whole_run_by_its_limit_alone(tmp_path: Path) -> None:
