@@ -32,11 +32,9 @@ def pictures_of(
         DataError: it cannot be found or loaded here.
     """
     named = result.run.dataset
-    found, listed = dataset, taxonomy
-    if found is None:  # without features in this cache, its name may do
-        found, listed = dataset_of(cache_folder(cache), result.run.encoder.features)
+    found, listed = (dataset, None) if dataset else dataset_of(cache_folder(cache), result.run.encoder.features)
     try:
-        whole = load_dataset(found or named.name, listed)
+        whole = load_dataset(found or named.name, taxonomy or listed)  # without such features, its name may do
     except TaxbenchError as error:
         if dataset is not None:
             raise

@@ -9,7 +9,6 @@ from typing import Any
 from taxbench.board.load import folder_of
 from taxbench.board.notebook import Place, results_in
 from taxbench.board.rows import settings_of
-from taxbench.registry.package_source import MISTAKES
 from taxbench.results.predictions import OWN
 from taxbench.results.records import LOSSES, read_beside
 from taxbench.specs.result import Result
@@ -40,7 +39,7 @@ def send(tracker: str, project: str, places: Sequence[Place]) -> list[str]:
     found = results_in(places)
     try:
         return [_send(library, project, result) for result in found]
-    except MISTAKES as error:  # of the tracker: no key, no network
+    except Exception as error:  # of the tracker, which has classes of its own: no key, no network
         raise TaxbenchError(f"{tracker}: {first_line(error)}") from error
 
 

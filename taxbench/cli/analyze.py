@@ -85,8 +85,8 @@ def _of_kind(kind: str, places: list[Path], how: dict[str, Any], report: Reporte
         return compared, languages_text(compared)
 
     def load(name: str) -> Dataset:
-        if name == "pocket" and how["dataset"] == name:
-            return load_dataset(name, None, how["properties"])
+        if name == "pocket" and how["dataset"] != name:
+            return load_dataset(name)
         dataset = load_dataset(how["dataset"], how["taxonomy"], how["properties"])
         if dataset.name != name:
             raise UsageError(f"the dataset '{name}' is not at hand. Name it: --dataset {name.partition(':')[0]}:PATH")

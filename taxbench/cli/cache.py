@@ -1,5 +1,6 @@
 """`taxbench cache`: look at cached features, check them, clean up, and exchange them with other programs."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def verify(keys: tuple[str, ...], sample: int, device: str, cache: Path | None, 
     folder = cache_folder(cache)
     chosen = [find_entry(folder, key) for key in keys] or [entry for entry in entries(folder) if entry.complete]
     found = [check(entry, device, sample) for entry in chosen]
-    click.echo(plain_json(found) if as_json else "\n".join(each.line() for each in found))
+    lines = [each.line() for each in found] or [f"No features in '{folder}'."]
+    click.echo(plain_json(found) if as_json else "\n".join(lines))
     if not all(each.good for each in found):
         click.get_current_context().exit(1)
 
@@ -113,13 +115,15 @@ def import_(report: Reporter, /, file: Path, ids: Path | None, cache: Path | Non
     """Import features from FILE: npy, npz, pt, safetensors or HDF5, rows (n, f) or (n, t, f)."""
     from taxbench.datasets.dataset import load_dataset
     from taxbench.features.formats import FeatureFile
-    from taxbench.features.imported import import_features
+    from taxbench.features.imported import ImportAs, import_features
     from taxbench.features.store.index import describe
+    from taxbench.runs.inputs import origin_of
 
-    dataset = load_dataset(how["dataset"], how["taxonomy"])
-    entry = import_features(FeatureFile(file, ids), how["name"], dataset, how["storage"], cache_folder(cache), report)
-    found = describe(entry)
-    then = f"Run with it: taxbench run --encoder imported:{how['name']} --dataset {how['dataset']}"
+    where = how["dataset"], how["taxonomy"]
+    dataset, options = load_dataset(*where), ImportAs(how["name"], how["storage"], origin_of(*where))
+    found = describe(import_features(FeatureFile(file, ids), options, dataset, cache_folder(cache), report))
+    words = ["--encoder", f"imported:{how['name']}", "--dataset", where[0]]
+    then = f"Run with it: taxbench run {shlex.join([*words, *(['--taxonomy', str(where[1])] if where[1] else [])])}"
     click.echo(plain_json([found]) if as_json else f"{found.line()}\n{then}")
 
 

@@ -41,12 +41,13 @@ def complete_tag(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 
 def _alias_of(registry: str) -> Completer:
-    """Return what completes the aliases of a registry of models; where none begins like that, a directory."""
+    """Return what completes the last of several aliases of models; where none begins like that, a directory."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from taxbench.registry import models
 
-        known = {name: spec.summary for name, spec in getattr(models, registry)().items()}
+        before, comma, _ = incomplete.rpartition(",")
+        known = {f"{before}{comma}{name}": spec.summary for name, spec in getattr(models, registry)().items()}
         return _beginning(incomplete, known) or [CompletionItem(incomplete, type="dir")]
 
     return complete

@@ -94,7 +94,7 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
             f"{first_few(missing)}. Remove those lines or add the images."
         )
     notes = [*listed.notes]
-    inside = [path for _, folder in classes for path in _folders(folder) if path.name.lower() in SPLITS]
+    inside = [path for _, folder in classes for path in folders_in(folder) if path.name.lower() in SPLITS]
     if inside:
         notes.append(f"'{inside[0]}' is not taken for a split: splits stand above the classes, as in train/CLASS.")
     if unused := list(_unused(root, [folder for _, folder in classes])):
@@ -111,10 +111,10 @@ def load(argument: str, taxonomy: Path | None) -> Dataset:
 
 def _unsorted(classes: Sequence[tuple[Split | None, Path]]) -> str:
     """Say what a folder is that is no class: it holds the classes, or all pictures of a split (Tiny ImageNet)."""
-    deeper = next((folder for _, folder in classes if _folders(folder)), None)
+    deeper = next((folder for _, folder in classes if folders_in(folder)), None)
     if deeper is not None:
-        return f" '{deeper}' holds {len(_folders(deeper))} folders: if they are the classes, give folder:{deeper}."
-    loose = [folder for _, folder in classes if folder.name == "images" and _folders(folder.parent) == [folder]]
+        return f" '{deeper}' holds {len(folders_in(deeper))} folders: if they are the classes, give folder:{deeper}."
+    loose = [folder for _, folder in classes if folder.name == "images" and folders_in(folder.parent) == [folder]]
     return (
         f" The pictures of '{loose[0]}' are in no class folders: move '{loose[0].parent.name}' away." if loose else ""
     )
@@ -239,9 +239,9 @@ def own_splits(names: Collection[str]) -> dict[str, Split]:
 
 def _classes(root: Path) -> list[tuple[Split | None, Path]]:
     """List the class folders with their splits. A folder named like a split is one only if it holds folders."""
-    above = [path for path in _folders(root) if path.name.lower() in SPLITS and _folders(path)]
+    above = [path for path in folders_in(root) if path.name.lower() in SPLITS and folders_in(path)]
     split_of = own_splits([path.name for path in above])
-    found = [(split_of.get(parent.name), folder) for parent in above or [root] for folder in _folders(parent)]
+    found = [(split_of.get(parent.name), folder) for parent in above or [root] for folder in folders_in(parent)]
     for _, folder in found:
         if problem := unwritable(normal(folder.name)):
             raise DataError(
@@ -250,7 +250,7 @@ def _classes(root: Path) -> list[tuple[Split | None, Path]]:
     return found
 
 
-def _folders(parent: Path) -> list[Path]:
+def folders_in(parent: Path) -> list[Path]:
     """List the folders in a folder, without what programs keep there, such as `.git`."""
     return sorted(parent / entry.name for entry in os.scandir(parent) if entry.is_dir() and not _is_hidden(entry.name))
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from taxbench.datasets.dataset import Dataset
-from taxbench.datasets.folder import DECODER, ClassFolder, ImageFiles, scan
+from taxbench.datasets.folder import DECODER, ClassFolder, ImageFiles, folders_in, scan
 from taxbench.datasets.known import data_home
 from taxbench.taxonomy.tables import Table, read_table
 from taxbench.taxonomy.taxonomy import WORDNET, Taxonomy, TaxonomyRow, read_rows
@@ -140,7 +140,7 @@ def _find_concepts(root: Path, wanted: set[str]) -> tuple[dict[str, Path], int]:
     for _ in range(_DEPTH):
         below: list[Path] = []
         for folder in level:
-            inside = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+            inside = folders_in(folder)
             concepts = [path for path in inside if path.name in wanted]
             for path in concepts:
                 if path.name in found:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.connection import Pipe as pipe
@@ -64,12 +64,10 @@ def _shared_file(size: int) -> IO[bytes]:
     """
     places = [folder for folder in ("/dev/shm", tempfile.gettempdir()) if os.path.isdir(folder)]
     for folder in places:
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
-        try:
+        with suppress(OSError), ExitStack() as unless_returned:
+            file = unless_returned.enter_context(tempfile.TemporaryFile(dir=folder))
             os.posix_fallocate(file.fileno(), 0, size) if hasattr(os, "posix_fallocate") else file.truncate(size)
-        except OSError:
-            file.close()
-        else:
+            unless_returned.pop_all()  # the caller closes it
             return file
     raise DataError(
         f"There is no room for {size >> 20} MB of decoded pictures in {' or '.join(places)}. Make some, set TMPDIR to "

@@ -23,7 +23,7 @@ from taxbench.features.families import (
 )
 from taxbench.features.preprocessing import check_preprocessing, preprocessing_file, read_preprocessing
 from taxbench.registry.models import ENTRY_POINTS, PLUGGED, model_source
-from taxbench.specs.feature_key import Crop, FeatureReadout, Pooled, Preprocessing
+from taxbench.specs.feature_key import IMPORTED, Crop, FeatureReadout, Pooled, Preprocessing
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
 from taxbench.util.hub import config_file, weights_digest
@@ -177,6 +177,8 @@ def describe_encoder(spec: EncoderSpec, crop: Crop = "none") -> EncoderCard:
         raise ModelError(f"'{spec.name}' has no image processor of its own. Leave out crop={crop}.")
     if spec.random and (spec.source == "pixels" or spec.source.startswith(PLUGGED)):
         raise ModelError(f"'{spec.name}': only encoders in Hugging Face format have a random twin.")
+    if spec.source.startswith(IMPORTED):
+        raise ModelError(f"The features '{spec.name}' are imported: there is no encoder to make others with.")
     if spec.source == "pixels":
         return _pixels(spec)
     if spec.source.startswith(PLUGGED):

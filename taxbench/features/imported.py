@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,17 @@ _SPAN_BLOCKS = 16
 _LOST = 0.05  # of what tells images apart
 
 
-def import_features(
-    file: FeatureFile, name: str, dataset: Dataset, storage: StorageDtype, cache: Path, report: Reporter
-) -> StoredEntry:
+@dataclass(frozen=True, slots=True)
+class ImportAs:
+    """How features are imported."""
+
+    name: str
+    storage: StorageDtype
+    origin: Origin
+    """Where the images lie."""
+
+
+def import_features(file: FeatureFile, how: ImportAs, dataset: Dataset, cache: Path, report: Reporter) -> StoredEntry:
     """Copy the features of a dataset's images into the cache, in the dataset's order; rows of other images stay out.
 
     Raises:
@@ -34,26 +43,26 @@ def import_features(
         DataError: an image has no features, or they are not finite in the storage type.
         CacheError: the cache cannot be written.
     """
-    if not re.fullmatch(r"[^\s,/]{1,100}", name):
-        raise UsageError(f"Invalid name '{name}': expected 1 to 100 letters without blanks, commas and slashes.")
+    if not re.fullmatch(r"[^\s,/]{1,100}", how.name):
+        raise UsageError(f"Invalid name '{how.name}': expected 1 to 100 letters without blanks, commas and slashes.")
     order = _order(file, dataset)
     key = FeatureKey(
-        source=Imported(name=name, file_digest=file.digest()),
-        storage_dtype=storage,
+        source=Imported(name=how.name, file_digest=file.digest()),
+        storage_dtype=how.storage,
         images_digest=dataset.images_digest,
         n_images=len(dataset.images),
     )
-    for entry in _named(cache, name):
+    for entry in _named(cache, how.name):
         if entry.manifest.key.images_digest == key.images_digest and entry.manifest.key != key:
             raise UsageError(
-                f"There are other features 'imported:{name}' of these images. Choose another --name, or remove them: "
-                f"taxbench cache gc {entry.folder.name}"
+                f"There are other features 'imported:{how.name}' of these images. Choose another --name, or remove "
+                f"them: taxbench cache gc {entry.folder.name}"
             )
-    layout = plan_layout(key.n_images, TokenShape(file.tokens, file.width), storage)
-    origin = Origin(dataset=dataset.name, encoder=str(file.path.resolve()))
+    planned = plan_layout(key.n_images, TokenShape(file.tokens, file.width), how.storage)
     folder = entry_folder(cache, key)
     fresh = not folder.exists()
-    manifest = begin_entry(cache, key, layout, origin)
+    manifest = begin_entry(cache, key, planned, how.origin.model_copy(update={"encoder": str(file.path.resolve())}))
+    layout = manifest.layout
     with (
         _dropped_where_useless(folder if fresh else None),
         closing(EntryLock(folder)) as lock,

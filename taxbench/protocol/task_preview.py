@@ -96,10 +96,12 @@ def _count(split: str, asked: QuestionSet) -> SplitCounts:
 
 def _samples(protocol: Protocol, asked: dict[str, QuestionSet]) -> Iterator[Sample]:
     """Draw questions from training and the scored splits in turn, positive and negative ones in turn."""
-    at_test, taught = protocol.asked_texts, protocol.taught_texts
     splits = [split for split in asked if split != "val"]
+    if not splits:
+        return
+    at_test, taught = protocol.asked_texts, protocol.taught_texts
     generator = rng(protocol.seed, "show", protocol.task.name)
-    for number in range(_SAMPLES if splits else 0):
+    for number in range(_SAMPLES):
         split = splits[number % len(splits)]
         questions = asked[split]
         wanted = np.flatnonzero(questions.answer == ((number // len(splits)) % 2 == 0))

@@ -25,6 +25,7 @@ PLUGGED = "entry-point:"
 """How the source of an encoder from another package begins; the entry point's value follows."""
 _REVISION = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
 _RANDOM = "random-"
+_TWIN = re.compile(f"{_RANDOM}(?!{_RANDOM})")  # which has none itself
 _FILES = {EncoderSpec: "encoders.yaml", LMSpec: "lms.yaml", SystemSpec: "systems.yaml"}
 _OPTIONS: dict[type[Any], str] = {LMSpec: "model", EncoderSpec: "encoder", SystemSpec: "system"}
 BY_TEXTS = ("match", "chils", "odds")
@@ -72,8 +73,7 @@ def find_encoder(name: str) -> EncoderSpec:
         raise UsageError(f"--encoder {IMPORTED}NAME: say which features. Type 'taxbench cache ls' to see them.")
     if name.startswith(IMPORTED):
         return EncoderSpec(name=name, source=name)
-    is_random = name.startswith(_RANDOM) and not name.startswith(2 * _RANDOM) and not Path(name).is_dir()
-    if is_random and name not in encoders():
+    if _TWIN.match(name) and not Path(name).is_dir() and name not in encoders():
         trained = find_encoder(name.removeprefix(_RANDOM))
         return trained.model_copy(update={"name": _RANDOM + trained.name, "random": True})
     return _find(name, EncoderSpec, "encoder")
@@ -104,7 +104,7 @@ def find_system(name: str) -> SystemSpec:
     known = systems()
     if name in known:
         return known[name]
-    if name.startswith(_RANDOM) and not Path(name).is_dir():
+    if _TWIN.match(name) and not Path(name).is_dir():
         trained = find_system(name.removeprefix(_RANDOM))
         return trained.model_copy(update={"name": _RANDOM + trained.name, "random": True})
     reader, source = _asked_by(name, known)

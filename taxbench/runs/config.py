@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -123,22 +123,25 @@ def resolve(options: Options) -> RunConfig:
         OptionsError: names, task files, seeds or settings are wrong; all at once.
     """
     wrong: list[Problem] = []
-    named = [name.strip() for name in options.task.split(",")]
+    named = names_in(options.task)
     registry = find_tasks(options.include, names=named)
     for_each = partial(found, wrong)
     for_each("task", named, lambda name: registry.select([name]))
     tasks, groups = ([], []) if wrong else registry.select(named)
     of_inputs: list[Problem] = []
     inputs = find_inputs(of_inputs, options)
-    named_heads = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
-    heads = for_each("head", names := named_heads or _head_names(options.head), head_info)
+    named_heads: list[str] = list(dict.fromkeys(each.system.reads for each in inputs if each.system))
+    names = named_heads or list(chain(*for_each("head", [options.head], _head_names)))
+    heads = for_each("head", names, head_info)
     seeds = for_each("seeds", [options.seeds], seeds_in)
-    of_heads = heads if len(heads) == len(names) else [*map(head_info, all_heads())]
+    of_heads = heads if 0 < len(heads) == len(names) else [*map(head_info, all_heads())]
     settings = _settings(wrong, of_heads, options.settings)
     of_languages: list[Problem] = []
     pairs = found(of_languages, "set", settings.pop(LANGUAGE, []), language_pair)
     wrong += [replace(each, name=LANGUAGE) for each in of_languages]
     wrong += of_inputs
+    if not options.out.strip():
+        wrong.append(Problem("out", "", UsageError("--out '': the name of the folder is empty.")))
     if options.limit is not None and options.limit < 2:
         problem = f"--limit {options.limit}: expected 2 images of a leaf or more, one to train on and one to test."
         wrong.append(Problem("limit", "", UsageError(problem)))
@@ -219,7 +222,7 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
     """Sort a task's settings and those typed into fields of the features, the trainer, the scoring, and the head."""
     # What a task sets, or a user for several heads, of another head does not apply here.
     given = {key: value for key, value in task.settings.items() if key in head.known}
-    given |= {key: _value(f"{key}={text}", text) for key, text in chosen.items() if key in head.known}
+    given |= {key: _value(key, text) for key, text in chosen.items() if key in head.known}
     of_features, of_trainer, of_scoring, of_prompt = (
         {key: value for key, value in {**usual, **given}.items() if key in model.model_fields}
         for model, usual in (
@@ -237,7 +240,8 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
-        raise UsageError(f"--set {key}={chosen.get(key, first['input'])}: {first['msg']}.") from None
+        problem = f"--set {key}={chosen.get(key, first['input'])}: {first['msg']}."
+        raise OptionsError([Problem("set", key, UsageError(problem))]) from None
     if trainer.loss == "full_text" and head.reads == "state":
         raise UsageError(
             f"The head '{head.name}' reads the LM's state: its loss is 'answer'. Type --set loss=answer, or name other "
@@ -251,11 +255,11 @@ def _cell(task: TaskSpec, head: HeadInfo, chosen: dict[str, str], varied: frozen
     return GridCell(task, spec, features, trainer, scoring, prompt, varied=named)
 
 
-def _value(setting: str, text: str) -> Any:
-    """Return the value of `--set KEY=VALUE`, YAML's or a frame as it is typed; raise UsageError where it is none."""
+def _value(key: str, text: str) -> Any:
+    """Return the value of `--set KEY=VALUE`, YAML's or a frame as it is typed; raise OptionsError where it is none."""
     if IMAGE in text or QUESTION in text:
         return text.replace("\\n", "\n")  # nobody types a line break
     try:
         return parse_scalar(text)
     except ValueError as error:
-        raise UsageError(f"--set '{setting}': {error}") from None
+        raise OptionsError([Problem("set", key, UsageError(f"--set '{key}={text}': {error}"))]) from None

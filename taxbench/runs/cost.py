@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -231,13 +231,17 @@ class Stopwatch(Reporter):
     def __init__(self) -> None:
         super().__init__(quiet=True)
         self._ticks: list[tuple[float, int]] = []  # when steps were made, and how many
+        self._enough = False
 
     def rate(self, work: Callable[[], object]) -> float:
         """Return how many steps a second some work makes, its beginning left out where what follows took longer."""
         self.resume()  # what is measured first was stopped
-        self._ticks, start = [], time.perf_counter()
-        with suppress(KeyboardInterrupt):
+        self._ticks, self._enough, start = [], False, time.perf_counter()
+        try:
             work()
+        except KeyboardInterrupt:
+            if not self._enough:  # a user's
+                raise
         first, end = self._ticks[0][0], self._ticks[-1][0]
         if end - first > first - start:  # else there are few steps, which several jobs may make at one time
             start, _ = self._ticks.pop(0)
@@ -249,7 +253,8 @@ class Stopwatch(Reporter):
 
         def advance(steps: int, note: str = "", /) -> None:
             self._ticks.append((now := time.perf_counter(), steps))
-            if now - self._ticks[0][0] > _PROBE_SECONDS or self._stopped.is_set():
+            self._enough |= now - self._ticks[0][0] > _PROBE_SECONDS
+            if self._enough or self._stopped.is_set():
                 self.stop()
                 raise KeyboardInterrupt
 

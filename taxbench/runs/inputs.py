@@ -55,7 +55,7 @@ def found(wrong: list[Problem], option: str, names: Iterable[str], find: Callabl
     return good
 
 
-def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Origin:
+def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec | None = None) -> Origin:
     """Return what `cache verify` needs to find the pictures and the encoder again, from any folder."""
     kind, _, path = dataset.partition(":")
     local = Path(path).expanduser()
@@ -64,7 +64,7 @@ def origin_of(dataset: str, taxonomy: Path | None, encoder: EncoderSpec) -> Orig
     return Origin(
         dataset=dataset,
         taxonomy=None if taxonomy is None else str(taxonomy if str(taxonomy) == WORDNET else taxonomy.resolve()),
-        encoder=encoder.source if Path(encoder.source).is_dir() else encoder.name,
+        encoder="" if encoder is None else encoder.source if Path(encoder.source).is_dir() else encoder.name,
     )
 
 

@@ -133,6 +133,8 @@ def read_pairs(folder: Path, concept: Relation | Choice) -> VecPairs:
         raise UsageError(f"--vec {folder}: there is no '{path.name}'. {WHERE}")
     keys = ("obj1", "obj2", "label") if isinstance(concept, Relation) else ("sub", "obj", "alt")
     lines = list(_lines(path, keys))
+    if not lines:
+        raise DataError(f"'{path}' is empty: expected lines with {', '.join(keys)}. {WHERE}")
     if isinstance(concept, Choice):
         things = tuple(sorted({line["sub"] for line in lines}))
         place = np.array([things.index(line["sub"]) for line in lines])

@@ -23,9 +23,9 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError:
         raise UsageError(f"Invalid device '{name}': expected auto, cpu, cuda, cuda:N or mps.") from None
     mps = bool(torch.backends.mps.is_available())
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": mps}
-    if not there.get(device.type, False):
-        raise UsageError(f"This machine has no '{device.type}' device. Leave --device out, or type --device cpu.")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(mps)}
+    if (0 if device.type == "cpu" else device.index or 0) >= there.get(device.type, 0):
+        raise UsageError(f"This machine has no '{name}' device. Leave --device out, or type --device cpu.")
     return device
 
 

@@ -62,8 +62,8 @@ def first_line(error: BaseException, all_lines: bool = False) -> str:
 
 def unreadable(error: OSError) -> str:
     """Say which file or folder cannot be read and why, and how to allow it where that is all."""
-    said = f"'{error.filename}' cannot be read ({error.strerror})."
-    if not isinstance(error, PermissionError):
+    said = f"'{error.filename}' cannot be read ({error.strerror})." if error.filename else f"{first_line(error)}."
+    if not isinstance(error, PermissionError) or not error.filename:
         return said
     folder = os.path.dirname(os.path.abspath(error.filename))
     closed = error.filename if os.access(folder, os.X_OK) else folder

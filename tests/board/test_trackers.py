@@ -4,6 +4,7 @@ import json
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,3 +50,17 @@ def test_a_tracker_that_is_not_installed_says_what_to_type(
     monkeypatch.setitem(sys.modules, "wandb", None)
     assert call(["leaderboard", "track", str(results), "--to", "wandb"]) == 2
     assert "pip install wandb" in capsys.readouterr().err
+
+
+def test_a_tracker_s_own_errors_are_told(
+    results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class OwnError(Exception):
+        pass
+
+    def refuse(**given: object) -> None:
+        raise OwnError("no API key")
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=refuse))
+    assert call(["leaderboard", "track", str(results), "--to", "wandb"]) == 1
+    assert "wandb: no API key" in capsys.readouterr().err

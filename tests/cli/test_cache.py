@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from taxbench.board.pictures import pictures_of
 from taxbench.cli.main import call
+from taxbench.results.records import read_result
+from taxbench.util.errors import DataError
+from taxbench.util.progress import Reporter
 from tests.datasets.test_folder import make
 
 Run = Callable[..., tuple[int, str, str]]
@@ -78,6 +82,10 @@ def test_verify_encodes_a_sample_again_and_names_damage(run: Run, tmp_path: Path
     assert code == 1 and f"'{shard}', block 0 (rows 0 to 23)" in out and "rm '" in out
 
 
+def test_an_empty_cache_is_said(run: Run) -> None:
+    assert "No features in" in run("cache", "verify")[1]
+
+
 def test_verify_says_what_has_changed_since(run: Run, tmp_path: Path) -> None:
     extracted(run)
     (tmp_path / "photos" / "test" / "n2" / "test1.png").unlink()
@@ -104,18 +112,29 @@ def test_gc_removes_what_is_named_and_nothing_else(run: Run, tmp_path: Path) -> 
     assert [entry["key"] for entry in json.loads(run("cache", "ls", "--json")[1])] == [second["key"]]
 
 
-def test_export_import_and_run_with_imported_features(run: Run, tmp_path: Path) -> None:
+def test_export_import_and_run_with_imported_features(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (entry,) = extracted(run)
     assert run("cache", "export", str(entry["key"]), "pixels.npy")[0] == 0
     assert np.load("pixels.npy").shape == (24, 1, 3072)
     code, out, _ = run("cache", "import", "pixels.npy", "--ids", "pixels.ids.txt", "--name", "mine", *PHOTOS)
-    assert code == 0 and "imported:mine" in out
+    assert code == 0 and f"imported:mine {' '.join(PHOTOS)}" in out
     results = []
     for encoder in ("imported:mine", "pixels"):
         code, out, _ = run("run", *PHOTOS, "--encoder", encoder, "--task", "leaf", "--json", "--set", "epochs=1")
         assert code == 0
         results.append(json.loads(out)[0]["scores"])
     assert results[0] == results[1]
+    (record,) = (path for path in Path("results").rglob("result.json") if "imported" in str(path))
+    of, quiet = read_result(record), Reporter(quiet=True)
+    monkeypatch.chdir("/")
+    pictures = pictures_of(of, quiet)
+    assert len(pictures.images) == 24
+    moved = (tmp_path / "taxonomy.tsv").rename(tmp_path / "moved.tsv")
+    with pytest.raises(DataError, match="--taxonomy FILE"):
+        pictures_of(of, quiet)
+    assert pictures_of(of, quiet, taxonomy=moved).images == pictures.images
 
 
 @pytest.mark.parametrize(
@@ -126,6 +145,7 @@ def test_export_import_and_run_with_imported_features(run: Run, tmp_path: Path) 
         ((*EXTRACT, "--layers", "last"), 2, "expected whole numbers"),
         ((*EXTRACT, "--layers", "-2"), 2, "has no layer -2"),
         (("extract", *PHOTOS, "--encoder", "dinov4"), 2, "Did you mean 'dinov"),
+        (("extract", *PHOTOS, "--encoder", "imported:mine"), 1, "there is no encoder to make others with"),
         (("cache", "info", "abc"), 2, "no entry begins with 'abc'"),
         (("cache", "import", "none.npy", "--name", "x", *PHOTOS), 2, "No such file: 'none.npy'"),
         (("cache", "import", "taxonomy.tsv", "--name", "x", *PHOTOS), 2, "of no kind that can be imported"),

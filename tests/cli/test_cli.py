@@ -42,6 +42,8 @@ RUN = ["-q", "run"]
         (["run", "--include-path", ""], "the name of a folder is empty"),
         (["run", "--encoder", "imported:"], "say which features"),
         (["run", "--encoder", "random-random-pocket"], "Unknown encoder 'random-random-pocket'"),
+        (["run", "--system", "random-random-pocket-clip"], "Unknown system 'random-random-pocket-clip'"),
+        (["run", "--out", ""], "--out '': the name of the folder is empty"),
         (["run", "--taxonomy", "no.tsv", "--dataset", "folder:."], "No such taxonomy file: 'no.tsv'"),
         (["run", "--dataset", "hf:./nowhere"], "No such folder: './nowhere'"),
         (["run", "--task", "."], "Its tasks can be named with --include-path ."),
@@ -144,6 +146,7 @@ def test_python_dash_m_is_the_same_program_and_its_exit_code_reaches_the_shell()
     ("words", "begun", "found"),
     [
         (["run", "--model"], "smollm2-13", ["smollm2-135m-q4", "smollm2-135m"]),
+        (["run", "--model"], "pocket,smollm2-135m-", ["pocket,smollm2-135m-q4"]),
         (["run", "--encoder"], "dinov2-reg-l", ["dinov2-reg-large"]),
         (["extract", "--encoder"], "pix", ["pixels"]),
         (["run", "--head"], "line", ["linear", "linear_k"]),

@@ -227,3 +227,11 @@ def test_showing_and_checking_need_no_torch() -> None:
 def test_what_show_prints_is_plain_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     out = said(capsys, "show", "paper_random-0.3").split("\nidentity ")[0]
     assert yaml.safe_load(out)["questions"]["answers"] == {"positive": ["Yes"], "negative": ["No"]}
+
+
+def test_a_property_task_is_shown_where_a_dataset_has_no_such_property(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, taxonomy = make(tmp_path / "photos")
+    out = said(capsys, "show", "property_alive", "--dataset", f"folder:{root}", "--taxonomy", taxonomy)
+    assert "unseen: The properties of 'folder:photos' have no column 'alive'." in out

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from taxbench.features.formats import FeatureFile, write_features
-from taxbench.features.imported import import_features, imported_table
+from taxbench.features.imported import ImportAs, import_features, imported_table
 from taxbench.features.store.index import open_entry
+from taxbench.specs.feature_key import Origin, StorageDtype
 from taxbench.util.errors import DataError, UsageError
 from taxbench.util.progress import Reporter
 from tests.features.test_extract import features, numbered
@@ -47,13 +48,17 @@ def save(path: Path) -> Path:
     return path
 
 
+def named(name: str, storage: StorageDtype = "float16") -> ImportAs:
+    return ImportAs(name, storage, Origin(dataset="made"))
+
+
 def load(path: Path) -> FeatureFile:
     return FeatureFile(path, path.with_suffix(".txt") if path.suffix == ".npy" else None)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".safetensors", ".h5"])
 def test_every_format_gives_the_rows_in_the_datasets_order(tmp_path: Path, suffix: str) -> None:
-    entry = import_features(load(save(tmp_path / f"x{suffix}")), "mine", DATASET, "float16", tmp_path / "cache", QUIET)
+    entry = import_features(load(save(tmp_path / f"x{suffix}")), named("mine"), DATASET, tmp_path / "cache", QUIET)
     assert entry.name == "imported:mine" and entry.complete
     table = imported_table(tmp_path / "cache", "mine", DATASET)
     assert table.ids == tuple(IDS) and (table.take(np.arange(130))[:, 0] == ROWS).all()
@@ -63,8 +68,8 @@ def test_token_grids_and_bfloat16_keep_their_values(tmp_path: Path) -> None:
     grid = np.random.default_rng(2).normal(size=(130, 5, 3)).astype(np.float32) * 1e6  # too large for float16
     np.savez(tmp_path / "x.npz", features=grid, ids=np.array(IDS))
     with pytest.raises(DataError, match=r"image00000.*too large for float16: type --storage bfloat16"):
-        import_features(load(tmp_path / "x.npz"), "half", DATASET, "float16", tmp_path, QUIET)
-    import_features(load(tmp_path / "x.npz"), "brain", DATASET, "bfloat16", tmp_path, QUIET)
+        import_features(load(tmp_path / "x.npz"), named("half"), DATASET, tmp_path, QUIET)
+    import_features(load(tmp_path / "x.npz"), named("brain", "bfloat16"), DATASET, tmp_path, QUIET)
     values = imported_table(tmp_path, "brain", DATASET).as_tensor()
     assert torch.equal(values, torch.from_numpy(grid).bfloat16())
 
@@ -74,7 +79,7 @@ def test_what_is_exported_can_be_imported_again(tmp_path: Path, suffix: str) -> 
     table = features(DATASET, tmp_path / "a", pool="grid2")
     written = write_features(table, tmp_path / f"out{suffix}")
     file = FeatureFile(written[0], written[1] if len(written) > 1 else None)
-    again = open_entry(import_features(file, "again", DATASET, "float16", tmp_path / "b", QUIET))
+    again = open_entry(import_features(file, named("again"), DATASET, tmp_path / "b", QUIET))
     assert (again.take(np.arange(130)) == table.take(np.arange(130))).all() and again.row_shape == (4, 48)
     if suffix == ".safetensors":
         assert torch.equal(load_file(written[0])["features"], table.as_tensor())
@@ -82,11 +87,11 @@ def test_what_is_exported_can_be_imported_again(tmp_path: Path, suffix: str) -> 
 
 def test_importing_twice_is_one_entry_and_another_file_wants_another_name(tmp_path: Path) -> None:
     path = save(tmp_path / "x.npz")
-    first = import_features(load(path), "mine", DATASET, "float16", tmp_path, QUIET)
-    assert import_features(load(path), "mine", DATASET, "float16", tmp_path, QUIET).folder == first.folder
+    first = import_features(load(path), named("mine"), DATASET, tmp_path, QUIET)
+    assert import_features(load(path), named("mine"), DATASET, tmp_path, QUIET).folder == first.folder
     np.savez(path, features=FILE_ROWS + 1, ids=np.array(FILE_IDS))
     with pytest.raises(UsageError, match=rf"other features 'imported:mine'.*cache gc {first.folder.name}"):
-        import_features(load(path), "mine", DATASET, "float16", tmp_path, QUIET)
+        import_features(load(path), named("mine"), DATASET, tmp_path, QUIET)
 
 
 def test_features_that_cannot_be_used_leave_nothing_behind(tmp_path: Path) -> None:
@@ -97,11 +102,11 @@ def test_features_that_cannot_be_used_leave_nothing_behind(tmp_path: Path) -> No
     ):
         np.savez(tmp_path / "x.npz", features=rows, ids=np.array(FILE_IDS))
         with pytest.raises(DataError, match=words):
-            import_features(load(tmp_path / "x.npz"), "mine", DATASET, "float16", tmp_path, QUIET)
-    import_features(load(save(tmp_path / "x.npz")), "mine", DATASET, "float16", tmp_path, QUIET)  # the name is free
+            import_features(load(tmp_path / "x.npz"), named("mine"), DATASET, tmp_path, QUIET)
+    import_features(load(save(tmp_path / "x.npz")), named("mine"), DATASET, tmp_path, QUIET)  # the name is free
     for name in ("", "a b", "a,b", "a/b"):
         with pytest.raises(UsageError, match="Invalid name"):
-            import_features(load(tmp_path / "x.npz"), name, DATASET, "float16", tmp_path, QUIET)
+            import_features(load(tmp_path / "x.npz"), named(name), DATASET, tmp_path, QUIET)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".safetensors", ".h5"])
@@ -209,8 +214,8 @@ def test_a_pickle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_images_without_features_and_names_that_are_not_there_are_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", features=np.zeros((1, 2)), ids=np.array(["image00001.jpg"]))
     with pytest.raises(DataError, match=r"130 of 130 images of made.*Did you mean 'image00001\.jpg'.*look like"):
-        import_features(load(tmp_path / "x.npz"), "mine", DATASET, "float16", tmp_path, QUIET)
-    import_features(load(save(tmp_path / "x.npz")), "mine", DATASET, "float16", tmp_path, QUIET)
+        import_features(load(tmp_path / "x.npz"), named("mine"), DATASET, tmp_path, QUIET)
+    import_features(load(save(tmp_path / "x.npz")), named("mine"), DATASET, tmp_path, QUIET)
     with pytest.raises(UsageError, match="Did you mean 'imported:mine'"):
         imported_table(tmp_path, "mien", DATASET)
     with pytest.raises(DataError, match=r"images of made \(130\), not of made \(131\)"):

@@ -297,3 +297,19 @@ def test_a_rate_of_few_steps_counts_from_the_beginning() -> None:
                 advance(10)
 
     assert 0 < watch.rate(work) <= 200
+
+
+def test_a_user_s_interrupt_ends_a_probe_and_its_own_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Stopwatch()
+
+    def work(interrupted: bool) -> None:
+        with watch.bar("ask", 10**9, "q") as advance:
+            while True:
+                advance(10)
+                if interrupted:
+                    raise KeyboardInterrupt
+
+    monkeypatch.setattr("taxbench.runs.cost._PROBE_SECONDS", 0.05)
+    assert watch.rate(lambda: work(False)) > 0
+    with pytest.raises(KeyboardInterrupt):
+        watch.rate(lambda: work(True))

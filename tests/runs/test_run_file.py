@@ -96,6 +96,10 @@ def test_all_unknown_names_are_said_at_once_at_their_places(tmp_path: Path) -> N
         .endswith("Did you mean 'language'?")
     )
     assert refused(path, settings=("language",)) == ["--set 'language': expected KEY=VALUE."]
+    said = refused(write(tmp_path, "head: match\nencoder: dino9\nout: ''\n"))
+    assert [line.partition(": ")[0] for line in said] == ["grid.yaml:1:1", "grid.yaml:2:1", "grid.yaml:3:1"]
+    said = refused(write(tmp_path, "set:\n  hidden: 8\n  epochs: [3, 0]\n"))
+    assert [line.partition(" Input")[0] for line in said] == ["grid.yaml:3:3: --set epochs=0:"]
 
 
 def test_what_is_no_run_file_and_what_is_unknown_are_said_together_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -66,6 +66,9 @@ def test_a_line_that_is_not_vecs_is_named(tmp_path: Path, line: str, said: str) 
     with pytest.raises(DataError) as caught:
         read_pairs(tmp_path, RELATIONS[0])
     assert said in str(caught.value)
+    (tmp_path / "size.json").write_text("")
+    with pytest.raises(DataError, match=r"size\.json' is empty: expected lines with obj1, obj2, label"):
+        read_pairs(tmp_path, RELATIONS[0])
 
 
 def test_missing_files_say_where_they_come_from(tmp_path: Path) -> None:

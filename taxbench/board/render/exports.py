@@ -63,7 +63,7 @@ def csv_text(rows: Sequence[Row]) -> str:
         texts += [" ".join(map(str, row.seeds)), " ".join(record.digest for record in row.records)]
         numbers = [getattr(line.get(title, NOTHING), part) for title in titles for part in _PARTS.values()]
         figures = ("" if each is None else number(each, _DIGITS) for each in numbers)
-        writer.writerow([*map(_harmless, texts), *figures, *(_harmless(show(row)) for show in more.values())])
+        writer.writerow([*map(_harmless, texts), *figures, *(show(row) for show in more.values())])
     return text.getvalue()
 
 
@@ -81,7 +81,8 @@ def _more(rows: Sequence[Row], taken: Sequence[str]) -> dict[str, Callable[[Row]
 
 def _setting(name: str, row: Row) -> str:
     """Return a setting of a row as text; nothing where its head has none of that name."""
-    return str(row.settings.get(name, ""))
+    value = row.settings.get(name, "")
+    return _harmless(value) if isinstance(value, str) else str(value)
 
 
 def _harmless(text: str) -> str:

@@ -18,6 +18,7 @@ from taxbench.protocol.questions import QuestionSet
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import UsageError
 from tests.board.hostile import honest, record, write
+from tests.datasets.test_folder import make
 
 POCKET = load_dataset("pocket")
 LENGTH = POCKET.properties.columns["length_cm"].values
@@ -99,6 +100,9 @@ def test_the_verb_prints_tables_or_json_and_names_what_is_missing(tmp_path: Path
     honest(tmp_path / "a", task="property_size_within", own=by("name", 3.0))
     done = CliRunner().invoke(command, ["--physical", str(tmp_path)])
     assert done.exit_code == 0 and "| property_size_within |" in done.output and "follows picture" in done.output
+    root, taxonomy = make(tmp_path / "photos")
+    beside = ["--dataset", f"folder:{root}", "--taxonomy", str(taxonomy)]
+    assert CliRunner().invoke(command, ["--physical", str(tmp_path), *beside]).output == done.output
     done = CliRunner().invoke(command, ["--physical", str(tmp_path), "--json"])
     assert [each["split"] for each in json.loads(done.output)["findings"]] == ["unseen", "heldout_leaf"]
     other = tmp_path / "b"

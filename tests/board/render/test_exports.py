@@ -44,11 +44,15 @@ def test_csv_has_a_line_a_row_and_four_columns_a_figure() -> None:
 def test_csv_has_settings_that_tell_rows_apart_and_what_runs_cost_where_it_is_known() -> None:
     rows = list(board().rows[:3])
     assert "seconds" not in lines(csv_text(rows))[0] and "epochs" not in lines(csv_text(rows))[0]
-    settings = [{"epochs": 5, "same": 1, "note": "n"}, {"epochs": 9, "same": 1, "note": "m"}, {"same": 1, "deep": True}]
+    settings = [
+        {"epochs": 5, "same": 1, "note": "n"},
+        {"epochs": -9, "same": 1, "note": "m"},
+        {"same": 1, "said": "=1"},
+    ]
     rows = [replace(each, settings=mine) for each, mine in zip(rows, settings, strict=True)]
     rows[0] = replace(rows[0], seconds=61.26, finished="2026-11-30")
     found = lines(csv_text(rows))
-    assert [line["epochs"] for line in found] == ["5", "9", ""] and [line["deep"] for line in found] == ["", "", "True"]
+    assert [line["epochs"] for line in found] == ["5", "-9", ""] and [line["said"] for line in found] == ["", "", "'=1"]
     assert [line["seconds"] for line in found] == ["61.3", "", ""] and found[0]["finished"] == "2026-11-30"
     assert "same" not in found[0] and found[0]["note"] == rows[0].note  # a setting takes no other column's name
 
