@@ -31,55 +31,29 @@ class Concept:
     family: str
 
 
-CATEGORIES: Final[tuple[Category, ...]] = (
-    Category(
-        "bird", ("animal",), "birds", ("duck", "owl", "penguin", "parrot", "swan", "flamingo", "eagle", "rooster")
-    ),
-    Category(
-        "mammal", ("animal",), "mammals", ("cat", "elephant", "rabbit", "giraffe", "pig", "zebra", "camel", "mouse")
-    ),
-    Category(
-        "insect",
-        ("animal",),
-        "insects",
-        ("bee", "butterfly", "ant", "beetle", "dragonfly", "ladybug", "grasshopper", "mosquito"),
-    ),
-    Category(
-        "fish",
-        ("animal",),
-        "fish",
-        ("shark", "goldfish", "eel", "seahorse", "stingray", "swordfish", "salmon", "angelfish"),
-    ),
-    Category(
-        "fruit", (), "fruits", ("apple", "banana", "orange", "strawberry", "pear", "pineapple", "grape", "cherry")
-    ),
-    Category(
-        "vegetable",
-        (),
-        "vegetables",
-        ("carrot", "broccoli", "onion", "cucumber", "eggplant", "pumpkin", "asparagus", "radish"),
-    ),
-    Category(
-        "vehicle", (), "vehicles", ("car", "truck", "bus", "bicycle", "motorcycle", "tractor", "airplane", "helicopter")
-    ),
-    Category(
-        "watercraft",
-        ("vehicle",),
-        "watercraft",
-        ("sailboat", "canoe", "submarine", "ferry", "speedboat", "gondola", "battleship", "tugboat"),
-    ),
-    Category("furniture", (), "furniture", ("chair", "table", "bed", "sofa", "desk", "bookcase", "stool", "wardrobe")),
-    Category("tool", (), "tools", ("hammer", "saw", "screwdriver", "wrench", "axe", "shovel", "rake", "scissors")),
-    Category(
-        "musical instrument",
-        (),
-        "instruments",
-        ("guitar", "piano", "drum", "violin", "trumpet", "flute", "harp", "xylophone"),
-    ),
-    Category("clothing", (), "clothing", ("shirt", "skirt", "trousers", "dress", "coat", "sock", "hat", "necktie")),
-    Category("container", (), "containers", ("bottle", "bucket", "cup", "vase", "box", "basket", "barrel", "bowl")),
+CATEGORIES: Final[tuple[Category, ...]] = tuple(
+    Category(name, parents, family, tuple(members.split()))
+    for name, parents, family, members in (
+        ("bird", ("animal",), "birds", "duck owl penguin parrot swan flamingo eagle rooster"),
+        ("mammal", ("animal",), "mammals", "cat elephant rabbit giraffe pig zebra camel mouse"),
+        ("insect", ("animal",), "insects", "bee butterfly ant beetle dragonfly ladybug grasshopper mosquito"),
+        ("fish", ("animal",), "fish", "shark goldfish eel seahorse stingray swordfish salmon angelfish"),
+        ("fruit", (), "fruits", "apple banana orange strawberry pear pineapple grape cherry"),
+        ("vegetable", (), "vegetables", "carrot broccoli onion cucumber eggplant pumpkin asparagus radish"),
+        ("vehicle", (), "vehicles", "car truck bus bicycle motorcycle tractor airplane helicopter"),
+        (
+            "watercraft",
+            ("vehicle",),
+            "watercraft",
+            "sailboat canoe submarine ferry speedboat gondola battleship tugboat",
+        ),
+        ("furniture", (), "furniture", "chair table bed sofa desk bookcase stool wardrobe"),
+        ("tool", (), "tools", "hammer saw screwdriver wrench axe shovel rake scissors"),
+        ("musical instrument", (), "instruments", "guitar piano drum violin trumpet flute harp xylophone"),
+        ("clothing", (), "clothing", "shirt skirt trousers dress coat sock hat necktie"),
+        ("container", (), "containers", "bottle bucket cup vase box basket barrel bowl"),
+    )
 )
-
 
 CONCEPTS: Final[tuple[Concept, ...]] = tuple(
     Concept(leaf, (category.name, *category.parents), category.name, category.family)
