@@ -20,7 +20,7 @@ from taxbench.features.encoders import Encoder, describe_encoder, feature_shape,
 from taxbench.registry.models import find_encoder, model_source
 from taxbench.specs.sources import EncoderSpec
 from taxbench.util.errors import ModelError, UsageError
-from tests.features.tiny_encoders import TINY, VIT, save_preprocessing
+from tests.features.tiny_encoders import TINY, VIT, normalised, pictures, save_preprocessing
 from tests.made import offer
 
 CPU = torch.device("cpu")
@@ -47,15 +47,6 @@ def read(encoder: Encoder, pixels: Tensor, *wanted: tuple[int, str]) -> list[Ten
     return encoder.encode(pixels, [encoder.card.reading(*reading) for reading in wanted])
 
 
-def pictures(size: tuple[int, int], n: int = 3) -> Tensor:
-    return torch.randint(0, 256, (n, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
-
-def normalised(pixels: Tensor) -> Tensor:
-    mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
-    return (pixels / 255 - mean[:, None, None]) / std[:, None, None]
-
-
 def patches(hidden: Tensor, prefix: int) -> Tensor:
     return hidden.permute(0, 2, 3, 1).flatten(1, 2) if hidden.ndim == 4 else hidden[:, prefix:]
 
@@ -67,7 +58,7 @@ def close(one: Tensor, other: Tensor) -> None:
 @every
 def test_features_are_those_of_transformers(kind: str, saved: Saved) -> None:
     tiny = TINY[kind]
-    pixels = pictures(tiny.size)
+    pixels = pictures(tiny.size, 3)
     with torch.inference_mode():
         raw = tiny.raw(saved(kind)).eval()(normalised(pixels), output_hidden_states=True)
     encoder = load(saved(kind))
@@ -107,7 +98,7 @@ def test_grids_average_patches_also_of_pictures_that_are_not_square(kind: str, s
     save_preprocessing(folder, (tiny.size[0], tiny.size[1] * 2))
     encoder, (rows, columns) = load(folder), (tiny.grid[0], tiny.grid[1] * 2)
     k = min(rows, columns) // 2
-    pixels = pictures((tiny.size[0], tiny.size[1] * 2))
+    pixels = pictures((tiny.size[0], tiny.size[1] * 2), 3)
     tokens, grid, one = read(encoder, pixels, (-1, "tokens"), (-1, f"grid{k}"), (-1, "grid1"))
     assert tokens.shape[1] == rows * columns
     raw = tiny.raw(folder).eval()
@@ -128,7 +119,7 @@ def test_grids_average_patches_also_of_pictures_that_are_not_square(kind: str, s
 def test_one_pass_gives_what_separate_passes_give_and_a_batch_what_single_pictures_give(
     kind: str, saved: Saved
 ) -> None:
-    encoder, pixels = load(saved(kind)), pictures(TINY[kind].size)
+    encoder, pixels = load(saved(kind)), pictures(TINY[kind].size, 3)
     wanted = [(-1, "pooled"), (-2, "tokens"), (-1, "tokens"), (-3, "pooled"), (-1, "grid2")]
     readings = [encoder.card.reading(*reading) for reading in wanted]
     for reading, features in zip(readings, encoder.encode(pixels, readings), strict=True):
@@ -141,7 +132,7 @@ def test_one_pass_gives_what_separate_passes_give_and_a_batch_what_single_pictur
 def test_weights_of_torch_are_placed_as_others_are(kind: str, saved: Saved, tmp_path: Path) -> None:
     shutil.copytree(saved(kind), tmp_path / "torch", ignore=lambda *_: ["model.safetensors"])
     torch.save(load_file(saved(kind) / "model.safetensors"), tmp_path / "torch" / "pytorch_model.bin")
-    pixels = pictures((32, 32))
+    pixels = pictures((32, 32), 3)
     theirs, ours = (read(load(folder), pixels, (-1, "pooled"))[0] for folder in (saved(kind), tmp_path / "torch"))
     assert torch.equal(theirs, ours)
 
@@ -156,7 +147,7 @@ def test_a_model_upon_an_encoder_is_refused_with_its_name(tmp_path: Path) -> Non
 
 @every
 def test_bfloat16_is_close_to_float32(kind: str, saved: Saved) -> None:
-    pixels = pictures(TINY[kind].size)
+    pixels = pictures(TINY[kind].size, 3)
     wanted = [(-1, "pooled"), (-1, "tokens"), (-2, "tokens")]
     exact, rough = (read(load(saved(kind), dtype), pixels, *wanted) for dtype in (torch.float32, torch.bfloat16))
     for one, other in zip(exact, rough, strict=True):
@@ -169,7 +160,7 @@ def test_bfloat16_is_close_to_float32(kind: str, saved: Saved) -> None:
 def test_a_random_twin_needs_no_weights_and_is_always_the_same(kind: str, saved: Saved, tmp_path: Path) -> None:
     for name in ("config.json", "preprocessor_config.json"):
         shutil.copy(saved(kind) / name, tmp_path / name)
-    pixels, before = pictures(TINY[kind].size), (torch.get_rng_state(), np.random.get_state()[1], random.getstate())
+    pixels, before = pictures(TINY[kind].size, 3), (torch.get_rng_state(), np.random.get_state()[1], random.getstate())
     one, two = (load_encoder(describe_encoder(find_encoder(f"random-{tmp_path}")), CPU, torch.float32) for _ in "ab")
     after = (torch.get_rng_state(), np.random.get_state()[1], random.getstate())
     assert torch.equal(before[0], after[0]) and (before[1] == after[1]).all() and before[2] == after[2]
@@ -202,7 +193,7 @@ def test_the_digest_follows_the_weights_and_not_the_name(saved: Saved, tmp_path:
 
 
 def test_sharded_and_torch_weights_are_loaded_and_digested(saved: Saved, tmp_path: Path) -> None:
-    pixels, (expected,) = pictures((32, 32)), read(load(saved("vit")), pictures((32, 32)), (-1, "tokens"))
+    pixels, (expected,) = pictures((32, 32), 3), read(load(saved("vit")), pictures((32, 32), 3), (-1, "tokens"))
     model = hf.ViTModel.from_pretrained(saved("vit"))
     for name in ("sharded", "torch"):
         shutil.copytree(saved("vit"), tmp_path / name, ignore=lambda *_: ["model.safetensors"])
@@ -240,7 +231,7 @@ def test_a_pool_that_is_not_there_is_refused(saved: Saved) -> None:
 
 
 def test_another_pooled_vector_can_be_asked_for(saved: Saved) -> None:
-    pixels = pictures((32, 32))
+    pixels = pictures((32, 32), 3)
     encoder = load(saved("vit"), pooled="mean")
     tokens, pooled, before = read(encoder, pixels, (-1, "tokens"), (-1, "pooled"), (-2, "pooled"))
     close(pooled, tokens.mean(1, keepdim=True))
@@ -264,7 +255,7 @@ def test_a_tower_is_found_in_a_larger_model_by_the_names_of_its_weights(
     assert moved.keys().isdisjoint(name for name in weights if name.startswith("vision_tower."))
     save_file(moved, folder / "model.safetensors", {"format": "pt"})
     for pool in ("pooled", "tokens"):
-        close(*(read(load(each), pictures((32, 32)), (-1, pool))[0] for each in (folder, saved("llava"))))
+        close(*(read(load(each), pictures((32, 32), 3), (-1, pool))[0] for each in (folder, saved("llava"))))
     without = {name: weight for name, weight in moved.items() if not name.endswith("patch_embedding.weight")}
     save_file(without, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match="parts are missing"):
@@ -280,14 +271,14 @@ def test_a_configuration_that_makes_no_sense_is_named(saved: Saved, tmp_path: Pa
     said = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**said, field: value}))
     with pytest.raises(ModelError, match=r"config\.json|preprocessor_config|parts are missing"):
-        read(load(folder), pictures((32, 32)), (-1, "grid2"))
+        read(load(folder), pictures((32, 32), 3), (-1, "grid2"))
 
 
 def test_weights_of_other_programs_beside_them_do_no_harm(saved: Saved, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(saved("vit"), tmp_path / "encoder"))
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").rename(folder / "open_clip_model.safetensors")
-    close(*(read(load(each), pictures((32, 32)), (-1, "pooled"))[0] for each in (folder, saved("vit"))))
+    close(*(read(load(each), pictures((32, 32), 3), (-1, "pooled"))[0] for each in (folder, saved("vit"))))
 
 
 def test_what_is_no_encoder_is_refused(tmp_path: Path, tiny_llama: Path) -> None:
@@ -366,7 +357,7 @@ def test_the_pocket_encoder_pools_the_mean_of_its_grid() -> None:
 
 def test_pixels_are_a_baseline_without_a_model() -> None:
     encoder = load_encoder(describe_encoder(find_encoder("pixels")), CPU, torch.float32)
-    pixels = pictures((32, 32))
+    pixels = pictures((32, 32), 3)
     flat, tokens, grid = read(encoder, pixels, (-1, "pooled"), (-1, "tokens"), (-1, "grid4"))
     values = (pixels / 255 - 0.5) / 0.25
     assert flat.shape == (3, 1, 3072) and tokens.shape == (3, 64, 48) and grid.shape == (3, 16, 48)

@@ -59,6 +59,17 @@ def save_preprocessing(folder: Path, size: tuple[int, int]) -> None:
     (folder / "preprocessor_config.json").write_text(text)
 
 
+def pictures(size: tuple[int, int], n: int = 4) -> Tensor:
+    """Return pictures that differ.  # (n, 3, height, width) uint8"""
+    return torch.randint(0, 256, (n, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """Normalise pictures as `save_preprocessing` writes it."""
+    mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
+    return (pixels / 255 - mean[:, None, None]) / std[:, None, None]
+
+
 def cls(output: Any) -> Tensor:
     """Take the first token."""
     return output.last_hidden_state[:, 0]

@@ -1,6 +1,5 @@
 """Tiny systems, saved once, and a folder of photos to ask them about."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,12 @@ import torch
 import transformers as hf
 from torch import Tensor
 
-from taxbench.features.encoders import Encoder
+from taxbench.features.encoders import Encoder, load_encoder
+from taxbench.registry.models import find_system
+from taxbench.systems.whole_model import describe_system
 from tests.conftest import with_one_thread
 from tests.made import make_photos
-from tests.systems.tiny_systems import TINY
+from tests.systems.tiny_systems import TINY, Saved
 
 one_thread = pytest.fixture(autouse=True, scope="package")(with_one_thread)
 CONTROLS = "chance, random_lm, no_image, shuffled_features, label_oracle, text_only, feature_probe, name_probe"
@@ -28,7 +29,7 @@ controls: [{CONTROLS}]
 
 
 @pytest.fixture(scope="package")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
     """Return the folder of a tiny system."""
     root = tmp_path_factory.mktemp("systems")
     return lambda kind: root / kind if (root / kind).is_dir() else TINY[kind].save(root / kind)
@@ -77,12 +78,8 @@ def no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hf.AutoProcessor, "from_pretrained", refuse)
 
 
-def pictures(size: tuple[int, int], n: int = 4) -> Tensor:
-    """Return pictures that differ.  # (n, 3, height, width) uint8"""
-    return torch.randint(0, 256, (n, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
-
-def normalised(pixels: Tensor) -> Tensor:
-    """Normalise pictures as `save_preprocessing` writes it."""
-    mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
-    return (pixels / 255 - mean[:, None, None]) / std[:, None, None]
+def kept(system: Path | str, pixels: Tensor) -> Tensor:
+    """Return what a system keeps of pictures.  # (n, t, f)"""
+    card = describe_system(find_system(str(system)))
+    (found,) = load_encoder(card, torch.device("cpu"), torch.float32).encode(pixels, [card.reading(-1, "tokens")])
+    return found

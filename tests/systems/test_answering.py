@@ -1,7 +1,6 @@
 """Systems that answer: kept pictures and packed questions give what the model's own forward gives from pixels."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import torch
 import transformers as hf
 
 from taxbench.cli.main import call
-from taxbench.features.encoders import load_encoder
 from taxbench.lms.forward import QuestionTable, tokenise
 from taxbench.lms.frames import frame_of
 from taxbench.lms.question_scorer import EquivalenceCheck, QuestionScorer
@@ -21,12 +19,12 @@ from taxbench.specs.result import Result
 from taxbench.specs.task import PromptSpec
 from taxbench.systems import answering
 from taxbench.systems.answering import AnsweringSide, KeptPrefix, own_prompt, own_scores, trial
-from taxbench.systems.whole_model import WholeModel, describe_system
+from taxbench.systems.whole_model import WholeModel
 from taxbench.util.errors import ModelError
-from tests.systems.conftest import normalised, pictures
-from tests.systems.tiny_systems import ANSWER, IMAGE, TINY
+from tests.features.tiny_encoders import normalised, pictures
+from tests.systems.conftest import kept
+from tests.systems.tiny_systems import ANSWER, IMAGE, TINY, Saved
 
-Saved = Callable[[str], Path]
 CPU = torch.device("cpu")
 KINDS = [kind for kind, tiny in TINY.items() if tiny.reads == ANSWER]
 QUESTIONS = (
@@ -57,17 +55,16 @@ def scorer_of(side: AnsweringSide, chunk: int | None = 16) -> QuestionScorer:
 def test_margins_are_those_of_the_model_s_own_forward_from_pixels(kind: str, saved: Saved) -> None:
     folder, size = saved(kind), TINY[kind].size
     side, pixels = side_of(folder), pictures(size, 3)
-    card = describe_system(side.whole.spec)
-    (kept,) = load_encoder(card, CPU, torch.float32).encode(pixels, [card.reading(-1, "tokens")])
+    seen = kept(folder, pixels)
     terms = torch.tensor([[0, 1, 2], [2, 0, -1], [1, 2, 0]])
     with torch.inference_mode():
         scores = own_scores(side, table_of(side), normalised(pixels), terms.clamp(min=0))
         expected = torch.stack([torch.logsumexp(part, -1) for part in scores.chunk(2, dim=-1)]).diff(dim=0)[0].neg()
         for chunk in (16, 2, None):  # packed; a few at a time; each in a row of its own
-            found = scorer_of(side, chunk).margins(side.vectors_of(kept), terms)
+            found = scorer_of(side, chunk).margins(side.vectors_of(seen), terms)
             torch.testing.assert_close(found[terms >= 0], expected[terms >= 0], atol=1e-4, rtol=0)
         order = [2, 0, 1]
-        moved = scorer_of(side).margins(side.vectors_of(kept)[order], terms[order])
+        moved = scorer_of(side).margins(side.vectors_of(seen)[order], terms[order])
     torch.testing.assert_close(moved[terms[order] >= 0], expected[order][terms[order] >= 0], atol=1e-4, rtol=0)
     assert float(expected.std()) > 1e-3
 
@@ -129,13 +126,12 @@ def test_images_of_blip2_come_before_the_first_token_of_the_text(saved: Saved) -
 
 def test_images_of_chameleon_are_kept_as_tokens(saved: Saved) -> None:
     folder = saved("chameleon")
-    card = describe_system(find_system(str(folder)))
-    (kept,) = load_encoder(card, CPU, torch.float32).encode(pictures((32, 32), 2), [card.reading(-1, "tokens")])
-    assert kept.shape[2] == 2 and torch.equal(kept, kept.half().float()) and torch.equal(kept, kept.bfloat16().float())
+    seen = kept(folder, pictures((32, 32), 2))
+    assert seen.shape[2] == 2 and torch.equal(seen, seen.half().float()) and torch.equal(seen, seen.bfloat16().float())
     model: Any = hf.ChameleonForConditionalGeneration.from_pretrained(folder)
     with torch.inference_mode():
         own = model.get_image_tokens(normalised(pictures((32, 32), 2)))
-    assert torch.equal(kept[..., 0] * 256 + kept[..., 1], own.float()) and len(own.unique()) > 1
+    assert torch.equal(seen[..., 0] * 256 + seen[..., 1], own.float()) and len(own.unique()) > 1
 
 
 def protocol_of() -> Any:

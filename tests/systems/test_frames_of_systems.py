@@ -1,6 +1,5 @@
 """Systems that answer read rows of the tokens that their releases' own processors make of a picture and a question."""
 
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +15,8 @@ from taxbench.lms.frames import frame_of
 from taxbench.registry.models import find_system
 from taxbench.specs.task import PromptSpec
 from taxbench.systems.answering import AnsweringScorer, AnsweringSide, KeptPrefix, own_prompt
-from tests.systems.tiny_systems import IMAGE, tokenizer
+from tests.systems.tiny_systems import IMAGE, Saved, tokenizer
 
-Saved = Callable[[str], Path]
 YES_NO = (("Yes",), ("No",))
 QUESTION = "Is there a crow in this image?"
 SMALL = {"height": 32, "width": 32}

@@ -1,7 +1,6 @@
 """Systems that compare pictures with texts: scores are those of the model's own forward, from pictures read once."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from torch import Tensor
 
 from taxbench.board.submit.examine import examine
 from taxbench.cli.main import call
-from taxbench.features.encoders import load_encoder
 from taxbench.heads.closed_form import FitData
 from taxbench.heads.label_head import LabelHead
 from taxbench.heads.match import Settings
@@ -22,13 +20,13 @@ from taxbench.specs.result import Result
 from taxbench.systems.asking import TextScorer
 from taxbench.systems.matching import ChilsHead, OddsHead
 from taxbench.systems.text_side import TEMPLATES, TextSide
-from taxbench.systems.whole_model import describe_system
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import UsageError
+from tests.features.tiny_encoders import normalised, pictures
 from tests.made import LEAVES
-from tests.systems.conftest import normalised, pictures
+from tests.systems.conftest import kept
+from tests.systems.tiny_systems import Saved
 
-Saved = Callable[[str], Path]
 CPU = torch.device("cpu")
 TEXTS = ["a photo of a crow.", "a hammer", "saw", "this is a rather long text about a gull on a roof."]
 
@@ -69,12 +67,9 @@ PADDING = {"siglip": {"padding": "max_length", "max_length": 64}}
 
 def cosines(folder: Path, pixels: Tensor, texts: list[str]) -> Tensor:
     """Return the similarities of pictures that are read once and texts.  # (n, v)"""
-    spec = find_system(str(folder))
-    card = describe_system(spec)
-    (seen,) = load_encoder(card, CPU, torch.float32).encode(pixels, [card.reading(-1, "tokens")])
-    vectors = TextSide.of(spec, CPU, torch.float32).vectors(texts)
+    vectors = TextSide.of(find_system(str(folder)), CPU, torch.float32).vectors(texts)
     scale = torch.zeros(1), torch.ones(1)
-    return LabelHead(torch.nn.Identity(), scale, vectors, len(texts), "none").cosines(seen)
+    return LabelHead(torch.nn.Identity(), scale, vectors, len(texts), "none").cosines(kept(folder, pixels))
 
 
 @pytest.mark.parametrize("kind", OWN)
@@ -138,9 +133,8 @@ def test_chils_reads_a_hypernym_by_its_nearest_leaf(
     below = [[i for i, above in enumerate(LEAVES.values()) if above == name] for name in ("bird", "tool")]
     names = tuple(map(torch.tensor, [*([i] for i in range(len(LEAVES))), *below]))
     head = ChilsHead(side.words([*LEAVES, "bird", "tool"]), names, len(LEAVES), "none")
-    card = describe_system(find_system(str(folder)))
-    (kept,) = load_encoder(card, CPU, torch.float32).encode(pixels, [card.reading(-1, "tokens")])
-    found, own = head.cosines(kept), kept[:, 0] @ side.words(list(LEAVES)).T / kept[:, 0].norm(dim=1, keepdim=True)
+    seen = kept(folder, pixels)
+    found, own = head.cosines(seen), seen[:, 0] @ side.words(list(LEAVES)).T / seen[:, 0].norm(dim=1, keepdim=True)
     torch.testing.assert_close(found[:, :6], own)
     torch.testing.assert_close(found[:, 6:], torch.stack([own[:, some].amax(1) for some in below], dim=1))
     (result,) = run(asked, "--system", f"chils:{folder}", capsys=capsys)
@@ -161,9 +155,8 @@ def test_odds_are_those_that_the_system_was_trained_to_give(
     monkeypatch.setattr("taxbench.systems.text_side.TEMPLATES", ("a photo of {}.",))
     folder, pixels = saved(kind), pictures((32, 32))
     side = TextSide.of(find_system(f"odds:{folder}"), CPU, torch.float32)
-    card = describe_system(find_system(str(folder)))
-    (kept,) = load_encoder(card, CPU, torch.float32).encode(pixels, [card.reading(-1, "tokens")])
-    found = OddsHead(side, side.words(["crow", "old saw"])).margins(kept, torch.tensor([[0, 1]] * 4), None)
+    seen = kept(folder, pixels)
+    found = OddsHead(side, side.words(["crow", "old saw"])).margins(seen, torch.tensor([[0, 1]] * 4), None)
     tokens = side.tokens(["a photo of a crow.", "a photo of an old saw.", "a photo of something else."])
     model: Any = side.model
     with torch.inference_mode():

@@ -1,6 +1,5 @@
 """Systems that read a picture and a text together give what their own forward gives, from pictures read once."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,16 @@ import torch
 import transformers as hf
 from torch import Tensor
 
-from taxbench.cli.main import call
-from taxbench.features.encoders import load_encoder
 from taxbench.protocol.words import with_article
 from taxbench.registry.models import find_system
-from taxbench.specs.result import Result
 from taxbench.systems.pairing import CAPTION, MaskedHead, PairHead
 from taxbench.systems.text_side import TextSide
-from taxbench.systems.whole_model import describe_system
-from tests.systems.conftest import normalised, pictures
+from tests.features.tiny_encoders import normalised, pictures
+from tests.systems.conftest import kept
+from tests.systems.tiny_systems import Saved
 
-Saved = Callable[[str], Path]
 CPU = torch.device("cpu")
 TERMS = ("crow", "old tool", "fish")
-
-
-def kept(name: str, pixels: Tensor) -> Tensor:
-    card = describe_system(find_system(name))
-    (found,) = load_encoder(card, CPU, torch.float32).encode(pixels, [card.reading(-1, "tokens")])
-    return found
 
 
 def flava(folder: Path, pixels: Tensor, text: str) -> Any:
@@ -86,15 +76,3 @@ def test_a_masked_word_is_as_likely_as_the_model_s_own_forward_says(saved: Saved
     found = head.cosines(kept(f"masked:{folder}", pixels))
     torch.testing.assert_close(found, logp[:, first], atol=1e-4, rtol=0)
     assert float(logp[:, tokens["input_ids"][0, 2]].std()) > 1e-4
-
-
-@pytest.mark.parametrize(("name", "reader"), [("flava", "pair"), ("flava", "masked"), ("blip-2-itm", "pair")])
-def test_such_a_system_is_asked_from_the_command_line(
-    name: str, reader: str, saved: Saved, asked: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(["-q", *asked, "--system", f"{reader}:{saved(name)}"]) == 0
-    (result,) = (Result.model_validate(each) for each in json.loads(capsys.readouterr().out))
-    assert (result.head, result.is_control, result.lm) == (reader, True, f"{name}-{reader}")
-    assert result.controls["no_image"]["leaf"].auroc == 0.5
-    assert result.controls["text_only"]["leaf"].auroc == 1.0
-    assert result.scores["leaf"].n_questions == result.controls["feature_probe"]["leaf"].n_questions > 0

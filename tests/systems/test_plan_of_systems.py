@@ -1,7 +1,6 @@
 """`taxbench plan` counts the questions that systems are asked, and measures how long they take."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from taxbench.cli.main import call
 from taxbench.heads.told import NameHead, TermHead
 from taxbench.runs import cost
 from taxbench.training import predict
-
-Saved = Callable[[str], Path]
+from tests.systems.tiny_systems import Saved
 
 
 @pytest.mark.parametrize("kind", ["clip", "llava"])

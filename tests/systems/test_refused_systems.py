@@ -19,8 +19,8 @@ from taxbench.systems.text_side import TextSide
 from taxbench.systems.whole_model import describe_system
 from taxbench.util.errors import ModelError, UsageError
 from tests.features.tiny_encoders import save_preprocessing
+from tests.systems.tiny_systems import Saved
 
-Saved = Callable[[str], Path]
 CPU = torch.device("cpu")
 
 

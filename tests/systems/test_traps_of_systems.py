@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from taxbench.registry.models import find_system
 from taxbench.systems.architectures import ARCHITECTURES
 from taxbench.systems.text_side import TextSide
 from taxbench.systems.whole_model import describe_system
-from tests.systems.conftest import normalised, pictures
+from tests.features.tiny_encoders import normalised, pictures
+from tests.systems.tiny_systems import Saved
 
-Saved = Callable[[str], Path]
 TEXTS = ["a photo of a crow.", "a photo of an old saw."]
 
 

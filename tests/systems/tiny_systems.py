@@ -12,6 +12,8 @@ from torch import nn
 
 from tests.features.tiny_encoders import SIZE, VIT, save_preprocessing
 
+Saved = Callable[[str], Path]
+"""Returns the folder of a tiny system."""
 SPECIAL = ("<pad>", "<s>", "[MASK]", "</s>", "<image>")
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
 VOCABULARY = 400
