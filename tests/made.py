@@ -1,5 +1,6 @@
 """What tests put on disk: photos of six leaves that can be told apart, and packages that offer things."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,21 @@ from PIL import Image
 LEAVES = {"crow": "bird", "gull": "bird", "hammer": "tool", "saw": "tool", "trout": "fish", "shark": "fish"}
 
 
-def make_photos(folder: Path, each: int, resample: Image.Resampling = Image.Resampling.BICUBIC) -> None:
+def make_photos(
+    folder: Path,
+    each: int,
+    resample: Image.Resampling = Image.Resampling.BICUBIC,
+    leaves: Mapping[str, str] = LEAVES,
+) -> None:
     """Write so many photos of each leaf, of colours of its own, and photos.tsv with their hypernyms."""
     draw = np.random.default_rng(0)
-    for leaf in LEAVES:
+    for leaf in leaves:
         (folder / "photos" / leaf).mkdir(parents=True)
         colours = draw.integers(0, 256, (4, 4, 3))
         for i in range(each):
             pixels = np.clip(colours + draw.normal(0, 20, (4, 4, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).resize((32, 32), resample).save(folder / "photos" / leaf / f"{i:02d}.png")
-    rows = [f"{leaf}\t{leaf}\t{above}" for leaf, above in LEAVES.items()]
+    rows = [f"{leaf}\t{leaf}\t{above}" for leaf, above in leaves.items()]
     (folder / "photos.tsv").write_text("\n".join(["folder\tleaf\thypernyms", *rows]) + "\n")
 
 

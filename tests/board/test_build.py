@@ -120,7 +120,7 @@ def test_kept_replicates_give_the_same_interval_as_those_that_were_made(root: Pa
 
 
 @pytest.mark.skipif(not (PUBLISHED / RESULTS).is_dir(), reason="no published records in this checkout")
-def test_the_published_board_follows_from_its_records_in_five_seconds_without_torch(tmp_path: Path) -> None:
+def test_the_published_board_follows_from_its_records_fast_and_without_torch(tmp_path: Path) -> None:
     import shutil
 
     for name in (RESULTS, FILE):
@@ -132,9 +132,9 @@ def test_the_published_board_follows_from_its_records_in_five_seconds_without_to
         f"print('HEAVY', [name for name in {heavy!r} if name in sys.modules]); sys.exit(code)"
     )
     command = [sys.executable, "-c", code, "leaderboard", "build", "--board", str(tmp_path), "--json"]
-    start = time.process_time(), time.perf_counter()
+    start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    taken = time.perf_counter() - start[1]
+    taken = time.perf_counter() - start
     assert done.stdout.rstrip().endswith("HEAVY []")
     assert len(json.loads(done.stdout.rpartition("HEAVY")[0])) >= 6
     for name in (*FORMS.values(), FILE):

@@ -233,8 +233,6 @@ class Letters:
 
     device, width = torch.device("cpu"), 4
 
-    device = torch.device("cpu")
-
     def encode(self, text: str) -> list[int]:
         return [ord(letter) - ord("a") for letter in text.replace(" ", "")]
 

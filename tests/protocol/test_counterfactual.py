@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxbench.protocol.counterfactual import Measure, Pairing, fixed_points, re_pair, within_groups
+from taxbench.protocol.counterfactual import fixed_points, re_pair, within_groups
 from taxbench.specs.task import AcrossCategory, Counterfactual, Graded, SwapCategories, WithinCategory
 from taxbench.taxonomy.taxonomy import Taxonomy
 from taxbench.util.errors import DataError
-from tests.protocol.test_protocol import TAXONOMY
+from tests.protocol.test_protocol import TAXONOMY, alike
 
 WITHIN, ACROSS = WithinCategory(kind="within_category"), AcrossCategory(kind="across_category")
 SWAP = SwapCategories(kind="swap_categories")
@@ -20,15 +20,6 @@ taxonomies = st.dictionaries(
     min_size=1,
     max_size=30,
 ).map(Taxonomy)
-
-
-def alike(taxonomy: Taxonomy) -> Measure:
-    """Measure a re-pairing by how many leaves keep their hypernyms: stands for features where there are none."""
-
-    def measure(pairing: Pairing) -> float:
-        return float(np.mean([taxonomy.hypernyms_of[a] == taxonomy.hypernyms_of[b] for a, b in pairing.items()]))
-
-    return measure
 
 
 @given(taxonomies, st.integers(0, 1000), st.floats(0, 1))

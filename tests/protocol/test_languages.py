@@ -14,9 +14,9 @@ from taxbench.specs.language_pair import LanguagePair
 from taxbench.specs.run import TRAINING_FIELDS
 from taxbench.specs.spec import identity_of
 from taxbench.specs.task import TaskSpec
-from taxbench.tasks.language_files import BUILTIN_LANGUAGES
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import DataError, TaskError
+from tests.tasks.reading import write_german
 
 PLAIN = find_tasks().tasks["unseen_hypernym"]
 
@@ -28,13 +28,6 @@ def pocket() -> Dataset:
 
 def protocol(dataset: Dataset, test: str, train: str = "en", task: TaskSpec = PLAIN) -> Protocol:
     return Protocol(task.in_languages(LanguagePair(train=train, test=test)), dataset, 42)
-
-
-def without(folder: Path, code: str, *terms: str) -> None:
-    """Write a language in which some terms have no reviewed label."""
-    text = (BUILTIN_LANGUAGES / "de.yaml").read_text(encoding="utf-8").replace("language: de", f"language: {code}", 1)
-    lines = [line for line in text.splitlines() if not any(line.startswith(f"  {term}: ") for term in terms)]
-    (folder / f"{code}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @pytest.fixture
@@ -79,7 +72,7 @@ def test_the_same_questions_are_asked_of_the_same_images_in_every_language(pocke
 
 
 def test_terms_without_a_reviewed_label_are_not_asked_and_are_named(pocket: Dataset, folder: Path) -> None:
-    without(folder, "nd", "bird", "owl")
+    write_german(folder, "nd", "bird", "owl")
     english, other = protocol(pocket, "en"), protocol(pocket, "nd")
     assert other.unlabelled == ("bird", "owl")
     asked = english.test("unseen")
@@ -98,7 +91,7 @@ def test_terms_without_a_reviewed_label_are_not_asked_and_are_named(pocket: Data
 def test_show_says_what_a_language_leaves_out(
     kind: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    without(folder, "nd", "bird", "fish")
+    write_german(folder, "nd", "bird", "fish")
     path, more = tmp_path / "mine.yaml", "counterfactual: {kind: graded, similarity: 0.5}\n" if kind == "graded" else ""
     path.write_text(f"name: mine\nversion: 1\nextends: unseen_hypernym\nquestions: {{language: {{test: nd}}}}\n{more}")
     assert call(["show", str(path)]) == 0
@@ -109,7 +102,7 @@ def test_show_says_what_a_language_leaves_out(
 
 
 def test_what_has_no_label_in_the_language_of_training_is_not_trained(pocket: Dataset, folder: Path) -> None:
-    without(folder, "nd", "owl", "bird")
+    write_german(folder, "nd", "owl", "bird")
     task = find_tasks().tasks["seen_hypernym"]
     asked = protocol(pocket, "en", "nd", task)
     terms = {asked.vocabulary.terms[term] for term in np.unique(asked.train_questions(0).term)}
@@ -123,7 +116,7 @@ def test_where_no_leaf_has_a_label_leaves_are_asked_as_training_did(
 ) -> None:
     path = tmp_path / "mine.yaml"
     taxonomy = pocket.taxonomy
-    without(folder, "nd", *map(taxonomy.display_name, taxonomy.leaves))
+    write_german(folder, "nd", *map(taxonomy.display_name, taxonomy.leaves))
     asked = protocol(pocket, "nd")
     assert not asked.asks_names
     said = "no leaf has a reviewed label in 'nd'; leaves are asked in the language of training"
@@ -139,7 +132,7 @@ def test_where_no_leaf_has_a_label_leaves_are_asked_as_training_did(
 
 
 def test_a_language_without_any_of_the_hypernyms_is_one_sentence(pocket: Dataset, folder: Path) -> None:
-    without(folder, "nd", *pocket.taxonomy.hypernyms)
+    write_german(folder, "nd", *pocket.taxonomy.hypernyms)
     with pytest.raises(DataError, match="no hypernym of it has a reviewed label in the language 'nd'"):
         protocol(pocket, "nd").test("unseen")
 
@@ -194,9 +187,9 @@ def test_answers_are_told_apart_by_language_where_words_differ(pocket: Dataset) 
 
 
 def test_the_digest_goes_by_what_is_asked_and_by_nothing_else(pocket: Dataset, folder: Path) -> None:
-    without(folder, "na")
-    without(folder, "nb", "seafood")  # which pocket does not ask
-    without(folder, "nc", "owl")
+    write_german(folder, "na")
+    write_german(folder, "nb", "seafood")  # which pocket does not ask
+    write_german(folder, "nc", "owl")
     one, other, less = (protocol(pocket, code).asked_texts.digest for code in ("na", "nb", "nc"))
     assert one == other != less
     assert protocol(pocket, "en").asked_texts.digest is None

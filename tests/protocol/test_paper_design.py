@@ -28,14 +28,6 @@ def tasks() -> dict[str, TaskSpec]:
     return find_tasks().tasks
 
 
-def test_concepts_names_hypernyms_and_pairs_are_as_many_as_published(things: Dataset) -> None:
-    taxonomy = things.taxonomy
-    assert len(taxonomy.leaves) == len({image.leaf for image in things.images}) == 1222
-    assert len({taxonomy.display_name(leaf) for leaf in taxonomy.leaves}) == 1216
-    assert len(taxonomy.hypernyms) == 53
-    assert sum(len(taxonomy.hypernyms_of[leaf]) for leaf in taxonomy.leaves) == 2040
-
-
 def test_every_leaf_is_split_70_5_25(things: Dataset) -> None:
     counts: dict[str, Counter[str]] = {leaf: Counter() for leaf in things.taxonomy.leaves}
     for image, split in zip(things.images, assign_splits(things, 42), strict=True):
@@ -66,7 +58,7 @@ def test_the_published_strings_are_asked_word_for_word(things: Dataset, tasks: d
     assert len(asked) == 1216 + 53 - len(TEN)
     assert {"Is there a furniture in this image?", "Is there an outerwear in this image?"} <= asked - ours
     assert {"Is there furniture in this image?", "Is there outerwear in this image?"} <= ours - asked
-    assert {"Is there trousers in this image?", "Is there an aardvark in this image?"} & asked
+    assert "Is there an aardvark in this image?" in asked
 
 
 def test_leaves_that_are_hypernyms_are_kept_and_reported_as_published_or_dropped(

@@ -4,9 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from taxbench.datasets.dataset import Dataset, ImageRecord
+from taxbench.datasets.dataset import Dataset
 from taxbench.protocol import task_checks
 from taxbench.protocol.task_checks import check_tasks
 from taxbench.protocol.task_preview import report_task
@@ -16,20 +15,11 @@ from taxbench.tasks.diagnostics import Diagnostic
 from taxbench.tasks.inheritance import BUILTIN, TaskPath
 from taxbench.tasks.task_files import read_task_file
 from taxbench.taxonomy.taxonomy import Taxonomy
+from tests.protocol.test_protocol import dataset
 
-
-def read(image: ImageRecord) -> Image.Image:
-    return Image.new("RGB", (8, 8))
-
-
-def dataset(hypernyms_of: dict[str, tuple[str, ...]], per_leaf: int = 20) -> Dataset:
-    images = tuple(ImageRecord(f"{leaf}/{number:02}", leaf, f"{leaf}{number}") for leaf in sorted(hypernyms_of)
-                   for number in range(per_leaf))  # fmt: skip
-    return Dataset("small", images, Taxonomy(hypernyms_of), "none", read)
-
-
-SMALL = {"crow": ("animal", "bird"), "duck": ("animal", "bird"), "bird": ("animal",), "cow": ("animal", "mammal"),
+_HYPERNYMS = {"crow": ("animal", "bird"), "duck": ("animal", "bird"), "bird": ("animal",), "cow": ("animal", "mammal"),
          "pig": ("animal", "mammal"), "saw": ("tool",), "axe": ("tool",), "hammer": ("tool",)}  # fmt: skip
+SMALL = Taxonomy(_HYPERNYMS)
 
 
 def check(folder: Path, text: str, data: Dataset) -> list[Diagnostic]:
@@ -41,7 +31,7 @@ def check(folder: Path, text: str, data: Dataset) -> list[Diagnostic]:
 
 
 def test_a_task_in_order_has_no_finding(tmp_path: Path) -> None:
-    fitting = {leaf: group for leaf, group in SMALL.items() if leaf != "bird"}
+    fitting = Taxonomy({leaf: group for leaf, group in _HYPERNYMS.items() if leaf != "bird"})
     text = "extends: unseen_hypernym\nevaluate: [leaf, unseen]\n"
     assert check(tmp_path, text, dataset(fitting)) == []
 
@@ -62,9 +52,11 @@ def test_a_split_without_questions_is_an_error_where_it_is_named(tmp_path: Path)
 
 def test_terms_with_one_answer_are_counted_and_a_split_with_one_answer_is_an_error(tmp_path: Path) -> None:
     text = "extends: unseen_hypernym\nevaluate: [leaf, unseen]\n"
-    (finding,) = check(tmp_path, text, dataset({"crow": ("animal",), "cow": ("animal",), "saw": ("animal", "tool")}))
+    (finding,) = check(
+        tmp_path, text, dataset(Taxonomy({"crow": ("animal",), "cow": ("animal",), "saw": ("animal", "tool")}))
+    )
     assert finding.level == "warning" and "1 of 2 terms are asked with one answer only" in finding.message
-    (finding,) = check(tmp_path, text, dataset({"crow": ("thing",), "cow": ("thing",), "saw": ("thing",)}))
+    (finding,) = check(tmp_path, text, dataset(Taxonomy({"crow": ("thing",), "cow": ("thing",), "saw": ("thing",)})))
     assert finding.level == "error" and finding.line == 4
     assert "mine: split 'unseen': every answer is positive" in finding.message
 

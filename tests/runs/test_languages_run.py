@@ -30,6 +30,7 @@ from taxbench.util.errors import UsageError
 from taxbench.util.progress import QUIET, Reporter
 from taxbench.util.text import bounded
 from tests.runs.small_grid import small_grid, typed
+from tests.tasks.reading import write_german
 
 CODES = ("en", "de", "zh")
 
@@ -132,9 +133,7 @@ def test_a_term_that_one_language_lacks_drops_out_of_all(
     results: list[Result], grid: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
-    text = (BUILTIN_LANGUAGES / "de.yaml").read_text(encoding="utf-8").replace("language: de", "language: nd", 1)
-    lines = [line for line in text.splitlines() if not line.startswith(("  tool: ", "  saw: "))]
-    (tmp_path / "nd.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_german(tmp_path, "nd", "tool", "saw")
     more = taxbench.run(quiet=True, settings=("language=nd", "epochs=1", "frame=raw"), **grid)
     german = next(each for each in more if "_nd" in each.task)
     assert german.unlabelled_terms == ("saw", "tool")
@@ -153,9 +152,7 @@ def test_a_plan_and_a_run_say_alike_what_a_language_leaves_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
-    text = (BUILTIN_LANGUAGES / "de.yaml").read_text(encoding="utf-8").replace("language: de", "language: no", 1)
-    lines = [line for line in text.splitlines() if not line.startswith("  tool: ")]
-    (tmp_path / "no.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_german(tmp_path, "no", "tool")
     words = [*typed(grid | {"out": str(tmp_path / "out")}), "--set", "language=no", "--set", "epochs=1", "--set",
              "frame=raw", "--limit", "4"]  # fmt: skip
     said = []
@@ -171,11 +168,7 @@ def test_leaves_that_are_asked_as_taught_are_not_compared(
     results: list[Result], grid: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAXBENCH_LANGUAGES", str(tmp_path))
-    text = (BUILTIN_LANGUAGES / "de.yaml").read_text(encoding="utf-8").replace("language: de", "language: nl", 1)
-    lines = [
-        line for line in text.splitlines() if not line.startswith(("  saw: ", "  hammer: ", "  owl: ", "  duck: "))
-    ]
-    (tmp_path / "nl.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_german(tmp_path, "nl", "saw", "hammer", "owl", "duck")
     out = str(tmp_path / "out")
     taxbench.run(quiet=True, settings=("language=nl", "epochs=1", "frame=raw"), **grid | {"out": out, "seeds": "1"})
     assert {each.split for each in compare_languages(load_records([Path(out)])).findings} == {"unseen"}

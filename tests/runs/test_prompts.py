@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import taxbench
 from taxbench.datasets.dataset import load_dataset
@@ -23,6 +22,7 @@ from taxbench.specs.task import RAW, PromptSpec
 from taxbench.tasks.registry import find_tasks
 from taxbench.util.errors import UsageError
 from taxbench.util.progress import Reporter
+from tests.made import make_photos
 
 QUIET = Reporter(quiet=True)
 AUTO = PromptSpec(frame="auto")
@@ -120,12 +120,7 @@ def test_a_frame_is_a_property_of_the_run_that_a_task_gives_a_default(tmp_path: 
 
 
 def test_a_run_in_another_frame_is_another_run(tiny_llama: Path, tmp_path: Path) -> None:
-    for leaf, colour in {"crow": "black", "gull": "white", "hammer": "gray", "saw": "blue"}.items():
-        (tmp_path / "photos" / leaf).mkdir(parents=True)
-        for i in range(6):
-            Image.new("RGB", (8, 8), colour).save(tmp_path / "photos" / leaf / f"{i}.png")
-    rows = "crow\tcrow\tbird\ngull\tgull\tbird\nhammer\thammer\ttool\nsaw\tsaw\ttool\n"
-    (tmp_path / "photos.tsv").write_text(f"folder\tleaf\thypernyms\n{rows}")
+    make_photos(tmp_path, 6)
     options: dict[str, Any] = {
         "dataset": f"folder:{tmp_path / 'photos'}", "taxonomy": str(tmp_path / "photos.tsv"),
         "task": "leaf", "model": str(tiny_llama), "encoder": "pixels", "head": "ridge_token", "quiet": True,

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from taxbench.cli.main import call
 from taxbench.cli.probe import probe_text
 from taxbench.runs.text_probe import ProbeOptions, probe
 from taxbench.util.errors import DataError, ModelError, UsageError
 from taxbench.util.progress import QUIET
+from tests.made import make_photos
 
 
 def test_the_embedded_lm_knows_what_it_was_taught(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,22 +27,15 @@ def test_the_embedded_lm_knows_what_it_was_taught(capsys: pytest.CaptureFixture[
 
 
 def test_the_verb_prints_json_of_every_prompt(tiny_llama: Path, tmp_path: Path, capsys: Any) -> None:
-    for leaf in ("crow", "gull", "saw", "hammer"):
-        (tmp_path / "photos" / leaf).mkdir(parents=True)
-        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / leaf / "1.png")
-    rows = "crow\tcrow\tbird\ngull\tgull\tbird\nsaw\tsaw\ttool\nhammer\thammer\ttool\n"
-    (tmp_path / "photos.tsv").write_text(f"folder\tleaf\thypernyms\n{rows}")
+    make_photos(tmp_path, 1)
     where = ["--dataset", f"folder:{tmp_path / 'photos'}", "--taxonomy", str(tmp_path / "photos.tsv")]
     assert call(["probe", "-q", "--json", "--model", str(tiny_llama), *where]) == 0
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert said["chosen"]["frame"] and len(said["rows"]) == 12 and said["names"] == 4
+    assert said["chosen"]["frame"] and len(said["rows"]) == 12 and said["names"] == 6
 
 
 def test_names_without_a_question_are_told(tiny_llama: Path, tmp_path: Path) -> None:
-    for leaf in ("crow", "gull"):
-        (tmp_path / "photos" / leaf).mkdir(parents=True)
-        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / leaf / "1.png")
-    (tmp_path / "photos.tsv").write_text("folder\tleaf\thypernyms\ncrow\tcrow\tbird\ngull\tgull\tbird\n")
+    make_photos(tmp_path, 1, leaves={"crow": "bird", "gull": "bird"})
     place: dict[str, Any] = {"dataset": f"folder:{tmp_path / 'photos'}", "taxonomy": str(tmp_path / "photos.tsv")}
     with pytest.raises(DataError, match="Take more --names"):
         probe(ProbeOptions(model=str(tiny_llama), **place), QUIET)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from taxbench.tasks.inheritance import BUILTIN
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.scaffold import write_new_task
 from taxbench.tasks.validation import validate
@@ -287,4 +286,3 @@ def test_hidden_files_and_folders_are_left_alone(tmp_path: Path) -> None:
     write(tmp_path / ".hidden", "x.yaml", "nonsense: 1\n")
     write(tmp_path, ".x.yaml", "nonsense: 1\n")
     assert not find_tasks([tmp_path]).broken
-    assert BUILTIN.name == "tasks"

@@ -13,7 +13,7 @@ from taxbench.specs.task import PublishedFigure
 from taxbench.util.errors import UsageError
 from taxbench.util.text import short
 from taxbench.util.text import width as columns
-from tests.board.boards import SEEDS, board, chinese_board, hostile_board, row
+from tests.board.boards import chinese_board, hostile_board, row
 
 NAMES = {
     "dataset": "pocket",
@@ -182,4 +182,3 @@ def test_markdown_shows_names_as_they_are(text: str, shown: str) -> None:
 def test_names_for_papers_are_in_latin_letters() -> None:
     assert in_letters("Ærø “x” שלום…", is_latin) == "Ærø ?x? ????..." and in_letters("ŋ\u0301", is_latin) == "?"
     assert in_letters("Ka\u0308se Łódź 鸟类", is_latin) == "Käse ?ódz ??"
-    assert len(board().rows[0].seeds) == len(SEEDS)
