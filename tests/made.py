@@ -1,6 +1,9 @@
-"""What tests put on disk: photos of six leaves that can be told apart, and packages that offer things."""
+"""What tests put on disk: photos of six leaves, packages that offer things. And what commands load."""
 
-from collections.abc import Mapping
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,3 +36,20 @@ def offer(root: Path, group: str, points: str) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 2.0\n")
     (info / "entry_points.txt").write_text(f"[{group}]\n{points}")
+
+
+def assert_light(heavy: Sequence[str], lines: Sequence[str]) -> None:
+    """Run command lines one after the other in one process, none of which may load a heavy package."""
+    code = (
+        "import json, sys\n"
+        "from taxbench.cli.main import call\n"
+        "heavy, lines = map(json.loads, sys.argv[1:])\n"
+        "for line in lines:\n"
+        "    assert call(line.split()) == 0, line\n"
+        "    loaded = [name for name in heavy if name in sys.modules]\n"
+        "    assert not loaded, (line, loaded)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(json.dumps, [heavy, lines])], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

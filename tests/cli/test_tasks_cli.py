@@ -13,9 +13,11 @@ from click.shell_completion import ShellComplete
 from taxbench.cli.main import call, cli
 from taxbench.runs.config import resolve
 from taxbench.runs.run_options import Options
+from taxbench.tasks.inheritance import BUILTIN
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.yaml_file import parse_yaml
 from tests.datasets.test_folder import make
+from tests.made import assert_light
 from tests.tasks.malformed import FILES, write_all
 from tests.tasks.reading import load_task
 
@@ -214,14 +216,7 @@ def test_task_names_are_completed(folder: Path) -> None:
 
 
 def test_showing_and_checking_need_no_torch() -> None:
-    code = ("import sys; from taxbench.cli.main import call; code = call(sys.argv[1:]);"
-            "print('TORCH', 'torch' in sys.modules); sys.exit(code)")  # fmt: skip
-    for line in ("show leaf", "validate --data tasks/leaf.yaml"):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *line.split()], capture_output=True, text=True, check=True,
-            cwd=Path(__file__).parents[2],
-        )  # fmt: skip
-        assert "TORCH False" in done.stdout
+    assert_light(["torch"], ["show leaf", f"validate --data {BUILTIN / 'leaf.yaml'}"])
 
 
 def test_what_show_prints_is_plain_yaml(capsys: pytest.CaptureFixture[str]) -> None:
