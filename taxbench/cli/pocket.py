@@ -16,11 +16,13 @@ def command() -> None:
 @click.option("--out", type=click.Path(dir_okay=False), default="pocket.png", show_default=True)
 @click.option("--per-concept", type=click.IntRange(1, 40), default=6, show_default=True)
 def sheet(out: str, per_concept: int) -> None:
-    """Write a contact sheet of the pictures for people to look at."""
+    """Write a contact sheet of the pictures for people to look at, as PNG."""
     from taxbench.pocket.concepts import CONCEPT_NAMES
     from taxbench.pocket.sheet import contact_sheet
+    from taxbench.util.paths import replacing
 
-    contact_sheet(CONCEPT_NAMES, per_concept).save(Path(out))
+    with replacing(Path(out)) as partial:
+        contact_sheet(CONCEPT_NAMES, per_concept).save(partial, "PNG")
     click.echo(out)
 
 

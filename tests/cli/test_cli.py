@@ -188,8 +188,9 @@ def test_completion_scripts_are_printed(shell: str, capsys: pytest.CaptureFixtur
 
 
 def test_the_contact_sheet_is_a_picture(tmp_path: Path) -> None:
-    assert call(["pocket", "sheet", "--out", str(tmp_path / "sheet.png"), "--per-concept", "1"]) == 0
-    with Image.open(tmp_path / "sheet.png") as picture:
+    path = tmp_path / "new" / "sheet.of"
+    assert call(["pocket", "sheet", "--out", str(path), "--per-concept", "1"]) == 0
+    with Image.open(path) as picture:
         assert picture.width > 300 and np.asarray(picture).std() > 10
 
 

@@ -25,6 +25,7 @@ from taxbench.pocket.train.traits import Trait, Traits
 from taxbench.pocket.train.wordnet_parts import TABLE, Parts, _table, read_parts
 from taxbench.protocol.words import plural, with_article
 from taxbench.taxonomy.wordnet import Nouns, table_lines
+from taxbench.util.errors import TrainingError
 from tests.pocket.conftest import WEIGHTS, part_of
 
 Bare = list[tuple[int, str, bool]]
@@ -250,6 +251,8 @@ def test_training_begins_with_the_known_weights(corpus: Corpus, tmp_path: Path) 
     known.save_pretrained(tmp_path / "known")
     save_tokenizer(Tokenizer.from_file(str(WEIGHTS / "tokenizer.json")), tmp_path / "known")
     small = replace(adding_settings("", 1, str(tmp_path / "known")), compiled=False, width=64, depth=1, mlp=64)
+    with pytest.raises(TrainingError, match="expected a folder that 'taxbench pocket train-lm' wrote"):
+        Trainer(corpus, tmp_path / "new", replace(small, known="Qwen/Qwen3-0.6B"))
     trainer = Trainer(corpus, tmp_path / "out", small)
     for name, value in trainer.model.state_dict().items():
         assert torch.equal(value, known.state_dict()[name]), name

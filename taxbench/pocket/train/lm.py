@@ -37,6 +37,7 @@ from taxbench.registry.models import find_lm, model_source
 from taxbench.specs.sources import LMSpec
 from taxbench.tasks.language_files import find_language
 from taxbench.taxonomy.wordnet import read_nouns
+from taxbench.util.errors import TrainingError
 from taxbench.util.paths import replacing
 
 _CHECKPOINT = "checkpoint.pt"
@@ -95,6 +96,8 @@ class Trainer:
         resumed = resume and self._checkpoint.exists()
         known, joined = Path(model_source(find_lm(settings.known).source)), list[tuple[int, int]]()
         language = find_language(settings.language) if settings.language else None
+        if settings.adds and not (known / "tokenizer.json").is_file():
+            raise TrainingError(f"--known {settings.known}: expected a folder that 'taxbench pocket train-lm' wrote.")
         if not resumed:
             if language:
                 tokenizer, joined = with_words_of(language, known)
