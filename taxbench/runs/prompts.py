@@ -26,7 +26,7 @@ from taxbench.scoring.metrics import term_auroc
 from taxbench.specs.result import WEAK_LM
 from taxbench.specs.spec import content_hash
 from taxbench.specs.task import FRAMES, RAW, PromptSpec
-from taxbench.training.head_state import group_by_image
+from taxbench.training.head_state import ImageRows, group_by_image
 from taxbench.training.predict import RowBudget
 from taxbench.util.errors import ModelError
 from taxbench.util.paths import replacing
@@ -210,12 +210,15 @@ def name_scores(
         rows = group_by_image(asked.where(length == size), _QUESTIONS)
         places = np.flatnonzero(length == size)
         budget = RowBudget(scorer.row_bytes(int(size), rows.term.shape[1], training=False), scorer.lm.device)
-        for part in budget.parts(len(rows.image), at_once=-(-len(rows.image) // _ROWS)):
+
+        def ask(part: slice, rows: ImageRows = rows, places: np.ndarray = places) -> None:
             soft = scorer.lm.embed(torch.stack([tokens[name] for name in rows.image[part]]))
             term = torch.from_numpy(rows.term[part]).to(scorer.lm.device)
             scores, source = scorer.answer_scores(soft, term).float().cpu().numpy(), rows.source[part]
             found[places[source[source >= 0]]] = scores[source >= 0]
             advance(int((source >= 0).sum()))
+
+        budget.each(len(rows.image), _ROWS, ask)
     return found
 
 

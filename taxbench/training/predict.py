@@ -1,6 +1,6 @@
 """Ask a finished head questions, as many rows at a time as fit into memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -38,6 +38,24 @@ class RowBudget:
         count = min(n, -(-n * at_once // self.rows) if n > self.rows else at_once)
         for i in range(count):
             yield slice(i * n // count, (i + 1) * n // count)
+
+    def each(self, n: int, most: int, work: Callable[[slice], None]) -> None:
+        """Do some work on n rows, at most so many at a time, and on fewer where memory runs out.
+
+        Raises:
+            TrainingError: a single row does not fit.
+        """
+        start = 0
+        while start < n:
+            part = slice(start, min(n, start + min(most, self.rows)))
+            try:
+                work(part)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                self.halve(error, most)
+            else:
+                start = part.stop
 
     def halve(self, error: RuntimeError, n: int) -> None:
         """Take half as many rows from now on.
@@ -113,22 +131,15 @@ def _margins(
     k = head.mapped(images(rows.image[:1])).shape[1]
     budget = RowBudget(scorer.row_bytes(k, rows.term.shape[1], training=False), scorer.lm.device, jobs=2)
     found = np.full(len(questions), np.nan, np.float32)
-    start = 0
     with report.bar(label, len(questions), "q") as advance:
-        while start < len(rows.image):
-            part = slice(start, start + min(_ROWS, budget.rows))
+
+        def ask(part: slice) -> None:
             term = torch.from_numpy(rows.term[part]).to(scorer.lm.device)
-            try:
-                answer = head.margins(images(rows.image[part]), term, scorer).cpu().numpy()
-            except RuntimeError as error:
-                if not out_of_memory(error):
-                    raise
-                budget.halve(error, _ROWS)
-                continue
-            source = rows.source[part]
+            answer, source = head.margins(images(rows.image[part]), term, scorer).cpu().numpy(), rows.source[part]
             found[source[source >= 0]] = answer[source >= 0]
             advance(int((source >= 0).sum()))
-            start = part.stop
+
+        budget.each(len(rows.image), _ROWS, ask)
     if not np.isfinite(found).all():
         raise TrainingError(f"{(~np.isfinite(found)).sum()} of {len(found)} answers are not numbers ({label}).")
     return found

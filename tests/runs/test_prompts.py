@@ -57,6 +57,26 @@ def test_one_pass_gives_what_every_form_gives_alone(pocket: tuple[Any, Wording])
         np.testing.assert_allclose(margins, expected, atol=1e-4)
 
 
+def test_names_are_asked_in_smaller_parts_where_memory_runs_out(
+    pocket: tuple[Any, Wording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, wording = pocket
+    whole, sizes, own = [], list[int](), QuestionScorer.answer_scores
+
+    def small(self: QuestionScorer, soft: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
+        if len(soft) > 9:
+            raise torch.OutOfMemoryError("too large")
+        sizes.append(len(soft))
+        return own(self, soft, terms)
+
+    for patched in (own, small):
+        monkeypatch.setattr(QuestionScorer, "answer_scores", patched)
+        whole.append(frame_margins(lm, wording, "raw", identity_questions(40), lambda *_: None))
+    for prompt, margins in whole[0].items():
+        np.testing.assert_allclose(whole[1][prompt], margins, atol=1e-4)
+    assert max(sizes) <= 9
+
+
 def test_the_embedded_lm_keeps_the_published_prompt_and_is_asked_once(
     pocket: tuple[Any, Wording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
