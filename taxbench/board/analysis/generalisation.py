@@ -81,7 +81,7 @@ def analyse(places: Sequence[Path], pairing: str | None = None, systems: Sequenc
     scopes = [ORIGINAL] if pairing is None and ORIGINAL in there and len(there) > 1 else []
     found = tuple(_finding(rows, scope, notes) for scope in [*scopes, ALL if len(there) > 1 else there[0]])
     names = [SOURCE if place == published_table() else str(place) for place in places]
-    return RegressionResults(", ".join(names), found, tuple(notes))
+    return RegressionResults(first_few(names, 3), found, tuple(notes))
 
 
 def observations(table: Iterable[Row], notes: list[str]) -> list[Observation]:
