@@ -26,16 +26,18 @@ _BY = ("unseen", "seen", "high", "low", "leaf")
 def rank_rows(rows: Iterable[Row], replicates: Replicates) -> list[Row]:
     """Return the rows with their ranks: each among those of its task and dataset.
 
-    Control heads and rows without a score are not ranked, nor those of other seeds than most have, which ask about
-    other pictures.
+    Control heads and rows without a score are not ranked, nor those of other seeds than most runs have, which ask
+    about other pictures.
     """
     contests, found = defaultdict[tuple[str, str], list[Row]](list), list[Row]()
     for row in rows:
         out = row.is_control or row.f1.mean is None
         (found if out else contests[row.dataset, row.task.identity]).append(row)
     for contest in contests.values():
-        count = Counter(row.seeds for row in contest)
-        most = max(count, key=lambda seeds: (count[seeds], len(seeds), seeds))
+        runs = Counter[tuple[int, ...]]()
+        for row in contest:
+            runs[row.seeds] += len(row.seeds)
+        most = max(runs, key=lambda seeds: (runs[seeds], len(seeds), seeds))
         alike = [row for row in contest if row.seeds == most]
         found += [replace(row, rank=rank) for row, rank in _ranked(alike, replicates)]
         found += [row for row in contest if row.seeds != most]
