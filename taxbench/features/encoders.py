@@ -11,16 +11,7 @@ import torch
 import xxhash
 from torch import Tensor, nn
 
-from taxbench.features.families import (
-    SEED,
-    Tower,
-    family_of,
-    has_pooler,
-    hidden_shapes,
-    patch_side,
-    read_config,
-    registers,
-)
+from taxbench.features import families
 from taxbench.features.preprocessing import check_preprocessing, preprocessing_file, read_preprocessing
 from taxbench.registry.models import ENTRY_POINTS, PLUGGED, model_source
 from taxbench.specs.feature_key import IMPORTED, Crop, FeatureReadout, Pooled, Preprocessing
@@ -76,7 +67,7 @@ class EncoderCard:
         prefix = self.prefix_tokens
         if layer != -1 or pool.startswith("grid"):
             model = self.outline() if self.outline else self.load(torch.float32)
-            shapes = hidden_shapes(model, self._size)
+            shapes = families.hidden_shapes(model, self._size)
             n = len(shapes)
             if not -n <= layer < n:
                 legal = f"{-n} to -1, or 0 to {n - 1} from the first on" if n > 1 else "-1, its output, and no other"
@@ -185,20 +176,20 @@ def describe_encoder(spec: EncoderSpec, crop: Crop = "none") -> EncoderCard:
         return _plugged(spec)
     source = model_source(spec.source)
     path = config_file(source, spec.gated)
-    name, config = read_config(path.parent)
+    name, config = families.read_config(path.parent)
     image_size = getattr(config, "image_size", None) or 224
     file = preprocessing_file(source, spec.gated)
     preprocessing = read_preprocessing(file, image_size, crop)
     size = (preprocessing.height, preprocessing.width)
-    family = family_of(config, size, spec.source)
+    family = families.family_of(config, size, spec.source)
     pooled = spec.pooled or (
-        family.pooled if family.pooled != "pooler" or has_pooler(config, path.parent) else family.inner
+        family.pooled if family.pooled != "pooler" or families.has_pooler(config, path.parent) else family.inner
     )
     if pooled == "cls" and not family.class_tokens:
         raise ModelError(f"'{spec.name}' ({config.model_type}) has no class token. Expected pooled: mean or pooler.")
     digest = _random_digest(path) if spec.random else weights_digest(source, spec.gated)
     # Loading goes by the folder, so that the weights that are digested here are the weights that are used.
-    tower = Tower(path.parent, name, config, family, pooled, size)
+    tower = families.Tower(path.parent, name, config, family, pooled, size)
     return EncoderCard(
         spec=spec,
         family=config.model_type,
@@ -208,8 +199,8 @@ def describe_encoder(spec: EncoderSpec, crop: Crop = "none") -> EncoderCard:
         outline=tower.outline,
         tower=name,
         processor=(file, crop),
-        prefix_tokens=family.class_tokens + registers(config),
-        patch=patch_side(family, config),
+        prefix_tokens=family.class_tokens + families.registers(config),
+        patch=families.patch_side(family, config),
         pooled=pooled,
         inner=family.inner if spec.pooled in (None, "pooler") else pooled,
     )
@@ -249,7 +240,7 @@ def _random_digest(config: Path) -> str:
     import transformers
 
     versions = f"torch {torch.__version__.split('+')[0]} transformers {transformers.__version__}"
-    return xxhash.xxh3_128(config.read_bytes() + f"random {SEED} {versions}".encode()).hexdigest()
+    return xxhash.xxh3_128(config.read_bytes() + f"random {families.SEED} {versions}".encode()).hexdigest()
 
 
 class _PixelGrid(nn.Module):

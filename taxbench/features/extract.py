@@ -24,14 +24,7 @@ from taxbench._version import __version__
 from taxbench.datasets.dataset import Dataset, ImageRecord, first_twice
 from taxbench.features.decode import Decoded, DecodePool
 from taxbench.features.encoders import Encoder, EncoderCard, load_encoder
-from taxbench.features.store.index import (
-    ReusableEntry,
-    begin_entry,
-    entry_folder,
-    find_reusable,
-    nearest_difference,
-    read_table,
-)
+from taxbench.features.store import index
 from taxbench.features.store.layout import NOT_FINITE, OK, UNDECODABLE, TokenShape, plan_layout
 from taxbench.features.store.reader import FeatureTable
 from taxbench.features.store.writer import EntryLock, ShardWriter, begin_shard, shard_path
@@ -53,7 +46,7 @@ class ExtractionOutput:
     folder: Path
     manifest: Manifest
     reading: FeatureReadout
-    reusable: ReusableEntry | None
+    reusable: index.ReusableEntry | None
     """Another entry that has some of the rows."""
 
 
@@ -320,13 +313,13 @@ def features_of(
         CacheError: an entry is damaged, or the cache cannot be written.
     """
     keys = [feature_key(dataset, card, reading, how) for reading in readings]
-    tables = [read_table(cache, key) for key in keys]
+    tables = [index.read_table(cache, key) for key in keys]
     for key, table in zip(keys, tables, strict=True):
         if table is not None:
             report.say(f"features: {len(table)} images × {table.row_shape} from the cache ({key.digest})")
-        elif (entry_folder(cache, key) / "manifest.json").is_file():
+        elif (index.entry_folder(cache, key) / "manifest.json").is_file():
             report.say(f"features: going on with {key.digest}")
-        elif near := nearest_difference(cache, key):
+        elif near := index.nearest_difference(cache, key):
             report.say(f"features: not cached; the nearest entry differs in {', '.join(near)}")
     missing = list({key: None for key, table in zip(keys, tables, strict=True) if table is None})
     if missing:
@@ -383,18 +376,18 @@ def _passes(
     contents = [image.digest for image in dataset.images]
     for key, reading, shape in zip(keys, readings, shapes, strict=True):
         layout = plan_layout(len(dataset.images), shape, key.storage_dtype, beside=shapes)
-        manifest = begin_entry(cache, key, layout, _origin(how))
+        manifest = index.begin_entry(cache, key, layout, _origin(how))
         found = manifest.layout
         if (found.t, found.f) != (shape.t, shape.f):
             raise CacheError(
                 f"The entry {key.digest} holds features of shape ({found.t}, {found.f}), and the encoder gives "
                 f"({shape.t}, {shape.f}). Type 'taxbench cache gc {key.digest}' and run again."
             )
-        reusable = find_reusable(cache, key, contents)
+        reusable = index.find_reusable(cache, key, contents)
         if reusable:
             held = f"{reusable.held} of {len(contents)} images"
             report.say(f"features: {held} are in the entry {reusable.table.key.digest}; whole batches are taken over")
-        target = ExtractionOutput(entry_folder(cache, key), manifest, reading, reusable)
+        target = ExtractionOutput(index.entry_folder(cache, key), manifest, reading, reusable)
         groups.setdefault((found.block_rows, found.shard_rows), []).append(target)
     return list(groups.values())
 
@@ -414,7 +407,7 @@ def _origin(how: Extraction) -> Origin:
 
 def _just_filled(cache: Path, key: FeatureKey) -> FeatureTable:
     """Return the table of features that was just extracted; raise where its entry was removed meanwhile."""
-    table = read_table(cache, key)
+    table = index.read_table(cache, key)
     if table is None:
         raise CacheError(f"The entry {key.digest} was removed while it was being written. Run again.")
     return table
