@@ -15,7 +15,7 @@ from taxbench.runs.run_options import Options, options_from
 from taxbench.tasks.inheritance import BUILTIN
 from taxbench.tasks.registry import find_tasks
 from taxbench.tasks.validation import validate
-from taxbench.util.devices import pick_dtype
+from taxbench.util.devices import pick_device, pick_dtype
 from taxbench.util.errors import UsageError
 
 
@@ -136,3 +136,11 @@ def test_the_number_type_of_language_models_is_chosen_and_told_where_it_is_unkno
     (tmp_path / "run.yaml").write_text("dtype: bfloat16\n")
     assert resolve_file(tmp_path / "run.yaml", {}).dtype == "bfloat16"
     assert (pick_dtype("cpu", "float16"), pick_dtype("cpu")) == (torch.float16, pick_dtype("cpu", "auto"))
+
+
+def test_a_device_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device("cuda:1").index == 1 and pick_device("cpu").type == "cpu"
+    for name in ("cuda:2", "meta", "cuda:99"):
+        with pytest.raises(UsageError, match=f"This machine has no '{name}' device"):
+            pick_device(name)
