@@ -34,9 +34,7 @@ def rank_rows(rows: Iterable[Row], replicates: Replicates) -> list[Row]:
         out = row.is_control or row.f1.mean is None
         (found if out else contests[row.dataset, row.task.identity]).append(row)
     for contest in contests.values():
-        runs = Counter[tuple[int, ...]]()
-        for row in contest:
-            runs[row.seeds] += len(row.seeds)
+        runs = Counter(row.seeds for row in contest for _ in row.seeds)
         most = max(runs, key=lambda seeds: (runs[seeds], len(seeds), seeds))
         alike = [row for row in contest if row.seeds == most]
         found += [replace(row, rank=rank) for row, rank in _ranked(alike, replicates)]

@@ -123,7 +123,8 @@ def import_(report: Reporter, /, file: Path, ids: Path | None, cache: Path | Non
     dataset, options = load_dataset(*where), ImportAs(how["name"], how["storage"], origin_of(*where))
     found = describe(import_features(FeatureFile(file, ids), options, dataset, cache_folder(cache), report))
     words = ["--encoder", f"imported:{how['name']}", "--dataset", where[0]]
-    then = f"Run with it: taxbench run {shlex.join([*words, *(['--taxonomy', str(where[1])] if where[1] else [])])}"
+    words += ["--taxonomy", str(where[1])] if where[1] else []
+    then = f"Run with it: taxbench run {shlex.join(words)}"
     click.echo(plain_json([found]) if as_json else f"{found.line()}\n{then}")
 
 

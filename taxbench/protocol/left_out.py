@@ -10,9 +10,9 @@ _SHOWN = 14
 
 def unlabelled_terms(protocol: Protocol) -> Iterator[str]:
     """Say which hypernyms and names of leaves training or test does not ask for want of a reviewed label."""
-    if protocol.task.questions.language.is_english:
+    if not (lacking := {*protocol.unlabelled}):
         return
-    language, n, lacking = protocol.task.questions.language, protocol.vocabulary.n_names, {*protocol.unlabelled}
+    language, n = protocol.task.questions.language, protocol.vocabulary.n_names
     asked = protocol.vocabulary.terms[: protocol.vocabulary.n_taught]
     for what, terms in (("hypernyms", asked[n:]), ("names of leaves", asked[:n])):
         missing = [term for term in terms if term in lacking]

@@ -65,13 +65,8 @@ def part_of(nouns: Nouns, more: Iterable[str] = ()) -> Nouns:
 
 
 @pytest.fixture(scope="package")
-def tenth(wordnet: Nouns) -> Corpus:
+def corpus(wordnet: Nouns) -> Corpus:
     return Corpus(part_of(wordnet))
-
-
-@pytest.fixture(scope="module")
-def corpus(tenth: Corpus) -> Corpus:
-    return tenth
 
 
 @pytest.fixture(scope="module")
