@@ -11,7 +11,7 @@ from taxbench.board.roles import task_order
 from taxbench.registry.heads import head_info, heads
 from taxbench.scoring.bootstrap import METHOD, REPLICATES
 from taxbench.specs.result import WEAK_LM, CategoryScore, Result, Scores
-from taxbench.specs.run import DatasetId, ScoringSpec, TrainerSpec
+from taxbench.specs.run import DatasetId, RunSpec, ScoringSpec, TrainerSpec
 from taxbench.specs.side_files import Timing
 from taxbench.specs.sources import READERS
 from taxbench.specs.spec import content_hash
@@ -199,9 +199,13 @@ def _costed(row: Row, timings: Sequence[Timing | None]) -> Row:
 
 def settings_of(result: Result) -> dict[str, Any]:
     """Return every setting of a result by name: of the features, the trainer, the scoring, the prompt and the head."""
-    run = result.run
-    parts = (run.encoder.options, run.trainer, run.scoring, run.prompt)
-    return {name: value for part in parts if part for name, value in part.model_dump().items()} | run.head.settings
+    options = result.run.encoder.options
+    return (options.model_dump() if options else {}) | chosen_settings(result.run)
+
+
+def chosen_settings(run: RunSpec) -> dict[str, Any]:
+    """Return the settings of the trainer, the scoring, the prompt and the head by name."""
+    return run.trainer.model_dump() | run.scoring.model_dump() | run.prompt.model_dump() | run.head.settings
 
 
 def _terms(group: list[Result], split: str) -> tuple[TermRow, ...]:
@@ -255,7 +259,7 @@ def _setting(result: Result, telling: set[str]) -> str:
     usual = TrainerSpec().model_dump() | ScoringSpec().model_dump() | RAW.model_dump()
     if known:
         usual |= known.trainer | {name: default for name, default, _ in known.settings}
-    given = run.trainer.model_dump() | run.scoring.model_dump() | run.prompt.model_dump() | run.head.settings
+    given = chosen_settings(run)
     if run.encoder.reading not in ("imported", known.pool if known else "pooled"):
         given["features"], usual = run.encoder.reading, usual | {"features": ""}
     changed = [f"{name}={value}" for name, value in given.items() if name not in usual or usual[name] != value]

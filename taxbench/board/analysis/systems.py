@@ -10,7 +10,7 @@ from pathlib import Path
 
 from taxbench.board.load import load_predictions, load_records
 from taxbench.board.roles import task_order
-from taxbench.board.rows import grouped, record_key
+from taxbench.board.rows import chosen_settings, grouped, record_key
 from taxbench.scoring.comparison import Comparison, SystemScores, compare, holm
 from taxbench.specs.result import Result
 from taxbench.util.errors import UsageError, did_you_mean, first_few
@@ -131,10 +131,7 @@ def facts(result: Result) -> dict[str, str]:
         **{name: getattr(result, name) for name in _NAMES},
         "features": run.encoder.reading,
         "limit": run.dataset.limit or "none",
-        **run.head.settings,
-        **run.trainer.model_dump(),
-        **run.scoring.model_dump(),
-        **run.prompt.model_dump(),
+        **(run.head.settings | chosen_settings(run)),  # a head's own settings tell systems apart before others
         "properties_digest": (run.dataset.properties or "none")[:8],
         "dataset_digest": run.dataset.fingerprint[:8],
         "encoder_digest": run.encoder.digest[:8],
